@@ -1,0 +1,1 @@
+from artifactlab.capture import capture

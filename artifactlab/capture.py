@@ -1,0 +1,261 @@
+"""Find the sites of a model, and hand each one's output to a visitor, while the model runs.
+
+Module hooks keep a stack of qualified names; a `TorchFunctionMode` sees every call of the upsampling functions, whether
+a module or a user's `forward` makes it. The visitor is called inside the run and nothing is kept, so memory stays flat
+and a later in-place operation cannot spoil a measurement. The model comes back exactly as it was.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from artifactlab.errors import CaptureError, ModelError
+from artifactlab.evidence import measure_evidence
+from artifactlab.outputs import first_image
+from artifactlab.records import CapturedSite, Evidence, Site
+from artifactlab.sites import Growth, growth_of, module_growth
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One run of one site, as the visitor sees it."""
+
+    key: tuple[str, str, int]
+    """(qualified module name, op, call index)"""
+    growth: Growth
+    """what grew, by how much; holds the (N, C, H, W) input and output"""
+
+
+Visitor = Callable[[Visit], "Tensor | None"]
+"""Looks at a site's output; may return a replacement of the same shape, which the model then runs on with."""
+
+
+@dataclass
+class _Frame:
+    """A module that is running."""
+
+    name: str
+    grew_inside: bool = False
+
+
+@dataclass
+class _Run:
+    """State of the forward pass in progress."""
+
+    visitor: Visitor
+    thread: int
+    frames: list[_Frame] = field(default_factory=list)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    partitions: set[tuple[int, ...]] = field(default_factory=set)
+    busy: bool = False
+
+    def start(self) -> None:
+        self.frames.clear()
+        self.calls.clear()
+        self.partitions.clear()
+
+    def visit(self, growth: Growth) -> Tensor | None:
+        """Give the site to the visitor, with everything the visitor itself computes out of sight."""
+        name = self.frames[-1].name if self.frames else ""
+        for frame in self.frames:
+            frame.grew_inside = True
+        if not growth.lattice:
+            return None
+        call = self.calls[name, growth.op]
+        self.calls[name, growth.op] += 1
+        self.busy = True
+        try:
+            return self.visitor(Visit((name, growth.op, call), growth))
+        finally:
+            self.busy = False
+
+
+class _FunctionWatch(TorchFunctionMode):
+    """Sees every torch function the running model calls."""
+
+    def __init__(self, run: _Run) -> None:
+        super().__init__()
+        self.run = run
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        if self.run.busy or not self.run.frames:
+            return output
+        growth = growth_of(func, args, kwargs, output, self.run.partitions)
+        if growth is None:
+            return output
+        replacement = self.run.visit(growth)
+        return output if replacement is None else growth.restore(replacement)
+
+
+@contextmanager
+def watch(model: nn.Module, visitor: Visitor) -> Iterator[None]:
+    """Call `visitor` at every site of `model` while it runs inside the `with` block.
+
+    Raises:
+        ModelError: if the model is a ScriptModule or FSDP-wrapped, which cannot be watched.
+    """
+    model = unwrap(model)
+    run = _Run(visitor, threading.get_ident())
+    handles: list[RemovableHandle] = []
+    try:
+        for name, module in model.named_modules():
+            handles.extend(_hook(module, name, run))
+        with _FunctionWatch(run), torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
+    """Hooks that push and pop the module's frame, and visit it if it grew its input by unseen means."""
+
+    def before(_module: nn.Module, _args: Any, _kwargs: Any) -> None:
+        if threading.get_ident() != run.thread or run.busy:
+            return
+        if not run.frames:
+            run.start()
+        run.frames.append(_Frame(name))
+
+    def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        if threading.get_ident() != run.thread or run.busy or not run.frames:
+            return None
+        growth = None if run.frames[-1].grew_inside else module_growth((args, kwargs), output)
+        replacement = run.visit(growth) if growth else None
+        run.frames.pop()
+        return None if replacement is None or growth is None else growth.restore(replacement)
+
+    return [
+        module.register_forward_pre_hook(before, with_kwargs=True, prepend=True),
+        # always, so that the stack of frames also survives an exception in the middle
+        module.register_forward_hook(after, with_kwargs=True, always_call=True),
+    ]
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The user's own module inside DataParallel, DistributedDataParallel or `torch.compile`.
+
+    Raises:
+        ModelError: if it is no `nn.Module`, or one whose forward cannot be watched.
+    """
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"expected a torch.nn.Module, got {type(model).__name__}; pass the model object itself")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ModelError(
+            "the model is a ScriptModule, whose forward cannot be watched; pass the Python module it was scripted from"
+        )
+    if any("FullyShardedDataParallel" in kind.__name__ for kind in type(model).__mro__):
+        raise ModelError("the model is FSDP-wrapped; gather its weights into the plain module and pass that")
+    while isinstance(getattr(model, "_orig_mod", None), nn.Module) or isinstance(
+        model, (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    ):
+        model = getattr(model, "_orig_mod", None) or model.module
+    return model
+
+
+class Capture:
+    """The sites seen so far, with their evidence; what `capture` yields."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, int], tuple[Growth, list[Evidence]]] = {}
+        self._output_size: tuple[int, int] | None = None
+
+    @property
+    def sites(self) -> list[CapturedSite]:
+        """Sites in the order they ran, evidence averaged over the forward passes.
+
+        Raises:
+            CaptureError: if the model ran without growing anything, or did not run.
+        """
+        if not self._seen:
+            raise CaptureError(
+                "no upsampling was seen: run the model inside the `with` block, and check that it enlarges something"
+            )
+        return [
+            CapturedSite(make_site(key, growth, self._output_size), mean_evidence(evidence))
+            for key, (growth, evidence) in self._seen.items()
+        ]
+
+    def _visit(self, visit: Visit) -> None:
+        growth = visit.growth
+        key = visit.key
+        evidence = measure_evidence(growth.output, growth.scale, label="/".join(filter(None, key[:2])))
+        _, before = self._seen.get(key, (growth, []))
+        self._seen[key] = (growth.without_tensors(), [*before, evidence])
+
+    def _finish(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        image = first_image(output)
+        if image is not None:
+            self._output_size = (image.shape[2], image.shape[3])
+
+
+@contextmanager
+def capture(model: nn.Module) -> Iterator[Capture]:
+    """Measure every upsampling site of `model` while it runs inside the `with` block.
+
+    The model runs exactly as it would without: same outputs, gradients, random numbers, hooks and train flags. Nothing
+    but a few numbers per site is kept.
+
+    Args:
+        model: any `nn.Module`; DataParallel and `torch.compile` wrappers are looked through.
+
+    Yields:
+        A `Capture`, whose `sites` list each site with its scores.
+
+    Raises:
+        ModelError: if the model is a ScriptModule or FSDP-wrapped.
+        CaptureError: from `.sites`, if nothing grew; from the run, if an activation holds NaN or Inf.
+
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Upsample(scale_factor=2))
+    >>> with capture(model) as cap:
+    ...     _ = model(torch.rand(1, 3, 64, 64))
+    >>> [found.site.key for found in cap.sites]
+    ['1/interpolate#0']
+    """
+    found = Capture()
+    inner = unwrap(model)
+    with watch(inner, found._visit):
+        handle = inner.register_forward_hook(found._finish)
+        try:
+            yield found
+        finally:
+            handle.remove()
+
+
+def make_site(key: tuple[str, str, int], growth: Growth, output_size: tuple[int, int] | None) -> Site:
+    """The record of a site, its period measured against the size of the model's output."""
+    (name, op, call), (_, _, height, width) = key, growth.out_shape
+    after = (output_size[0] / height, output_size[1] / width) if output_size else (1.0, 1.0)
+    scale = (_tidy(growth.scale[0]), _tidy(growth.scale[1]))
+    # a direction that the site does not grow has no lattice of the site's
+    period = tuple(_tidy(s * a) if s != 1 else 1 for s, a in zip(scale, after))
+    return Site(name, op, call, scale, (period[0], period[1]), growth.in_shape, growth.out_shape)
+
+
+def mean_evidence(evidence: list[Evidence]) -> Evidence:
+    """The average of several passes' evidence."""
+    count = len(evidence)
+    return Evidence(
+        edge_jaggedness=sum(e.edge_jaggedness for e in evidence) / count,
+        axis_excess=sum(e.axis_excess for e in evidence) / count,
+        checkerboard_energy=sum(e.checkerboard_energy for e in evidence) / count,
+    )
+
+
+def _tidy(value: float) -> float:
+    """An integer where the value is one but for padding (2H+1 pixels from H), else three decimals."""
+    nearest = round(value)
+    return nearest if nearest and abs(value - nearest) <= 0.05 * nearest else round(value, 3)

@@ -1,0 +1,19 @@
+"""The errors a user can cause. Each message says what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class ArtifactLabError(Exception):
+    """Base of every error this package raises on purpose; the CLI shows it as one line and exits with code 2."""
+
+
+class InputError(ArtifactLabError, ValueError):
+    """An image, tensor, path or argument that cannot be used."""
+
+
+class ModelError(ArtifactLabError):
+    """A model or checkpoint that cannot be loaded, or that cannot be run on the inputs it was given."""
+
+
+class CaptureError(ArtifactLabError):
+    """A model that ran, but in which there is nothing to measure."""

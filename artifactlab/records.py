@@ -1,0 +1,186 @@
+"""The frozen records that flow between the stages: Site -> Evidence -> Effect -> Diagnosis."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+SCHEMA_VERSION = "1.0"
+
+Verdict = Literal["offender", "harmless", "compensated", "clean"]
+Kind = Literal["checkerboard", "stair-step"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place where the spatial size grows while the model runs."""
+
+    name: str
+    """qualified name of the module whose `forward` made the call; empty for the model itself"""
+    op: str
+    """the call that grew it: `conv_transpose2d`, `interpolate`, `pixel_shuffle`, `reshape`, ..., or `module` for a
+    hand-made one that only shows in its module's input and output"""
+    call: int
+    """how many times this op had run in this module before, in one forward pass"""
+    scale: tuple[float, float]
+    """how much it grows its input, (vertical, horizontal)"""
+    period: tuple[float, float]
+    """its lattice spacing in output pixels: its scale times all growth after it"""
+    in_shape: tuple[int, ...]
+    """shape of its input as an (N, C, H, W) tensor, in the last forward pass"""
+    out_shape: tuple[int, ...]
+    """shape of its output as an (N, C, H, W) tensor, in the last forward pass"""
+
+    @property
+    def key(self) -> str:
+        """What the site is called everywhere, e.g. `dec.up2/interpolate#0`."""
+        return f"{self.name}/{self.op}#{self.call}" if self.name else f"{self.op}#{self.call}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is measured at the site's own activation, averaged over forward passes. It shows, it does not accuse."""
+
+    edge_jaggedness: float
+    """pixels of the activation"""
+    axis_excess: float
+    """share of the gradient energy on oblique edges that points along a pixel axis, 0 to 1"""
+    checkerboard_energy: float
+    """share of the activation's fine structure that is locked to the site's own lattice, 0 to 1"""
+
+
+@dataclass(frozen=True)
+class CapturedSite:
+    """A site and its evidence: what `capture` lists."""
+
+    site: Site
+    """where"""
+    evidence: Evidence
+    """what its activation shows"""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How much of the *output's* artifact disappears when this site alone is repaired. Signed: negative is worse."""
+
+    value: float
+    """drop of the output's severity, see `artifactlab.severity`; 1 is a grid that just shows"""
+    low: float | None
+    """lower end of the 90% interval over inputs and crops; None where there is only one crop to resample"""
+    high: float | None
+    """upper end of that interval"""
+    share: float | None
+    """`value` as a fraction of the output's severity; None where the output has none"""
+    kind: Kind
+    """which of the two artifacts carries the larger part of the change"""
+
+
+@dataclass(frozen=True)
+class SiteDiagnosis:
+    """Everything known about one site."""
+
+    site: Site
+    """where"""
+    evidence: Evidence
+    """what its activation shows"""
+    effect: Effect
+    """what it does to the output"""
+    verdict: Verdict
+    """`offender`, `harmless` (evidence, no effect), `compensated` (repairing it makes the output worse) or `clean`"""
+    rank: int
+    """1 for the largest effect"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as in the JSON."""
+        return {**asdict(self.site), "evidence": asdict(self.evidence), "effect": asdict(self.effect)} | {
+            "verdict": self.verdict,
+            "rank": self.rank,
+        }
+
+
+@dataclass(frozen=True)
+class Example:
+    """One input with what the pictures need: shown, never serialised."""
+
+    input: Tensor | None
+    """the first image-like input tensor (C, H, W), None where the model takes no image"""
+    output: Tensor
+    """the output (C, H, W)"""
+    change: Tensor
+    """(H, W): how far repairing the top site moves each output pixel, fractions of the data range"""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The result of `diagnose`."""
+
+    sites: tuple[SiteDiagnosis, ...]
+    """every site, largest effect first"""
+    verdict: str
+    """one plain sentence"""
+    output: dict[str, float]
+    """what the output itself shows: `severity`, `lattice_amplitude`, `edge_jaggedness`, `axis_excess`,
+    `checkerboard_energy`"""
+    config: dict[str, Any]
+    """the settings that produced it"""
+    model: dict[str, str | None] = field(default_factory=lambda: {"source": None, "sha256": None})
+    """where the model came from and the digest of its checkpoint"""
+    examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
+    """the first inputs, for pictures"""
+
+    @property
+    def offenders(self) -> tuple[SiteDiagnosis, ...]:
+        """The sites whose verdict is `offender`, largest effect first."""
+        return tuple(site for site in self.sites if site.verdict == "offender")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that validates against `artifactlab/schemas/diagnosis.json`: None instead of NaN."""
+        return plain(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "tool": tool(),
+                "model": self.model,
+                "config": self.config,
+                "verdict": self.verdict,
+                "sites": [site.to_dict() for site in self.sites],
+                "output": self.output,
+            }
+        )
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def plot(self) -> Figure:
+        """Input, output crop, where the artifact is, and bars per site, as a matplotlib figure.
+
+        Raises:
+            InputError: if the diagnosis was loaded without its examples.
+        """
+        from artifactlab.report.plots import plot_diagnosis  # the one import upwards: a convenience, and lazy
+
+        return plot_diagnosis(self)
+
+
+def tool() -> dict[str, str]:
+    """Name and version of this program, for the JSON."""
+    from importlib.metadata import version
+
+    return {"name": "artifactlab", "version": version("artifactlab")}
+
+
+def plain(value: Any) -> Any:
+    """The same data with tuples as lists and non-finite numbers as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,209 @@
+"""Energy locked to a sampling lattice: checkerboards, and the grids of upsamplers with uneven phases.
+
+An image with a grid of period p differs, on average, from one of the p x p pixel phases to another. Texture differs too,
+but its phase drifts over the image, while a grid keeps step with the pixel lattice. So phase means are taken in windows,
+and only what *different* windows agree on counts: products of two windows have zero mean for anything not locked to
+the lattice, which makes the estimate unbiased instead of merely small.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from artifactlab.errors import InputError
+from artifactlab.metrics.inputs import as_images, as_pair, reduce
+
+WINDOW = 16
+"""pixels per window side, rounded up to a multiple of the period"""
+QUANTISATION = (1 / 255) ** 2 / 12
+"""variance of 8-bit rounding: a grid far below it is not called a grid, however flat the image"""
+
+
+class LatticeStatistics(NamedTuple):
+    """What windows of one image agree on; powers are in squared data ranges."""
+
+    locked: Tensor
+    """(N, ph, pw) power locked to each lattice frequency (i/ph, j/pw), unbiased, so it may be slightly negative"""
+    residual: Tensor
+    """(N,) variance of the high-pass image in the same windows, with the same weights"""
+
+
+def checkerboard_energy(
+    x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """Share of an image's fine structure that is locked to a lattice of the given period.
+
+    0 for any content that does not keep step with the pixel lattice (photos, noise, texture, stair-steps), 1 for a flat
+    image that carries nothing but a grid. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the
+    variance of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
+
+    Args:
+        x: `(N, C, H, W)` images or activations; channels are pooled.
+        period: lattice spacing in pixels, one number or (vertical, horizontal); 1 means no lattice in that direction.
+        data_range: distance between the darkest and the brightest possible value.
+        reduction: "mean", "sum" or "none" over the batch.
+
+    Returns:
+        A share in [0, 1]; 0 where the image holds fewer than two windows (see `WINDOW`).
+
+    Raises:
+        InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
+
+    Source: phase-locked (synchronous) averaging over windows; the artifact is described in A. Odena, V. Dumoulin,
+    C. Olah, "Deconvolution and checkerboard artifacts", Distill 2016.
+
+    >>> import torch
+    >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    >>> board = 0.5 + 0.02 * (-1.0) ** (x + y)[None, None]
+    >>> bool(checkerboard_energy(board, 2) > 0.99)
+    True
+    """
+    stats = lattice_statistics(as_images(x, data_range, reduction), as_pair(period, "period"))
+    locked = stats.locked.sum((1, 2)).clamp_min(0)
+    return reduce((locked / (stats.residual + QUANTISATION)).clamp(0, 1), reduction)
+
+
+def lattice_amplitude(
+    x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """Root-mean-square amplitude of the grid of the given period, as a fraction of the data range.
+
+    Use it to say how strong a grid is: 1/255 is the least an 8-bit image can show everywhere. `checkerboard_energy`
+    says how much of the fine structure it makes up.
+
+    Args, Raises: as `checkerboard_energy`.
+
+    Returns:
+        A fraction of the data range, at least 0.
+
+    >>> import torch
+    >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    >>> board = 0.5 + 0.02 * (-1.0) ** (x + y)[None, None]
+    >>> round(float(lattice_amplitude(board, 2)), 4)
+    0.02
+    """
+    stats = lattice_statistics(as_images(x, data_range, reduction), as_pair(period, "period"))
+    return reduce(stats.locked.sum((1, 2)).clamp_min(0).sqrt(), reduction)
+
+
+def lattice_spectrum(
+    x: Tensor, periods: tuple[int, ...] = (2, 3, 4, 8), *, data_range: float = 1.0, reduction: str = "none"
+) -> Tensor:
+    """Power locked to each period's own lattice frequencies, those it does not share with its divisors.
+
+    A period-2 grid also repeats every 4 pixels. Here it counts for 2 only, so the largest entry names the period.
+
+    Args:
+        x: `(N, C, H, W)` images or activations; channels are pooled.
+        periods: lattice spacings in pixels, each at least 2.
+        data_range: distance between the darkest and the brightest possible value.
+        reduction: "none" for `(N, len(periods))`; "mean" or "sum" over the batch for `(len(periods),)`.
+
+    Returns:
+        Power in squared data ranges, at least 0.
+
+    Raises:
+        InputError: if a period is below 2, or as `checkerboard_energy`.
+
+    >>> import torch
+    >>> stripes = torch.tensor([0.5, 0.6, 0.5, 0.5]).repeat(16).expand(1, 1, 64, 64)
+    >>> periods = (2, 4, 8)
+    >>> periods[int(lattice_spectrum(stripes, periods).argmax())]
+    4
+    """
+    images = as_images(x, data_range, reduction)
+    if not periods or any(as_pair(p, "period")[0] < 2 for p in periods):
+        raise InputError(f"periods must be integers of at least 2, got {periods!r}")
+    powers = []
+    for period in periods:
+        locked = lattice_statistics(images, (period, period)).locked
+        powers.append((locked * _own_frequencies(period, locked)).sum((1, 2)).clamp_min(0))
+    return reduce(torch.stack(powers, 1), reduction)
+
+
+def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0) -> Tensor:
+    """Where the grid is: local rms amplitude of the period's phase pattern, as a fraction of the data range.
+
+    Unlike `lattice_amplitude` it looks at each window alone, so texture of the same spacing shows as well.
+
+    Args, Raises: as `checkerboard_energy`.
+
+    Returns:
+        `(N, 1, H, W)`, the rms over channels.
+
+    >>> import torch
+    >>> checkerboard_map(torch.zeros(1, 3, 32, 32), 2).shape
+    torch.Size([1, 1, 32, 32])
+    """
+    images = as_images(x, data_range)
+    ph, pw = as_pair(period, "period")
+    height, width = images.shape[2:]
+    means, _, _ = _phase_means(images, (ph, pw))
+    if means.numel() == 0:
+        return images.new_zeros(images.shape[0], 1, height, width)
+    power = means.square().mean((4, 5)).mean(1, keepdim=True)
+    return F.interpolate(power, (height, width), mode="nearest").sqrt()
+
+
+def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatistics:
+    """Locked power per lattice frequency, and the high-pass variance, of `(N, C, H, W)` images of data range 1.
+
+    Windows are weighted by the inverse of their variance, less that of the phase means: a grid is seen, and measured,
+    where the content is quiet.
+    """
+    n, (ph, pw) = images.shape[0], period
+    means, variance, _ = _phase_means(images, period)
+    windows = means.shape[2] * means.shape[3]
+    if windows < 2 or ph * pw == 1:
+        return LatticeStatistics(images.new_zeros(n, ph, pw), images.new_zeros(n))
+    content = (variance - means.square().mean((4, 5))).mean(1, keepdim=True).clamp_min(0)
+    weight = 1 / (content + QUANTISATION)
+    weight = weight / weight.sum((2, 3), keepdim=True)
+    spectrum = torch.fft.fft2(means) / (ph * pw)
+    weighted = spectrum * weight[..., None, None]
+    together = weighted.sum((2, 3)).abs().square() - weighted.abs().square().sum((2, 3))
+    pairs = 1 - weight.square().sum((2, 3))
+    locked = (together / pairs.clamp_min(1e-6)[..., None, None]).mean(1)
+    return LatticeStatistics(locked, (variance * weight).sum((2, 3)).mean(1))
+
+
+def _phase_means(images: Tensor, period: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Phase means `(N, C, WH, WW, ph, pw)` of each window's high-pass, its variance `(N, C, WH, WW)`, and its size."""
+    (ph, pw), (n, c, height, width) = period, images.shape
+    wh, ww = math.ceil(WINDOW / ph) * ph, math.ceil(WINDOW / pw) * pw
+    rows, columns = (height - 2 * (ph - 1)) // wh, (width - 2 * (pw - 1)) // ww
+    if rows < 1 or columns < 1:
+        return images.new_zeros(n, c, 0, 0, ph, pw), images.new_zeros(n, c, 0, 0), (wh, ww)
+    detail = _high_pass(images, period)[..., : rows * wh, : columns * ww]
+    folded = detail.reshape(n, c, rows, wh // ph, ph, columns, ww // pw, pw)
+    means = folded.mean((3, 6)).permute(0, 1, 2, 4, 3, 5)
+    variance = folded.square().mean((3, 4, 6, 7))
+    return means - means.mean((4, 5), keepdim=True), variance, (wh, ww)
+
+
+def _high_pass(images: Tensor, period: tuple[int, int]) -> Tensor:
+    """The images minus their triangle-filtered selves, without the border the filter cannot reach.
+
+    A triangle of length 2p-1 passes ramps and nulls every lattice frequency of p, so the grid stays whole.
+    """
+    n, c, height, width = images.shape
+    planes = images.reshape(n * c, 1, height, width)
+    for axis, p in enumerate(period):
+        t = torch.arange(1 - p, p, dtype=images.dtype, device=images.device)
+        kernel = (p - t.abs()) / p**2
+        planes = F.conv2d(planes, kernel.view(1, 1, -1, 1) if axis == 0 else kernel.view(1, 1, 1, -1))
+    top, left = period[0] - 1, period[1] - 1
+    inner = images[..., top : height - top, left : width - left]
+    return inner - planes.reshape(inner.shape)
+
+
+def _own_frequencies(period: int, like: Tensor) -> Tensor:
+    """Mask of the frequencies (i/p, j/p) that no proper divisor of p has."""
+    i = torch.arange(period, device=like.device)
+    common = torch.gcd(torch.gcd(i[:, None], i[None, :]), torch.full_like(i[:, None], period))
+    return (common == 1).to(like.dtype)

@@ -1,0 +1,49 @@
+"""What every metric asks of its input, and how per-item scores are reduced."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from artifactlab.errors import InputError
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
+    """Check one metric call's arguments and return `x / data_range` as float32 (float64 stays float64).
+
+    Raises:
+        InputError: if `x` is no real `(N, C, H, W)` tensor with at least one pixel, holds NaN or Inf, or if
+            `data_range` or `reduction` is not usable.
+    """
+    if not isinstance(x, Tensor) or x.ndim != 4 or x.is_complex():
+        given = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"expected a real tensor of shape (N, C, H, W), got {given}")
+    if x.numel() == 0:
+        raise InputError(f"expected at least one pixel, got shape {tuple(x.shape)}")
+    if not (isinstance(data_range, (int, float)) and math.isfinite(data_range) and data_range > 0):
+        raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
+    if reduction not in REDUCTIONS:
+        raise InputError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    images = x if x.dtype == torch.float64 else x.float()
+    if not bool(torch.isfinite(images).all()):
+        raise InputError(f"the images of shape {tuple(x.shape)} hold NaN or Inf; metrics need finite values")
+    return images / data_range
+
+
+def reduce(scores: Tensor, reduction: str) -> Tensor:
+    """Reduce per-item scores over the batch (the first dimension)."""
+    if reduction == "mean":
+        return scores.mean(0)
+    return scores.sum(0) if reduction == "sum" else scores
+
+
+def as_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
+    """`(vertical, horizontal)` from one number or a pair of positive integers."""
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in pair):
+        raise InputError(f"{name} must be a positive integer or a pair of them, got {value!r}")
+    return pair[0], pair[1]
