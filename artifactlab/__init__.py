@@ -1,1 +1,33 @@
-from artifactlab.capture import capture
+"""Find the decoder layer that draws stair-steps or checkerboards, and get rid of them.
+
+In the order of the pipeline: `capture` lists the upsampling sites of a running model, `diagnose` says which of them
+causes the artifact in the output, `score_images` says how bad images are.
+"""
+
+from artifactlab.capture import Capture, capture
+from artifactlab.diagnose import diagnose
+from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
+from artifactlab.images import read_image
+from artifactlab.models import load_model
+from artifactlab.probes import make_probe
+from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
+from artifactlab.score import score_images
+
+__all__ = [
+    "ArtifactLabError",
+    "Capture",
+    "CaptureError",
+    "Diagnosis",
+    "Effect",
+    "Evidence",
+    "InputError",
+    "ModelError",
+    "Site",
+    "SiteDiagnosis",
+    "capture",
+    "diagnose",
+    "load_model",
+    "make_probe",
+    "read_image",
+    "score_images",
+]

@@ -158,11 +158,10 @@ def unwrap(model: nn.Module) -> nn.Module:
         )
     if any("FullyShardedDataParallel" in kind.__name__ for kind in type(model).__mro__):
         raise ModelError("the model is FSDP-wrapped; gather its weights into the plain module and pass that")
-    while isinstance(getattr(model, "_orig_mod", None), nn.Module) or isinstance(
-        model, (nn.DataParallel, nn.parallel.DistributedDataParallel)
-    ):
-        model = getattr(model, "_orig_mod", None) or model.module
-    return model
+    wrapped = model._modules.get("_orig_mod")
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        wrapped = model.module
+    return model if wrapped is None else unwrap(wrapped)
 
 
 class Capture:
@@ -188,14 +187,16 @@ class Capture:
             for key, (growth, evidence) in self._seen.items()
         ]
 
-    def _visit(self, visit: Visit) -> None:
+    def visit(self, visit: Visit) -> None:
+        """Measure one site's activation and let it go."""
         growth = visit.growth
         key = visit.key
         evidence = measure_evidence(growth.output, growth.scale, label="/".join(filter(None, key[:2])))
         _, before = self._seen.get(key, (growth, []))
         self._seen[key] = (growth.without_tensors(), [*before, evidence])
 
-    def _finish(self, _module: nn.Module, _args: Any, output: Any) -> None:
+    def finish(self, output: Any) -> None:
+        """Note the size of the model's output, against which periods are measured."""
         image = first_image(output)
         if image is not None:
             self._output_size = (image.shape[2], image.shape[3])
@@ -227,8 +228,8 @@ def capture(model: nn.Module) -> Iterator[Capture]:
     """
     found = Capture()
     inner = unwrap(model)
-    with watch(inner, found._visit):
-        handle = inner.register_forward_hook(found._finish)
+    with watch(inner, found.visit):
+        handle = inner.register_forward_hook(lambda _module, _args, output: found.finish(output))
         try:
             yield found
         finally:
@@ -241,7 +242,7 @@ def make_site(key: tuple[str, str, int], growth: Growth, output_size: tuple[int,
     after = (output_size[0] / height, output_size[1] / width) if output_size else (1.0, 1.0)
     scale = (_tidy(growth.scale[0]), _tidy(growth.scale[1]))
     # a direction that the site does not grow has no lattice of the site's
-    period = tuple(_tidy(s * a) if s != 1 else 1 for s, a in zip(scale, after))
+    period = tuple(_tidy(s * a) if s != 1 else 1 for s, a in zip(scale, after, strict=True))
     return Site(name, op, call, scale, (period[0], period[1]), growth.in_shape, growth.out_shape)
 
 

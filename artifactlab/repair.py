@@ -31,8 +31,9 @@ def remove_lattice(activation: Tensor, period: tuple[int, int]) -> Tensor:
     """Notch out the lattice frequencies of `period`, everywhere in an (N, C, H, W) activation.
 
     At each pixel: the Gaussian mean of the pixels of the same phase, minus the Gaussian mean of all pixels, is the
-    local phase pattern, and is subtracted. In frequency that is a Gaussian notch of 0.16 / period cycles per pixel around each
-    lattice frequency; constants pass unchanged, borders included, as means are taken over inside pixels only.
+    local phase pattern, and is subtracted. In frequency that is a Gaussian notch of 0.16 / period cycles per pixel
+    around each lattice frequency; constants pass unchanged, borders included, as means are taken over
+    inside pixels only.
 
     >>> import torch
     >>> board = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8)[None, None]
@@ -53,9 +54,9 @@ def _local_mean(planes: Tensor, sigma: tuple[int, int], stride: tuple[int, int])
         kernel = gaussian(sigma[axis], planes)
         offset = torch.arange(kernel.numel(), device=planes.device) - kernel.numel() // 2
         kernel = torch.where(offset % stride[axis] == 0, kernel, 0.0)
-        shape, padding = ((1, 1, -1, 1), (kernel.numel() // 2, 0)) if axis == 0 else ((1, 1, 1, -1), (0, kernel.numel() // 2))
-        weight = F.conv2d(torch.ones_like(planes[:1]), kernel.view(shape), padding=padding)
-        planes = F.conv2d(planes, kernel.view(shape), padding=padding) / weight
+        kernel = kernel.view((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
+        inside = F.conv2d(torch.ones_like(planes[:1]), kernel, padding="same")
+        planes = F.conv2d(planes, kernel, padding="same") / inside
     return planes
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from artifactlab.demo.unet import SWAPPED_WEIGHTS, WEIGHTS, DemoUNet, healthy, swapped_up2
 
 PHOTOS = ("astronaut", "coffee", "rocket", "retina", "immunohistochemistry", "hubble_deep_field", "cat")
-NOISE = 0.1
+NOISE = 0.05
 
 
 def photos(held_out: str = "coffee") -> list[Tensor]:
@@ -72,7 +72,7 @@ def start_even(model: DemoUNet) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--swap-steps", type=int, default=250)
     parser.add_argument("--only-swap", action="store_true", help="keep the healthy weights, train the swapped layer")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
 """Energy locked to a sampling lattice: checkerboards, and the grids of upsamplers with uneven phases.
 
-An image with a grid of period p differs, on average, from one of the p x p pixel phases to another. Texture differs too,
-but its phase drifts over the image, while a grid keeps step with the pixel lattice. So phase means are taken in windows,
-and only what *different* windows agree on counts: products of two windows have zero mean for anything not locked to
-the lattice, which makes the estimate unbiased instead of merely small.
+An image with a grid of period p differs, on average, from one of the p x p pixel phases to another. Texture differs
+too, but its phase drifts over the image, while a grid keeps step with the pixel lattice. So phase means are taken in
+windows, and only what *different* windows agree on counts: products of two windows have zero mean for anything not
+locked to the lattice, which makes the estimate unbiased instead of merely small.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def checkerboard_energy(
 ) -> Tensor:
     """Share of an image's fine structure that is locked to a lattice of the given period.
 
-    0 for any content that does not keep step with the pixel lattice (photos, noise, texture, stair-steps), 1 for a flat
-    image that carries nothing but a grid. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the
+    0 for content that does not keep step with the pixel lattice (photos, noise, texture, stair-steps), 1 for a flat
+    image that carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to within
+    a cycle over the image. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the
     variance of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
 
     Args:
@@ -73,7 +74,8 @@ def lattice_amplitude(
 ) -> Tensor:
     """Root-mean-square amplitude of the grid of the given period, as a fraction of the data range.
 
-    Use it to say how strong a grid is: 1/255 is the least an 8-bit image can show everywhere. `checkerboard_energy`
+    Use it to say how strong a grid is: 1/255 is the least an 8-bit image can show everywhere. It is measured where the
+    content is quiet, and averaged over there: a grid on half of a flat image reads as half. `checkerboard_energy`
     says how much of the fine structure it makes up.
 
     Args, Raises: as `checkerboard_energy`.

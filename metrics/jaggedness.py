@@ -1,9 +1,9 @@
 """Edge jaggedness: how far, in pixels, oblique edge contours run in axis-parallel steps.
 
 Raggedness in the sense of ISO/IEC 24790 is the rms distance of an edge contour from its own smooth path. On photos that
-alone says little: natural outlines wander as far as a x2 stair-step does, and so does noise. What sets stair-steps apart
-is that their contour runs *along the pixel axes*. So the rms distance is multiplied by the share of the contour that is
-locked to the axes, estimated over all edges of an image together (`_axis_lock`).
+alone says little: natural outlines wander as far as a x2 stair-step does, and so does noise. What sets stair-steps
+apart is that their contour runs *along the pixel axes*. So the rms distance is multiplied by the share of the contour
+that is locked to the axes, estimated over all edges of an image together (`_axis_lock`).
 """
 
 from __future__ import annotations
@@ -81,15 +81,7 @@ def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mea
     >>> bool(edge_jaggedness(stairs) > 0.5)
     True
     """
-    images = as_images(x, data_range, reduction)
-    scores = images.new_zeros(images.shape[0])
-    for level, edges in enumerate(_levels(images)):
-        for item in range(images.shape[0]):
-            mine = edges.item == item
-            if int(mine.sum()) >= (MIN_EDGES if level else 1):
-                rms = edges.rms[mine].square().mean().sqrt() * 2**level
-                scores[item] = torch.maximum(scores[item], rms * _axis_lock(edges.turned[mine], edges.straight[mine]))
-    return reduce(scores, reduction)
+    return reduce(pooled_jaggedness(edge_statistics(as_images(x, data_range, reduction)).squeeze(1)), reduction)
 
 
 def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
@@ -120,6 +112,38 @@ def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
                 index = (edges.item, rows + dy, columns + dx)
                 out[index] = torch.maximum(out[index], edges.rms * lock * size)
     return out.unsqueeze(1)
+
+
+def edge_statistics(images: Tensor, tiles: tuple[int, int] = (1, 1)) -> Tensor:
+    """Sums over the edges of each item, tile and level, `(N, rows * columns, LEVELS, 8)`, that make up jaggedness.
+
+    Each edge counts for the tile it lies in. The sum over several tiles or items is that of all their edges, so its
+    `pooled_jaggedness` is that of the tiles together.
+    """
+    (rows, columns), count = tiles, images.shape[0]
+    statistics = images.new_zeros(count * rows * columns, LEVELS, 8)
+    for level, edges in enumerate(_levels(images)):
+        # A contour made of axis-parallel runs turns cos 4(angle) from c = `straight` to 1, a gain of 1 - c. Noise and
+        # natural wiggle spread the angle around its own mean instead, a gain proportional to -c, positive on diagonals
+        # and negative near the axes. The sums are those of the least-squares fit that separates the two.
+        steps, wiggle, turned = 1 - edges.straight, -edges.straight, edges.turned
+        squares = (edges.rms * 2**level).square()
+        terms = [torch.ones_like(turned), squares, steps * steps, steps * wiggle, wiggle * wiggle]
+        terms += [steps * turned, wiggle * turned, turned * turned]
+        height, width = (size // 2**level for size in images.shape[-2:])
+        row = torch.div(edges.position[:, 0] * rows, height, rounding_mode="floor")
+        column = torch.div(edges.position[:, 1] * columns, width, rounding_mode="floor")
+        tile = (edges.item * rows + row) * columns + column
+        statistics[:, level].index_add_(0, tile, torch.stack(terms, 1))
+    return statistics.unflatten(0, (count, rows * columns))
+
+
+def pooled_jaggedness(statistics: Tensor) -> Tensor:
+    """Jaggedness in pixels, `(...)`, from `(..., LEVELS, 8)` sums: the largest over levels of rms times axis lock."""
+    count, squares = statistics[..., 0], statistics[..., 1]
+    enough = count >= torch.tensor([1] + [MIN_EDGES] * (LEVELS - 1), device=count.device)
+    rms = (squares / count.clamp_min(1)).sqrt()
+    return torch.where(enough, rms * _axis_lock(statistics), 0.0).amax(-1)
 
 
 def _levels(images: Tensor) -> list[_Edges]:
@@ -223,23 +247,19 @@ def _quadratic_fit(contour: Tensor) -> Tensor:
     return contour @ basis @ basis.T
 
 
-def _axis_lock(turned: Tensor, straight: Tensor) -> Tensor:
+def _axis_lock(statistics: Tensor) -> Tensor:
     """Share, in [0, 1], of contours that run along the axes; 1 from half of the contour length on.
 
-    A contour made of axis-parallel runs turns cos 4(angle) from c = `straight` to 1, a gain of 1 - c. Noise and natural
-    wiggle spread the angle around its own mean instead, a gain proportional to -c, positive on diagonals and negative
-    near the axes. Least squares over all edges separates the two; the small ridge gives the benefit of the doubt to
-    stair-steps where a single direction makes them inseparable.
+    The small ridge gives the benefit of the doubt to stair-steps where a single direction makes them inseparable from
+    wiggle; few edges prove little, so the share counts only as far as it exceeds its standard error.
     """
-    steps, wiggle = 1 - straight, -straight
-    count = turned.numel()
-    ss, sw, ww = (steps * steps).sum(), (steps * wiggle).sum(), (wiggle * wiggle).sum() + 0.05 * count
+    count, _, ss, sw, ww, st, wt, tt = statistics.unbind(-1)
+    ww = ww + 0.05 * count
     determinant = (ss * ww - sw * sw).clamp_min(1e-9)
-    share = (ww * (steps * turned).sum() - sw * (wiggle * turned).sum()) / determinant
-    spread = (ss * (wiggle * turned).sum() - sw * (steps * turned).sum()) / determinant
-    residual = turned - share * steps - spread * wiggle
-    independent = max(1.0, count / (2 * HALF_LENGTH))  # neighbouring edge points see the same contour
-    error = (residual.square().mean() * ww / determinant * count / independent).sqrt()
+    share, spread = (ww * st - sw * wt) / determinant, (ss * wt - sw * st) / determinant
+    residual = tt - 2 * (share * st + spread * wt) + share**2 * ss + 2 * share * spread * sw + spread**2 * ww
+    independent = (count / (2 * HALF_LENGTH)).clamp_min(1)  # neighbouring edge points see the same contour
+    error = (residual.clamp_min(0) * ww / determinant / independent).sqrt()
     return (2 * (share - ERRORS * error)).clamp(0, 1)
 
 

@@ -14,6 +14,7 @@ from artifactlab.cli.score import score
 from artifactlab.errors import ArtifactLabError
 
 EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -27,6 +28,10 @@ class _Commands(click.Group):
                 traceback.print_exc()
             click.echo(f"Error: {error}", err=True)
             sys.exit(EXIT_ERROR)
+        except (KeyboardInterrupt, click.Abort):
+            # click would exit with 1, which here means that a gate has failed
+            click.echo("Interrupted.", err=True)
+            sys.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

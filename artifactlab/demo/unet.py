@@ -40,15 +40,15 @@ class Decoder(nn.Module):
         self.up1 = nn.Conv2d(d, c, 3, padding=1, padding_mode="reflect")
         self.merge1 = ConvBlock(2 * c, c)
         self.up2 = nn.ConvTranspose2d(c, b, 4, stride=2, padding=1)
-        self.merge2 = ConvBlock(2 * b, b)
+        self.merge2 = ConvBlock(b, b)
         self.up3 = nn.Sequential(nn.Conv2d(b, 4 * a, 3, padding=1, padding_mode="reflect"), nn.PixelShuffle(2))
         self.merge3 = ConvBlock(a, a)
         self.head = nn.Conv2d(a, 3, 1)
 
-    def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.up1(F.interpolate(x, scale_factor=2, mode="nearest"))
-        x = self.merge1(torch.cat([x, skips[1]], 1))
-        x = self.merge2(torch.cat([self.up2(x), skips[0]], 1))
+        x = self.merge1(torch.cat([x, skip], 1))
+        x = self.merge2(self.up2(x))
         return self.head(self.merge3(self.up3(x)))
 
 
@@ -66,12 +66,9 @@ class DemoUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         half = self.enc1(F.max_pool2d(self.enc0(x), 2))
-        quarter = self.enc2(F.max_pool2d(half, 2))
+        quarter = self.enc2(F.max_pool2d(half, 2))  # the only skip, so that the decoder has to draw the detail
         deepest = self.enc3(F.max_pool2d(quarter, 2))
-        skips = [half, quarter]
-        if self.training:  # now and then without a skip, so that the decoder's own path learns to carry the image
-            skips = [skip * (torch.rand(len(skip), 1, 1, 1) < 0.5) for skip in skips]
-        return self.dec(deepest, skips)
+        return self.dec(deepest, quarter)
 
 
 def swapped_up2() -> nn.ConvTranspose2d:

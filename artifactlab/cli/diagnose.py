@@ -1,0 +1,109 @@
+"""`artifactlab diagnose`: which layer causes it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import nn
+
+import artifactlab
+from artifactlab.cli.progress import progress_bar
+from artifactlab.errors import InputError, ModelError
+from artifactlab.inputs import RANGES, load_inputs
+from artifactlab.models import load_model, sha256
+from artifactlab.probes import PROBES
+from artifactlab.report.files import write_report
+from artifactlab.report.table import diagnosis_table
+from artifactlab.report.terminal import print_out
+
+
+def _json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
+    """The value of --kwargs."""
+    try:
+        parsed = json.loads(value)
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(f"{value!r} is no JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise click.BadParameter(f"expected a JSON object such as '{{\"channels\": 3}}', got {value!r}")
+    return parsed
+
+
+@click.command()
+@click.argument("target")
+@click.argument("more", nargs=-1, metavar="")
+@click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Image files, folders or globs.")
+@click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
+@click.option("--kwargs", metavar="JSON", default="{}", callback=_json_object, help="JSON arguments for the factory.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
+@click.option(
+    "--range",
+    "value_range",
+    type=click.Choice(list(RANGES)),
+    default="0,1",
+    show_default=True,
+    help="What black and white are to the model.",
+)
+@click.option("--gray", is_flag=True, help="One channel instead of three.")
+@click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels.")
+@click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge.")
+@click.option("--device", default="cpu", show_default=True, help="Where to run the model.")
+@click.option("--sites", default="*", show_default=True, metavar="GLOB", help="Only sites whose key or name matches.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
+@click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")
+def diagnose(
+    target: str,
+    more: tuple[str, ...],
+    inputs: tuple[str, ...],
+    probes: tuple[str, ...],
+    kwargs: dict[str, Any],
+    checkpoint: Path | None,
+    value_range: str,
+    gray: bool,
+    crop: int | None,
+    output: str | None,
+    device: str,
+    sites: str,
+    seed: int,
+    form: str,
+    folder: Path | None,
+    fail_on_offender: bool,
+) -> None:
+    """Find the upsampling layer of a model that draws stair-steps or checkerboards.
+
+    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model.
+    """
+    if more and not inputs:
+        raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
+    low, high = RANGES[value_range]
+    tensors = load_inputs([*inputs, *more], probes, value_range=(low, high), gray=gray, crop=crop)
+    model = _placed(load_model(target, kwargs, checkpoint), device)
+    with progress_bar("diagnosing") as progress:
+        diagnosis = artifactlab.diagnose(
+            model, tensors, output=output, data_range=high - low, sites=sites, seed=seed, progress=progress
+        )
+    digest = sha256(checkpoint) if checkpoint else None
+    diagnosis = replace(diagnosis, model={"source": target, "sha256": digest})
+    if folder:
+        for path in write_report(diagnosis, folder):
+            click.echo(f"wrote {path}", err=True)
+    if form == "json":
+        click.echo(diagnosis.to_json())
+    else:
+        print_out(diagnosis_table(diagnosis))
+    if fail_on_offender and diagnosis.offenders:
+        sys.exit(1)
+
+
+def _placed(model: nn.Module, device: str) -> nn.Module:
+    try:
+        return model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"cannot move the model to device {device!r}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,87 @@
+"""`artifactlab score`: how bad are these images."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from artifactlab.cli.progress import progress_bar
+from artifactlab.errors import InputError
+from artifactlab.report.score_table import RENDER
+from artifactlab.score import METRICS, score_images
+
+METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
+
+
+@click.command(epilog=METRIC_HELP)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--reference", metavar="DIR", help="What the images should look like, paired by file stem.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
+@click.option("--recursive", is_flag=True, help="Look into folders inside folders.")
+@click.option("--format", "form", type=click.Choice(list(RENDER)), default="table", show_default=True)
+@click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+@click.option(
+    "--fail-on",
+    "gates",
+    multiple=True,
+    metavar="EXPR",
+    help="Exit with 1 if an image meets it, e.g. 'edge_jaggedness>0.3'; repeatable.",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+def score(
+    paths: tuple[str, ...],
+    reference: str | None,
+    metrics: tuple[str, ...],
+    recursive: bool,
+    form: str,
+    target: Path | None,
+    gates: tuple[str, ...],
+    workers: int,
+) -> None:
+    """Score images: stair-stepped edges and grids.
+
+    PATH is an image file, a folder or a quoted glob pattern. Exits with 0, with 1 if a --fail-on condition is met, with
+    2 if an image could not be scored or anything else went wrong; the report is complete in the first two cases and
+    where single images are at fault.
+    """
+    if target is not None:
+        _refuse_unwritable(target)
+    with progress_bar("scoring") as progress:
+        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress)
+    _write(RENDER[form](report), target)
+    for failure in report.failures:
+        click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
+    if report.unreadable:
+        click.echo(f"{len(report.unreadable)} of {len(report.images)} images could not be read", err=True)
+    sys.exit(2 if report.unreadable else 1 if report.failures else 0)
+
+
+def _refuse_unwritable(target: Path) -> None:
+    """Before any work is done."""
+    if target.is_dir():
+        raise InputError(f"cannot write to {str(target)!r}: it is a folder; give a file for -o")
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {str(target)!r}: there is no folder {str(target.parent)!r}; make it first")
+
+
+def _write(text: str, target: Path | None) -> None:
+    """To stdout, or to a file that is complete as soon as it is there."""
+    data = text.encode("utf-8", "surrogateescape")  # file names need not be UTF-8
+    if target is None:
+        click.echo(data, nl=False)
+        return
+    target = target.resolve()
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        if target.exists() and not target.is_file():  # /dev/null must not be replaced by a file
+            target.write_bytes(data)
+            return
+        draft.write_bytes(data)
+        os.replace(draft, target)
+    except OSError as error:
+        raise InputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,274 @@
+"""Image files into tensors: what a viewer would show, or one clear line that says why not.
+
+ICC profiles are ignored: values are taken as they are stored.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from artifactlab.errors import InputError
+
+Pixels = NDArray[Any]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
+"""what counts as an image in a folder or a pattern, in upper or lower case; a file named outright is always read"""
+READABLE = "PNG, JPEG, TIFF, WebP or BMP of 8 or 16 bits, or a float32 TIFF"
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff"
+TIFF = (b"II*\x00", b"MM\x00*")
+JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+"""any but the stuffed zeros and restarts that stand inside compressed data"""
+JPEG_END = b"\xd9"
+EXIF = re.compile(rb"(?s)(?:eXIf|EXIF.{4}(?:Exif\0\0)?)(II\*\0|MM\0\*)")
+"""the EXIF block of a PNG or a WebP"""
+EXIF_ORIENTATION = 0x0112
+
+
+def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Path]:
+    """The image files that files, folders and glob patterns name.
+
+    Args:
+        paths: files (taken whatever they are called), folders (the files with one of `SUFFIXES` inside, hidden ones
+            left out) and glob patterns. A path that exists is never a pattern.
+        recursive: look into folders inside folders.
+
+    Returns:
+        Each file once; in the order of `paths`, and sorted within one folder or pattern.
+
+    Raises:
+        InputError: if there are no paths, if one does not exist, or if a folder or a pattern has no image.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.png", "a.JPG", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [path.name for path in find_images([folder])]
+    ['a.JPG', 'b.png']
+    """
+    if isinstance(paths, (str, Path)):
+        paths = [paths]
+    if not paths:
+        raise InputError("no images were given; name files, folders or glob patterns")
+    found: dict[str, Path] = {}
+    for path in paths:
+        for file in _files(path, recursive):
+            found.setdefault(os.path.abspath(file), file)
+    return list(found.values())
+
+
+def read_image(path: str | Path, gray: bool = False) -> Tensor:
+    """Read one image file upright, at full depth, as it would look on white paper.
+
+    EXIF rotation is applied, palettes are looked up, gray is spread over three channels, and what is transparent is
+    composited over white: two outputs that look alike score alike, whatever lies hidden under their alpha.
+
+    Args:
+        path: an 8-bit or 16-bit image, or a float TIFF with values in [0, 1]; the content counts, not the suffix.
+        gray: BT.601 luma instead of colour.
+
+    Returns:
+        float32 `(3, H, W)` RGB, or `(1, H, W)` if `gray`; values in [0, 1].
+
+    Raises:
+        InputError: if the file is missing, empty, cut off, damaged or no image, if its depth is none of the above, or
+            if it holds NaN, Inf or floats outside [0, 1].
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "red.png"
+    >>> _ = path.write_bytes(cv2.imencode(".png", np.full((2, 2, 3), (0, 0, 255), np.uint8))[1])
+    >>> read_image(path)[:, 0, 0]
+    tensor([1., 0., 0.])
+    """
+    data = _read_bytes(path)
+    _refuse_damaged(path, data)
+    pixels = _decode(path, data)
+    # OpenCV reads an 8-bit TIFF with colours already multiplied by alpha, everything else with straight ones.
+    premultiplied = data.startswith(TIFF) and pixels.dtype == np.uint8
+    colours = _over_white(_unit_range(path, pixels), premultiplied)
+    image = torch.from_numpy(np.ascontiguousarray(colours.transpose(2, 0, 1)))
+    return luma(image) if gray else image.expand(3, -1, -1).contiguous()
+
+
+def luma(image: Tensor) -> Tensor:
+    """BT.601 luma `(..., 1, H, W)` of RGB or gray images `(..., C, H, W)`; gray stays exactly what it is.
+
+    >>> luma(torch.full((3, 1, 1), 0.7)).item() == torch.tensor(0.7).item()
+    True
+    """
+    if image.shape[-3] == 1:
+        return image
+    red, green, blue = image.split(1, dim=-3)  # type: ignore[no-untyped-call]
+    return green + 0.299 * (red - green) + 0.114 * (blue - green)
+
+
+def _files(path: str | Path, recursive: bool) -> list[Path]:
+    """What one argument stands for."""
+    if os.path.isdir(path):
+        inside = Path(path).rglob("*") if recursive else Path(path).iterdir()
+        found = _only_images(inside, path)
+        if not found:
+            hint = "" if recursive else "; look into its folders with --recursive / recursive=True"
+            raise InputError(f"no image in folder {str(path)!r}: expected files ending in {', '.join(SUFFIXES)}{hint}")
+        return found
+    if os.path.exists(path):
+        return [Path(path)]
+    if not glob.has_magic(str(path)):
+        raise InputError(f"no such file or folder: {str(path)!r}")
+    found = _only_images(map(Path, glob.iglob(str(path), recursive=True)), path)
+    if not found:
+        raise InputError(f"pattern {str(path)!r} matches no image: expected files ending in {', '.join(SUFFIXES)}")
+    return found
+
+
+def _only_images(candidates: Iterator[Path], given: str | Path) -> list[Path]:
+    try:
+        return sorted(
+            file
+            for file in candidates
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+        )
+    except OSError as error:
+        raise InputError(f"cannot list {str(given)!r}: {error.strerror or error}") from error
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    if not data:
+        raise _unreadable(path, "the file is empty")
+    return data
+
+
+def _unreadable(path: str | Path, why: str) -> InputError:
+    return InputError(f"cannot read image {str(path)!r}: {why}")
+
+
+def _refuse_damaged(path: str | Path, data: bytes) -> None:
+    """Some versions of OpenCV fill what is missing from a PNG or a JPEG with black or gray, and say nothing."""
+    if data.startswith(PNG):
+        _refuse_damaged_png(path, data)
+    if data.startswith(JPEG) and not _jpeg_is_whole(data):
+        raise _unreadable(path, "the JPEG is cut off before its end marker; write or copy it again")
+
+
+def _refuse_damaged_png(path: str | Path, data: bytes) -> None:
+    position, kind = len(PNG), b""
+    while kind != b"IEND":
+        end = position + 8 + int.from_bytes(data[position : position + 4], "big")
+        if end + 4 > len(data):
+            raise _unreadable(path, "the PNG is cut off before its end; write or copy it again")
+        kind = data[position + 4 : position + 8]
+        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            raise _unreadable(path, "the PNG is damaged (a checksum does not match); write or copy it again")
+        position = end + 4
+
+
+def _jpeg_is_whole(data: bytes) -> bool:
+    """Whether the end marker is there. Segments are stepped over: a thumbnail inside one has an end marker, too."""
+    position = len(JPEG) - 1
+    while marker := JPEG_MARKER.search(data, position):
+        if marker[1] == JPEG_END:
+            return True
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return False
+
+
+def _decode(path: str | Path, data: bytes) -> Pixels:
+    """Upright pixels (H, W, C) at the file's own depth; gray, RGB or RGBA."""
+    pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
+        # The one flag that keeps alpha is also the one that does not turn the image, except a TIFF.
+        return (pixels if data.startswith(TIFF) else _upright(pixels, data))[..., [2, 1, 0, 3]]
+    if pixels is not None:
+        pixels = _imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None:
+        raise _unreadable(path, f"no image, or a damaged one; expected {READABLE}")
+    return pixels[..., None] if pixels.ndim == 2 else pixels[..., ::-1]
+
+
+def _imdecode(data: bytes, flags: int) -> Pixels | None:
+    try:
+        with _quiet_opencv():
+            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # e.g. more pixels than OpenCV allows
+        return None
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Our one line says it; OpenCV's log would repeat it in C++."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def _upright(pixels: Pixels, data: bytes) -> Pixels:
+    """Turn and flip as the EXIF orientation asks: 1 as it is, 2 mirrored, ..., 8 a quarter turn to the left."""
+    orientation = _exif_orientation(data)
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _exif_orientation(data: bytes) -> int:
+    """The orientation in the EXIF block of a PNG or a WebP; 1 if there is none."""
+    found = EXIF.search(data)
+    if found is None:
+        return 1
+    block = data[found.start(1) :]
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(block[at : at + size], "little" if block.startswith(b"II") else "big")
+
+    directory = number(4, 4)
+    for entry in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12):
+        if number(entry, 2) == EXIF_ORIENTATION:
+            return number(entry + 8, 2)
+    return 1
+
+
+def _unit_range(path: str | Path, pixels: Pixels) -> Pixels:
+    """float32 in [0, 1]."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+    if pixels.dtype not in (np.float32, np.float64):
+        raise _unreadable(path, f"its depth is {pixels.dtype}; expected {READABLE}")
+    if not np.isfinite(pixels).all():
+        raise _unreadable(path, "it holds NaN or Inf")
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < 0 or high > 1:
+        raise _unreadable(path, f"its values run from {low:g} to {high:g}; floats must lie in [0, 1], scale them first")
+    return pixels.astype(np.float32)
+
+
+def _over_white(values: Pixels, premultiplied: bool) -> Pixels:
+    """RGBA (H, W, 4) composited over white; anything without alpha as it is."""
+    if values.shape[2] != 4:
+        return values
+    colours, alpha = values[..., :3], values[..., 3:]
+    seen = colours if premultiplied else colours * alpha
+    composite: Pixels = np.clip(seen + (1 - alpha), 0, 1)
+    return composite

@@ -1,0 +1,86 @@
+"""A score report as text: a table for people, JSON, JSON lines and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from artifactlab.score import ImageScore, ScoreReport
+
+WIDTH = 80
+SUMMARY = ("mean", "median", "max")
+
+
+def score_table(report: ScoreReport) -> Table:
+    """A row per image, its error below its name, and a summary at the end."""
+    names = report.config["metrics"]
+    folder = _common_folder(report)
+    table = Table(title=Text(f"{len(report.images)} images in {folder or '.'}"), title_justify="left", box=None)
+    table.add_column("image", overflow="fold", min_width=12)
+    for name in names:
+        table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
+    for image in report.images:
+        table.add_row(_label(image, folder), *(_number(image.scores[name]) for name in names))
+    table.add_row()
+    for row in SUMMARY:
+        table.add_row(Text(row, style="bold"), *(_number(report.summary[name][row]) for name in names))
+    return table
+
+
+def _render_table(report: ScoreReport) -> str:
+    """The table as plain text, 80 columns wide."""
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, color_system=None, force_terminal=False).print(score_table(report))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _render_json(report: ScoreReport) -> str:
+    return report.to_json() + "\n"
+
+
+def _render_jsonl(report: ScoreReport) -> str:
+    return "".join(json.dumps(image, allow_nan=False) + "\n" for image in report.to_dict()["images"])
+
+
+def _render_csv(report: ScoreReport) -> str:
+    """Columns path, one per metric, error; empty where there is no value."""
+    text = io.StringIO()
+    names = report.config["metrics"]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", *names, "error"])
+    writer.writerows([image.path, *(image.scores[name] for name in names), image.error] for image in report.images)
+    return text.getvalue()
+
+
+RENDER: dict[str, Callable[[ScoreReport], str]] = {
+    "table": _render_table,
+    "json": _render_json,
+    "jsonl": _render_jsonl,
+    "csv": _render_csv,
+}
+"""format name -> report as text that ends in a newline"""
+
+
+def _common_folder(report: ScoreReport) -> str:
+    """The folder all images are in, not repeated in every row; empty if there is none to name."""
+    folders = [os.path.dirname(image.path) for image in report.images]
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:  # absolute and relative paths, or two drives
+        return ""
+
+
+def _label(image: ImageScore, folder: str) -> Text:
+    label = Text(os.path.relpath(image.path, folder) if folder else image.path)
+    return label if image.error is None else label.append(f"\n{image.error}", style="red")
+
+
+def _number(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"

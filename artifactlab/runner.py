@@ -1,0 +1,159 @@
+"""Run a model on its inputs, quietly: eval mode, no gradients, the same random numbers each time, and no trace left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
+from artifactlab.outputs import pick_output, tensors
+
+MIN_SIDE = 16
+"""pixels per side below which an image has no crop to measure"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one forward pass."""
+
+    args: tuple[Any, ...] = ()
+    """positional"""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """by keyword"""
+
+
+def as_calls(inputs: Any) -> list[Call]:
+    """The forward passes that `inputs` stand for; see `diagnose`.
+
+    Raises:
+        InputError: if there are none, or a tensor among them is empty, too small, NaN or Inf.
+    """
+    calls = [_as_call(item) for item in inputs] if isinstance(inputs, list) else [_as_call(inputs)]
+    if not calls:
+        raise InputError("got no inputs: expected a tensor, a list of tensors, or a tuple or dict of arguments")
+    for number, call in enumerate(calls):
+        for _, tensor in tensors((call.args, dict(call.kwargs))):
+            _check(tensor, number)
+    return calls
+
+
+def _as_call(item: Any) -> Call:
+    if isinstance(item, Tensor):
+        return Call((item,))
+    if isinstance(item, tuple):
+        return Call(item)
+    if isinstance(item, Mapping):
+        return Call(kwargs=item)
+    raise InputError(
+        f"expected an input to be a tensor, a tuple of arguments or a dict of arguments, got {type(item).__name__}"
+    )
+
+
+def _check(tensor: Tensor, number: int) -> None:
+    if tensor.numel() == 0:
+        raise InputError(f"input {number} holds a tensor of shape {tuple(tensor.shape)}: it is empty")
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        raise InputError(f"input {number} holds NaN or Inf; fix the data before diagnosing the model")
+    if tensor.ndim == 3 and tensor.is_floating_point() and tensor.shape[0] in (1, 3, 4):
+        raise InputError(
+            f"input {number} has shape {tuple(tensor.shape)}; expected a batch (N, C, H, W): add [None] in front"
+        )
+
+
+class Runner:
+    """A context in which `run` repeats the same forward pass exactly, and which leaves the model as it was."""
+
+    def __init__(self, model: nn.Module, output: str | int | None, seed: int) -> None:
+        self.model = model
+        self.output = output
+        self.seed = seed
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Runner:
+        with ExitStack() as stack:
+            stack.callback(_restore_flags, [(module, module.training) for module in self.model.modules()])
+            stack.callback(_restore_buffers, _saved_buffers(self.model))
+            devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+            stack.enter_context(torch.random.fork_rng(devices=list(devices)))
+            stack.enter_context(torch.no_grad())
+            for module in self.model.modules():
+                module.training = False
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def run(self, call: Call) -> Tensor:
+        """The image the model returns for one call.
+
+        Raises:
+            ModelError: if the model fails, or returns no image.
+            CaptureError: if the image holds NaN or Inf, or is too small to measure.
+        """
+        args, kwargs = self._placed(call.args), self._placed(dict(call.kwargs))
+        torch.manual_seed(self.seed)
+        try:
+            result = self.model(*args, **kwargs)
+        except ArtifactLabError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {_first_line(error)}"
+                " (if the size is the reason, crop: --crop 256)"
+            ) from error
+        image = pick_output(result, self.output)
+        if not bool(torch.isfinite(image).all()):
+            raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
+        if min(image.shape[2:]) < MIN_SIDE:
+            raise CaptureError(
+                f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
+                f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
+            )
+        return image.detach().clone()
+
+    def _placed(self, value: Any) -> Any:
+        """The arguments on the model's device, cloned, as a model may write into its input."""
+        if isinstance(value, Tensor):
+            parameter = next(self.model.parameters(), value)
+            return value.detach().clone().to(parameter.device)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._placed(item) for item in value)
+        if isinstance(value, dict):
+            return {key: self._placed(item) for key, item in value.items()}
+        return value
+
+
+def _saved_buffers(model: nn.Module) -> list[tuple[nn.Module, str, Tensor | None, Tensor | None]]:
+    """Each buffer, by owner and name, with a copy of its values."""
+    return [
+        (module, name, buffer, None if buffer is None else buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+    ]
+
+
+def _restore_buffers(saved: list[tuple[nn.Module, str, Tensor | None, Tensor | None]]) -> None:
+    with torch.no_grad():
+        for module, name, buffer, values in saved:
+            module._buffers[name] = buffer
+            if buffer is not None and values is not None and not torch.equal(buffer, values):
+                buffer.copy_(values)
+
+
+def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:
+    for module, training in flags:
+        module.training = training
+
+
+def _shapes(call: Call) -> str:
+    return ", ".join(f"shape {tuple(t.shape)}" for _, t in tensors((call.args, dict(call.kwargs)))) or "no tensors"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

@@ -1,0 +1,269 @@
+"""Images to scores: how bad are these outputs, and is any of them worse than a gate allows?"""
+
+from __future__ import annotations
+
+import json
+import signal
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artifactlab.errors import ArtifactLabError, InputError
+from artifactlab.gates import Gate, GateFailure, gate_failures, parse_gate
+from artifactlab.images import find_images, read_image
+from artifactlab.measures import METRICS, MIN_SIDE, PERIOD, check_known, measured
+from artifactlab.records import SCHEMA_VERSION, plain, tool
+
+__all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]
+
+NAMED_IN_ERRORS = 5
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """The scores of one image."""
+
+    path: str
+    """the file"""
+    scores: dict[str, float | None]
+    """one per metric; all None where there is an error, one None where the image is too small for that metric"""
+    error: str | None
+    """why it could not be scored, None if it could"""
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """The result of `score_images`."""
+
+    images: tuple[ImageScore, ...]
+    """one per image, in the order given"""
+    summary: dict[str, dict[str, float | None]]
+    """per metric: mean, median, min, max (None if nothing was measured) and count, over the images that have a score"""
+    passed: bool | None
+    """whether every image was scored and no gate failed; None where there is no gate"""
+    config: dict[str, Any]
+    """the settings that produced it"""
+    failures: tuple[GateFailure, ...] = ()
+    """the gates that failed, and where"""
+
+    @property
+    def unreadable(self) -> tuple[ImageScore, ...]:
+        """The images that could not be scored."""
+        return tuple(image for image in self.images if image.error is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that validates against `artifactlab/schemas/score.json`: None instead of NaN."""
+        data: dict[str, Any] = plain(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "tool": tool(),
+                "config": self.config,
+                "images": [asdict(image) for image in self.images],
+                "summary": self.summary,
+                "passed": self.passed,
+            }
+        )
+        return data
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def score_images(
+    paths: Sequence[str | Path],
+    reference: str | Path | None = None,
+    metrics: Sequence[str] | None = None,
+    recursive: bool = False,
+    gates: Sequence[Gate | str] = (),
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreReport:
+    """Score image files, one at a time.
+
+    Args:
+        paths: files, folders and glob patterns, see `find_images`.
+        reference: folder of what the images should look like, paired with them by file stem.
+        metrics: names from `METRICS`; by default all, those that need a reference only where there is one.
+        recursive: look into folders inside folders, here and in `reference`.
+        gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`.
+        workers: processes; the scores do not depend on it. With more than one, a script that calls this needs its
+            `if __name__ == "__main__":` line.
+        progress: called with (images done, images in all) after each image.
+
+    Returns:
+        A row per image. One that cannot be scored (unreadable, smaller than 16 pixels, of another size than its
+        reference) is a row with an error; the others are scored all the same.
+
+    Raises:
+        InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
+            reference, or images and references cannot be paired one to one.
+        ArtifactLabError: if a worker process dies.
+
+    >>> import tempfile, cv2, numpy
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> stairs = numpy.tri(32, dtype="uint8").repeat(4, 0).repeat(4, 1) * 255
+    >>> _ = (folder / "stairs.png").write_bytes(cv2.imencode(".png", stairs)[1])
+    >>> report = score_images([folder], gates=["edge_jaggedness>0.3"])
+    >>> report.passed, report.failures[0].score > 0.5
+    (False, True)
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else paths
+    names = _chosen(metrics, reference)
+    conditions = _checked(gates, names)
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    files = find_images(paths, recursive)
+    jobs = [(file, partner, names) for file, partner in _paired(files, reference, recursive)]
+    images = []
+    with _mapping(min(workers, len(jobs))) as mapped:
+        for image in mapped(_score_image, jobs):
+            images.append(image)
+            if progress is not None:
+                progress(len(images), len(jobs))
+    failures = gate_failures(((image.path, image.scores) for image in images), conditions)
+    everything_scored = all(image.error is None for image in images)
+    return ScoreReport(
+        images=tuple(images),
+        summary={name: _summary([image.scores[name] for image in images]) for name in names},
+        passed=everything_scored and not failures if conditions else None,
+        config={
+            "paths": [str(path) for path in paths],
+            "reference": None if reference is None else str(reference),
+            "metrics": list(names),
+            "recursive": recursive,
+            "gates": [str(gate) for gate in conditions],
+            "period": PERIOD,
+        },
+        failures=failures,
+    )
+
+
+def _chosen(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
+    """The metrics to measure, each once."""
+    if metrics is None:
+        return tuple(name for name, metric in METRICS.items() if reference is not None or not metric.needs_reference)
+    names = (metrics,) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics))
+    if not names:
+        raise InputError(f"no metrics were given; name some of {', '.join(METRICS)}, or leave the choice out for all")
+    for name in names:
+        check_known(name)
+        if METRICS[name].needs_reference and reference is None:
+            raise InputError(f"{name} needs a reference; give the folder with --reference / reference=")
+    return names
+
+
+def _checked(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate, ...]:
+    """The gates, each on a metric that is measured."""
+    given = [gates] if isinstance(gates, (str, Gate)) else gates
+    parsed = tuple(parse_gate(gate) if isinstance(gate, str) else gate for gate in given)
+    for gate in parsed:
+        if gate.metric not in names:
+            hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
+            raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
+    return parsed
+
+
+def _paired(files: list[Path], reference: str | Path | None, recursive: bool) -> list[tuple[Path, Path | None]]:
+    """Each image with the reference of the same stem."""
+    if reference is None:
+        return [(file, None) for file in files]
+    ours, theirs = _by_stem(files, "images"), _by_stem(find_images([reference], recursive), "references")
+    _refuse(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
+    _refuse(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
+    return [(file, theirs[file.stem]) for file in files]
+
+
+def _by_stem(files: list[Path], what: str) -> dict[str, Path]:
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        groups[file.stem].append(file)
+    twice = [f"{group[0]} and {group[1]}" for group in groups.values() if len(group) > 1]
+    _refuse(twice, f"{what} are paired by file stem, but these share one")
+    return {stem: group[0] for stem, group in groups.items()}
+
+
+def _refuse(names: list[str], complaint: str) -> None:
+    if names:
+        more = len(names) - NAMED_IN_ERRORS
+        raise InputError(f"{complaint}: {', '.join(names[:NAMED_IN_ERRORS])}{f' and {more} more' if more > 0 else ''}")
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[ImageScore]]]:
+    """A `map` that runs here or in worker processes, with one torch thread each, so that the sums are the same."""
+    if workers == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield map
+        finally:
+            torch.set_num_threads(threads)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        raise ArtifactLabError(
+            'a worker process died: out of memory, or a script without its `if __name__ == "__main__":` line;'
+            " try --workers 1 / workers=1"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    torch.set_num_threads(1)
+
+
+def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
+    """One row; nothing of the image outlives it."""
+    file, partner, names = job
+    try:
+        image = _read(file)
+        reference = None if partner is None else _read(partner)
+        _check_sizes(image, reference, file, partner)
+    except InputError as error:
+        return ImageScore(str(file), dict.fromkeys(names), str(error))
+    return ImageScore(str(file), {name: measured(METRICS[name], image, reference) for name in names}, None)
+
+
+def _read(file: Path) -> Tensor:
+    return read_image(file).unsqueeze(0)
+
+
+def _check_sizes(image: Tensor, reference: Tensor | None, file: Path, partner: Path | None) -> None:
+    height, width = image.shape[2:]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"image {str(file)!r} is too small: {width}x{height} pixels, the minimum is {MIN_SIDE}x{MIN_SIDE}"
+        )
+    if reference is not None and reference.shape != image.shape:
+        raise InputError(
+            f"image {str(file)!r} has {width}x{height} pixels, its reference {str(partner)!r} "
+            f"{reference.shape[3]}x{reference.shape[2]}; they must be of one size"
+        )
+
+
+def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:
+    known = [score for score in scores if score is not None]
+    if not known:
+        return {"mean": None, "median": None, "min": None, "max": None, "count": 0}
+    return {
+        "mean": statistics.fmean(known),
+        "median": statistics.median(known),
+        "min": min(known),
+        "max": max(known),
+        "count": len(known),
+    }

@@ -1,0 +1,52 @@
+"""Small models and images that several tests use; seeds are fixed for every test."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+class ThreeSites(nn.Module):
+    """A colour image through three transposed convolutions: bilinear kernels, so no phase is favoured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up1, self.up2, self.up3 = (nn.ConvTranspose2d(3, 3, 4, 2, 1, bias=False) for _ in range(3))
+        ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        for up in (self.up1, self.up2, self.up3):
+            kernel = torch.eye(3)[:, :, None, None] * torch.outer(ramp, ramp)
+            up.weight = nn.Parameter(kernel.contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up3(self.up2(self.up1(x)))
+
+    def plant(self, site: str, strength: float = 0.15) -> ThreeSites:
+        """Make one pixel phase of a site brighter than the other three."""
+        with torch.no_grad():
+            getattr(self, site).weight[:, :, 1::2, 1::2] *= 1 + strength
+        return self
+
+
+@pytest.fixture
+def three_sites() -> ThreeSites:
+    return ThreeSites().eval()
+
+
+@pytest.fixture
+def scene() -> Tensor:
+    """A smooth scene with slanted edges and discs, (1, 3, 48, 48) in [0, 1]."""
+    t = torch.arange(48.0)
+    y, x = t[:, None], t[None, :]
+    edge = (0.5 + (y * math.cos(0.4) + x * math.sin(0.4) - 30)).clamp(0, 1)
+    disc = (0.5 + 12 - torch.hypot(y - 16, x - 30)).clamp(0, 1)
+    plane = 0.25 + 0.3 * edge + 0.25 * disc
+    return torch.stack([plane, 0.9 * plane, 0.2 + 0.6 * plane])[None]

@@ -1,0 +1,320 @@
+"""Capture finds every kind of site and leaves no trace."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import artifactlab
+from artifactlab import CaptureError, ModelError
+
+
+class AnyForward(nn.Module):
+    """A model that is one function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+def keys(model: nn.Module, x: Tensor) -> list[str]:
+    with artifactlab.capture(model) as cap, torch.no_grad():
+        model(x)
+    return [found.site.key for found in cap.sites]
+
+
+IMAGE = torch.rand(1, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: F.interpolate(x, scale_factor=2), "interpolate#0"),
+        (lambda x: F.interpolate(x, (48, 80), mode="bilinear"), "interpolate#0"),
+        (lambda x: F.conv_transpose2d(x, torch.ones(4, 2, 2, 2), stride=2), "conv_transpose2d#0"),
+        (lambda x: F.pixel_shuffle(x, 2), "pixel_shuffle#0"),
+        (lambda x: F.grid_sample(x, torch.zeros(1, 64, 64, 2), align_corners=False), "grid_sample#0"),
+        (lambda x: x.reshape(1, 1, 2, 2, 32, 32).permute(0, 1, 4, 2, 5, 3).reshape(1, 1, 64, 64), "reshape#0"),
+        (lambda x: x[:, :, :, None, :, None].expand(1, 4, 32, 2, 32, 2).reshape(1, 4, 64, 64), "reshape#0"),
+        (lambda x: torch.stack([x, x], 4).flatten(3), "reshape#0"),
+        (lambda x: x.new_zeros(1, 4, 64, 64).index_put_((torch.tensor(0),), torch.tensor(1.0)), "module#0"),
+    ],
+    ids=["interpolate", "sized", "transposed", "shuffle", "grid", "depth2space", "expand", "stack", "unseen"],
+)
+def test_functional_and_hand_made_sites_are_found(function: Any, expected: str) -> None:
+    assert keys(AnyForward(function), IMAGE) == [expected]
+
+
+def test_repeat_interleave_is_a_site_per_direction() -> None:
+    model = AnyForward(lambda x: x.repeat_interleave(2, 2).repeat_interleave(3, dim=3))
+    with artifactlab.capture(model) as cap:
+        model(IMAGE)
+    assert [(s.site.key, s.site.scale, s.site.period) for s in cap.sites] == [
+        ("repeat_interleave#0", (2, 1), (2, 1)),
+        ("repeat_interleave#1", (1, 3), (1, 3)),
+    ]
+
+
+def test_unpatchify_of_tokens_is_a_site() -> None:
+    def unpatchify(tokens: Tensor) -> Tensor:
+        grid = tokens.reshape(1, 8, 8, 4, 4, 3)
+        return torch.einsum("nhwpqc->nchpwq", grid).reshape(1, 3, 32, 32)
+
+    model = AnyForward(unpatchify)
+    with artifactlab.capture(model) as cap:
+        model(torch.rand(1, 64, 48))
+    assert [(s.site.scale, s.site.in_shape) for s in cap.sites] == [((4, 4), (1, 3, 8, 8))]
+
+
+def test_channels_last_patch_expanding_is_a_site() -> None:
+    def expand(x: Tensor) -> Tensor:  # (B, H, W, 2*2*c) -> (B, 2H, 2W, c), as in Swin-Unet
+        return x.reshape(1, 8, 8, 2, 2, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 16, 16, 6)
+
+    model = AnyForward(expand)
+    with artifactlab.capture(model) as cap:
+        model(torch.rand(1, 8, 8, 24))
+    assert [(s.site.scale, s.site.out_shape) for s in cap.sites] == [((2, 2), (1, 6, 16, 16))]
+
+
+def test_window_attention_that_splits_and_merges_is_no_site() -> None:
+    def windows(x: Tensor) -> Tensor:
+        split = x.view(1, 4, 8, 4, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(16, 8, 8, 6)
+        merged = split.view(1, 4, 4, 8, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 32, 32, 6)
+        return F.interpolate(merged.permute(0, 3, 1, 2), scale_factor=2)
+
+    assert keys(AnyForward(windows), torch.rand(1, 32, 32, 6)) == ["interpolate#0"]
+
+
+def test_padding_downsizing_and_stride_one_are_no_sites() -> None:
+    model = nn.Sequential(
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(4, 4, 3, stride=2),
+        nn.ConvTranspose2d(4, 4, 3, stride=1),
+        nn.Upsample(scale_factor=2),
+    )
+    assert keys(model, IMAGE) == ["3/interpolate#0"]
+
+
+def test_sites_carry_qualified_names_scales_and_periods() -> None:
+    decoder = nn.Sequential()
+    decoder.add_module("up1", nn.Upsample(scale_factor=2))
+    decoder.add_module("up2", nn.ConvTranspose2d(4, 4, 3, stride=3, padding=0))
+    model = nn.Sequential()
+    model.add_module("dec", decoder)
+    with artifactlab.capture(model) as cap:
+        model(IMAGE)
+    assert [(s.site.key, s.site.scale, s.site.period) for s in cap.sites] == [
+        ("dec.up1/interpolate#0", (2, 2), (6, 6)),
+        ("dec.up2/conv_transpose2d#0", (3, 3), (3, 3)),
+    ]
+
+
+def test_a_module_called_twice_is_two_sites_in_every_pass() -> None:
+    up = nn.Upsample(scale_factor=2)
+    model = nn.Sequential(up, up)
+    assert keys(model, IMAGE) == ["0/interpolate#0", "0/interpolate#1"]
+    with artifactlab.capture(model) as cap:
+        model(IMAGE)
+        model(IMAGE[:, :, :24])
+    assert [found.site.key for found in cap.sites] == ["0/interpolate#0", "0/interpolate#1"]
+
+
+def test_outputs_may_be_tuples_dicts_or_dataclasses() -> None:
+    @dataclass
+    class Result:
+        score: Tensor
+        image: Tensor
+
+    def forward(x: Tensor) -> dict[str, Any]:
+        return {"a": Result(x.mean(), F.interpolate(x, scale_factor=2)), "b": (x, None)}
+
+    model = nn.Sequential(AnyForward(lambda x: F.interpolate(x, scale_factor=2)), AnyForward(forward))
+    with artifactlab.capture(model) as cap:
+        model(IMAGE)
+    assert [found.site.period for found in cap.sites] == [(4, 4), (2, 2)]
+
+
+class Stateful(nn.Module):
+    """Batch norm, dropout, an in-place ReLU after the site, mixed train flags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(4, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 4, 4, 2, 1), nn.ReLU(inplace=True)
+        )
+        self.drop = nn.Dropout(0.5)
+        self.frozen = nn.BatchNorm2d(4).eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.frozen(self.drop(self.body(x)))
+
+
+def everything(model: nn.Module) -> dict[str, Any]:
+    """What must not change: weights, buffers, flags, hooks, gradients."""
+    return {
+        "state": {key: value.clone() for key, value in model.state_dict().items()},
+        "flags": [module.training for module in model.modules()],
+        "hooks": [
+            [len(m._forward_hooks), len(m._forward_pre_hooks), len(m._forward_hooks_with_kwargs)]
+            for m in model.modules()
+        ],
+        "grads": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+    }
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def random_state() -> tuple[Any, ...]:
+    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
+
+
+def test_a_captured_training_step_is_bit_identical_to_a_plain_one() -> None:
+    def step(model: nn.Module, watched: bool) -> tuple[Tensor, dict[str, Any], Any]:
+        torch.manual_seed(7)
+        if watched:
+            with artifactlab.capture(model) as cap:
+                out = model(IMAGE)
+            assert len(cap.sites) == 1
+        else:
+            out = model(IMAGE)
+        out.square().mean().backward()
+        return out, everything(model), random_state()
+
+    model = Stateful().train()
+    model.frozen.eval()
+    twin = copy.deepcopy(model)
+    plain, watched = step(model, watched=False), step(twin, watched=True)
+    assert torch.equal(plain[0], watched[0])
+    assert same(plain[1], watched[1])
+    assert plain[2] == watched[2]
+
+
+def test_diagnose_leaves_no_trace_on_the_model_or_the_random_state() -> None:
+    model = Stateful().train()
+    model.frozen.eval()
+    model(IMAGE).mean().backward()
+    before, state = everything(model), random_state()
+    artifactlab.diagnose(model, IMAGE)
+    assert same(before, everything(model))
+    assert state == random_state()
+
+
+def test_an_exception_in_the_middle_leaves_no_trace() -> None:
+    model = Stateful().train()
+    features = torch.rand(1, 8, 8, 8)
+    before, state = everything(model), random_state()
+
+    def explode(module: nn.Module, args: Any, output: Tensor) -> None:
+        raise ValueError("in the middle")
+
+    handle = model.body[2].register_forward_hook(explode)
+    with pytest.raises(ModelError, match="in the middle"):
+        artifactlab.diagnose(model, IMAGE)
+    with pytest.raises(ValueError, match="in the middle"), artifactlab.capture(model):
+        model.body[2](features)
+    handle.remove()
+    assert same(before, everything(model))
+    assert state == random_state()
+
+
+def test_capture_recovers_after_a_failed_pass_in_the_same_block() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Upsample(scale_factor=2))
+    with artifactlab.capture(model) as cap:
+        with pytest.raises(RuntimeError):
+            model(torch.rand(1, 3, 32, 32))
+        model(IMAGE)
+    assert [found.site.key for found in cap.sites] == ["1/interpolate#0"]
+
+
+def test_buffers_that_a_model_counts_in_are_put_back() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("steps", torch.zeros(1))
+            self.register_buffer("last", None)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.steps += 1
+            self.last = x.mean()
+            return F.interpolate(x, scale_factor=2)
+
+    model = Counting()
+    artifactlab.diagnose(model, IMAGE)
+    assert model.steps.item() == 0
+    assert model.last is None
+
+
+def test_nothing_captured_is_an_error_that_says_so() -> None:
+    model = nn.Conv2d(4, 4, 1)
+    with artifactlab.capture(model) as cap:
+        model(IMAGE)
+    with pytest.raises(CaptureError, match="no upsampling was seen"):
+        _ = cap.sites
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_wrappers_are_looked_through() -> None:
+    model = nn.Sequential(nn.Upsample(scale_factor=2))
+    expected = ["0/interpolate#0"]
+    assert keys(nn.DataParallel(model), IMAGE) == expected
+    assert artifactlab.diagnose(torch.compile(model), IMAGE).sites[0].site.key == expected[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_a_script_module_is_refused_with_the_reason() -> None:
+    with pytest.raises(ModelError, match="ScriptModule"), artifactlab.capture(torch.jit.script(nn.Upsample(None, 2.0))):
+        pass
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"expected a torch\.nn\.Module, got function"), artifactlab.capture(keys):
+        pass
+
+
+def test_nan_in_an_activation_names_the_site() -> None:
+    up = nn.ConvTranspose2d(4, 4, 2, 2)
+    nn.init.constant_(up.weight, float("nan"))
+    model = nn.Sequential(up)
+    with pytest.raises(CaptureError, match="0/conv_transpose2d holds NaN"), artifactlab.capture(model):
+        model(IMAGE)
+
+
+def test_two_threads_capture_two_models_at_once() -> None:
+    results: dict[int, list[str]] = {}
+
+    def work(count: int) -> None:
+        model = nn.Sequential(*(nn.Upsample(scale_factor=2) for _ in range(count)))
+        for _ in range(5):
+            results[count] = keys(model, IMAGE[..., :8, :8])
+
+    threads = [threading.Thread(target=work, args=(count,)) for count in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {count: len(found) for count, found in results.items()} == {1: 1, 2: 2, 3: 3}
+
+
+def test_half_precision_and_channels_last_models_are_captured() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, 2)).bfloat16().to(memory_format=torch.channels_last)
+    assert keys(model, IMAGE.bfloat16()) == ["0/conv_transpose2d#0"]
