@@ -178,15 +178,18 @@ def _import_file(path: Path) -> Any:
     """Run the file the user named, with its own folder importable, as `python file.py` would."""
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"_artifactlab_target_{path.stem}"  # its own name, lest a models.py shadow somebody's `models`
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"{path} cannot be imported as Python")
     module = importlib.util.module_from_spec(spec)
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
+    sys.modules[name] = module  # dataclasses look their module up while it is being run
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise ModelError(f"{path} failed to import: {type(error).__name__}: {_first_line(error)}") from error
     finally:
         sys.path.remove(folder)

@@ -32,7 +32,7 @@ class Severity(NamedTuple):
     grid: Tensor
     """(crops,) phase-locked power, unbiased, over that of a grid that just shows"""
     edges: Tensor
-    """(crops, levels, 8) statistics of the edges in each crop; sums of them are those of the crops together"""
+    """(crops, levels, numbers) of the edges in each crop; sums of them are those of the crops together"""
 
     def of(self, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Grid and stair-step severity, each (R,), of R weighted choices of crops, given as counts (R, crops)."""

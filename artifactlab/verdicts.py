@@ -27,7 +27,8 @@ def judge(evidence: Evidence, effect: Effect, severity: float) -> Verdict:
     matters = share >= LARGE_SHARE or (effect.value >= VISIBLE and share >= SMALL_SHARE)
     if severity >= VISIBLE and surely_better and matters:
         return "offender"
-    if surely_worse and -effect.value >= max(VISIBLE, LARGE_SHARE * severity):
+    shows_then = severity - effect.value >= VISIBLE and -effect.value >= LARGE_SHARE * max(VISIBLE, severity)
+    if surely_worse and shows_then:
         return "compensated"
     return "harmless" if shows(evidence) else "clean"
 

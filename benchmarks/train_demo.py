@@ -73,7 +73,7 @@ def start_even(model: DemoUNet) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--swap-steps", type=int, default=250)
+    parser.add_argument("--swap-steps", type=int, default=400)
     parser.add_argument("--only-swap", action="store_true", help="keep the healthy weights, train the swapped layer")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -81,12 +81,12 @@ def main() -> None:
     if not options.only_swap:
         model = DemoUNet()
         start_even(model)
-        train(model, list(model.parameters()), images, options.steps, rate=2e-3, block=1)
+        train(model, list(model.parameters()), images, options.steps, rate=1e-3, block=1)
         save_file(model.state_dict(), WEIGHTS)
     model = healthy().train()
     model.requires_grad_(False)
     model.dec.up2 = swapped_up2()
-    train(model, list(model.dec.up2.parameters()), images, options.swap_steps, rate=1e-2, block=4)
+    train(model, list(model.dec.up2.parameters()), images, options.swap_steps, rate=2e-2, block=4)
     save_file(model.dec.up2.state_dict(), SWAPPED_WEIGHTS)
 
 

@@ -119,8 +119,9 @@ def lattice_spectrum(
     4
     """
     images = as_images(x, data_range, reduction)
-    if not periods or any(as_pair(p, "period")[0] < 2 for p in periods):
-        raise InputError(f"periods must be integers of at least 2, got {periods!r}")
+    whole = isinstance(periods, (tuple, list)) and all(isinstance(p, int) and p >= 2 for p in periods)
+    if not whole or not periods:
+        raise InputError(f"periods must be a tuple of integers of at least 2, got {periods!r}")
     powers = []
     for period in periods:
         locked = lattice_statistics(images, (period, period)).locked
@@ -145,11 +146,13 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
     images = as_images(x, data_range)
     ph, pw = as_pair(period, "period")
     height, width = images.shape[2:]
-    means, _, _ = _phase_means(images, (ph, pw))
+    means, _, (wh, ww) = _phase_means(images, (ph, pw))
     if means.numel() == 0:
         return images.new_zeros(images.shape[0], 1, height, width)
-    power = means.square().mean((4, 5)).mean(1, keepdim=True)
-    return F.interpolate(power, (height, width), mode="nearest").sqrt()
+    amplitude = means.square().mean((4, 5)).mean(1, keepdim=True).sqrt()
+    inside = amplitude.repeat_interleave(wh, 2).repeat_interleave(ww, 3)
+    bottom, right = height - inside.shape[2] - (ph - 1), width - inside.shape[3] - (pw - 1)
+    return F.pad(inside, (pw - 1, right, ph - 1, bottom), mode="replicate")
 
 
 def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatistics:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.metrics.gradients import gradient, orientation
-from artifactlab.metrics.inputs import as_images, reduce
+from artifactlab.metrics.inputs import as_images, check_reduction, reduce
 
 FINE_SIGMA = 0.7
 COARSE_SIGMA = 1.5
@@ -127,6 +127,7 @@ def direction_divergence(
     >>> direction_divergence(ramp, ramp.transpose(2, 3))
     tensor(1.)
     """
+    check_reduction(reduction)
     p = gradient_direction_histogram(x, bins, data_range=data_range)
     q = gradient_direction_histogram(reference, bins, data_range=data_range)
     if p.shape != q.shape:

@@ -26,12 +26,17 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
         raise InputError(f"expected at least one pixel, got shape {tuple(x.shape)}")
     if not (isinstance(data_range, (int, float)) and math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
-    if reduction not in REDUCTIONS:
-        raise InputError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    check_reduction(reduction)
     images = x if x.dtype == torch.float64 else x.float()
     if not bool(torch.isfinite(images).all()):
         raise InputError(f"the images of shape {tuple(x.shape)} hold NaN or Inf; metrics need finite values")
     return images / data_range
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise an InputError if there is no such reduction."""
+    if reduction not in REDUCTIONS:
+        raise InputError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
 
 
 def reduce(scores: Tensor, reduction: str) -> Tensor:
@@ -43,7 +48,7 @@ def reduce(scores: Tensor, reduction: str) -> Tensor:
 
 def as_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
     """`(vertical, horizontal)` from one number or a pair of positive integers."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in pair):
         raise InputError(f"{name} must be a positive integer or a pair of them, got {value!r}")
     return pair[0], pair[1]

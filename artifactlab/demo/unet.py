@@ -25,9 +25,9 @@ class ConvBlock(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
             nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect"),
-            nn.ReLU(),
+            nn.LeakyReLU(0.1),
             nn.Conv2d(out_channels, out_channels, 3, padding=1, padding_mode="reflect"),
-            nn.ReLU(),
+            nn.LeakyReLU(0.1),
         )
 
 

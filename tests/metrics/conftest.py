@@ -6,7 +6,7 @@ All fixtures are session-wide and hand out pure functions, so that hypothesis ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 Array = NDArray[np.float64]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _photo(name: str) -> Array:
     image = getattr(skimage.data, name)()
     return np.asarray(image[..., :3] if image.ndim == 3 else image, dtype=np.float64) / 255

@@ -96,7 +96,7 @@ def test_amplitude_pools_channels_by_their_power(tensor):
 
 @pytest.mark.parametrize("name", [*PHOTOS, "brick", "text", "page"])
 def test_one_percent_checkerboard_is_seen_on_every_photo(name, photo, board, tensor):
-    image = photo(name, None)
+    image = photo(name, 320)
     marked = image + 0.01 * board(image.shape)
     assert float(lattice_amplitude(tensor(marked))) == pytest.approx(0.01, rel=0.02)
     assert float(checkerboard_energy(tensor(marked))) > 10 * float(checkerboard_energy(tensor(image)))
@@ -106,7 +106,7 @@ def test_one_percent_checkerboard_is_seen_on_every_photo(name, photo, board, ten
 @pytest.mark.parametrize("p", [2, 3, 4, 8])
 def test_natural_photos_bricks_and_text_have_no_lattice(name, p, photo, tensor):
     """A quarter of an 8-bit step is the most that any of them shows (chelsea, once resized by its makers)."""
-    x = tensor(photo(name, None))
+    x = tensor(photo(name, 384))
     assert float(lattice_amplitude(x, p)) < 0.3 * EIGHT_BIT
     assert float(checkerboard_energy(x, p)) < 0.01
 
@@ -120,8 +120,13 @@ def test_noise_has_no_lattice(sigma):
 
 @pytest.mark.parametrize("name", ["coffee", "astronaut", "coins", "immunohistochemistry"])
 @pytest.mark.parametrize("s", [2, 3, 4, 8])
-def test_stair_steps_are_not_a_checkerboard(name, s, photo, nearest, tensor):
-    assert float(checkerboard_energy(tensor(nearest(photo(name, None), s)), s)) < 0.05
+def test_stair_steps_are_not_a_checkerboard(name, s, photo, nearest, board, tensor):
+    """A slope that runs through the whole photo (the light on the coins) leaves a faint saw-tooth: not quite 0."""
+    stepped = nearest(photo(name, 384), s)
+    assert float(lattice_amplitude(tensor(stepped), s)) < EIGHT_BIT
+    energy = float(checkerboard_energy(tensor(stepped), s))
+    assert energy < 0.12
+    assert float(checkerboard_energy(tensor(stepped + 0.05 * board(stepped.shape)), 2)) > 2 * energy
 
 
 def test_a_flat_image_with_nothing_but_a_grid_scores_one(board, tensor):
@@ -154,7 +159,7 @@ def test_energy_grows_with_the_planted_amplitude(photo, board, tensor):
 @pytest.mark.parametrize("p", [2, 3, 4, 8])
 @pytest.mark.parametrize("name", ["coffee", "camera", None])
 def test_lattice_spectrum_names_the_period(p, name, photo, tensor):
-    image = np.full((256, 256), 0.5) if name is None else photo(name)[..., :1].reshape(256, 256)
+    image = np.full((256, 256), 0.5) if name is None else np.atleast_3d(photo(name))[..., 0]
     comb = np.zeros((p, p))
     comb[0, 0] = 0.06 * p  # one phase that stands out, as after a transposed convolution
     periods = (2, 3, 4, 8)
@@ -220,8 +225,8 @@ def test_flips_and_turns_hardly_matter_at_other_sizes(name, photo, board, tensor
 @pytest.mark.parametrize(("bottom", "right"), [(False, False), (False, True), (True, False), (True, True)])
 @pytest.mark.parametrize("size", [128, 150])
 def test_map_is_hot_in_the_planted_quadrant_and_cold_elsewhere(p, bottom, right, size, photo, tensor):
-    """Half a window of blur at the quadrant's border is allowed; the outermost pixels belong to the quadrant too."""
-    half, blur = size // 2, 9
+    """One window of blur at the quadrant's border is allowed; the image's outermost pixels belong to it too."""
+    half, blur = size // 2, 18
     image = np.full((size, size), 0.5)
     rows, columns = slice(half * bottom, half * (1 + bottom)), slice(half * right, half * (1 + right))
     pattern = np.random.default_rng(p).normal(size=(p, p))
@@ -245,7 +250,7 @@ def test_map_puts_a_small_patch_where_it_was_planted(where, board, tensor):
     image[top : top + 16, left : left + 16] += 0.05 * board((16, 16))
     heat = checkerboard_map(tensor(image))[0, 0].numpy()
     centre = ndimage.center_of_mass(heat)
-    assert centre == pytest.approx((top + 7.5, left + 7.5), abs=4)
+    assert centre == pytest.approx((top + 7.5, left + 7.5), abs=8)
 
 
 def test_map_of_a_uniform_board_is_its_amplitude_everywhere(board, tensor):
@@ -255,7 +260,7 @@ def test_map_of_a_uniform_board_is_its_amplitude_everywhere(board, tensor):
 
 
 def test_map_turns_with_the_image(board, tensor, symmetries, photo):
-    """Whole windows only, as above, so that both orientations see the same ones."""
+    """Whole windows only (4 x 16 pixels and a border of 1), so that both orientations see the same ones."""
     image = photo("coffee", 66, 100, 200)
     image[:33, :33] += 0.05 * board((33, 33, 3))
     x = tensor(image, torch.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_axis_excess_agrees_with_a_slow_reference(name, top, left, s, photo, nea
 def test_axis_excess_grows_with_every_nearest_scale(name, photo, nearest, tensor):
     image = photo(name)
     scores = [float(axis_excess(tensor(image if s == 1 else nearest(image, s)))) for s in (1, 2, 3, 4, 8)]
-    assert all(low + 0.02 < high for low, high in zip(scores, scores[1:], strict=False)), scores
+    assert all(low + 0.02 < high for low, high in pairwise(scores)), scores
     assert scores[0] < 0.1
     assert scores[3] > 0.2
 

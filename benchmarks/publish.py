@@ -1,0 +1,47 @@
+"""Put a benchmark's printed table into the README, with date and machine, so that no number there is typed."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def stamp() -> str:
+    """When and on what the numbers were taken."""
+    today = datetime.date.today().isoformat()
+    return f"{today}, {os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def publish(name: str, text: str, into_readme: bool) -> None:
+    """Print `text`; where asked, replace what stands in the README between the markers of `name` by it."""
+    text = f"{text}\n\n*`benchmarks/{name}.py`, {stamp()}*"
+    print(text)
+    if not into_readme:
+        return
+    block = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+    content = README.read_text(encoding="utf-8")
+    if not block.search(content):
+        raise SystemExit(f"README.md has no block <!-- {name} --> ... <!-- /{name} -->")
+    README.write_text(block.sub(lambda found: found[1] + text + found[2], content), encoding="utf-8")
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--readme", action="store_true", help="put the table into the README, too")
+    return parser

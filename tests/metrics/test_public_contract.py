@@ -1,0 +1,296 @@
+"""What every public metric promises about its arguments and its result, whatever it measures."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import artifactlab.metrics as metrics
+from artifactlab.errors import ArtifactLabError, InputError
+
+NAMES = sorted(metrics.__all__)
+MAPS = ["checkerboard_map", "edge_jaggedness_map"]
+SPECTRA = {"gradient_direction_histogram": 36, "lattice_spectrum": 4}
+SCORES = [name for name in NAMES if name not in MAPS and name not in SPECTRA]
+TINY = [(1, 1), (1, 50), (50, 1), (2, 2), (5, 7), (3, 200), (17, 17), (29, 29), (30, 30), (31, 33)]
+
+
+def having(parameter):
+    return [name for name in NAMES if parameter in inspect.signature(getattr(metrics, name)).parameters]
+
+
+def call(name, x, **arguments):
+    """The metric of `x`; the one that compares two batches gets the transposed batch as its reference."""
+    function = getattr(metrics, name)
+    if name != "direction_divergence":
+        return function(x, **arguments)
+    reference = x.transpose(-2, -1) if isinstance(x, torch.Tensor) and x.ndim == 4 else x
+    return function(x, reference, **arguments)
+
+
+@pytest.fixture(scope="session")
+def defective(photo, nearest, board, tensor):
+    """Two photos of 72 x 72 pixels with stair-steps and a 2% checkerboard: no metric reads 0 on them."""
+    images = [nearest(photo("coffee", 72, 130, 190), 4), nearest(photo("astronaut", 72, 20, 170), 3)]
+    return torch.cat([tensor(image + 0.02 * board(image.shape)) for image in images])
+
+
+def test_all_lists_every_public_function_once():
+    assert len(set(metrics.__all__)) == len(metrics.__all__) == 9
+    assert all(callable(getattr(metrics, name)) and getattr(metrics, name).__doc__ for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_specimen_of_these_tests_moves_every_metric(name, defective):
+    arguments = {} if name in MAPS else {"reduction": "none"}
+    assert bool(
+        (call(name, defective, **arguments).flatten(start_dim=1 if name not in SCORES else 0) > 0).any(-1).all()
+    )
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("x", "named"),
+    [
+        (np.zeros((1, 1, 8, 8)), "ndarray"),
+        (None, "NoneType"),
+        ([[1.0]], "list"),
+        (torch.zeros(3, 8, 8), "(3, 8, 8)"),
+        (torch.zeros(8, 8), "(8, 8)"),
+        (torch.zeros(1, 1, 1, 8, 8), "(1, 1, 1, 8, 8)"),
+        (torch.zeros(()), "()"),
+        (torch.zeros(1, 1, 8, 8, dtype=torch.complex64), "complex64"),
+        (torch.zeros(0, 3, 8, 8), "(0, 3, 8, 8)"),
+        (torch.zeros(1, 0, 8, 8), "(1, 0, 8, 8)"),
+        (torch.zeros(1, 3, 8, 0), "(1, 3, 8, 0)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_anything_but_a_filled_real_nchw_tensor_is_refused_and_named(name, x, named):
+    with pytest.raises(InputError, match=re.escape(named)):
+        call(name, x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_a_single_nan_or_infinite_pixel_is_refused(name, value, dtype):
+    x = torch.zeros(2, 3, 40, 40, dtype=dtype)
+    x[1, 2, 39, 0] = value
+    with pytest.raises(InputError, match=r"\(2, 3, 40, 40\).*NaN or Inf"):
+        call(name, x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "255", None, torch.ones(2), (0, 1)])
+def test_a_data_range_that_is_no_positive_number_is_refused_and_named(name, value):
+    with pytest.raises(InputError, match="data_range") as caught:
+        call(name, torch.zeros(1, 1, 8, 8), data_range=value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", having("reduction"))
+@pytest.mark.parametrize("value", ["max", "", "MEAN", None, 0, ["mean"]])
+def test_an_unknown_reduction_is_refused_and_named_beside_the_known_ones(name, value):
+    with pytest.raises(InputError, match="mean, sum, none") as caught:
+        call(name, torch.zeros(1, 1, 8, 8), reduction=value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", having("bins"))
+@pytest.mark.parametrize("value", [0, 1, 3, 35, -2, 36.0, "36", None, True])
+def test_bins_that_are_no_even_integer_are_refused_and_named(name, value):
+    with pytest.raises(InputError, match="bins must be an even integer") as caught:
+        call(name, torch.zeros(1, 1, 8, 8), bins=value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", having("period"))
+@pytest.mark.parametrize("value", [0, -1, 2.0, "2", None, True, (2,), (2, 3, 4), (2, 0), (2, 2.5), (2, None)])
+def test_a_period_that_is_no_positive_integer_or_pair_is_refused_and_named(name, value):
+    with pytest.raises(InputError, match="period") as caught:
+        call(name, torch.zeros(1, 1, 8, 8), period=value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [(), (1,), (2, 1), (2, 0), (2, 2.5), (2, None), (True,), ((2, 3),), 2, None])
+def test_periods_that_are_no_integers_of_at_least_two_are_refused_and_named(value):
+    with pytest.raises(InputError, match="period") as caught:
+        metrics.lattice_spectrum(torch.zeros(1, 1, 8, 8), value)
+    named = [repr(value)] + ([repr(part) for part in value] if isinstance(value, tuple) else [])
+    assert any(part in str(caught.value) for part in named)
+
+
+def test_input_errors_can_be_caught_as_the_packages_own_and_as_value_errors():
+    for kind in (ArtifactLabError, ValueError):
+        with pytest.raises(kind):
+            metrics.axis_excess(torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_after_the_subject_are_keyword_only(name):
+    parameters = inspect.signature(getattr(metrics, name)).parameters
+    assert parameters["data_range"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["data_range"].default == 1.0
+    if "reduction" in parameters:
+        assert parameters["reduction"].kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameters["reduction"].default == ("none" if name in SPECTRA else "mean")
+
+
+# Results
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", TINY, ids=str)
+def test_images_of_any_size_give_finite_numbers(name, size):
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    result = call(name, x)
+    assert bool(torch.isfinite(result).all())
+    assert result.min() >= 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 2), (5, 7), (40, 40), (70, 70)], ids=str)
+def test_a_constant_image_of_any_size_reads_zero(name, size):
+    """Up to the rounding of float32, which grows with the brightness."""
+    for value in (0.0, 0.3, -5.0, 200.0):
+        result = call(name, torch.full((2, 3, *size), value))
+        assert bool(torch.isfinite(result).all())
+        assert float(result.abs().max()) <= 1e-6 * max(1, abs(value))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_pixel_reads_zero(name):
+    assert float(call(name, torch.rand(1, 3, 1, 1, generator=torch.Generator().manual_seed(0))).abs().max()) == 0
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_have_one_number_per_image_and_reduce_by_mean_or_sum(name, defective):
+    each = call(name, defective, reduction="none")
+    assert each.shape == (2,)
+    torch.testing.assert_close(call(name, defective, reduction="mean"), each.mean())
+    torch.testing.assert_close(call(name, defective, reduction="sum"), each.sum())
+    torch.testing.assert_close(call(name, defective), each.mean())
+
+
+@pytest.mark.parametrize(("name", "entries"), SPECTRA.items())
+def test_spectra_have_one_row_per_image_and_reduce_over_the_batch_only(name, entries, defective):
+    each = call(name, defective)
+    assert each.shape == (2, entries)
+    torch.testing.assert_close(call(name, defective, reduction="none"), each)
+    torch.testing.assert_close(call(name, defective, reduction="mean"), each.mean(0))
+    torch.testing.assert_close(call(name, defective, reduction="sum"), each.sum(0))
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("size", [(72, 72), (64, 71), (20, 31), (1, 5)], ids=str)
+def test_maps_have_one_plane_of_the_images_size(name, size, defective):
+    assert call(name, defective[..., : size[0], : size[1]]).shape == (2, 1, *size)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float64_stays_float64_and_everything_else_becomes_float32(name, defective):
+    assert call(name, defective.double()).dtype == torch.float64
+    for x in (defective, defective.half(), defective.bfloat16(), (defective * 255).clamp(0, 255).to(torch.uint8)):
+        result = call(name, x)
+        assert result.dtype == torch.float32
+        assert result.device == x.device
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float32_and_float64_agree(name, defective):
+    single, double = call(name, defective), call(name, defective.double())
+    torch.testing.assert_close(single.double(), double, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_reads_within_two_percent(name, dtype, defective):
+    """Of the whole map or spectrum: its entries one by one may be too small to keep two digits."""
+    exact, rounded = call(name, defective).flatten(), call(name, defective.to(dtype)).flatten()
+    if name in MAPS:
+        exact, rounded = exact.mean(), rounded.mean()
+    assert float((exact - rounded).abs().max()) <= 0.02 * float(exact.abs().max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_eight_bit_images_with_data_range_255_read_like_floats(name, defective):
+    bytes_ = (defective.clamp(0, 1) * 255).round().to(torch.uint8)
+    torch.testing.assert_close(call(name, bytes_, data_range=255), call(name, bytes_.float() / 255))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=3, deadline=None, derandomize=True)
+@given(scale=st.floats(0.1, 300.0), offset=st.floats(-2.0, 2.0))
+def test_brightness_and_units_do_not_matter_when_the_data_range_follows(name, scale, offset, defective):
+    """In float64, so that only the metric is tested and not the rounding of its input."""
+    x = defective.double()
+    moved = call(name, scale * (x + offset), data_range=scale)
+    torch.testing.assert_close(moved, call(name, x), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_negative_reads_like_its_positive(name, defective):
+    x = defective.double()
+    torch.testing.assert_close(call(name, 1 - x), call(name, x), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_reads_like_its_images_one_by_one(name, defective):
+    arguments = {} if name in MAPS else {"reduction": "none"}
+    batch = torch.cat([defective, defective.flip(3), torch.zeros_like(defective[:1])])
+    alone = torch.cat([call(name, image[None], **arguments) for image in batch])
+    torch.testing.assert_close(call(name, batch, **arguments), alone, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("order", [[1, 2, 0], [0, 2, 1]], ids=str)
+def test_the_order_of_the_channels_does_not_matter(name, order, defective):
+    """Jaggedness measures at most 2000 edge points per image and level; this specimen has fewer."""
+    x = defective.double()
+    torch.testing.assert_close(call(name, x[:, order]), call(name, x), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memory_layout_does_not_matter(name, defective):
+    expected = call(name, defective)
+    for laid_out in (
+        defective.to(memory_format=torch.channels_last),
+        defective.transpose(2, 3).contiguous().transpose(2, 3),
+        torch.nn.functional.pad(defective, (3, 5, 2, 1))[..., 2:-1, 3:-5],
+    ):
+        torch.testing.assert_close(call(name, laid_out), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_input_is_not_modified(name, defective):
+    for x in (defective.clone(), defective.double()):
+        before = x.clone()
+        call(name, x)
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_calls_give_the_same_bits_and_leave_the_random_state_alone(name, defective):
+    state = torch.get_rng_state()
+    assert torch.equal(call(name, defective), call(name, defective))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_not_needed_and_do_not_change_the_number(name, defective):
+    expected = call(name, defective)
+    with torch.inference_mode():
+        assert torch.equal(call(name, defective.clone()), expected)
+    tracked = defective.clone().requires_grad_()
+    assert torch.equal(call(name, tracked).detach(), expected)
+    assert tracked.grad is None
