@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from artifactlab.errors import CaptureError, ModelError
 from artifactlab.evidence import measure_evidence
 from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite, Evidence, Site
-from artifactlab.sites import Growth, growth_of, module_growth
+from artifactlab.sites import Growth, growth_of, module_growth, tidy
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class _Run:
     """State of the forward pass in progress."""
 
     visitor: Visitor
+    finished: Callable[[Any], None] | None
     thread: int
     frames: list[_Frame] = field(default_factory=list)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -100,23 +101,30 @@ class _FunctionWatch(TorchFunctionMode):
 
 
 @contextmanager
-def watch(model: nn.Module, visitor: Visitor) -> Iterator[None]:
-    """Call `visitor` at every site of `model` while it runs inside the `with` block.
+def watch(model: nn.Module, visitor: Visitor, finished: Callable[[Any], None] | None = None) -> Iterator[None]:
+    """Call `visitor` at every site of `model`, and `finished` with each pass's output, inside the `with` block.
 
     Raises:
         ModelError: if the model is a ScriptModule or FSDP-wrapped, which cannot be watched.
     """
     model = unwrap(model)
-    run = _Run(visitor, threading.get_ident())
+    run = _Run(visitor, finished, threading.get_ident())
     handles: list[RemovableHandle] = []
     try:
         for name, module in model.named_modules():
-            handles.extend(_hook(module, name, run))
-        with _FunctionWatch(run), torch.compiler.set_stance("force_eager"):
+            if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks; its parent shows its growth
+                handles.extend(_hook(module, name, run))
+        with _FunctionWatch(run), _eager(model):
             yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _eager(model: nn.Module) -> AbstractContextManager[Any]:
+    """Run compiled submodules as Python. The stance is global, so it is left alone where nothing is compiled."""
+    compiled = any("_orig_mod" in module._modules for module in model.modules())
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
@@ -132,9 +140,13 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         if threading.get_ident() != run.thread or run.busy or not run.frames:
             return None
-        growth = None if run.frames[-1].grew_inside else module_growth((args, kwargs), output)
-        replacement = run.visit(growth) if growth else None
-        run.frames.pop()
+        try:
+            growth = None if run.frames[-1].grew_inside else module_growth((args, kwargs), output)
+            replacement = run.visit(growth) if growth else None
+        finally:
+            run.frames.pop()
+        if not run.frames and run.finished:
+            run.finished(output)
         return None if replacement is None or growth is None else growth.restore(replacement)
 
     return [
@@ -207,7 +219,9 @@ def capture(model: nn.Module) -> Iterator[Capture]:
     """Measure every upsampling site of `model` while it runs inside the `with` block.
 
     The model runs exactly as it would without: same outputs, gradients, random numbers, hooks and train flags. Nothing
-    but a few numbers per site is kept.
+    but a few numbers per site is kept. What counts as a pass is a call of a module of the model; where a method calls
+    several (`vae.decode(z)`), each outermost one is a pass of its own. Fused kernels that torch uses only without hooks
+    (`nn.TransformerEncoder`) give way to the plain ones, which round differently.
 
     Args:
         model: any `nn.Module`; DataParallel and `torch.compile` wrappers are looked through.
@@ -227,22 +241,17 @@ def capture(model: nn.Module) -> Iterator[Capture]:
     ['1/interpolate#0']
     """
     found = Capture()
-    inner = unwrap(model)
-    with watch(inner, found.visit):
-        handle = inner.register_forward_hook(lambda _module, _args, output: found.finish(output))
-        try:
-            yield found
-        finally:
-            handle.remove()
+    with watch(model, found.visit, found.finish):
+        yield found
 
 
 def make_site(key: tuple[str, str, int], growth: Growth, output_size: tuple[int, int] | None) -> Site:
     """The record of a site, its period measured against the size of the model's output."""
     (name, op, call), (_, _, height, width) = key, growth.out_shape
     after = (output_size[0] / height, output_size[1] / width) if output_size else (1.0, 1.0)
-    scale = (_tidy(growth.scale[0]), _tidy(growth.scale[1]))
+    scale = growth.scale
     # a direction that the site does not grow has no lattice of the site's
-    period = tuple(_tidy(s * a) if s != 1 else 1 for s, a in zip(scale, after, strict=True))
+    period = tuple(tidy(s * a) if s != 1 else 1 for s, a in zip(scale, after, strict=True))
     return Site(name, op, call, scale, (period[0], period[1]), growth.in_shape, growth.out_shape)
 
 
@@ -254,9 +263,3 @@ def mean_evidence(evidence: list[Evidence]) -> Evidence:
         axis_excess=sum(e.axis_excess for e in evidence) / count,
         checkerboard_energy=sum(e.checkerboard_energy for e in evidence) / count,
     )
-
-
-def _tidy(value: float) -> float:
-    """An integer where the value is one but for padding (2H+1 pixels from H), else three decimals."""
-    nearest = round(value)
-    return nearest if nearest and abs(value - nearest) <= 0.05 * nearest else round(value, 3)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from artifactlab.capture import Capture, Visit, unwrap, watch
-from artifactlab.errors import InputError
-from artifactlab.evidence import spread
-from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness, lattice_amplitude
+from artifactlab.errors import CaptureError, InputError
+from artifactlab.evidence import lattice_period, spread
+from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.outputs import first_image
 from artifactlab.records import (
     CapturedSite,
@@ -24,7 +26,15 @@ from artifactlab.records import (
 )
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner, as_calls
-from artifactlab.severity import Severity, joint_period, measure_severity
+from artifactlab.severity import (
+    VISIBLE_GRID,
+    VISIBLE_STEPS,
+    Severity,
+    joint_period,
+    measure_severity,
+    pool,
+    smallest_side,
+)
 from artifactlab.verdicts import judge, sentence
 
 EXAMPLES = 4
@@ -70,40 +80,45 @@ def diagnose(
         ModelError: if the model fails on an input, or its output is no image.
         CaptureError: if the model has no upsampling site, or an activation or output holds NaN or Inf.
 
-    >>> import torch
+    >>> _ = torch.manual_seed(0)
     >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.PixelShuffle(2))
-    >>> diagnosis = diagnose(model, torch.full((1, 1, 64, 64), 0.5), data_range=1.0)
+    >>> diagnosis = diagnose(model, torch.full((1, 1, 128, 128), 0.5), data_range=1.0)
     >>> diagnosis.offenders[0].site.key
     '1/pixel_shuffle#0'
     """
     calls = as_calls(inputs)
-    if data_range is not None and not data_range > 0:
-        raise InputError(f"data_range must be positive, got {data_range!r}")
-    runner = Runner(unwrap(model), output, seed)
-    with runner:
+    if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
+        raise InputError(f"data_range must be a positive number, got {data_range!r}")
+    with Runner(unwrap(model), output, seed) as runner:
         captured, outputs = _capture(runner, calls)
-        captured = _select(captured, sites)
+        chosen = _select(captured, sites)
         scale = data_range or max(map(spread, outputs)) or 1.0
-        period = joint_period((c.site.period for c in captured), _smallest(outputs))
-        before = measure_severity(outputs, period, scale)
-        effects = _effects(runner, calls, [c.site for c in captured], before, period, scale, seed, progress)
-        ranked = sorted(range(len(captured)), key=lambda i: -effects[i].value)
-        examples = _examples(runner, calls, outputs, captured[ranked[0]].site, scale)
-    total = float(sum(before.of(torch.ones(1, before.grid.numel()))))
+        period = _measurable_period(captured, outputs)
+        before = pool([measure_severity(image, period, scale) for image in outputs])
+        effects = _effects(runner, calls, [c.site for c in chosen], before, period, scale, seed, progress)
+        ranked = sorted(range(len(chosen)), key=lambda i: -effects[i].value)
+        examples = _examples(runner, calls, outputs, chosen[ranked[0]].site, scale)
+    grid, steps = before.together()
     found = tuple(
         SiteDiagnosis(
-            captured[i].site,
-            captured[i].evidence,
+            chosen[i].site,
+            chosen[i].evidence,
             effects[i],
-            judge(captured[i].evidence, effects[i], total),
+            judge(chosen[i].evidence, effects[i], grid + steps),
             rank,
         )
         for rank, i in enumerate(ranked, start=1)
     )
-    measured = _describe(outputs, period, scale) | {"severity": total}
+    measured = {
+        "severity": grid + steps,
+        "lattice_amplitude": max(0.0, grid) ** 0.5 * VISIBLE_GRID,
+        "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
+        "axis_excess": _mean(axis_excess, outputs, scale),
+        "checkerboard_energy": _mean(partial(checkerboard_energy, period=period), outputs, scale),
+    }
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, measured),
+        verdict=sentence(found, measured, period),
         output=measured,
         config={
             "inputs": len(calls),
@@ -126,7 +141,7 @@ def _capture(runner: Runner, calls: list[Call]) -> tuple[list[CapturedSite], lis
         with watch(runner.model, found.visit):
             image = runner.run(call)
         found.finish(image)
-        outputs.append(image)
+        outputs.append(image.cpu())
     return found.sites, outputs
 
 
@@ -151,12 +166,12 @@ def _effects(
     """Each site's effect on the output."""
     effects = []
     for done, site in enumerate(sites):
-        outputs = []
+        after = []
         for index, call in enumerate(calls):
-            outputs.append(repaired_output(runner, call, site))
+            after.append(measure_severity(repaired_output(runner, call, site), period, scale))
             if progress:
                 progress(done * len(calls) + index + 1, len(sites) * len(calls))
-        effects.append(_effect(before, measure_severity(outputs, period, scale), seed))
+        effects.append(_effect(before, pool(after), seed))
     return effects
 
 
@@ -196,25 +211,26 @@ def _examples(
     """The first inputs with their outputs, and where repairing `site` changes them."""
     examples = []
     for call, image in zip(calls[:EXAMPLES], outputs, strict=False):
-        change = (image - repaired_output(runner, call, site)).abs().mean(1) / scale
+        change = (image - repaired_output(runner, call, site).cpu()).abs().mean(1) / scale
         source = first_image((call.args, call.kwargs))
         examples.append(Example(None if source is None else source[0].cpu(), image[0].cpu(), change[0].cpu()))
     return tuple(examples)
 
 
-def _describe(outputs: list[Tensor], period: tuple[int, int], scale: float) -> dict[str, float]:
-    """What the outputs themselves show, averaged over inputs."""
+def _measurable_period(captured: list[CapturedSite], outputs: list[Tensor]) -> tuple[int, int]:
+    """The lattice the outputs are measured at; an output too small for any of the sites' cannot be called clean."""
+    size = [min(image.shape[axis] for image in outputs) for axis in (2, 3)]
+    periods = [c.site.period for c in captured]
+    joint = joint_period(periods, size)
+    wanted = [max(period) for period in map(lattice_period, periods) if max(period) > 1]
+    if wanted and joint == (1, 1):
+        raise CaptureError(
+            f"the output is {size[0]}x{size[1]} pixels, too small to measure a grid of period {min(wanted)};"
+            f" give inputs that make it at least {smallest_side(min(wanted))} pixels a side"
+        )
+    return joint
 
-    def mean(metric: Callable[..., Tensor], *args: Any) -> float:
-        return float(torch.stack([metric(image.float(), *args, data_range=scale) for image in outputs]).mean())
 
-    return {
-        "lattice_amplitude": mean(lattice_amplitude, period),
-        "checkerboard_energy": mean(checkerboard_energy, period),
-        "edge_jaggedness": mean(edge_jaggedness),
-        "axis_excess": mean(axis_excess),
-    }
-
-
-def _smallest(outputs: list[Tensor]) -> tuple[int, int]:
-    return min(image.shape[2] for image in outputs), min(image.shape[3] for image in outputs)
+def _mean(metric: Callable[..., Tensor], outputs: list[Tensor], scale: float) -> float:
+    """A metric of the outputs, averaged over inputs."""
+    return float(torch.stack([metric(image.float(), data_range=scale) for image in outputs]).mean())

@@ -17,3 +17,8 @@ class ModelError(ArtifactLabError):
 
 class CaptureError(ArtifactLabError):
     """A model that ran, but in which there is nothing to measure."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, short enough to quote."""
+    return (str(error).strip().splitlines() or [""])[0]

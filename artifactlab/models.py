@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from artifactlab.errors import ArtifactLabError, ModelError
+from artifactlab.errors import ArtifactLabError, ModelError, first_line
 
 NESTED_KEYS = ("params_ema", "state_dict", "params", "model_state_dict", "model", "generator")
 """where trainers put the weights inside a checkpoint, most specific first"""
@@ -68,6 +68,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             raise ModelError(f"checkpoint {path} is no readable safetensors file: {error}") from error
     if path.suffix not in (".pt", ".pth", ".ckpt", ".bin"):
         raise ModelError(f"checkpoint {path}: expected .safetensors, .pt, .pth, .ckpt or .bin, got {path.suffix!r}")
+    if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
+        raise ModelError(
+            f"checkpoint {path} was refused: torch {torch.__version__} can be made to run code by a file even with"
+            " weights_only=True (CVE-2025-32434); use torch 2.6 or newer, or .safetensors"
+        )
+    with path.open("rb") as file:
+        if not file.read(4).startswith((b"PK\x03\x04", b"\x80")):  # zip, or the pickle of before torch 1.6
+            raise ModelError(f"checkpoint {path} cannot be read: nothing that torch.save wrote starts like this")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -76,7 +84,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             "Save the weights alone (torch.save(model.state_dict(), ...)) or as .safetensors, where you trust the file"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"checkpoint {path} cannot be read: {_first_line(error)}") from error
+        raise ModelError(f"checkpoint {path} cannot be read: {first_line(error)}") from error
     return _without_prefix(_state_dict(content, path))
 
 
@@ -91,7 +99,7 @@ def _reason(error: Exception) -> str:
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     """Descend into nested checkpoints until the values are tensors."""
     while isinstance(content, Mapping):
-        if content and all(isinstance(value, Tensor) for value in content.values()):
+        if content and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
             return dict(content)
         nested = [key for key in NESTED_KEYS if isinstance(content.get(key), Mapping)]
         if not nested:
@@ -148,8 +156,8 @@ def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
         model = factory(**kwargs)
     except ArtifactLabError:
         raise
-    except Exception as error:
-        raise ModelError(f"{target} raised {type(error).__name__}: {_first_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{target} raised {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"{target} returned a {type(model).__name__}; expected a torch.nn.Module")
     return model
@@ -183,34 +191,29 @@ def _import_file(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise ModelError(f"{path} cannot be imported as Python")
     module = importlib.util.module_from_spec(spec)
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
+    _importable(path.resolve().parent)
     sys.modules[name] = module  # dataclasses look their module up while it is being run
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise ModelError(f"{path} failed to import: {type(error).__name__}: {_first_line(error)}") from error
-    finally:
-        sys.path.remove(folder)
+        raise ModelError(f"{path} failed to import: {type(error).__name__}: {first_line(error)}") from error
     return module
 
 
 def _import_module(name: str) -> Any:
     """Import a module by name, from the current folder too, as `python -m` would."""
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    _importable(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ModelError(
-            f"cannot import {name}: no module named {error.name!r}; a file is named path/to/file.py"
-        ) from error
-    except Exception as error:
-        raise ModelError(f"{name} failed to import: {type(error).__name__}: {_first_line(error)}") from error
-    finally:
-        sys.path.remove(folder)
+        hint = "a file is named path/to/file.py"
+        raise ModelError(f"cannot import {name}: no module named {error.name!r}; {hint}") from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{name} failed to import: {type(error).__name__}: {first_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+def _importable(folder: Path) -> None:
+    """Put a folder on the import path for good, as `python` does: factories and forwards import late, too."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))

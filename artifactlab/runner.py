@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
+from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError, first_line
 from artifactlab.outputs import pick_output, tensors
 
 MIN_SIDE = 16
@@ -59,10 +60,6 @@ def _check(tensor: Tensor, number: int) -> None:
         raise InputError(f"input {number} holds a tensor of shape {tuple(tensor.shape)}: it is empty")
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise InputError(f"input {number} holds NaN or Inf; fix the data before diagnosing the model")
-    if tensor.ndim == 3 and tensor.is_floating_point() and tensor.shape[0] in (1, 3, 4):
-        raise InputError(
-            f"input {number} has shape {tuple(tensor.shape)}; expected a batch (N, C, H, W): add [None] in front"
-        )
 
 
 class Runner:
@@ -73,11 +70,13 @@ class Runner:
         self.output = output
         self.seed = seed
         self._stack = ExitStack()
+        self._state: list[_Saved] = []
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
             stack.callback(_restore_flags, [(module, module.training) for module in self.model.modules()])
-            stack.callback(_restore_buffers, _saved_buffers(self.model))
+            self._state = _saved_state(self.model)
+            stack.callback(self._restore_state)
             devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
             stack.enter_context(torch.random.fork_rng(devices=list(devices)))
             stack.enter_context(torch.no_grad())
@@ -97,6 +96,7 @@ class Runner:
             CaptureError: if the image holds NaN or Inf, or is too small to measure.
         """
         args, kwargs = self._placed(call.args), self._placed(dict(call.kwargs))
+        self._restore_state()  # a model that counts, or updates averages, would make passes differ
         torch.manual_seed(self.seed)
         try:
             result = self.model(*args, **kwargs)
@@ -104,8 +104,8 @@ class Runner:
             raise
         except Exception as error:
             raise ModelError(
-                f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {_first_line(error)}"
-                " (if the size is the reason, crop: --crop 256)"
+                f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
+                " (expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256)"
             ) from error
         image = pick_output(result, self.output)
         if not bool(torch.isfinite(image).all()):
@@ -117,33 +117,46 @@ class Runner:
             )
         return image.detach().clone()
 
+    def _restore_state(self) -> None:
+        with torch.no_grad():
+            for owner, name, tensor, values in self._state:
+                owner[name] = tensor
+                if tensor is not None and values is not None and not torch.equal(tensor, values):
+                    tensor.copy_(values)
+
     def _placed(self, value: Any) -> Any:
         """The arguments on the model's device, cloned, as a model may write into its input."""
         if isinstance(value, Tensor):
             parameter = next(self.model.parameters(), value)
             return value.detach().clone().to(parameter.device)
         if isinstance(value, (list, tuple)):
-            return type(value)(self._placed(item) for item in value)
+            placed = [self._placed(item) for item in value]
+            return type(value)(*placed) if hasattr(value, "_fields") else type(value)(placed)
         if isinstance(value, dict):
             return {key: self._placed(item) for key, item in value.items()}
         return value
 
 
-def _saved_buffers(model: nn.Module) -> list[tuple[nn.Module, str, Tensor | None, Tensor | None]]:
-    """Each buffer, by owner and name, with a copy of its values."""
+class _Saved(NamedTuple):
+    """One parameter or buffer of the model, and a copy of its values."""
+
+    owner: dict[str, Any]
+    name: str
+    tensor: Tensor | None
+    values: Tensor | None
+
+
+def _saved_state(model: nn.Module) -> list[_Saved]:
+    """Everything a forward pass could write to: buffers, and parameters that models update by hand."""
+    lazy = [name for name, tensor in [*model.named_parameters(), *model.named_buffers()] if is_lazy(tensor)]
+    if lazy:
+        raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")
+    owners = [owner for module in model.modules() for owner in (module._parameters, module._buffers)]
     return [
-        (module, name, buffer, None if buffer is None else buffer.detach().clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
+        _Saved(owner, name, tensor, None if tensor is None else tensor.detach().clone())
+        for owner in owners
+        for name, tensor in owner.items()
     ]
-
-
-def _restore_buffers(saved: list[tuple[nn.Module, str, Tensor | None, Tensor | None]]) -> None:
-    with torch.no_grad():
-        for module, name, buffer, values in saved:
-            module._buffers[name] = buffer
-            if buffer is not None and values is not None and not torch.equal(buffer, values):
-                buffer.copy_(values)
 
 
 def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:
@@ -153,7 +166,3 @@ def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:
 
 def _shapes(call: Call) -> str:
     return ", ".join(f"shape {tuple(t.shape)}" for _, t in tensors((call.args, dict(call.kwargs)))) or "no tensors"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

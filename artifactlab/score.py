@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def score_images(
     images = []
     with _mapping(min(workers, len(jobs))) as mapped:
         for image in mapped(_score_image, jobs):
-            images.append(image)
+            images.append(_judgeable(image, conditions))
             if progress is not None:
                 progress(len(images), len(jobs))
     failures = gate_failures(((image.path, image.scores) for image in images), conditions)
@@ -147,6 +147,14 @@ def score_images(
         },
         failures=failures,
     )
+
+
+def _judgeable(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
+    """The row; an error where a gate asks for a score that the image is too small to have."""
+    unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
+    if image.error is not None or not unmeasured:
+        return image
+    return replace(image, error=f"too small to measure {unmeasured[0]}, which a gate asks for")
 
 
 def _chosen(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:

@@ -59,6 +59,8 @@ def growth_of(func: Any, args: Any, kwargs: Any, output: Any, partitions: set[tu
         return None
     if detect is _merged:
         return _merged(source, output, partitions)
+    if detect is _folded:
+        return _folded(args, kwargs, source, output)
     if source.ndim != 4 or not is_image(output):
         return None
     return _resized(detect(args, kwargs), source, output)
@@ -71,6 +73,12 @@ def module_growth(inputs: Any, output: Any) -> Growth | None:
         return None
     growth = _resized(_Call("module"), source, image)
     return growth if growth and min(growth.scale) >= 1 and max(growth.scale) >= MIN_MODULE_GROWTH else None
+
+
+def tidy(value: float) -> float:
+    """An integer where the value is one but for padding (2H+1 pixels from H), else three decimals."""
+    nearest = round(value)
+    return nearest if nearest and abs(value - nearest) <= 0.05 * nearest else round(value, 3)
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def _resized(call: _Call, source: Tensor, output: Tensor) -> Growth | None:
     (h, w), (oh, ow) = source.shape[-2:], output.shape[-2:]
     if oh < h or ow < w or (oh, ow) == (h, w) or 0 in (h, w):
         return None
-    scale = call.stride or (oh / h, ow / w)
+    scale = call.stride or (tidy(oh / h), tidy(ow / w))
     return Growth(
         op=call.op,
         scale=(scale[0], scale[1]),
@@ -103,14 +111,13 @@ def _resized(call: _Call, source: Tensor, output: Tensor) -> Growth | None:
 def _merged(source: Tensor, output: Tensor, partitions: set[tuple[int, ...]]) -> Growth | None:
     """Depth to space by hand: a reshape that merges (h, r) and (w, s) into h*r and w*s.
 
-    Window attention splits an image the same way and merges it back; a merge that undoes a split seen before in this
-    pass is no growth.
+    Window attention merges its windows the same way. It has folded them into the batch before, which patches never
+    are; a merge that undoes such a fold of this pass is no growth.
     """
-    if output.ndim == 6 and source.ndim == 4:
-        for first in (1, 2):
-            h, r, w, s = output.shape[first : first + 4]
-            if tuple(source.shape[first : first + 2]) == (h * r, w * s):
-                partitions.add((h, r, w, s))
+    if source.ndim == 6 and output.shape[0] == source.shape[0] * source.shape[1] * source.shape[2]:
+        h, w = source.shape[1:3]
+        partitions.add((h, source.shape[3], w, source.shape[4]))  # (N, h, w, r, s, C)
+        partitions.add((h, source.shape[4], w, source.shape[5]))  # (N, h, w, C, r, s)
         return None
     if output.ndim != 4 or not output.is_floating_point() or source.shape[:1] != output.shape[:1]:
         return None
@@ -132,6 +139,15 @@ def _merged(source: Tensor, output: Tensor, partitions: set[tuple[int, ...]]) ->
     return Growth("reshape", (r, s), (n, c, h, w), tuple(image.shape), None, image, channels_last=channels_last)
 
 
+def _folded(args: Any, kwargs: Any, source: Tensor, output: Tensor) -> Growth | None:
+    """Overlapping patches summed into an image: `F.fold` grows a grid of patches by its stride."""
+    r, s = _pair(kwargs.get("stride", args[5] if len(args) > 5 else 1))
+    if not is_image(output) or (r, s) == (1, 1):
+        return None
+    n, c, h, w = output.shape
+    return Growth("fold", (r, s), (n, c, h // r, w // s), (n, c, h, w), None, output)
+
+
 def _interpolate(args: Any, kwargs: Any) -> _Call:
     mode = kwargs.get("mode", args[3] if len(args) > 3 else "nearest")
     return _Call("interpolate", nearest=mode in NEAREST)
@@ -139,8 +155,13 @@ def _interpolate(args: Any, kwargs: Any) -> _Call:
 
 def _conv_transpose2d(args: Any, kwargs: Any) -> _Call:
     stride = kwargs.get("stride", args[3] if len(args) > 3 else 1)
-    pair = (stride, stride) if isinstance(stride, int) else tuple(stride)
-    return _Call("conv_transpose2d", stride=(pair[0], pair[-1]))
+    return _Call("conv_transpose2d", stride=_pair(stride))
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    """(vertical, horizontal) of an argument that may be one number."""
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    return pair[0], pair[-1]
 
 
 def _plain(op: str) -> Callable[[Any, Any], _Call]:
@@ -155,6 +176,7 @@ _DETECTORS: dict[Any, Callable[..., Any]] = {
     F.conv_transpose2d: _conv_transpose2d,
     F.pixel_shuffle: _plain("pixel_shuffle"),
     F.grid_sample: _plain("grid_sample"),
+    F.fold: _folded,
     F.max_unpool2d: _plain("max_unpool2d"),
     torch.repeat_interleave: _plain("repeat_interleave"),
     Tensor.repeat_interleave: _plain("repeat_interleave"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from artifactlab.evidence import lattice_period
 from artifactlab.records import Effect, Evidence, SiteDiagnosis, Verdict
+from artifactlab.severity import VISIBLE_GRID, VISIBLE_STEPS, smallest_side
 
 VISIBLE = 1.0
 """severity below which an output is innocent, whatever its activations look like"""
@@ -19,11 +21,12 @@ EVIDENCE = Evidence(edge_jaggedness=0.1, axis_excess=0.25, checkerboard_energy=0
 def judge(evidence: Evidence, effect: Effect, severity: float) -> Verdict:
     """The verdict of one site, from its evidence, its effect, and the output's severity as it is.
 
-    An interval that contains zero accuses nobody; neither does an artifact that does not show.
+    An interval that contains zero accuses nobody; neither does an effect without one, nor an artifact that does not
+    show.
     """
     share = effect.value / severity if severity > 0 else 0.0
-    surely_better = effect.value > 0 and (effect.low is None or effect.low > 0)
-    surely_worse = effect.value < 0 and (effect.high is None or effect.high < 0)
+    surely_better = effect.low is not None and effect.low > 0
+    surely_worse = effect.high is not None and effect.high < 0
     matters = share >= LARGE_SHARE or (effect.value >= VISIBLE and share >= SMALL_SHARE)
     if severity >= VISIBLE and surely_better and matters:
         return "offender"
@@ -42,49 +45,68 @@ def shows(evidence: Evidence) -> bool:
     )
 
 
-def sentence(sites: Sequence[SiteDiagnosis], output: dict[str, float]) -> str:
-    """The verdict in plain words."""
+def sentence(sites: Sequence[SiteDiagnosis], output: dict[str, float], period: tuple[int, int]) -> str:
+    """The verdict in plain words; `period` is the lattice that the output was measured at."""
     offenders = [site for site in sites if site.verdict == "offender"]
-    artifact = _artifact(output)
     if output["severity"] < VISIBLE:
-        return f"No offender: the output is clean ({_levels(output)})." + _aside(sites)
-    if not offenders:
-        return f"No offender: the output shows {artifact}, but repairing no single site removes it." + _aside(sites)
-    first = offenders[0]
-    share = min(1.0, first.effect.share or 0.0)
-    text = f"{first.site.key} causes {share:.0%} of the output's {artifact}"
-    if first.effect.kind == "checkerboard":
-        text += f", a grid of period {_period(first.site.period)}"
-    if len(offenders) > 1:
-        rest = ", ".join(f"{site.site.key} ({min(1.0, site.effect.share or 0.0):.0%})" for site in offenders[1:])
-        text += f"; so do {rest}" if len(offenders) > 2 else f"; so does {rest}"
-    return text + "." + _aside(sites)
+        levels = f"grid {_grid(output)}, jaggedness {output['edge_jaggedness']:.2f} px"
+        text = f"No offender: the output is clean ({levels}; neither shows)."
+    elif offenders:
+        first, *rest = offenders
+        also = f" Also guilty: {', '.join(f'{site.site.key} ({_share(site)})' for site in rest)}." if rest else ""
+        text = f"{first.site.key} causes the output's {_artifact(output, first)}: repairing it alone removes "
+        text += f"{_share(first)} of it.{also}"
+    elif all(site.effect.low is None for site in sites):
+        text = (
+            f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give larger inputs."
+        )
+    else:
+        text = f"No offender: the output shows {_artifact(output)}, but repairing no single site removes it."
+    return text + _compensated(sites) + _unmeasured(sites, period)
 
 
-def _artifact(output: dict[str, float]) -> str:
-    """The output's artifacts that show, by name and size."""
-    grid, steps = f"checkerboard ({_grid(output)})", f"stair-steps ({output['edge_jaggedness']:.2f} px)"
-    if output["edge_jaggedness"] < 0.1:
-        return grid
-    return f"{grid} and {steps}" if output["lattice_amplitude"] >= 1 / 255 else steps
+def period_text(period: tuple[float, float]) -> str:
+    """A period as people write it: 4, or 4x2."""
+    return f"{period[0]:g}" if period[0] == period[1] else f"{period[0]:g}x{period[1]:g}"
+
+
+def _artifact(output: dict[str, float], offender: SiteDiagnosis | None = None) -> str:
+    """The output's larger artifact and, if the other shows as well, both; with the offender's period."""
+    grid, steps = (output["lattice_amplitude"] / VISIBLE_GRID) ** 2, (output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
+    where = f", period {period_text(offender.site.period)}" if offender else ""
+    names = [
+        (grid, f"checkerboard ({_grid(output)}{where})"),
+        (steps, f"stair-steps ({output['edge_jaggedness']:.2f} px)"),
+    ]
+    names.sort(reverse=True)
+    shown = [name for size, name in names if size >= VISIBLE] or [names[0][1]]
+    return " and ".join(shown)
 
 
 def _grid(output: dict[str, float]) -> str:
     return f"{255 * output['lattice_amplitude']:.1f}/255 rms"
 
 
-def _levels(output: dict[str, float]) -> str:
-    return f"grid {_grid(output)}, jaggedness {output['edge_jaggedness']:.2f} px, both below what shows"
+def _share(site: SiteDiagnosis) -> str:
+    return f"{min(1.0, site.effect.share or 0.0):.0%}"
 
 
-def _aside(sites: Sequence[SiteDiagnosis]) -> str:
+def _compensated(sites: Sequence[SiteDiagnosis]) -> str:
     """What a reader of the activations alone would have got wrong."""
-    compensated = [site.site.key for site in sites if site.verdict == "compensated"]
-    if not compensated:
+    keys = [site.site.key for site in sites if site.verdict == "compensated"]
+    if not keys:
         return ""
-    whose = "its" if len(compensated) == 1 else "their"
-    return f" Leave {', '.join(compensated)} alone: later layers cancel {whose} grid."
+    return f" Leave {', '.join(keys)} alone: later layers cancel what {'it draws' if len(keys) == 1 else 'they draw'}."
 
 
-def _period(period: tuple[float, float]) -> str:
-    return f"{period[0]:g}" if period[0] == period[1] else f"{period[0]:g}x{period[1]:g}"
+def _unmeasured(sites: Sequence[SiteDiagnosis], period: tuple[int, int]) -> str:
+    """Sites whose own lattice is wider than the output can show."""
+    wide = [
+        site.site
+        for site in sites
+        if any(joint % own for joint, own in zip(period, lattice_period(site.site.period), strict=True))
+    ]
+    if not wide:
+        return ""
+    side = smallest_side(max(max(lattice_period(site.period)) for site in wide))
+    return f" Not measured in full: {', '.join(site.key for site in wide)}; that takes outputs of {side} pixels a side."

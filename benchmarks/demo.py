@@ -26,7 +26,9 @@ def main() -> None:
         if options.readme:
             shutil.copy(Path(scratch) / "artifactlab-demo" / "diagnosis.png", PICTURE)
     lines = "\n".join(line.rstrip() for line in shown.splitlines())
-    text = f"```text\n$ artifactlab demo\n{lines}\n```\n\n![the demo's picture](docs/demo.png)\n\nIt took {seconds:.0f} s."
+    text = (
+        f"```text\n$ artifactlab demo\n{lines}\n```\n\n![the demo's picture](docs/demo.png)\n\nIt took {seconds:.0f} s."
+    )
     publish("demo", text, options.readme)
 
 

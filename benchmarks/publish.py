@@ -24,7 +24,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def stamp() -> str:
     """When and on what the numbers were taken."""
     today = datetime.date.today().isoformat()
-    return f"{today}, {os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
+    machine = f"{os.cpu_count()} cores {platform.machine()}"
+    return f"{today}, {machine}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def publish(name: str, text: str, into_readme: bool) -> None:

@@ -18,10 +18,12 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics.inputs import as_images, as_pair, reduce
 
-WINDOW = 16
+WINDOW = 12
 """pixels per window side, rounded up to a multiple of the period"""
 QUANTISATION = (1 / 255) ** 2 / 12
 """variance of 8-bit rounding: a grid far below it is not called a grid, however flat the image"""
+GRAY_LEVEL = (1 / 255) ** 2
+"""variance of content that hides a grid no better than none does"""
 
 
 class LatticeStatistics(NamedTuple):
@@ -39,9 +41,9 @@ def checkerboard_energy(
     """Share of an image's fine structure that is locked to a lattice of the given period.
 
     0 for content that does not keep step with the pixel lattice (photos, noise, texture, stair-steps), 1 for a flat
-    image that carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to within
-    a cycle over the image. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the
-    variance of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
+    image that carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to
+    within a cycle over the image. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the variance
+    of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
 
     Args:
         x: `(N, C, H, W)` images or activations; channels are pooled.
@@ -159,7 +161,7 @@ def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatis
     """Locked power per lattice frequency, and the high-pass variance, of `(N, C, H, W)` images of data range 1.
 
     Windows are weighted by the inverse of their variance, less that of the phase means: a grid is seen, and measured,
-    where the content is quiet.
+    where the content is quiet. Content below one gray level hides nothing, so all such windows count alike.
     """
     n, (ph, pw) = images.shape[0], period
     means, variance, _ = _phase_means(images, period)
@@ -167,7 +169,7 @@ def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatis
     if windows < 2 or ph * pw == 1:
         return LatticeStatistics(images.new_zeros(n, ph, pw), images.new_zeros(n))
     content = (variance - means.square().mean((4, 5))).mean(1, keepdim=True).clamp_min(0)
-    weight = 1 / (content + QUANTISATION)
+    weight = 1 / (content + GRAY_LEVEL)
     weight = weight / weight.sum((2, 3), keepdim=True)
     spectrum = torch.fft.fft2(means) / (ph * pw)
     weighted = spectrum * weight[..., None, None]

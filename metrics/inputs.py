@@ -9,6 +9,8 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 
+LARGEST = 1e6
+"""data ranges from zero"""
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -28,9 +30,14 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
         raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
     check_reduction(reduction)
     images = x if x.dtype == torch.float64 else x.float()
-    if not bool(torch.isfinite(images).all()):
-        raise InputError(f"the images of shape {tuple(x.shape)} hold NaN or Inf; metrics need finite values")
-    return images / data_range
+    images = images / data_range
+    # squares of squares are summed over windows: beyond this, float32 has no room for them
+    if not bool((images.abs() < LARGEST).all()):
+        raise InputError(
+            f"the images of shape {tuple(x.shape)} hold NaN, Inf or values beyond {LARGEST:g} data ranges;"
+            " metrics need finite values of the stated range"
+        )
+    return images
 
 
 def check_reduction(reduction: str) -> None:

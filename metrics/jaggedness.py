@@ -38,7 +38,7 @@ MAX_EDGES = 1000
 """edge points measured per item and level, evenly spread; neighbours see the same contour"""
 STATISTICS = 9
 MIN_EDGES = 20
-"""fewer edge points than this say nothing about an image at a coarse level"""
+"""fewer edge points than this say nothing about an image"""
 ERRORS = 2.0
 """standard errors by which the axis lock must exceed zero; few edges prove little"""
 MIN_SIDE = 2 * (HALF_LENGTH + HALF_WIDTH)
@@ -64,10 +64,10 @@ class _Edges(NamedTuple):
 def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") -> Tensor:
     """Rms distance, in pixels, of oblique edges from their smooth path, as far as they run along the pixel axes.
 
-    Nearest-neighbour x2 reads around 0.15 on photos, x4 around 0.6 and x8 around 1.2; a hard-edged (binary) line replicated `s` times
-    approaches `s / sqrt(12)`. Smooth resizing, blur, JPEG, sharpening, noise and natural outlines stay below 0.06.
-    Axis-parallel edges are left out; an image without coherent oblique edges reads 0. Known weakness: outlines that
-    bend onto the axes again and again, as those of blurred masonry do, read up to 0.2.
+    Nearest-neighbour x2 reads around 0.15 on photos, x4 around 0.6 and x8 around 1.2; a hard-edged (binary) line
+    replicated `s` times approaches `s / sqrt(12)`. Smooth resizing, blur, JPEG, sharpening, noise and natural outlines
+    stay below 0.1, mostly far below. Axis-parallel edges are left out; an image without coherent oblique edges reads 0. Known weakness:
+    outlines that bend onto the axes again and again, as those of blurred masonry do, read up to 0.2.
 
     Args:
         x: `(N, C, H, W)` images or activations. Every channel is measured; an item's score pools its channels.
@@ -142,15 +142,14 @@ def edge_statistics(images: Tensor, tiles: tuple[int, int] = (1, 1)) -> Tensor:
         column = torch.div(edges.position[:, 1] * columns, width, rounding_mode="floor")
         tile = (edges.item * rows + row) * columns + column
         statistics[:, level].index_add_(0, tile, torch.stack(terms, 1))
-    return statistics.unflatten(0, (count, rows * columns))
+    return statistics.reshape(count, rows * columns, LEVELS, STATISTICS)
 
 
 def pooled_jaggedness(statistics: Tensor) -> Tensor:
-    """Jaggedness in pixels, `(...)`, from `(..., LEVELS, STATISTICS)` sums: the largest over levels of rms times axis lock."""
+    """Jaggedness in pixels from `(..., LEVELS, STATISTICS)` sums: rms times axis lock, the largest over levels."""
     count, squares = statistics[..., 0], statistics[..., 2]
-    enough = count >= torch.tensor([1] + [MIN_EDGES] * (LEVELS - 1), device=count.device)
     rms = (squares / count.clamp_min(1)).sqrt()
-    return torch.where(enough, rms * _axis_lock(statistics), 0.0).amax(-1)
+    return torch.where(count >= MIN_EDGES, rms * _axis_lock(statistics), 0.0).amax(-1)
 
 
 def _levels(images: Tensor) -> list[_Edges]:
@@ -280,6 +279,6 @@ def _axis_lock(statistics: Tensor) -> Tensor:
 
 
 def _per_edge_lock(turned: Tensor, straight: Tensor) -> Tensor:
-    """The lock of each edge alone, for maps. Wiggle and steps cannot be told apart there, so small locks count as none."""
+    """The lock of each edge alone, for maps. Wiggle looks like steps there, so small locks count as none."""
     share = turned / (1 - straight).clamp_min(1e-6)
     return (3 * (share - 1 / 6)).clamp(0, 1)

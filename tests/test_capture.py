@@ -49,9 +49,10 @@ IMAGE = torch.rand(1, 4, 32, 32, generator=torch.Generator().manual_seed(1))
         (lambda x: x.reshape(1, 1, 2, 2, 32, 32).permute(0, 1, 4, 2, 5, 3).reshape(1, 1, 64, 64), "reshape#0"),
         (lambda x: x[:, :, :, None, :, None].expand(1, 4, 32, 2, 32, 2).reshape(1, 4, 64, 64), "reshape#0"),
         (lambda x: torch.stack([x, x], 4).flatten(3), "reshape#0"),
+        (lambda x: F.fold(torch.ones(1, 16, 1024), (64, 64), kernel_size=2, stride=2), "fold#0"),
         (lambda x: x.new_zeros(1, 4, 64, 64).index_put_((torch.tensor(0),), torch.tensor(1.0)), "module#0"),
     ],
-    ids=["interpolate", "sized", "transposed", "shuffle", "grid", "depth2space", "expand", "stack", "unseen"],
+    ids=["interpolate", "sized", "transposed", "shuffle", "grid", "depth2space", "expand", "stack", "fold", "unseen"],
 )
 def test_functional_and_hand_made_sites_are_found(function: Any, expected: str) -> None:
     assert keys(AnyForward(function), IMAGE) == [expected]
@@ -244,6 +245,78 @@ def test_capture_recovers_after_a_failed_pass_in_the_same_block() -> None:
             model(torch.rand(1, 3, 32, 32))
         model(IMAGE)
     assert [found.site.key for found in cap.sites] == ["1/interpolate#0"]
+
+
+def test_parameters_that_a_model_writes_to_are_put_back_and_passes_do_not_drift() -> None:
+    class PowerIteration(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.u = nn.Parameter(torch.ones(1), requires_grad=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.u.mul_(1.5)
+            grid = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(32, 32) * 0.1 / self.u
+            smooth = F.interpolate(x, scale_factor=2, mode="bilinear")
+            return smooth + grid
+
+    model = PowerIteration()
+    diagnosis = artifactlab.diagnose(model, torch.full((1, 1, 32, 32), 0.5), data_range=1.0)
+    assert model.u.item() == 1
+    assert diagnosis.sites[0].effect.value == pytest.approx(0, abs=1e-3)
+
+
+def test_patchify_and_unpatchify_is_a_site_although_it_looks_like_windows() -> None:
+    def autoencoder(x: Tensor) -> Tensor:
+        patches = x.reshape(1, 3, 4, 8, 4, 8).permute(0, 2, 4, 3, 5, 1).reshape(1, 16, 192)
+        grid = patches.reshape(1, 4, 4, 8, 8, 3)
+        return torch.einsum("nhwpqc->nchpwq", grid).reshape(1, 3, 32, 32)
+
+    assert keys(AnyForward(autoencoder), torch.rand(1, 3, 32, 32)) == ["reshape#0"]
+
+
+def test_windows_split_straight_from_tokens_are_no_site() -> None:
+    def windows(tokens: Tensor) -> Tensor:
+        split = tokens.view(1, 4, 8, 4, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(16, 8, 8, 6)
+        merged = split.view(1, 4, 4, 8, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 32, 32, 6)
+        return F.interpolate(merged.permute(0, 3, 1, 2), scale_factor=2)
+
+    assert keys(AnyForward(windows), torch.rand(1, 1024, 6)) == ["interpolate#0"]
+
+
+def test_a_nan_pass_does_not_spoil_the_next_one() -> None:
+    class ZeroStuffing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            out = x.new_zeros(1, 4, 64, 64)
+            out[..., ::2, ::2] = x
+            return out
+
+    model = nn.Sequential(ZeroStuffing())
+    with artifactlab.capture(model) as cap:
+        with pytest.raises(CaptureError):
+            model(torch.full((1, 4, 32, 32), float("nan")))
+        model(IMAGE)
+    assert [found.site.key for found in cap.sites] == ["0/module#0"]
+
+
+def test_a_method_that_calls_submodules_gives_sites_with_their_periods() -> None:
+    class Vae(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = nn.Sequential(nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2))
+
+        def decode(self, z: Tensor) -> Tensor:
+            return self.decoder(z)
+
+    model = Vae()
+    with artifactlab.capture(model) as cap:
+        model.decode(IMAGE)
+    assert [found.site.period for found in cap.sites] == [(4, 4), (2, 2)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_scripted_submodules_are_seen_from_outside() -> None:
+    model = nn.Sequential(torch.jit.script(nn.Upsample(None, 2.0)))
+    assert keys(model, IMAGE) == ["module#0"]
 
 
 def test_buffers_that_a_model_counts_in_are_put_back() -> None:

@@ -52,6 +52,11 @@ def diverged():
 def explodes(): raise RuntimeError("no such config")
 def needs(depth): return Net()
 def no_module(): return 7
+def leaves(): raise SystemExit(0)
+def chatty(): print("making attention"); return Net()
+def late():
+    import helper_of_zoo
+    return Net()
 """
 
 
@@ -78,8 +83,10 @@ def test_the_table_ranks_the_sites_and_ends_with_the_verdict(folder: Path) -> No
     result = run("diagnose", "zoo.py:Net", "--input", "a.png")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert next(line for line in lines if "up1/conv_transpose2d#0" in line).rstrip().endswith("offender")
-    assert lines[-1].startswith("up1/conv_transpose2d#0 causes")
+    ranked = [line.split() for line in lines if "conv_transpose2d#0" in line]
+    assert ranked[0][:2] == ["1", "up1/conv_transpose2d#0"]
+    assert ranked[0][-1] == "offender"
+    assert "up1/conv_transpose2d#0 causes the output's checkerboard" in " ".join(lines[-3:])
 
 
 def test_json_goes_to_stdout_alone_and_validates(folder: Path) -> None:
@@ -171,6 +178,7 @@ def test_fail_on_offender_exits_with_one(folder: Path) -> None:
         (("zoo.py:Net", "--input", "a.png", "--device", "nonsense"), "cannot move the model to device 'nonsense'"),
         (("zoo.py:Net", "--input", "a.png", "--kwargs", "{"), "is no JSON"),
         (("zoo.py:Net", "--input", "a.png", "-o", "a.png"), "cannot write the report to a.png"),
+        (("zoo.py:leaves", "--input", "a.png", "--fail-on-offender"), "raised SystemExit: 0"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_two(folder: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -179,8 +187,10 @@ def test_bad_input_is_one_clear_line_and_exit_code_two(folder: Path, arguments: 
     (folder / "text.png").write_text("hello")
     cv2.imwrite(str(folder / "tiny.png"), np.zeros((15, 15), np.uint8))
     cv2.imwrite(str(folder / "dot.png"), np.zeros((1, 1), np.uint8))
-    torch.save({"up1.weight": torch.zeros(3, 3, 4, 4), "up2.weight": torch.zeros(3, 3, 4, 4), "head": torch.zeros(1)},
-               folder / "extra.pth")
+    torch.save(
+        {"up1.weight": torch.zeros(3, 3, 4, 4), "up2.weight": torch.zeros(3, 3, 4, 4), "head": torch.zeros(1)},
+        folder / "extra.pth",
+    )
     before = sorted(folder.rglob("*"))
     result = run("diagnose", *arguments)
     assert result.exit_code == 2
@@ -191,6 +201,32 @@ def test_bad_input_is_one_clear_line_and_exit_code_two(folder: Path, arguments: 
     assert len(errors) == 1
     created = [path for path in sorted(folder.rglob("*")) if path not in before and "__pycache__" not in str(path)]
     assert created == []
+
+
+def test_what_a_model_prints_does_not_mix_with_the_data(folder: Path) -> None:
+    result = run("diagnose", "zoo.py:chatty", "--input", "a.png", "--format", "json")
+    assert json.loads(result.stdout)["sites"]
+    assert "making attention" in result.stderr
+
+
+def test_a_factory_may_import_its_neighbours_late(folder: Path) -> None:
+    (folder / "helper_of_zoo.py").write_text("")
+    assert run("diagnose", "zoo.py:late", "--input", "a.png").exit_code == 0
+
+
+def test_an_unexpected_error_does_not_look_like_a_failed_gate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defective(*_: object, **__: object) -> None:
+        raise AttributeError("a defect")
+
+    monkeypatch.setattr("artifactlab.diagnose", defective)
+    result = run("diagnose", "zoo.py:Net", "--input", "a.png")
+    assert result.exit_code == 2
+    assert "Error: unexpected AttributeError: a defect" in result.stderr
+
+
+def test_data_range_overrides_the_range_of_the_input(folder: Path) -> None:
+    result = run("diagnose", "zoo.py:Net", "--input", "a.png", "--data-range", "2", "--format", "json")
+    assert json.loads(result.stdout)["config"]["data_range"] == 2
 
 
 def test_debug_shows_the_traceback(folder: Path) -> None:

@@ -38,7 +38,7 @@ def test_table_lists_every_image_within_80_columns_and_ends_with_a_summary(folde
     assert result.stderr == ""
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert [line.split()[0] for line in lines if "0.0000" in line] == [
+    assert [line.split()[0] for line in lines if line.count(".") >= 4] == [
         "flat.png",
         "stairs.png",
         "mean",

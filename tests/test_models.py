@@ -106,7 +106,7 @@ def test_a_damaged_or_unknown_file_is_named(tmp_path: Path, name: str, content: 
 def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "optimiser.pth"
     torch.save({"optimizer": {"lr": 0.1}, "epoch": 3}, path)
-    with pytest.raises(ModelError, match="holds no state dict: .* got optimizer, epoch"):
+    with pytest.raises(ModelError, match=r"holds no state dict: .* got optimizer, epoch"):
         read_checkpoint(path)
 
 

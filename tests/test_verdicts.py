@@ -20,7 +20,7 @@ def effect(value: float, low: float | None, high: float | None, share: float = 0
     [
         (LOUD, 4.0, 3.0, 5.0, 5.0, "offender"),
         (QUIET, 4.0, 3.0, 5.0, 5.0, "offender"),  # evidence is not asked
-        (LOUD, 4.0, None, None, 5.0, "offender"),  # one crop: no interval
+        (LOUD, 4.0, None, None, 5.0, "harmless"),  # one crop: no interval, no accusation
         (LOUD, 4.0, -0.1, 9.0, 5.0, "harmless"),  # the interval contains zero
         (LOUD, 0.9, 0.8, 0.95, 0.95, "harmless"),  # all of it, but nothing shows
         (LOUD, 2.0, 1.5, 2.5, 30.0, "offender"),  # a small share that would show on its own
@@ -39,35 +39,58 @@ def test_a_verdict_needs_an_effect_that_is_sure_and_shows(
     assert judge(evidence, effect(value, low, high), severity) == verdict
 
 
-def diagnosed(name: str, verdict: str, share: float, period: tuple[int, int] = (4, 4)) -> SiteDiagnosis:
+def diagnosed(
+    name: str, verdict: str, share: float, period: tuple[int, int] = (4, 4), low: float | None = 0.5
+) -> SiteDiagnosis:
     site = Site(name, "interpolate", 0, (2, 2), period, (1, 1, 8, 8), (1, 1, 16, 16))
-    return SiteDiagnosis(site, LOUD, effect(1.0, 0.5, 1.5, share), verdict, 1)  # type: ignore[arg-type]
+    return SiteDiagnosis(site, LOUD, effect(1.0, low, 1.5, share), verdict, 1)  # type: ignore[arg-type]
 
 
-def output(severity: float, grid: float, jaggedness: float) -> dict[str, float]:
-    return {"severity": severity, "lattice_amplitude": grid, "edge_jaggedness": jaggedness}
+def output(grid: float, jaggedness: float) -> dict[str, float]:
+    """Of a grid in 1/255 and a jaggedness in pixels."""
+    severity = grid**2 + (jaggedness / 0.1) ** 2
+    return {"severity": severity, "lattice_amplitude": grid / 255, "edge_jaggedness": jaggedness}
 
 
 def test_the_sentence_names_the_offender_its_share_and_its_period() -> None:
-    text = sentence([diagnosed("dec.up2", "offender", 0.934)], output(9.0, 3 / 255, 0.02))
-    assert text == "dec.up2/interpolate#0 causes 93% of the output's checkerboard (3.0/255 rms), a grid of period 4."
+    text = sentence([diagnosed("dec.up2", "offender", 0.934)], output(3.0, 0.02), (4, 4))
+    assert text == (
+        "dec.up2/interpolate#0 causes the output's checkerboard (3.0/255 rms, period 4): "
+        "repairing it alone removes 93% of it."
+    )
 
 
 def test_the_sentence_names_what_must_be_left_alone() -> None:
-    text = sentence([diagnosed("up", "compensated", -8.0)], output(0.2, 0.2 / 255, 0.0))
+    text = sentence([diagnosed("up", "compensated", -8.0)], output(0.2, 0.0), (4, 4))
     assert text == (
-        "No offender: the output is clean (grid 0.2/255 rms, jaggedness 0.00 px, both below what shows). "
-        "Leave up/interpolate#0 alone: later layers cancel its grid."
+        "No offender: the output is clean (grid 0.2/255 rms, jaggedness 0.00 px; neither shows). "
+        "Leave up/interpolate#0 alone: later layers cancel what it draws."
     )
 
 
 def test_the_sentence_says_when_no_single_site_explains_what_shows() -> None:
-    text = sentence([diagnosed("up", "harmless", 0.01)], output(9.0, 0.0, 0.3))
+    text = sentence([diagnosed("up", "harmless", 0.01)], output(0.0, 0.3), (4, 4))
     assert text == "No offender: the output shows stair-steps (0.30 px), but repairing no single site removes it."
+
+
+def test_the_sentence_admits_that_one_crop_cannot_tell() -> None:
+    text = sentence([diagnosed("up", "harmless", 0.9, low=None)], output(3.0, 0.0), (4, 4))
+    assert text.startswith("Cannot tell: the output shows checkerboard (3.0/255 rms), but is too small for an interval")
 
 
 def test_several_offenders_are_listed_with_their_shares() -> None:
     sites = [diagnosed("a", "offender", 0.6, (4, 2)), diagnosed("b", "offender", 0.3)]
-    text = sentence(sites, output(9.0, 3 / 255, 0.3))
-    assert text.startswith("a/interpolate#0 causes 60% of the output's checkerboard (3.0/255 rms) and stair-steps")
-    assert text.endswith("a grid of period 4x2; so does b/interpolate#0 (30%).")
+    text = sentence(sites, output(3.0, 0.31), (4, 4))
+    assert text.startswith("a/interpolate#0 causes the output's stair-steps (0.31 px) and checkerboard (3.0/255 rms, ")
+    assert text.endswith("period 4x2): repairing it alone removes 60% of it. Also guilty: b/interpolate#0 (30%).")
+
+
+def test_a_severity_just_above_one_from_both_kinds_names_the_larger() -> None:
+    text = sentence([diagnosed("a", "harmless", 0.1)], output(0.8, 0.07), (4, 4))
+    assert "shows checkerboard (0.8/255 rms)," in text
+
+
+def test_sites_wider_than_the_output_are_named_not_called_clean() -> None:
+    sites = [diagnosed("wide", "clean", 0.0, (64, 64)), diagnosed("a", "clean", 0.0)]
+    text = sentence(sites, output(0.0, 0.0), (4, 4))
+    assert text.endswith("Not measured in full: wide/interpolate#0; that takes outputs of 254 pixels a side.")

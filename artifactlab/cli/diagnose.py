@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from artifactlab.errors import InputError, ModelError
 from artifactlab.inputs import RANGES, load_inputs
 from artifactlab.models import load_model, sha256
 from artifactlab.probes import PROBES
-from artifactlab.report.files import write_report
+from artifactlab.report.files import refuse_unwritable, write_report
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 
@@ -49,6 +50,11 @@ def _json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict
     show_default=True,
     help="What black and white are to the model.",
 )
+@click.option(
+    "--data-range",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Distance between the output's black and white, where it is not that of --range.",
+)
 @click.option("--gray", is_flag=True, help="One channel instead of three.")
 @click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels.")
 @click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge.")
@@ -66,6 +72,7 @@ def diagnose(
     kwargs: dict[str, Any],
     checkpoint: Path | None,
     value_range: str,
+    data_range: float | None,
     gray: bool,
     crop: int | None,
     output: str | None,
@@ -84,10 +91,19 @@ def diagnose(
         raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
     low, high = RANGES[value_range]
     tensors = load_inputs([*inputs, *more], probes, value_range=(low, high), gray=gray, crop=crop)
-    model = _placed(load_model(target, kwargs, checkpoint), device)
-    with progress_bar("diagnosing") as progress:
+    if folder:
+        refuse_unwritable(folder)
+    # what the model prints must not mix with the data on stdout
+    with redirect_stdout(sys.stderr), progress_bar("diagnosing") as progress:
+        model = _placed(load_model(target, kwargs, checkpoint), device)
         diagnosis = artifactlab.diagnose(
-            model, tensors, output=output, data_range=high - low, sites=sites, seed=seed, progress=progress
+            model,
+            tensors,
+            output=output,
+            data_range=data_range or high - low,
+            sites=sites,
+            seed=seed,
+            progress=progress,
         )
     digest = sha256(checkpoint) if checkpoint else None
     diagnosis = replace(diagnosis, model={"source": target, "sha256": digest})

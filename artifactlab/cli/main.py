@@ -11,7 +11,7 @@ import click
 from artifactlab.cli.demo import demo
 from artifactlab.cli.diagnose import diagnose
 from artifactlab.cli.score import score
-from artifactlab.errors import ArtifactLabError
+from artifactlab.errors import ArtifactLabError, first_line
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -32,6 +32,13 @@ class _Commands(click.Group):
             # click would exit with 1, which here means that a gate has failed
             click.echo("Interrupted.", err=True)
             sys.exit(EXIT_INTERRUPTED)
+        except (click.exceptions.Exit, click.ClickException):
+            raise
+        except Exception as error:
+            # a defect of ours or of the user's model; 1 would say that a gate has failed
+            traceback.print_exc()
+            click.echo(f"Error: unexpected {type(error).__name__}: {first_line(error)}", err=True)
+            sys.exit(EXIT_ERROR)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,7 +2,7 @@
 
 `healthy` is the network as `benchmarks/train_demo.py` trained it. `broken` is the same network after its second
 upsampler was swapped for a cheaper one (kernel 3, stride 2: uneven overlap) and that layer alone was fine-tuned with a
-loss on quarter-resolution features, which cannot see the grid the new layer draws. Both weights are in the package.
+loss at an eighth of the resolution, which cannot see the grid the new layer draws. Both weights are in the package.
 """
 
 from __future__ import annotations

@@ -10,6 +10,15 @@ from artifactlab.errors import InputError
 from artifactlab.records import Diagnosis
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raise an InputError, before any work is done, if `folder` or what leads to it is a file or read-only."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError(f"cannot write the report to {folder}: {existing} is a file; give a folder for -o")
+    if not os.access(existing, os.W_OK):
+        raise InputError(f"cannot write the report to {folder}: {existing} is read-only")
+
+
 def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
     """Write `diagnosis.json` and `diagnosis.png` into `folder`, which is made if it is not there.
 
@@ -19,6 +28,7 @@ def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
     Raises:
         InputError: if the folder cannot be made or written to.
     """
+    refuse_unwritable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".artifactlab-") as scratch:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.records import Diagnosis, SiteDiagnosis
+from artifactlab.verdicts import period_text
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 
@@ -33,12 +34,11 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
 
 def _row(diagnosed: SiteDiagnosis) -> tuple[str | Text, ...]:
     site, evidence, effect = diagnosed.site, diagnosed.evidence, diagnosed.effect
-    period = f"{site.period[0]:g}" if site.period[0] == site.period[1] else f"{site.period[0]:g}x{site.period[1]:g}"
     interval = "" if effect.low is None else f" [{_signed(effect.low)}, {_signed(effect.high)}]"
     return (
         str(diagnosed.rank),
-        site.key,
-        period,
+        Text(site.key),
+        period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
         _signed(effect.value) + interval,
         "-" if effect.share is None else f"{effect.share:.0%}",

@@ -151,7 +151,7 @@ def test_axis_excess_agrees_with_a_slow_reference(name, top, left, s, photo, nea
     assert float(axis_excess(tensor(image, torch.float64))) == pytest.approx(expected, abs=0.005)
 
 
-@pytest.mark.parametrize("name", ["coffee", "astronaut", "coins", "immunohistochemistry"])
+@pytest.mark.parametrize("name", ["coffee", "astronaut", "coins"])
 def test_axis_excess_grows_with_every_nearest_scale(name, photo, nearest, tensor):
     image = photo(name)
     scores = [float(axis_excess(tensor(image if s == 1 else nearest(image, s)))) for s in (1, 2, 3, 4, 8)]
