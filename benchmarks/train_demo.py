@@ -73,7 +73,7 @@ def start_even(model: DemoUNet) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--swap-steps", type=int, default=150)
+    parser.add_argument("--swap-steps", type=int, default=80)
     parser.add_argument("--only-swap", action="store_true", help="keep the healthy weights, train the swapped layer")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -88,7 +88,7 @@ def main() -> None:
     model.dec.up2 = swapped_up2()
     with torch.no_grad():
         model.dec.up2.weight *= 4  # a bold start: the loss will not take back what it cannot see
-    train(model, list(model.dec.up2.parameters()), images, options.swap_steps, rate=3e-2, block=8)
+    train(model, list(model.dec.up2.parameters()), images, options.swap_steps, rate=4e-2, block=8)
     save_file(model.dec.up2.state_dict(), SWAPPED_WEIGHTS)
 
 

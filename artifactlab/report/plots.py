@@ -34,9 +34,9 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     example, scale = diagnosis.examples[0], diagnosis.config["data_range"]
     top, left = _busiest(example.change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
-    picture, crop, where, bars = figure.subplot_mosaic(
-        [["input", "crop", "where"], ["bars", "bars", "bars"]], height_ratios=[1.5, 1]
-    ).values()
+    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 1])  # so that long site names do not squeeze the images
+    picture, crop, where = above.subplots(1, 3)
+    bars = below.subplots()
     shown, title = (example.output, "output") if example.input is None else (example.input, "input")
     _show(picture, shown, f"{title}; the crop is outlined")
     ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
@@ -89,8 +89,8 @@ def _show_change(ax: Axes, example: Example, key: str, scale: float) -> None:
     """How far repairing the top site moves each pixel, in 1/255 of the data range."""
     change = 255 * example.change.numpy()
     image = ax.imshow(change, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(change, 0.995))))
-    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="1/255 of the data range")
-    ax.set_title(f"where {key} acts", fontsize=10)
+    ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")
+    ax.set_title(f"how far repairing\n{key} moves it", fontsize=10)
     ax.set_axis_off()
 
 
