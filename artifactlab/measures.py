@@ -50,7 +50,7 @@ METRICS: dict[str, Metric] = {
         function=lambda image: float(edge_jaggedness(image)),
         unit="pixels",
         description="how far oblique edges run in stair-steps; nearest x4 is around 0.6",
-        smallest=(30, 30),
+        smallest=(44, 44),
     ),
     "axis_excess": Metric(
         function=lambda image: float(axis_excess(image)),

@@ -66,8 +66,9 @@ def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mea
 
     Nearest-neighbour x2 reads around 0.15 on photos, x4 around 0.6 and x8 around 1.2; a hard-edged (binary) line
     replicated `s` times approaches `s / sqrt(12)`. Smooth resizing, blur, JPEG, sharpening, noise and natural outlines
-    stay below 0.1, mostly far below. Axis-parallel edges are left out; an image without coherent oblique edges reads 0. Known weakness:
-    outlines that bend onto the axes again and again, as those of blurred masonry do, read up to 0.2.
+    stay below 0.1, mostly far below. Axis-parallel edges are left out; an image with fewer than 20 points on coherent
+    oblique edges reads 0. Known weakness: outlines that bend onto the axes again and again, as those of blurred masonry
+    do, read up to 0.2.
 
     Args:
         x: `(N, C, H, W)` images or activations. Every channel is measured; an item's score pools its channels.

@@ -72,7 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
+    return CliRunner(env={"COLUMNS": "120"}).invoke(main, list(arguments))
 
 
 def diagnosis_schema() -> dict:

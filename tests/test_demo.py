@@ -8,15 +8,13 @@ from pathlib import Path
 
 import cv2
 import jsonschema
-import pytest
 import torch
 from click.testing import CliRunner
-from torch import nn
 
 import artifactlab
 from artifactlab.cli.main import main
 from artifactlab.demo.run import noisy_photo
-from artifactlab.demo.unet import DemoUNet, broken, healthy
+from artifactlab.demo.unet import broken, healthy
 
 CROP = noisy_photo()[..., 64:256, 64:256]
 
@@ -45,29 +43,10 @@ def test_the_healthy_network_has_no_offender() -> None:
     assert artifactlab.diagnose(healthy(), CROP, data_range=1.0).offenders == ()
 
 
-def plant(model: DemoUNet, site: str) -> DemoUNet:
-    """Uneven phases at one site of the healthy network."""
+def test_the_verdict_follows_the_defect_to_another_site() -> None:
+    model = healthy()
     with torch.no_grad():
-        if site == "dec.up2":
-            model.dec.up2.weight[:, :, 1::2, 1::2] *= 1.6
-        elif site == "dec.up3":
-            model.dec.up3[0].weight[::4] *= 1.6
-        else:
-            model.dec.up1 = nn.Sequential(UnevenPhases(), model.dec.up1)
-    return model
-
-
-class UnevenPhases(nn.Module):
-    """Brightens one of four phases, as a resize with a faulty kernel would."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gain = torch.ones(2, 2)
-        gain[0, 0] = 3.0
-        return x * gain.repeat(x.shape[2] // 2, x.shape[3] // 2)
-
-
-@pytest.mark.parametrize("site", ["dec.up2", "dec.up3"])
-def test_the_verdict_follows_the_defect_to_another_site(site: str) -> None:
-    diagnosis = artifactlab.diagnose(plant(healthy(), site), CROP, data_range=1.0)
-    assert diagnosis.offenders[0].site.name.startswith(site)
-    assert diagnosis.sites[0].effect.share > 0.5
+        model.dec.up3[0].weight[::4] *= 2.5  # one of the four sub-kernels that the pixel shuffle interleaves
+    diagnosis = artifactlab.diagnose(model, CROP, data_range=1.0)
+    assert [site.site.name for site in diagnosis.offenders] == ["dec.up3.1"]
+    assert diagnosis.sites[0].effect.share > 0.9

@@ -166,9 +166,11 @@ def test_image_below_16_pixels_a_side_is_a_row_with_its_size(save: Save, height:
     [
         (16, 16, {"edge_jaggedness", "checkerboard_energy", "lattice_amplitude"}),
         (29, 200, {"edge_jaggedness", "checkerboard_energy", "lattice_amplitude"}),
-        (45, 30, {"checkerboard_energy", "lattice_amplitude"}),
-        (46, 30, set()),
-        (30, 46, set()),
+        (43, 100, {"edge_jaggedness"}),
+        (45, 30, {"edge_jaggedness", "checkerboard_energy", "lattice_amplitude"}),
+        (46, 30, {"edge_jaggedness"}),
+        (44, 46, set()),
+        (46, 44, set()),
     ],
 )
 def test_metric_an_image_is_too_small_for_is_none_instead_of_a_perfect_zero(
@@ -183,7 +185,7 @@ def test_smallest_sizes_are_those_from_which_the_metrics_see_something(save: Sav
     image = np.zeros((height, width), np.uint8)
     image[...] = grid(8)[:height, :width]
     assert (only(score_images([save("grid.png", image)]))["lattice_amplitude"] or 0) > 0
-    square = stairs(2, 30)
+    square = stairs(2, 44)
     assert (only(score_images([save("stairs.png", square)]))["edge_jaggedness"] or 0) > 0
 
 

@@ -34,7 +34,8 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     example, scale = diagnosis.examples[0], diagnosis.config["data_range"]
     top, left = _busiest(example.change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 1])  # so that long site names do not squeeze the images
+    # two figures in one, so that long site names do not squeeze the images
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
     picture, crop, where = above.subplots(1, 3)
     bars = below.subplots()
     shown, title = (example.output, "output") if example.input is None else (example.input, "input")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from shutil import get_terminal_size
 
 from rich.console import Console, RenderableType
 
@@ -12,7 +11,7 @@ PIPED_WIDTH = 100
 
 def print_out(content: RenderableType) -> None:
     """Print to stdout, as wide as the terminal."""
-    console = Console(width=get_terminal_size((PIPED_WIDTH, 24)).columns if "COLUMNS" in os.environ else None)
+    console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
     console.print(content)
