@@ -34,11 +34,11 @@ def publish(name: str, text: str, into_readme: bool) -> None:
     print(text)
     if not into_readme:
         return
-    block = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+    block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     content = README.read_text(encoding="utf-8")
     if not block.search(content):
         raise SystemExit(f"README.md has no block <!-- {name} --> ... <!-- /{name} -->")
-    README.write_text(block.sub(lambda found: found[1] + text + found[2], content), encoding="utf-8")
+    README.write_text(block.sub(lambda found: f"{found[1]}{text}\n{found[2]}", content), encoding="utf-8")
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
