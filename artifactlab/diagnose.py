@@ -35,7 +35,7 @@ from artifactlab.severity import (
     pool,
     smallest_side,
 )
-from artifactlab.verdicts import judge, sentence
+from artifactlab.verdicts import VISIBLE, judge, sentence
 
 EXAMPLES = 4
 """inputs kept for pictures"""
@@ -118,7 +118,7 @@ def diagnose(
     }
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, measured, period),
+        verdict=sentence(found, measured, period) + _note_on_inputs(calls, outputs, period),
         output=measured,
         config={
             "inputs": len(calls),
@@ -229,6 +229,21 @@ def _measurable_period(captured: list[CapturedSite], outputs: list[Tensor]) -> t
             f" give inputs that make it at least {smallest_side(min(wanted))} pixels a side"
         )
     return joint
+
+
+def _note_on_inputs(calls: list[Call], outputs: list[Tensor], period: tuple[int, int]) -> str:
+    """A warning where a model of the input's size was fed a grid, which no repair can tell from the model's own."""
+    fed = [first_image((call.args, call.kwargs)) for call in calls]
+    same = [i for i, o in zip(fed, outputs, strict=True) if i is not None and i.shape[2:] == o.shape[2:]]
+    if not same:
+        return ""
+    grid, _ = pool([measure_severity(image, period, spread(image) or 1.0) for image in same]).together()
+    if grid < VISIBLE:
+        return ""
+    amplitude = 255 * VISIBLE_GRID * grid**0.5
+    return (
+        f" But the inputs carry a grid of their own ({amplitude:.1f}/255 rms), and what passes it on is blamed for it."
+    )
 
 
 def _mean(metric: Callable[..., Tensor], outputs: list[Tensor], scale: float) -> float:

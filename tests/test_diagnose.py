@@ -234,6 +234,18 @@ def test_a_32_pixel_output_is_measured_but_accuses_nobody_for_want_of_an_interva
     assert [site.site.name for site in several.offenders] == ["0"]
 
 
+def test_a_grid_in_the_input_is_not_passed_off_as_the_models_alone() -> None:
+    class Identity(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2)
+
+    board = torch.tensor([[0.5, 0.55], [0.55, 0.5]]).repeat(128, 128)[None, None]
+    gridded = artifactlab.diagnose(Identity(), board, data_range=1.0)
+    assert "the inputs carry a grid of their own" in gridded.verdict
+    plain = artifactlab.diagnose(Identity(), torch.rand(1, 1, 256, 256), data_range=1.0)
+    assert "inputs carry" not in plain.verdict
+
+
 def test_leaving_sites_out_does_not_change_what_the_output_shows(three_sites, scene: Tensor) -> None:
     model = three_sites.plant("up2", 0.3).plant("up3", 0.03)
     everything = artifactlab.diagnose(model, scene, data_range=1.0)
