@@ -13,6 +13,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
 bench: $(READY)
+	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/real_models.py
 
 lint: $(READY)

@@ -161,7 +161,7 @@ class Diagnosis:
         """Input, output crop, where the artifact is, and bars per site, as a matplotlib figure.
 
         Raises:
-            InputError: if the diagnosis was loaded without its examples.
+            InputError: if the diagnosis carries no example images.
         """
         from artifactlab.report.plots import plot_diagnosis  # the one import upwards: a convenience, and lazy
 
