@@ -40,9 +40,9 @@ def checkerboard_energy(
 ) -> Tensor:
     """Share of an image's fine structure that is locked to a lattice of the given period.
 
-    0 for content that does not keep step with the pixel lattice (photos, noise, texture, stair-steps), 1 for a flat
-    image that carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to
-    within a cycle over the image. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the variance
+    0 for content that does not keep step with the pixel lattice (photos, noise, texture), 1 for a flat image that
+    carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to within a cycle
+    over the image, and so does a smooth slope replicated in blocks, which is a sawtooth. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the variance
     of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
 
     Args:
