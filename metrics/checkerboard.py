@@ -42,8 +42,9 @@ def checkerboard_energy(
 
     0 for content that does not keep step with the pixel lattice (photos, noise, texture), 1 for a flat image that
     carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to within a cycle
-    over the image, and so does a smooth slope replicated in blocks, which is a sawtooth. The fine structure is what a (2p-1)-pixel triangle filter leaves over; the variance
-    of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
+    over the image, and so does a smooth slope replicated in blocks, which is a sawtooth. The fine structure is what a
+    (2p-1)-pixel triangle filter leaves over; the variance of 8-bit rounding is added to it, so that invisible grids on
+    flat images do not count.
 
     Args:
         x: `(N, C, H, W)` images or activations; channels are pooled.
