@@ -26,6 +26,8 @@ Pixels = NDArray[Any]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 """what counts as an image in a folder or a pattern, in upper or lower case; a file named outright is always read"""
+MIN_SIDE = 16
+"""pixels per side; in anything smaller there is nothing to measure"""
 READABLE = "PNG, JPEG, TIFF, WebP or BMP of 8 or 16 bits, or a float32 TIFF"
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"

@@ -8,9 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.images import find_images, read_image
+from artifactlab.images import MIN_SIDE, find_images, read_image
 from artifactlab.probes import make_probe
-from artifactlab.runner import MIN_SIDE
 
 PROBE_SIZE = 256
 RANGES: dict[str, tuple[float, float]] = {"0,1": (0.0, 1.0), "-1,1": (-1.0, 1.0), "0,255": (0.0, 255.0)}

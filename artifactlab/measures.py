@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.images import luma
+from artifactlab.images import MIN_SIDE, luma
 from artifactlab.metrics import (
     axis_excess,
     checkerboard_energy,
@@ -19,8 +19,6 @@ from artifactlab.metrics import (
     lattice_amplitude,
 )
 
-MIN_SIDE = 16
-"""pixels; on anything smaller nothing is measured"""
 PERIOD = 8
 """lattice spacing that is looked for: its frequencies contain those of 2 and 4, hence every stack of x2 upsamplers"""
 GRID_SIDES = (30, 46)

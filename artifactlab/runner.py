@@ -12,10 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError, first_line
+from artifactlab.images import MIN_SIDE
 from artifactlab.outputs import pick_output, tensors
-
-MIN_SIDE = 16
-"""pixels per side below which an image has no crop to measure"""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.gates import Gate, GateFailure, gate_failures, parse_gate
-from artifactlab.images import find_images, read_image
-from artifactlab.measures import METRICS, MIN_SIDE, PERIOD, check_known, measured
+from artifactlab.images import MIN_SIDE, find_images, read_image
+from artifactlab.measures import METRICS, PERIOD, check_known, measured
 from artifactlab.records import SCHEMA_VERSION, plain, tool
 
 __all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]

@@ -73,7 +73,8 @@ def period_text(period: tuple[float, float]) -> str:
 def _artifact(output: dict[str, float], offender: SiteDiagnosis | None = None) -> str:
     """The output's larger artifact and, if the other shows as well, both; with the offender's period."""
     grid, steps = (output["lattice_amplitude"] / VISIBLE_GRID) ** 2, (output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
-    where = f", period {period_text(offender.site.period)}" if offender else ""
+    by_grid = offender is not None and offender.effect.kind == "checkerboard"
+    where = f", period {period_text(offender.site.period)}" if offender and by_grid else ""
     names = [
         (grid, f"checkerboard ({_grid(output)}{where})"),
         (steps, f"stair-steps ({output['edge_jaggedness']:.2f} px)"),

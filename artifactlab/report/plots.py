@@ -31,7 +31,7 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
 
     if not diagnosis.examples:
         raise InputError("this diagnosis carries no example images to draw; use the object `diagnose` returned")
-    example, scale = diagnosis.examples[0], diagnosis.config["data_range"]
+    example = diagnosis.examples[0]
     top, left = _busiest(example.change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
@@ -43,7 +43,7 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
     _outline(picture, top * ratio[0], left * ratio[1], ZOOM * ratio[0], ZOOM * ratio[1])
     _show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
-    _show_change(where, example, diagnosis.sites[0].site.key, scale)
+    _show_change(where, example, diagnosis.sites[0].site.key)
     plot_sites(diagnosis, bars)
     figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
     return figure
@@ -62,9 +62,17 @@ def plot_sites(diagnosis: Diagnosis, ax: Axes) -> Axes:
     errors = np.abs(np.stack([effects - lows, highs - effects])) / size
     ax.errorbar(effects / size, rows - 0.2, xerr=errors, fmt="none", ecolor="0.25", elinewidth=1, capsize=2)
     evidence = [site.evidence.checkerboard_energy for site in sites]
-    ax.barh(rows + 0.2, evidence, 0.3, color="0.8", label="evidence: lattice share of the activation, 0 to 1")
+    ax.barh(rows + 0.2, evidence, 0.3, color="0.8")
     for row, site in enumerate(sites):
-        ax.text(1.02, row, site.verdict, va="center", color=colours[row], fontweight="bold", transform=_beside(ax))
+        ax.text(
+            1.02,
+            row,
+            site.verdict,
+            va="center",
+            color=colours[row],
+            fontweight="bold",
+            transform=ax.get_yaxis_transform(),
+        )
     ax.set_yticks(rows, [f"{site.site.key}  (period {site.site.period[0]:g})" for site in sites])
     ax.invert_yaxis()
     ax.axvline(0, color="0.3", linewidth=0.8)
@@ -86,7 +94,7 @@ def _show(ax: Axes, image: Tensor, title: str) -> None:
     ax.set_axis_off()
 
 
-def _show_change(ax: Axes, example: Example, key: str, scale: float) -> None:
+def _show_change(ax: Axes, example: Example, key: str) -> None:
     """How far repairing the top site moves each pixel, in 1/255 of the data range."""
     change = 255 * example.change.numpy()
     image = ax.imshow(change, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(change, 0.995))))
@@ -113,8 +121,3 @@ def _wrapped(text: str) -> str:
     import textwrap
 
     return "\n".join(textwrap.wrap(text, 110))
-
-
-def _beside(ax: Axes) -> object:
-    """Transform for text beside the axes: x in axes fractions, y in data."""
-    return ax.get_yaxis_transform()
