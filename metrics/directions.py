@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.metrics.gradients import gradient, orientation
-from artifactlab.metrics.inputs import as_images, check_reduction, reduce
+from artifactlab.metrics.edges import CELL, Core, edge_points
+from artifactlab.metrics.gradients import gradient
+from artifactlab.metrics.inputs import as_images, check_reduction, reduce, wide
 
 FINE_SIGMA = 0.7
-COARSE_SIGMA = 1.5
-INTEGRATION = 3.0
 MIN_SLOPE = 0.02
 """gradients below this fraction of the data range per pixel carry no direction worth counting"""
-OBLIQUE = math.radians(10)
 AXIS = math.radians(5)
 
 
@@ -80,26 +78,44 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
 
-    Source: our definition; fine gradients (sigma 0.7) within 5 degrees of an axis, where the structure tensor
-    (sigma 1.5, integration 3) is coherent and at least 10 degrees away from both axes.
+    Source: our definition; gradients of 2 x 2 pixels within 5 degrees of an axis, around the points of coherent edges
+    that are at least 10 degrees away from both axes (see `edges`).
 
     >>> import torch
     >>> stairs = torch.ones(40, 40).tril().repeat_interleave(4, 0).repeat_interleave(4, 1)[None, None]
     >>> bool(axis_excess(stairs) > 0.5)
     True
     """
-    images = as_images(x, data_range, reduction)
-    n = images.shape[0]
-    planes = images.flatten(0, 1).unsqueeze(1)
-    gy, gx = gradient(planes, FINE_SIGMA)
-    weight = gx.square() + gy.square()
-    coarse = orientation(planes, COARSE_SIGMA, INTEGRATION)
-    oblique = _axis_distance(coarse.normal) > OBLIQUE
-    weight = torch.where(oblique & (coarse.coherence > 0.8) & (weight > MIN_SLOPE**2), weight, 0.0)
-    along = torch.where(_axis_distance(torch.atan2(gy, gx)) < AXIS, weight, 0.0)
-    total = weight.reshape(n, -1).sum(1)
-    share = along.reshape(n, -1).sum(1) / total.clamp_min(torch.finfo(total.dtype).tiny)
-    return reduce(share, reduction)
+    return reduce(pooled_axis_excess(axis_statistics(as_images(x, data_range, reduction))), reduction)
+
+
+def axis_statistics(images: Tensor, core: Core | None = None) -> Tensor:
+    """Gradient energy on oblique edges that points along an axis, and all of it, `(N, 2)`; sums pool.
+
+    Edge points outside of `core`, `(top, bottom, left, right)` in pixels, are left out.
+    """
+    planes = images.flatten(0, 1)
+    width, half = planes.shape[2], CELL // 2
+    points = edge_points(planes).within(half, planes.shape[1] - half, half, width - half)
+    if core is not None:
+        points = points.within(*core)
+    rows = (points.row - half + 0.5).long()[:, None] + torch.arange(CELL + 1, device=planes.device)
+    first = (points.plane[:, None] * planes.shape[1] + rows) * width + (points.column - half + 0.5).long()[:, None]
+    patch = planes.flatten().unfold(0, CELL + 1, 1).index_select(0, first.flatten()).unflatten(0, first.shape)
+    down, right = patch.diff(dim=1), patch.diff(dim=2)
+    gy, gx = (down[:, :, 1:] + down[:, :, :-1]) / 2, (right[:, 1:] + right[:, :-1]) / 2
+    energy = gx.square() + gy.square()
+    energy = torch.where(energy > MIN_SLOPE**2, energy, 0.0)
+    along = torch.where(torch.minimum(gx.abs(), gy.abs()) < math.tan(AXIS) * torch.maximum(gx.abs(), gy.abs()), energy, 0.0)
+    item = torch.div(points.plane, images.shape[1], rounding_mode="floor")
+    sums = torch.stack([along.sum((1, 2)), energy.sum((1, 2))], 1)
+    return images.new_zeros(images.shape[0], 2, dtype=wide(images)).index_add_(0, item, sums.to(wide(images)))
+
+
+def pooled_axis_excess(statistics: Tensor) -> Tensor:
+    """The share of `(..., 2)` sums; 0 where there are none."""
+    along, total = statistics.unbind(-1)
+    return (along / total.clamp_min(torch.finfo(total.dtype).tiny)).float()
 
 
 def direction_divergence(
@@ -136,12 +152,6 @@ def direction_divergence(
     divergence = _entropy(middle) - (_entropy(p) + _entropy(q)) / 2
     one_empty = (p.sum(1) > 0) != (q.sum(1) > 0)
     return reduce(torch.where(one_empty, torch.ones_like(divergence), divergence.clamp(0, 1)), reduction)
-
-
-def _axis_distance(angle: Tensor) -> Tensor:
-    """Angle to the nearest pixel axis, in [0, pi/4]."""
-    folded = torch.remainder(angle, math.pi / 2)
-    return torch.minimum(folded, math.pi / 2 - folded)
 
 
 def _entropy(p: Tensor) -> Tensor:

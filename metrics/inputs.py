@@ -30,9 +30,10 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
         raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
     check_reduction(reduction)
     images = x if x.dtype == torch.float64 else x.float()
-    images = images / data_range
+    images = images if data_range == 1 else images / data_range
+    low, high = (float(bound) for bound in images.aminmax())
     # squares of squares are summed over windows: beyond this, float32 has no room for them
-    if not bool((images.abs() < LARGEST).all()):
+    if not (-LARGEST < low and high < LARGEST):  # false for NaN, too
         raise InputError(
             f"the images of shape {tuple(x.shape)} hold NaN, Inf or values beyond {LARGEST:g} data ranges;"
             " metrics need finite values of the stated range"
@@ -59,3 +60,8 @@ def as_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
     if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in pair):
         raise InputError(f"{name} must be a positive integer or a pair of them, got {value!r}")
     return pair[0], pair[1]
+
+
+def wide(like: Tensor) -> torch.dtype:
+    """float64, but for devices that have none: what millions of edges and windows are summed in."""
+    return torch.float32 if like.device.type == "mps" else torch.float64

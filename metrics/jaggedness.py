@@ -2,73 +2,69 @@
 
 Raggedness in the sense of ISO/IEC 24790 is the rms distance of an edge contour from its own smooth path. On photos that
 alone says little: natural outlines wander as far as a x2 stair-step does, and so does noise. What sets stair-steps
-apart is that their contour runs *along the pixel axes*. So the rms distance is multiplied by the share of the contour
-that is locked to the axes, estimated over all edges of an image together (`_axis_lock`).
+apart is *where* their risers are: on the lines of a sampling lattice, the same ones for every edge of the image. So a
+contour is followed row by row (or column by column, whichever it crosses more steeply), and its rms distance is
+multiplied by the axis lock: how far its advance from row to row is locked to a period of 2 to 8 rows. This is
+phase-locked averaging, as in `checkerboard`: wiggle, noise and texture keep step with nothing and average out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.gradients import orientation
-from artifactlab.metrics.inputs import as_images, reduce
+from artifactlab.metrics.edges import CELL, MIN_CONTRAST, MIN_OBLIQUE, Core, EdgePoints, edge_points, shrink
+from artifactlab.metrics.inputs import as_images, reduce, wide
 
-LEVELS = 3
-"""dyadic levels: the first sees steps of 1 to 3 pixels, the last those of 6 and more"""
-SIGMA = 1.5
-INTEGRATION = 3.0
-HALF_LENGTH = 8
-"""a contour is followed this many pixels to both sides of an edge point"""
+PERIODS = ((2, 2.5, 3, 3.5, 4), (4.5, 5, 6, 7, 8))
+"""rows from riser to riser that are looked for, level by level; those of coarser replication share these"""
+LEVELS = len(PERIODS)
+HALF_LENGTH = 12
+"""a contour is followed this many rows to both sides of an edge point, twice as many at the second level"""
 HALF_WIDTH = 6
-"""and searched this many pixels along the normal"""
-STEP = 0.5
-MIN_COHERENCE = 0.85
-MIN_CONTRAST = 0.08
-"""edges weaker than this fraction of the data range are left out"""
-MIN_OBLIQUE = math.radians(10)
-"""axis-parallel edges cannot stair-step: neither an edge nor a part of its contour is looked at within this angle"""
+"""and searched this many columns to both sides, twice as many at the second level"""
 MIN_OBLIQUE_SHARE = 0.5
 """a contour most of which is axis-parallel, like that of a rounded corner, is left out"""
-MAX_EDGES = 1000
-"""edge points measured per item and level, evenly spread; neighbours see the same contour"""
-STATISTICS = 9
-MIN_EDGES = 20
+MAX_SIDE_STD = 0.7
+"""of the contrast: what varies more on both sides together is no edge between two flats"""
+CHANCE = 3.0
+"""times the power that contours out of step with each other would have together are taken for chance"""
+MIN_EDGES = 6
 """fewer edge points than this say nothing about an image"""
-ERRORS = 2.0
-"""standard errors by which the axis lock must exceed zero; few edges prove little"""
-MIN_SIDE = 2 * (HALF_LENGTH + HALF_WIDTH)
+COUNT, SQUARES, SUMS = 0, 1, 2
+"""columns of the statistics: edge points, squared distances; then, per axis, the contours' advance, and per period the
+cosine sum, the sine sum and the power of what they advance more than their paths"""
+STATISTICS = SUMS + 2 * (1 + 3 * len(PERIODS[0]))
 
 
-class _Edges(NamedTuple):
-    """Contours around the edge points of one level; E points, S samples along each contour."""
+class Contours(NamedTuple):
+    """Contours around the edge points of one level and axis; E points, T row steps along each."""
 
-    item: Tensor
-    """(E,) which batch item"""
-    found: Tensor
-    """(E,) how many edge points each stands for: those found over those measured"""
-    position: Tensor
-    """(E, 2) row and column at this level"""
+    plane: Tensor
+    """(E,) index into the planes"""
+    points: Tensor
+    """(E, 2) row and column of the edge point in the image"""
     rms: Tensor
-    """(E,) distance of the contour from its smooth path, pixels of this level"""
-    turned: Tensor
-    """(E,) mean of cos 4(angle) along the contour minus along its smooth path"""
-    straight: Tensor
-    """(E,) mean of cos 4(angle) along the smooth path"""
+    """(E,) distance of the contour from its smooth path, pixels"""
+    rows: Tensor
+    """(E, T) row before each step"""
+    advance: Tensor
+    """(E, T) columns the smooth path advances at each step, at least 0"""
+    excess: Tensor
+    """(E, T) columns the contour advances more than its path"""
 
 
 def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") -> Tensor:
-    """Rms distance, in pixels, of oblique edges from their smooth path, as far as they run along the pixel axes.
+    """Rms distance, in pixels, of oblique edges from their smooth path, as far as they step in time with a lattice.
 
-    Nearest-neighbour x2 reads around 0.15 on photos, x4 around 0.6 and x8 around 1.2; a hard-edged (binary) line
-    replicated `s` times approaches `s / sqrt(12)`. Smooth resizing, blur, JPEG, sharpening, noise and natural outlines
-    stay below 0.1, mostly far below. Axis-parallel edges are left out; an image with fewer than 20 points on coherent
-    oblique edges reads 0. Known weakness: outlines that bend onto the axes again and again, as those of blurred masonry
-    do, read up to 0.2.
+    A hard-edged (binary) line replicated `s` times reads `s / sqrt(12)`; on photos nearest-neighbour x2 reads around
+    0.3, x4 around 0.7 and x8 around 1.4. Smooth resizing, blur, JPEG, sharpening, noise, texture and natural outlines
+    read below 0.1, mostly exactly 0. Axis-parallel edges are left out, and an image with fewer than a handful of
+    oblique edge points reads 0. Replication by a factor that is no integer reads less than it should.
 
     Args:
         x: `(N, C, H, W)` images or activations. Every channel is measured; an item's score pools its channels.
@@ -76,15 +72,16 @@ def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mea
         reduction: "mean", "sum" or "none" over the batch.
 
     Returns:
-        Pixels, at least 0.
+        Pixels, at least 0. Not differentiable.
 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
 
-    Source: raggedness of ISO/IEC 24790:2017; the weighting by axis lock is ours.
+    Source: raggedness of ISO/IEC 24790:2017; the axis lock is ours, a mean resultant length as in K. Mardia, P. Jupp,
+    "Directional Statistics", 2000.
 
     >>> import torch
-    >>> stairs = torch.ones(32, 32).tril(3).repeat_interleave(4, 0).repeat_interleave(4, 1)[None, None]
+    >>> stairs = torch.ones(48, 48).tril(3).repeat_interleave(4, 0).repeat_interleave(4, 1)[None, None]
     >>> bool(edge_jaggedness(stairs) > 0.5)
     True
     """
@@ -92,14 +89,17 @@ def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mea
 
 
 def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
-    """Where the stair-steps are: at each edge point the local jaggedness in pixels, 0 everywhere else.
+    """Where the stair-steps are: the local jaggedness in pixels in the cell of each edge point, 0 everywhere else.
+
+    A single contour cannot tell stair-steps from wiggle. The map shows how far each keeps step with the lattice that
+    all edges of the image agree on; without one it is 0.
 
     Args:
         x: `(N, C, H, W)` images or activations.
         data_range: distance between the darkest and the brightest possible value.
 
     Returns:
-        `(N, 1, H, W)`, the largest value over channels and levels.
+        `(N, 1, H, W)`, the largest value over channels and levels, constant over cells of 8 x 8 pixels.
 
     Raises:
         InputError: as `edge_jaggedness`.
@@ -109,150 +109,195 @@ def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
     tensor(0.)
     """
     images = as_images(x, data_range)
-    height, width = images.shape[2:]
-    out = images.new_zeros(images.shape[0] * height * width)
-    for level, edges in enumerate(_levels(images)):
-        lock = _per_edge_lock(edges.turned, edges.straight)
-        size = 2**level
-        rows, columns = (edges.position * size).unbind(1)
-        for dy in range(size):
-            for dx in range(size):
-                index = (edges.item * height + rows + dy) * width + columns + dx
-                out.scatter_reduce_(0, index, edges.rms * lock * size, "amax")
-    return out.view(-1, 1, height, width)
+    n, channels, height, width = images.shape
+    rows, columns = -(-height // CELL), -(-width // CELL)
+    out = images.new_zeros(n * rows * columns)
+    for level in range(LEVELS):
+        both = _contours(images.flatten(0, 1), level)
+        statistics = _sums(both, level, n * channels, lambda contours: contours.plane, (0, 0))
+        together = statistics.view(n, channels, STATISTICS).sum(1)
+        best = _locks(together).argmax(1)
+        locked = pooled_jaggedness(together.unsqueeze(1)) > 0
+        for axis, contours in enumerate(both):
+            item = torch.div(contours.plane, channels, rounding_mode="floor")
+            local = _local_lock(contours, _axes(together)[1][item, axis, best[item]], level, best[item])
+            cell = torch.div(contours.points, CELL, rounding_mode="floor").long()
+            index = (item * rows + cell[:, 0]) * columns + cell[:, 1]
+            out.scatter_reduce_(0, index, contours.rms * local * locked[item], "amax")
+    cells = out.view(n, 1, rows, columns)
+    return cells.repeat_interleave(CELL, 2).repeat_interleave(CELL, 3)[..., :height, :width]
 
 
-def edge_statistics(images: Tensor, tiles: tuple[int, int] = (1, 1)) -> Tensor:
-    """Sums over the edges of each item, tile and level, `(N, rows * columns, LEVELS, STATISTICS)`.
+def edge_statistics(
+    images: Tensor, tiles: tuple[int, int] = (1, 1), origin: tuple[int, int] = (0, 0), core: Core | None = None
+) -> Tensor:
+    """Sums over the edges of each item, tile and level, `(N, rows * columns, LEVELS, STATISTICS)`, in float64.
 
     Each edge counts for the tile it lies in. The sum over several tiles or items is that of all their edges, so its
     `pooled_jaggedness` is that of the tiles together.
+
+    Args:
+        images: `(N, C, H, W)` of data range 1.
+        tiles: rows and columns of equal tiles the image is divided into.
+        origin: row and column that the first pixel has in a larger image this one is cut from.
+        core: `(top, bottom, left, right)` in pixels of `images`; edges outside it are left out.
     """
-    (rows, columns), count = tiles, images.shape[0]
-    statistics = images.new_zeros(count * rows * columns, LEVELS, STATISTICS)
-    for level, edges in enumerate(_levels(images)):
-        # A contour made of axis-parallel runs turns cos 4(angle) from c = `straight` to 1, a gain of 1 - c. Noise and
-        # natural wiggle spread the angle around its own mean instead, a gain proportional to -c, positive on diagonals
-        # and negative near the axes. The sums are those of the least-squares fit that separates the two.
-        steps, wiggle, turned = 1 - edges.straight, -edges.straight, edges.turned
-        squares = (edges.rms * 2**level).square()
-        terms = [torch.ones_like(turned), edges.found, squares, steps * steps, steps * wiggle, wiggle * wiggle]
-        terms += [steps * turned, wiggle * turned, turned * turned]
-        height, width = (size // 2**level for size in images.shape[-2:])
-        row = torch.div(edges.position[:, 0] * rows, height, rounding_mode="floor")
-        column = torch.div(edges.position[:, 1] * columns, width, rounding_mode="floor")
-        tile = (edges.item * rows + row) * columns + column
-        statistics[:, level].index_add_(0, tile, torch.stack(terms, 1))
-    return statistics.reshape(count, rows * columns, LEVELS, STATISTICS)
+    (rows, columns), (n, channels, height, width) = tiles, images.shape
+
+    def tile(contours: Contours) -> Tensor:
+        item = torch.div(contours.plane, channels, rounding_mode="floor")
+        row = torch.div(contours.points[:, 0] * rows, height, rounding_mode="floor").long()
+        column = torch.div(contours.points[:, 1] * columns, width, rounding_mode="floor").long()
+        return (item * rows + row) * columns + column
+
+    levels = []
+    for level in range(LEVELS):
+        both = _contours(images.flatten(0, 1), level, core)
+        levels.append(_sums(both, level, n * rows * columns, tile, origin))
+    return torch.stack(levels, 1).view(n, rows * columns, LEVELS, STATISTICS)
 
 
 def pooled_jaggedness(statistics: Tensor) -> Tensor:
     """Jaggedness in pixels from `(..., LEVELS, STATISTICS)` sums: rms times axis lock, the largest over levels."""
-    count, squares = statistics[..., 0], statistics[..., 2]
-    rms = (squares / count.clamp_min(1)).sqrt()
-    return torch.where(count >= MIN_EDGES, rms * _axis_lock(statistics), 0.0).amax(-1)
+    count = statistics[..., COUNT]
+    rms = (statistics[..., SQUARES] / count.clamp_min(1)).sqrt()
+    lock = _locks(statistics).amax(-1)
+    return torch.where(count >= MIN_EDGES, rms * lock, 0.0).amax(-1).float()
 
 
-def _levels(images: Tensor) -> list[_Edges]:
-    """The edges of each dyadic level that is large enough to hold a contour."""
-    levels = []
-    for _ in range(LEVELS):
-        if min(images.shape[-2:]) < MIN_SIDE + 2:
-            break
-        levels.append(_measure_edges(images))
-        images = F.avg_pool2d(images, 2)
-    return levels
+def _sums(
+    both: tuple[Contours, ...], level: int, groups: int, group: Callable[[Contours], Tensor], origin: tuple[int, int]
+) -> Tensor:
+    """The statistics of the contours of both axes, added up by group."""
+    dtype = wide(both[0].rms)
+    numbers = both[0].rms.new_zeros(groups, SUMS, dtype=dtype)
+    axes = []
+    for contours, start in zip(both, origin, strict=True):
+        index = group(contours)
+        squares = contours.rms.to(dtype).square()
+        numbers.index_add_(0, index, torch.stack([torch.ones_like(squares), squares], 1))
+        # neighbouring contours overlap: each row counts where it is nearest to the edge point
+        middle = contours.rows.shape[1] // 2
+        core = slice(middle - CELL // 2, middle + CELL // 2 + 1)
+        rows, excess = contours.rows[:, core], contours.excess[:, core].to(dtype)
+        cosine, sine = ((excess[:, :, None] * wave[rows]).sum(1) for wave in _waves(rows, start, level, dtype))
+        power = cosine.square() + sine.square()
+        advance = contours.advance[:, core].to(dtype).sum(1, keepdim=True)
+        sums = torch.cat([advance, cosine, sine, power], 1)
+        axes.append(numbers.new_zeros(groups, sums.shape[1]).index_add_(0, index, sums))
+    return torch.cat([numbers, *axes], 1)
 
 
-def _measure_edges(images: Tensor) -> _Edges:
-    """Find edge points, sample the image around each along tangent and normal, and follow the contour there."""
-    channels = images.shape[1]
-    planes = images.flatten(0, 1)
-    plane, row, column, normal, found = _edge_points(planes, images.shape[0])
-    if plane.numel() == 0:
-        nothing = planes.new_zeros(0)
-        return _Edges(plane, nothing, torch.stack([row, column], 1), nothing, nothing, nothing)
-    along = torch.arange(-HALF_LENGTH / STEP, HALF_LENGTH / STEP + 1, device=planes.device, dtype=planes.dtype) * STEP
-    across = torch.arange(-HALF_WIDTH / STEP, HALF_WIDTH / STEP + 1, device=planes.device, dtype=planes.dtype) * STEP
-    cos, sin = normal.cos()[:, None, None], normal.sin()[:, None, None]
-    rows = row[:, None, None] + across * sin + along[:, None] * cos
-    columns = column[:, None, None] + across * cos - along[:, None] * sin
-    patch = _bilinear(planes, plane, rows, columns)
+def _waves(rows: Tensor, start: int, level: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of each row's phase in each period, `(rows, periods)`; row 0 is row `start` of the whole image."""
+    count = int(rows.max()) + 1 if rows.numel() else 1
+    row = torch.arange(start, start + count, device=rows.device, dtype=dtype)
+    phase = 2 * math.pi * row[:, None] / row.new_tensor(PERIODS[level])
+    return phase.cos(), phase.sin()
 
-    low, high = patch[:, :, :4].mean(2), patch[:, :, -4:].mean(2)
-    contrast = high.mean(1) - low.mean(1)
-    middle = (high.mean(1) + low.mean(1)) / 2
+
+def _axes(statistics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The advance `(..., 2 axes)`; the complex sums of the excess, and the sums of its power `(..., 2 axes, periods)`."""
+    axes = statistics[..., SUMS:].unflatten(-1, (2, -1))
+    cosine, sine, power = axes[..., 1:].unflatten(-1, (3, -1)).unbind(-2)
+    return axes[..., 0], torch.complex(cosine, sine), power
+
+
+def _locks(statistics: Tensor) -> Tensor:
+    """Share, in [0, 1], of the contours' advance that is locked to each period, `(..., periods)`.
+
+    The mean resultant length of the rows at which contours advance: 1 if they advance in every s-th row only, 0 if
+    evenly. The power that contours out of step with each other have together is taken off above and below.
+    """
+    advance, sums, power = _axes(statistics)
+    chance = CHANCE * power.sum(-2)
+    room = advance.square().sum(-1, keepdim=True) - chance
+    locked = sums.abs().square().sum(-2) - chance
+    return torch.where(room > 0, locked / room.clamp_min(1e-12), 0.0).clamp(0, 1).sqrt()
+
+
+def _local_lock(contours: Contours, together: Tensor, level: int, period: Tensor) -> Tensor:
+    """How far each contour advances in step with the sum of all, in [0, 1]."""
+    rows, advance, excess = (t.to(together.real) for t in (contours.rows, contours.advance, contours.excess))
+    phase = 2 * math.pi * rows / rows.new_tensor(PERIODS[level])[period, None]
+    direction = together / together.abs().clamp_min(1e-12)
+    in_step = (excess * (direction.real[:, None] * phase.cos() + direction.imag[:, None] * phase.sin())).sum(1)
+    return (in_step / advance.sum(1).clamp_min(1e-12)).clamp(0, 1).to(contours.rms)
+
+
+def _contours(planes: Tensor, level: int, core: Core | None = None) -> tuple[Contours, Contours]:
+    """The contours crossed row by row, and those crossed column by column."""
+    found = edge_points(planes, level)
+    if core is not None:
+        found = found.within(*core)
+    steep = found.normal.cos().abs() > found.normal.sin().abs()
+    upright, (plane, row, column, normal) = found.only(steep), found.only(~steep)
+    by_rows = _follow(planes, upright, level, 0)
+    by_columns = _follow(planes, EdgePoints(plane, column, row, math.pi / 2 - normal), level, 1)
+    return by_rows, by_columns._replace(points=by_columns.points.flip(1))
+
+
+def _follow(planes: Tensor, edges: EdgePoints, level: int, axis: int) -> Contours:
+    """Follow the contour through each edge point from row to row, `HALF_LENGTH` rows up and down.
+
+    At the second level columns are averaged in pairs, so that twice the width is seen; rows stay as they are. For axis
+    1 "row" and "column" have changed places, in `edges` and in the result.
+    """
+    shrunk, half = 2**level, HALF_LENGTH * 2**level
+    planes = shrink(planes, *((1, shrunk) if axis == 0 else (shrunk, 1))) if level else planes
+    height, width = planes.shape[1:] if axis == 0 else planes.shape[:0:-1]
+    plane, row, column, normal = edges
+    slope = -torch.tan(normal) / shrunk
+    start = (column + 0.5) / shrunk - 0.5
+    steps = torch.arange(0.5 - half, half, device=planes.device, dtype=planes.dtype)
+    reach = slope.abs() * half + HALF_WIDTH + 1
+    inside = (row >= half) & (row < height - half) & (start >= reach) & (start < width - 1 - reach)
+    plane, slope, start, row, column = (t[inside] for t in (plane, slope, start, row, column))
+
+    expected = start[:, None] + slope[:, None] * steps
+    rows = (row[:, None] + steps).round().long()
+    position, clear, contrast = _crossing(planes, axis, plane, rows, expected)
+    path = _quadratic_fit(position)
+    path_steps = path.diff(dim=1) * torch.sign(slope)[:, None]
+    falling_back = path_steps.amin(1) < 0
+    mostly_oblique = (path_steps * shrunk > math.tan(MIN_OBLIQUE)).to(path).mean(1) > MIN_OBLIQUE_SHARE
+    in_view = (path - expected).abs().amax(1) < HALF_WIDTH - 1
+    keep = clear & (contrast > MIN_CONTRAST) & in_view & mostly_oblique & ~falling_back
+
+    tilt = (path[:, -1] - path[:, 0]) * shrunk / (2 * half - 1)
+    freedom = 2 * half / (2 * half - 3)  # of the fit's three parameters
+    rms = ((position - path).square().mean(1) * freedom / (1 + tilt.square())).sqrt() * shrunk
+    excess = position.diff(dim=1) * torch.sign(slope)[:, None] - path_steps
+    points = torch.stack([row, column], 1)
+    return Contours(plane[keep], points[keep], rms[keep], rows[keep, :-1], path_steps[keep], excess[keep])
+
+
+def _crossing(
+    planes: Tensor, axis: int, plane: Tensor, rows: Tensor, expected: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where each row crosses the edge `(E, R)`, whether its two sides are flats, and the contrast between them (E,).
+
+    The edge is where a step between the levels of both sides would have the same area. Unlike a threshold this has no
+    bias that depends on where a pixel happens to lie, which would keep step with a lattice all along a straight edge.
+    """
+    along, across = (planes.shape[2], 1) if axis == 0 else (1, planes.shape[2])
+    left = torch.floor(expected - HALF_WIDTH + 0.5)
+    beyond = expected - HALF_WIDTH + 0.5 - left
+    first = plane[:, None] * planes[0].numel() + rows * along + left.long() * across
+    flat, size = planes.flatten(), 2 * HALF_WIDTH + 1
+    runs = flat.as_strided((flat.numel() - (size - 1) * across, size), (1, across))
+    patch = runs.index_select(0, first.flatten()).unflatten(0, first.shape)
+    low, high = (patch[:, :, 0] + patch[:, :, 1]) / 2, (patch[:, :, -1] + patch[:, :, -2]) / 2
+    base, top = low.mean(1, keepdim=True), high.mean(1, keepdim=True)
+    contrast = top - base
     safe = torch.where(contrast.abs() < 1e-6, 1e-6, contrast)
-    # The length of the side above mid-level, counted with a soft threshold three times steeper than the edge's own
-    # contrast: a level crossing that noise in the flats cannot move.
-    side = ((patch - middle[:, None, None]) / safe[:, None, None] * 3 + 0.5).clamp(0, 1)
-    contour = HALF_WIDTH - side.sum(2) * STEP
-    path = _quadratic_fit(contour)
-    angle = normal[:, None] - torch.atan(contour.diff(dim=1) / STEP)
-    path_angle = normal[:, None] - torch.atan(path.diff(dim=1) / STEP)
-    length = torch.hypot(contour.diff(dim=1), torch.full_like(contour[:, 1:], STEP))
-    oblique = torch.sin(2 * path_angle).abs() > math.sin(2 * MIN_OBLIQUE)
-    length = torch.where(oblique, length, 0.0)
-    length = length / length.sum(1, keepdim=True).clamp_min(STEP)
-    straight = (torch.cos(4 * path_angle) * length).sum(1)
-    turned = (torch.cos(4 * angle) * length).sum(1) - straight
-
-    inside = (path.amax(1) - path.amin(1)) < HALF_WIDTH
-    clean_sides = low.std(1, correction=0) + high.std(1, correction=0) < 0.5 * contrast.abs()
-    mostly_oblique = oblique.to(length.dtype).mean(1) > MIN_OBLIQUE_SHARE
-    keep = (contrast.abs() > MIN_CONTRAST) & inside & clean_sides & mostly_oblique
-    rms = (contour - path).square().mean(1).sqrt()
-    item = torch.div(plane, channels, rounding_mode="floor")
-    position = torch.stack([row, column], 1)
-    return _Edges(item[keep], found[keep], position[keep], rms[keep], turned[keep], straight[keep])
-
-
-def _edge_points(planes: Tensor, items: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Ridge points of the gradient on coherent, oblique, strong edges: plane, row, column, normal angle, and how many
-    found points each stands for."""
-    local = orientation(planes.unsqueeze(1), SIGMA, INTEGRATION)
-    normal, coherence, magnitude = (field.squeeze(1) for field in local)
-    around = F.pad(magnitude, (1, 1, 1, 1))
-    centre_rows, centre_columns = around[:, 1:-1, :], around[:, :, 1:-1]
-    # of two equal neighbours both count, so that a mirrored image has mirrored edges
-    ridge_x = (magnitude >= centre_rows[:, :, :-2]) & (magnitude >= centre_rows[:, :, 2:])
-    ridge_y = (magnitude >= centre_columns[:, :-2, :]) & (magnitude >= centre_columns[:, 2:, :])
-    cos, sin = normal.cos().abs(), normal.sin().abs()
-    contrast = magnitude * (math.sqrt(2 * math.pi) * SIGMA)  # of a step edge seen through the Gaussian derivative
-    found = torch.where(cos > sin, ridge_x, ridge_y) & (torch.minimum(cos, sin) > math.sin(MIN_OBLIQUE))
-    found &= (coherence > MIN_COHERENCE) & (contrast > MIN_CONTRAST)
-    margin = math.ceil(math.hypot(HALF_LENGTH, HALF_WIDTH)) + 1
-    inner = torch.zeros_like(found)
-    inner[:, margin:-margin, margin:-margin] = True
-    plane, row, column = torch.nonzero(found & inner, as_tuple=True)
-    item = torch.div(plane, planes.shape[0] // items, rounding_mode="floor")
-    count = torch.bincount(item, minlength=items)
-    keep = _spread(count)
-    plane, row, column = plane[keep], row[keep], column[keep]
-    share = (count / count.clamp(max=MAX_EDGES)).to(planes.dtype)[item[keep]]
-    return plane, row, column, normal[plane, row, column], share
-
-
-def _spread(counts: Tensor) -> Tensor:
-    """Indices of at most MAX_EDGES evenly spread points of each item, from the number of points of each."""
-    chosen, start = [], 0
-    for count in counts.tolist():
-        picks = torch.arange(min(count, MAX_EDGES), device=counts.device)
-        chosen.append(start + torch.div(picks * count, max(1, min(count, MAX_EDGES)), rounding_mode="floor"))
-        start += count
-    return torch.cat(chosen)
-
-
-def _bilinear(planes: Tensor, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Sample `planes[plane]` at fractional `rows`, `columns` (E, S, T); every position lies inside."""
-    width = planes.shape[2]
-    top, left = rows.floor(), columns.floor()
-    fy, fx = rows - top, columns - left
-    base = plane[:, None, None] * planes[0].numel() + top.long() * width + left.long()
-    flat = planes.reshape(-1)
-    upper = torch.lerp(flat[base], flat[base + 1], fx)
-    lower = torch.lerp(flat[base + width], flat[base + width + 1], fx)
-    return torch.lerp(upper, lower, fy)
+    share = patch.sub_(base[:, :, None]).mul_(1 / safe[:, :, None]).clamp_(0, 1)
+    # `beyond` of the first pixel and all but that much of the last are outside of the 2 HALF_WIDTH columns
+    area = share @ share.new_ones(share.shape[2]) - beyond * share[:, :, 0] - (1 - beyond) * share[:, :, -1]
+    position = expected + HALF_WIDTH - area
+    varies = sum((side - mean).square().mean(1).sqrt() for side, mean in ((low, base), (high, top)))
+    contrast = contrast.abs().squeeze(1)
+    return position, varies < MAX_SIDE_STD * contrast, contrast
 
 
 def _quadratic_fit(contour: Tensor) -> Tensor:
@@ -261,25 +306,3 @@ def _quadratic_fit(contour: Tensor) -> Tensor:
     basis, _ = torch.linalg.qr(torch.stack([torch.ones_like(t), t, t * t], 1))
     return contour @ basis @ basis.T
 
-
-def _axis_lock(statistics: Tensor) -> Tensor:
-    """Share, in [0, 1], of contours that run along the axes; 1 from half of the contour length on.
-
-    The small ridge gives the benefit of the doubt to stair-steps where a single direction makes them inseparable from
-    wiggle; few edges prove little, so the share counts only as far as it exceeds its standard error.
-    """
-    count, found, _, ss, sw, ww, st, wt, tt = statistics.unbind(-1)
-    ww = ww + 0.05 * count
-    determinant = (ss * ww - sw * sw).clamp_min(1e-9)
-    share, spread = (ww * st - sw * wt) / determinant, (ss * wt - sw * st) / determinant
-    residual = tt - 2 * (share * st + spread * wt) + share**2 * ss + 2 * share * spread * sw + spread**2 * ww
-    # neighbouring edge points see the same contour
-    independent = torch.minimum(count, found / (2 * HALF_LENGTH)).clamp_min(1)
-    error = (residual.clamp_min(0) * ww / determinant / independent).sqrt()
-    return (2 * (share - ERRORS * error)).clamp(0, 1)
-
-
-def _per_edge_lock(turned: Tensor, straight: Tensor) -> Tensor:
-    """The lock of each edge alone, for maps. Wiggle looks like steps there, so small locks count as none."""
-    share = turned / (1 - straight).clamp_min(1e-6)
-    return (3 * (share - 1 / 6)).clamp(0, 1)
