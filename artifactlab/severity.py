@@ -15,13 +15,13 @@ from torch import Tensor
 
 from artifactlab.evidence import lattice_period
 from artifactlab.images import luma
-from artifactlab.metrics.checkerboard import WINDOW, lattice_statistics
+from artifactlab.metrics.checkerboard import lattice_statistics, window_size
 from artifactlab.metrics.jaggedness import edge_statistics, pooled_jaggedness
 
 VISIBLE_GRID = 1 / 255
 """rms amplitude, as a fraction of the data range, at which an 8-bit image can show a grid everywhere"""
 VISIBLE_STEPS = 0.1
-"""edge jaggedness in pixels, between what noisy photos read at most (0.09) and what nearest x2 does (0.15)"""
+"""edge jaggedness in pixels, above nearly all that is no stair-step, and a quarter of what nearest x2 reads"""
 MIN_CROP = 96
 """pixels per side of the smallest crop that is measured on its own"""
 MAX_CROPS = 3
@@ -40,8 +40,8 @@ class Severity(NamedTuple):
         """Grid and stair-step severity, each (R,), of R weighted choices of crops, given as counts (R, crops)."""
         counts = counts.to(self.grid)
         grid = counts @ self.grid / counts.sum(1)
-        jaggedness = pooled_jaggedness(torch.tensordot(counts, self.edges, 1))
-        return grid, (jaggedness / VISIBLE_STEPS).square()
+        jaggedness = pooled_jaggedness(torch.tensordot(counts.to(self.edges), self.edges, 1))
+        return grid, (jaggedness.to(grid) / VISIBLE_STEPS).square()
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""
@@ -96,4 +96,4 @@ def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) ->
 
 def smallest_side(period: int) -> int:
     """Pixels per side of the smallest image in which a grid of `period` can be measured: two windows."""
-    return 2 * (period - 1) + 2 * math.ceil(WINDOW / period) * period
+    return 2 * (period - 1) + 2 * window_size(period)

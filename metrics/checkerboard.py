@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.metrics.inputs import as_images, as_pair, reduce
+from artifactlab.metrics.inputs import as_images, as_pair, reduce, wide
 
 WINDOW = 12
 """pixels per window side, rounded up to a multiple of the period"""
@@ -33,6 +33,24 @@ class LatticeStatistics(NamedTuple):
     """(N, ph, pw) power locked to each lattice frequency (i/ph, j/pw), unbiased, so it may be slightly negative"""
     residual: Tensor
     """(N,) variance of the high-pass image in the same windows, with the same weights"""
+
+
+class LatticeSums(NamedTuple):
+    """Weighted sums over windows; those of an image's tiles add up to those of the image."""
+
+    weight: Tensor
+    """(N,) of the weights"""
+    squared_weight: Tensor
+    """(N,) of their squares"""
+    spectrum: Tensor
+    """(N, C, ph, pw) of the spectra of the phase means, complex"""
+    squares: Tensor
+    """(N, ph, pw) of the weighted spectra's squares, mean over channels"""
+    variance: Tensor
+    """(N,) of the variances of the high-pass image, mean over channels"""
+
+    def __add__(self, other: LatticeSums) -> LatticeSums:  # type: ignore[override]
+        return LatticeSums(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 def checkerboard_energy(
@@ -159,38 +177,65 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
 
 
 def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatistics:
-    """Locked power per lattice frequency, and the high-pass variance, of `(N, C, H, W)` images of data range 1.
+    """Locked power per lattice frequency, and the high-pass variance, of `(N, C, H, W)` images of data range 1."""
+    locked, residual = pooled_lattice(lattice_sums(images, period))
+    return LatticeStatistics(locked.to(images), residual.to(images))
+
+
+def pooled_lattice(sums: LatticeSums) -> LatticeStatistics:
+    """What the windows agree on: products of two different windows, averaged with their weights."""
+    pairs = sums.weight.square() - sums.squared_weight
+    enough = pairs > 1e-6 * sums.weight.square()
+    products = sums.spectrum.abs().square().mean(1) - sums.squares
+    locked = torch.where(enough[:, None, None], products / pairs.clamp_min(1e-12)[:, None, None], 0.0)
+    residual = torch.where(enough, sums.variance / sums.weight.clamp_min(1e-12), 0.0)
+    return LatticeStatistics(locked, residual)
+
+
+def lattice_sums(images: Tensor, period: tuple[int, int]) -> LatticeSums:
+    """The sums over the windows of `(N, C, H, W)` images of data range 1; windows start at the first pixel.
 
     Windows are weighted by the inverse of their variance, less that of the phase means: a grid is seen, and measured,
     where the content is quiet. Content below one gray level hides nothing, so all such windows count alike.
     """
-    n, (ph, pw) = images.shape[0], period
+    (n, channels), (ph, pw), dtype = images.shape[:2], period, wide(images)
     means, variance, _ = _phase_means(images, period)
-    windows = means.shape[2] * means.shape[3]
-    if windows < 2 or ph * pw == 1:
-        return LatticeStatistics(images.new_zeros(n, ph, pw), images.new_zeros(n))
+    if means.numel() == 0 or ph * pw == 1:
+        nothing = images.new_zeros(n, channels, ph, pw, dtype=dtype)
+        none = nothing[:, 0, 0, 0]
+        return LatticeSums(none, none, torch.complex(nothing, nothing), nothing[:, 0], none)
     content = (variance - means.square().mean((4, 5))).mean(1, keepdim=True).clamp_min(0)
-    weight = 1 / (content + GRAY_LEVEL)
-    weight = weight / weight.sum((2, 3), keepdim=True)
-    spectrum = torch.fft.fft2(means) / (ph * pw)
-    weighted = spectrum * weight[..., None, None]
-    together = weighted.sum((2, 3)).abs().square() - weighted.abs().square().sum((2, 3))
-    pairs = 1 - weight.square().sum((2, 3))
-    locked = (together / pairs.clamp_min(1e-6)[..., None, None]).mean(1)
-    return LatticeStatistics(locked, (variance * weight).sum((2, 3)).mean(1))
+    weight = 1 / (content / GRAY_LEVEL + 1)
+    weighted = torch.view_as_real(torch.fft.fft2(means * (weight / (ph * pw))[..., None, None]))
+    return LatticeSums(
+        weight.sum((1, 2, 3), dtype=dtype),
+        weight.square().sum((1, 2, 3), dtype=dtype),
+        torch.view_as_complex(weighted.sum((2, 3), dtype=dtype)),
+        weighted.square().sum((2, 3), dtype=dtype).sum(-1).mean(1),
+        (variance * weight).sum((2, 3), dtype=dtype).mean(1),
+    )
+
+
+def window_size(period: int) -> int:
+    """Pixels per window side."""
+    return math.ceil(WINDOW / period) * period
 
 
 def _phase_means(images: Tensor, period: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Phase means `(N, C, WH, WW, ph, pw)` of each window's high-pass, its variance `(N, C, WH, WW)`, and its size."""
+    if images.shape[1] > 1:  # one channel at a time: their temporaries fit the cache
+        each = [_phase_means(channel, period) for channel in images.split(1, 1)]
+        return torch.cat([means for means, _, _ in each], 1), torch.cat([var for _, var, _ in each], 1), each[0][2]
     (ph, pw), (n, c, height, width) = period, images.shape
-    wh, ww = math.ceil(WINDOW / ph) * ph, math.ceil(WINDOW / pw) * pw
+    wh, ww = window_size(ph), window_size(pw)
     rows, columns = (height - 2 * (ph - 1)) // wh, (width - 2 * (pw - 1)) // ww
     if rows < 1 or columns < 1:
         return images.new_zeros(n, c, 0, 0, ph, pw), images.new_zeros(n, c, 0, 0), (wh, ww)
-    detail = _high_pass(images, period)[..., : rows * wh, : columns * ww]
-    folded = detail.reshape(n, c, rows, wh // ph, ph, columns, ww // pw, pw)
-    means = folded.mean((3, 6)).permute(0, 1, 2, 4, 3, 5)
-    variance = folded.square().mean((3, 4, 6, 7))
+    detail = _high_pass(images[..., : rows * wh + 2 * (ph - 1), : columns * ww + 2 * (pw - 1)], period)
+    # summed rows first: adding long rows is what a CPU does best
+    variance = detail.square().view(n, c, rows, wh, -1).sum(3).view(n, c, rows, columns, ww).sum(4) / (wh * ww)
+    folded = detail.view(n, c, rows, wh // ph, ph, -1).sum(3).view(n, c, rows, ph, columns, ww // pw, pw).sum(5)
+    means = folded.transpose(3, 4) / (wh // ph * (ww // pw))
     return means - means.mean((4, 5), keepdim=True), variance, (wh, ww)
 
 
@@ -199,15 +244,21 @@ def _high_pass(images: Tensor, period: tuple[int, int]) -> Tensor:
 
     A triangle of length 2p-1 passes ramps and nulls every lattice frequency of p, so the grid stays whole.
     """
-    n, c, height, width = images.shape
-    planes = images.reshape(n * c, 1, height, width)
-    for axis, p in enumerate(period):
-        t = torch.arange(1 - p, p, dtype=images.dtype, device=images.device)
-        kernel = (p - t.abs()) / p**2
-        planes = F.conv2d(planes, kernel.view(1, 1, -1, 1) if axis == 0 else kernel.view(1, 1, 1, -1))
-    top, left = period[0] - 1, period[1] - 1
-    inner = images[..., top : height - top, left : width - left]
-    return inner - planes.reshape(inner.shape)
+    (ph, pw), (height, width) = period, images.shape[-2:]
+    smooth = images
+    for axis, p in ((2, ph), (3, pw)):
+        smooth = _running_sum(_running_sum(smooth, p, axis), p, axis)
+    return images[..., ph - 1 : height - ph + 1, pw - 1 : width - pw + 1] - smooth / (ph * pw) ** 2
+
+
+def _running_sum(images: Tensor, length: int, axis: int) -> Tensor:
+    """Sums of `length` neighbours along an axis, doubling the length with each addition."""
+    if length == 1:
+        return images
+    half = _running_sum(images, length // 2, axis)
+    size = images.shape[axis] - length + 1
+    total = half.narrow(axis, 0, size) + half.narrow(axis, length // 2, size)
+    return total if length % 2 == 0 else total + images.narrow(axis, length - 1, size)
 
 
 def _own_frequencies(period: int, like: Tensor) -> Tensor:

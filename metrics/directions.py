@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.metrics.edges import CELL, Core, edge_points
+from artifactlab.metrics.edges import CELL, Core, edge_points, runs
 from artifactlab.metrics.gradients import gradient
 from artifactlab.metrics.inputs import as_images, check_reduction, reduce, wide
 
@@ -86,7 +86,8 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
     >>> bool(axis_excess(stairs) > 0.5)
     True
     """
-    return reduce(pooled_axis_excess(axis_statistics(as_images(x, data_range, reduction))), reduction)
+    images = as_images(x, data_range, reduction)
+    return reduce(pooled_axis_excess(axis_statistics(images)).to(images), reduction)
 
 
 def axis_statistics(images: Tensor, core: Core | None = None) -> Tensor:
@@ -101,12 +102,14 @@ def axis_statistics(images: Tensor, core: Core | None = None) -> Tensor:
         points = points.within(*core)
     rows = (points.row - half + 0.5).long()[:, None] + torch.arange(CELL + 1, device=planes.device)
     first = (points.plane[:, None] * planes.shape[1] + rows) * width + (points.column - half + 0.5).long()[:, None]
-    patch = planes.flatten().unfold(0, CELL + 1, 1).index_select(0, first.flatten()).unflatten(0, first.shape)
+    patch = runs(planes, CELL + 1).index_select(0, first.flatten()).unflatten(0, first.shape)
     down, right = patch.diff(dim=1), patch.diff(dim=2)
     gy, gx = (down[:, :, 1:] + down[:, :, :-1]) / 2, (right[:, 1:] + right[:, :-1]) / 2
     energy = gx.square() + gy.square()
     energy = torch.where(energy > MIN_SLOPE**2, energy, 0.0)
-    along = torch.where(torch.minimum(gx.abs(), gy.abs()) < math.tan(AXIS) * torch.maximum(gx.abs(), gy.abs()), energy, 0.0)
+    along = torch.where(
+        torch.minimum(gx.abs(), gy.abs()) < math.tan(AXIS) * torch.maximum(gx.abs(), gy.abs()), energy, 0.0
+    )
     item = torch.div(points.plane, images.shape[1], rounding_mode="floor")
     sums = torch.stack([along.sum((1, 2)), energy.sum((1, 2))], 1)
     return images.new_zeros(images.shape[0], 2, dtype=wide(images)).index_add_(0, item, sums.to(wide(images)))
@@ -115,7 +118,7 @@ def axis_statistics(images: Tensor, core: Core | None = None) -> Tensor:
 def pooled_axis_excess(statistics: Tensor) -> Tensor:
     """The share of `(..., 2)` sums; 0 where there are none."""
     along, total = statistics.unbind(-1)
-    return (along / total.clamp_min(torch.finfo(total.dtype).tiny)).float()
+    return along / total.clamp_min(torch.finfo(total.dtype).tiny)
 
 
 def direction_divergence(

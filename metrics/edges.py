@@ -56,7 +56,7 @@ def edge_points(planes: Tensor, level: int = 0) -> EdgePoints:
     """The edge points of `(P, H, W)` planes of data range 1, looked for in planes shrunken `2**(level + 1)` times."""
     size = 2 ** (level + 1)
     cell = CELL // size
-    if min(planes.shape[1:]) < 3 * CELL:
+    if min(planes.shape[1:]) < CELL:
         nothing = planes.new_zeros(0)
         return EdgePoints(nothing.long(), nothing, nothing, nothing)
     small = _binomial(_binomial(shrink(planes, size, size), 1), 2)
@@ -87,6 +87,12 @@ def shrink(planes: Tensor, rows: int, columns: int) -> Tensor:
     total = sum((planes[:, r:height:rows] for r in range(1, rows)), planes[:, 0:height:rows])
     total = sum((total[:, :, c:width:columns] for c in range(1, columns)), total[:, :, 0:width:columns])
     return total / (rows * columns)
+
+
+def runs(planes: Tensor, length: int, axis: int = 1) -> Tensor:
+    """Every run of `length` pixels along an axis, as a view; row i starts at pixel i of the flattened planes."""
+    flat, step = planes.flatten(), 1 if axis == 1 else planes.shape[2]
+    return flat.as_strided((max(0, flat.numel() - (length - 1) * step), length), (1, step))
 
 
 def _binomial(planes: Tensor, axis: int) -> Tensor:

@@ -17,21 +17,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.edges import CELL, MIN_CONTRAST, MIN_OBLIQUE, Core, EdgePoints, edge_points, shrink
+from artifactlab.metrics.edges import CELL, MIN_CONTRAST, MIN_OBLIQUE, Core, EdgePoints, edge_points, runs, shrink
 from artifactlab.metrics.inputs import as_images, reduce, wide
 
 PERIODS = ((2, 2.5, 3, 3.5, 4), (4.5, 5, 6, 7, 8))
 """rows from riser to riser that are looked for, level by level; those of coarser replication share these"""
 LEVELS = len(PERIODS)
-HALF_LENGTH = 12
+HALF_LENGTH = 8
 """a contour is followed this many rows to both sides of an edge point, twice as many at the second level"""
 HALF_WIDTH = 6
 """and searched this many columns to both sides, twice as many at the second level"""
+FITTED = 2.0
+"""rows to each side that the fit of a contour's path takes away; 1.5 if rows were independent, more as runs are not"""
 MIN_OBLIQUE_SHARE = 0.5
 """a contour most of which is axis-parallel, like that of a rounded corner, is left out"""
 MAX_SIDE_STD = 0.7
 """of the contrast: what varies more on both sides together is no edge between two flats"""
-CHANCE = 3.0
+CHANCE = 3.5
 """times the power that contours out of step with each other would have together are taken for chance"""
 MIN_EDGES = 6
 """fewer edge points than this say nothing about an image"""
@@ -42,7 +44,7 @@ STATISTICS = SUMS + 2 * (1 + 3 * len(PERIODS[0]))
 
 
 class Contours(NamedTuple):
-    """Contours around the edge points of one level and axis; E points, T row steps along each."""
+    """Contours around the edge points of one level and axis, E of them, and their T steps from row to row nearby."""
 
     plane: Tensor
     """(E,) index into the planes"""
@@ -85,7 +87,8 @@ def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mea
     >>> bool(edge_jaggedness(stairs) > 0.5)
     True
     """
-    return reduce(pooled_jaggedness(edge_statistics(as_images(x, data_range, reduction)).squeeze(1)), reduction)
+    images = as_images(x, data_range, reduction)
+    return reduce(pooled_jaggedness(edge_statistics(images).squeeze(1)).to(images), reduction)
 
 
 def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
@@ -114,8 +117,7 @@ def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
     out = images.new_zeros(n * rows * columns)
     for level in range(LEVELS):
         both = _contours(images.flatten(0, 1), level)
-        statistics = _sums(both, level, n * channels, lambda contours: contours.plane, (0, 0))
-        together = statistics.view(n, channels, STATISTICS).sum(1)
+        together = _sums(both, level, channels, n, lambda contours: contours.plane // channels, (0, 0))
         best = _locks(together).argmax(1)
         locked = pooled_jaggedness(together.unsqueeze(1)) > 0
         for axis, contours in enumerate(both):
@@ -153,7 +155,7 @@ def edge_statistics(
     levels = []
     for level in range(LEVELS):
         both = _contours(images.flatten(0, 1), level, core)
-        levels.append(_sums(both, level, n * rows * columns, tile, origin))
+        levels.append(_sums(both, level, channels, n * rows * columns, tile, origin))
     return torch.stack(levels, 1).view(n, rows * columns, LEVELS, STATISTICS)
 
 
@@ -162,11 +164,16 @@ def pooled_jaggedness(statistics: Tensor) -> Tensor:
     count = statistics[..., COUNT]
     rms = (statistics[..., SQUARES] / count.clamp_min(1)).sqrt()
     lock = _locks(statistics).amax(-1)
-    return torch.where(count >= MIN_EDGES, rms * lock, 0.0).amax(-1).float()
+    return torch.where(count >= MIN_EDGES, rms * lock, 0.0).amax(-1)
 
 
 def _sums(
-    both: tuple[Contours, ...], level: int, groups: int, group: Callable[[Contours], Tensor], origin: tuple[int, int]
+    both: tuple[Contours, ...],
+    level: int,
+    channels: int,
+    groups: int,
+    group: Callable[[Contours], Tensor],
+    origin: tuple[int, int],
 ) -> Tensor:
     """The statistics of the contours of both axes, added up by group."""
     dtype = wide(both[0].rms)
@@ -176,16 +183,25 @@ def _sums(
         index = group(contours)
         squares = contours.rms.to(dtype).square()
         numbers.index_add_(0, index, torch.stack([torch.ones_like(squares), squares], 1))
-        # neighbouring contours overlap: each row counts where it is nearest to the edge point
-        middle = contours.rows.shape[1] // 2
-        core = slice(middle - CELL // 2, middle + CELL // 2 + 1)
-        rows, excess = contours.rows[:, core], contours.excess[:, core].to(dtype)
+        rows, excess = contours.rows, contours.excess.to(dtype)
         cosine, sine = ((excess[:, :, None] * wave[rows]).sum(1) for wave in _waves(rows, start, level, dtype))
-        power = cosine.square() + sine.square()
-        advance = contours.advance[:, core].to(dtype).sum(1, keepdim=True)
-        sums = torch.cat([advance, cosine, sine, power], 1)
+        advance = contours.advance.to(dtype).sum(1, keepdim=True)
+        sums = torch.cat([advance, cosine, sine], 1)
         axes.append(numbers.new_zeros(groups, sums.shape[1]).index_add_(0, index, sums))
+        waves = torch.stack([cosine, sine], 1)
+        if channels > 1:
+            waves, index = _one_per_place(contours, channels, waves, index)
+        axes.append(numbers.new_zeros(groups, cosine.shape[1]).index_add_(0, index, waves.square().sum(1)))
     return torch.cat([numbers, *axes], 1)
+
+
+def _one_per_place(contours: Contours, channels: int, waves: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Waves added up, and the group, per cell: what several channels show in one place is one observation."""
+    cell = torch.div(contours.points, CELL, rounding_mode="floor").long()
+    keys = torch.cat([torch.div(contours.plane, channels, rounding_mode="floor")[:, None], cell], 1)
+    places, place = torch.unique(keys, dim=0, return_inverse=True)
+    sums = waves.new_zeros(len(places), *waves.shape[1:]).index_add_(0, place, waves)
+    return sums, group.new_zeros(len(places)).index_copy_(0, place, group)
 
 
 def _waves(rows: Tensor, start: int, level: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -258,18 +274,19 @@ def _follow(planes: Tensor, edges: EdgePoints, level: int, axis: int) -> Contour
     rows = (row[:, None] + steps).round().long()
     position, clear, contrast = _crossing(planes, axis, plane, rows, expected)
     path = _quadratic_fit(position)
-    path_steps = path.diff(dim=1) * torch.sign(slope)[:, None]
-    falling_back = path_steps.amin(1) < 0
-    mostly_oblique = (path_steps * shrunk > math.tan(MIN_OBLIQUE)).to(path).mean(1) > MIN_OBLIQUE_SHARE
+    path_steps = path.diff(dim=1)
+    near = slice(half - CELL // 2 - 1, half + CELL // 2)  # steps around the edge point, which alone count for the lock
+    oblique = path_steps[:, near].abs() * shrunk > math.tan(MIN_OBLIQUE)
     in_view = (path - expected).abs().amax(1) < HALF_WIDTH - 1
-    keep = clear & (contrast > MIN_CONTRAST) & in_view & mostly_oblique & ~falling_back
+    keep = clear & (contrast > MIN_CONTRAST) & in_view & (oblique.to(path).mean(1) > MIN_OBLIQUE_SHARE)
 
     tilt = (path[:, -1] - path[:, 0]) * shrunk / (2 * half - 1)
-    freedom = 2 * half / (2 * half - 3)  # of the fit's three parameters
+    freedom = HALF_LENGTH / (HALF_LENGTH - FITTED)
     rms = ((position - path).square().mean(1) * freedom / (1 + tilt.square())).sqrt() * shrunk
-    excess = position.diff(dim=1) * torch.sign(slope)[:, None] - path_steps
+    excess = (position.diff(dim=1)[:, near] - path_steps[:, near]) * torch.sign(path_steps[:, near])
     points = torch.stack([row, column], 1)
-    return Contours(plane[keep], points[keep], rms[keep], rows[keep, :-1], path_steps[keep], excess[keep])
+    fields = (plane, points, rms, rows[:, near], path_steps[:, near].abs(), excess)
+    return Contours(*(field[keep] for field in fields))
 
 
 def _crossing(
@@ -284,9 +301,7 @@ def _crossing(
     left = torch.floor(expected - HALF_WIDTH + 0.5)
     beyond = expected - HALF_WIDTH + 0.5 - left
     first = plane[:, None] * planes[0].numel() + rows * along + left.long() * across
-    flat, size = planes.flatten(), 2 * HALF_WIDTH + 1
-    runs = flat.as_strided((flat.numel() - (size - 1) * across, size), (1, across))
-    patch = runs.index_select(0, first.flatten()).unflatten(0, first.shape)
+    patch = runs(planes, 2 * HALF_WIDTH + 1, 1 - axis).index_select(0, first.flatten()).unflatten(0, first.shape)
     low, high = (patch[:, :, 0] + patch[:, :, 1]) / 2, (patch[:, :, -1] + patch[:, :, -2]) / 2
     base, top = low.mean(1, keepdim=True), high.mean(1, keepdim=True)
     contrast = top - base
@@ -305,4 +320,3 @@ def _quadratic_fit(contour: Tensor) -> Tensor:
     t = torch.linspace(-1, 1, contour.shape[1], dtype=contour.dtype, device=contour.device)
     basis, _ = torch.linalg.qr(torch.stack([torch.ones_like(t), t, t * t], 1))
     return contour @ basis @ basis.T
-
