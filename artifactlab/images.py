@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ MIN_SIDE = 16
 READABLE = "PNG, JPEG, TIFF, WebP or BMP of 8 or 16 bits, or a float32 TIFF"
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
+PNG_COLOUR_TYPE = 25
+"""offset of that byte of the header; 4 and 6 hold alpha, any other may have a transparent colour"""
+PNG_WITH_ALPHA = (4, 6)
 TIFF = (b"II*\x00", b"MM\x00*")
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """any but the stuffed zeros and restarts that stand inside compressed data"""
@@ -95,14 +99,44 @@ def read_image(path: str | Path, gray: bool = False) -> Tensor:
     >>> read_image(path)[:, 0, 0]
     tensor([1., 0., 0.])
     """
+    picture = open_picture(path)
+    image = picture.pixels()
+    return luma(image) if gray else image.expand(3, -1, -1).contiguous()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image file at its own depth, a quarter of the memory of its floats; these are made part by part."""
+
+    values: Pixels
+    """(H, W, C), upright: gray, BGR or BGRA; uint8, uint16 or float32"""
+    premultiplied: bool
+    """whether colours are multiplied by alpha already"""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.values.shape[0], self.values.shape[1]
+
+    def pixels(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """A part as float32 `(3, h, w)` RGB, `(1, h, w)` where the file is gray; over white, values in [0, 1]."""
+        part = self.values[rows, columns]
+        whole = 1 if part.dtype == np.float32 else np.iinfo(part.dtype).max
+        # planes are split before they become floats: OpenCV does that many times faster than a strided copy
+        split = [plane.astype(np.int32) if whole > 255 else plane for plane in cv2.split(part)]
+        blue, *others = [torch.from_numpy(plane) / whole for plane in split]
+        colours = torch.stack([*others[1::-1], blue])
+        return colours if len(split) < 4 else _over_white(colours, others[2], self.premultiplied)
+
+
+def open_picture(path: str | Path) -> Picture:
+    """Read and decode an image file; raises what `read_image` does."""
     data = _read_bytes(path)
     _refuse_damaged(path, data)
     pixels = _decode(path, data)
     # OpenCV reads an 8-bit TIFF with colours already multiplied by alpha, everything else with straight ones.
     premultiplied = data.startswith(TIFF) and pixels.dtype == np.uint8
-    colours = _over_white(_unit_range(path, pixels), premultiplied)
-    image = torch.from_numpy(np.ascontiguousarray(colours.transpose(2, 0, 1)))
-    return luma(image) if gray else image.expand(3, -1, -1).contiguous()
+    return Picture(_known_depth(path, pixels), premultiplied)
 
 
 def luma(image: Tensor) -> Tensor:
@@ -192,16 +226,23 @@ def _jpeg_is_whole(data: bytes) -> bool:
 
 
 def _decode(path: str | Path, data: bytes) -> Pixels:
-    """Upright pixels (H, W, C) at the file's own depth; gray, RGB or RGBA."""
-    pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
-    if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
-        # The one flag that keeps alpha is also the one that does not turn the image, except a TIFF.
-        return (pixels if data.startswith(TIFF) else _upright(pixels, data))[..., [2, 1, 0, 3]]
-    if pixels is not None:
-        pixels = _imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    """Upright pixels (H, W, C) at the file's own depth; gray, BGR or BGRA."""
+    if _may_have_alpha(data):
+        pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
+        if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
+            # The one flag that keeps alpha is also the one that does not turn the image, except a TIFF.
+            return pixels if data.startswith(TIFF) else _upright(pixels, data)
+    pixels = _imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None:
         raise _unreadable(path, f"no image, or a damaged one; expected {READABLE}")
-    return pixels[..., None] if pixels.ndim == 2 else pixels[..., ::-1]
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _may_have_alpha(data: bytes) -> bool:
+    """False only where the format or the header rules it out, which saves decoding twice."""
+    if data.startswith(PNG):
+        return data[PNG_COLOUR_TYPE] in PNG_WITH_ALPHA or b"tRNS" in data[: data.find(b"IDAT")]
+    return not data.startswith(JPEG)
 
 
 def _imdecode(data: bytes, flags: int) -> Pixels | None:
@@ -252,10 +293,10 @@ def _exif_orientation(data: bytes) -> int:
     return 1
 
 
-def _unit_range(path: str | Path, pixels: Pixels) -> Pixels:
-    """float32 in [0, 1]."""
+def _known_depth(path: str | Path, pixels: Pixels) -> Pixels:
+    """uint8 and uint16 as they are; floats as float32 if they lie in [0, 1]."""
     if pixels.dtype in (np.uint8, np.uint16):
-        return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+        return pixels
     if pixels.dtype not in (np.float32, np.float64):
         raise _unreadable(path, f"its depth is {pixels.dtype}; expected {READABLE}")
     if not np.isfinite(pixels).all():
@@ -266,11 +307,7 @@ def _unit_range(path: str | Path, pixels: Pixels) -> Pixels:
     return pixels.astype(np.float32)
 
 
-def _over_white(values: Pixels, premultiplied: bool) -> Pixels:
-    """RGBA (H, W, 4) composited over white; anything without alpha as it is."""
-    if values.shape[2] != 4:
-        return values
-    colours, alpha = values[..., :3], values[..., 3:]
+def _over_white(colours: Tensor, alpha: Tensor, premultiplied: bool) -> Tensor:
+    """What `(3, h, w)` colours under `(h, w)` alpha look like on white paper."""
     seen = colours if premultiplied else colours * alpha
-    composite: Pixels = np.clip(seen + (1 - alpha), 0, 1)
-    return composite
+    return (seen + (1 - alpha)).clamp(0, 1)

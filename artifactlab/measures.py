@@ -1,76 +1,121 @@
-"""What can be measured on an image file: the columns of a score report."""
+"""What can be measured on an image file: the columns of a score report.
+
+Every metric is a number read off sums over edges, windows or pixels, and sums of tiles add up. So an image of any size
+is measured tile by tile, in the memory of a few tiles, and reads what it would read as a whole.
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.images import MIN_SIDE, luma
-from artifactlab.metrics import (
-    axis_excess,
-    checkerboard_energy,
-    direction_divergence,
-    edge_jaggedness,
-    lattice_amplitude,
-)
+from artifactlab.images import MIN_SIDE, Picture, luma
+from artifactlab.metrics.checkerboard import lattice_sums, locked_amplitude, locked_share
+from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
+from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
+from artifactlab.metrics.jaggedness import SMALLEST_SIDE, edge_statistics, pooled_jaggedness
 
 PERIOD = 8
 """lattice spacing that is looked for: its frequencies contain those of 2 and 4, hence every stack of x2 upsamplers"""
 GRID_SIDES = (30, 46)
 """two windows of the lattice metrics at that period"""
+TILE = 1024
+"""pixels per side; a multiple of a cell of the edge metrics and of a window of the lattice metrics"""
+HALO = 8 * CELL
+"""pixels beyond a tile that an edge in it may depend on: half a contour and its search width, or twice the blur"""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of an image with what surrounds it."""
+
+    image: Tensor
+    """(1, C, h, w) with C of 1 or 3, values in [0, 1]"""
+    gray: Tensor
+    """(1, 1, h, w), its luma"""
+    origin: tuple[int, int]
+    """row and column of its first pixel in the image"""
+    core: tuple[int, int, int, int]
+    """top, bottom, left, right of the part itself, in pixels of this tile"""
+
+    @cached_property
+    def points(self) -> EdgePoints:
+        """The edge points at level 0, which two metrics share."""
+        return edge_points(self.gray.flatten(0, 1))
+
+    def lattice_part(self) -> Tensor:
+        """From the core on, as far as the core's windows and the border of their filter reach."""
+        top, bottom, left, right = self.core
+        border = 2 * (PERIOD - 1)
+        return self.image[..., top : bottom + border, left : right + border]
+
+
+Sums = dict[str, Any]
+SUMS: dict[str, Callable[[Tile], Any]] = {
+    "edges": lambda tile: edge_statistics(tile.gray, origin=tile.origin, core=tile.core, points=tile.points),
+    "axes": lambda tile: axis_statistics(tile.gray, tile.core, tile.points),
+    "lattice": lambda tile: lattice_sums(tile.lattice_part(), (PERIOD, PERIOD)),
+    "directions": lambda tile: direction_counts(tile.gray, core=tile.core),
+}
+"""what is added up over tiles"""
 
 
 @dataclass(frozen=True)
 class Metric:
     """One column of scores."""
 
-    function: Callable[..., float]
-    """takes one (1, C, H, W) image in [0, 1], and its reference as a second one where it needs it"""
+    sums: str
+    """which of `SUMS` it is read off"""
+    read: Callable[..., Tensor]
+    """takes those of the image, and of its reference as a second argument where it needs it"""
     unit: str
     """what the numbers are in"""
     description: str
     """one line"""
     needs_reference: bool = False
     """whether it compares an image with what it should look like"""
-    colour: bool = False
-    """whether it sees the three colours (C = 3) or luma (C = 1)"""
     smallest: tuple[int, int] = (MIN_SIDE, MIN_SIDE)
     """(shorter, longer) side of the smallest image it can be measured in; below that the score is None"""
 
 
 METRICS: dict[str, Metric] = {
     "edge_jaggedness": Metric(
-        function=lambda image: float(edge_jaggedness(image)),
+        sums="edges",
+        read=lambda edges: pooled_jaggedness(edges.sum(1)),
         unit="pixels",
-        description="how far oblique edges run in stair-steps; nearest x4 is around 0.6",
-        smallest=(44, 44),
+        description="how far oblique edges run in stair-steps; nearest x4 is around 0.7",
+        smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
     ),
     "axis_excess": Metric(
-        function=lambda image: float(axis_excess(image)),
+        sums="axes",
+        read=pooled_axis_excess,
         unit="share, 0 to 1",
         description="gradient energy on oblique edges that points along a pixel axis",
     ),
     "checkerboard_energy": Metric(
-        function=lambda image: float(checkerboard_energy(image, PERIOD)),
+        sums="lattice",
+        read=locked_share,
         unit="share, 0 to 1",
         description="fine structure locked to a grid of period 2, 4 or 8",
-        colour=True,
         smallest=GRID_SIDES,
     ),
     "lattice_amplitude": Metric(
-        function=lambda image: float(lattice_amplitude(image, PERIOD)),
+        sums="lattice",
+        read=locked_amplitude,
         unit="fraction of white",
         description="rms of a grid of period 2, 4 or 8; from 1/255 (0.0039) on it shows",
-        colour=True,
         smallest=GRID_SIDES,
     ),
     "direction_divergence": Metric(
-        function=lambda image, reference: float(direction_divergence(image, reference)),
+        sums="directions",
+        read=pooled_divergence,
         unit="bits, 0 to 1",
         description="how far edge directions are from the reference's",
         needs_reference=True,
@@ -88,10 +133,42 @@ def check_known(name: str, where: str = "") -> None:
     raise InputError(f"unknown metric {name!r}{where}{guess} known are {', '.join(METRICS)}")
 
 
-def measured(metric: Metric, image: Tensor, reference: Tensor | None) -> float | None:
-    """The score of a (1, 3, H, W) image in [0, 1]; None where it is too small for this metric."""
-    if any(side < least for side, least in zip(sorted(image.shape[2:]), metric.smallest, strict=True)):
-        return None
-    seen = [image, reference] if metric.needs_reference else [image]
-    score = metric.function(*(x if metric.colour else luma(x[0]).unsqueeze(0) for x in seen if x is not None))
-    return score if math.isfinite(score) else None
+def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -> dict[str, float | None]:
+    """The scores of an image; None where it is too small for a metric."""
+    large = {name: METRICS[name] for name in names if _is_large_enough(picture, METRICS[name])}
+    seen = _added_up(picture, {metric.sums for metric in large.values()})
+    compared = {metric.sums for metric in large.values() if metric.needs_reference}
+    expected = _added_up(reference, compared) if reference is not None else {}
+    scores: dict[str, float | None] = dict.fromkeys(names)
+    for name, metric in large.items():
+        references = [expected[metric.sums]] if metric.needs_reference else []
+        score = float(metric.read(seen[metric.sums], *references))
+        scores[name] = score if math.isfinite(score) else None
+    return scores
+
+
+def _is_large_enough(picture: Picture, metric: Metric) -> bool:
+    return all(side >= least for side, least in zip(sorted(picture.size), metric.smallest, strict=True))
+
+
+def _added_up(picture: Picture, kinds: set[str]) -> Sums:
+    """The sums of an image, tile by tile."""
+    sums: Sums = {}
+    for tile in _tiles(picture):
+        for kind in kinds:
+            found = SUMS[kind](tile)
+            sums[kind] = sums[kind] + found if kind in sums else found
+    return sums
+
+
+def _tiles(picture: Picture) -> Iterator[Tile]:
+    height, width = picture.size
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            above, before = max(0, top - HALO), max(0, left - HALO)
+            image = picture.pixels(
+                slice(above, min(height, top + TILE + HALO)), slice(before, min(width, left + TILE + HALO))
+            ).unsqueeze(0)
+            bottom, right = min(height, top + TILE), min(width, left + TILE)
+            core = (top - above, bottom - above, left - before, right - before)
+            yield Tile(image, luma(image), (above, before), core)

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.gates import Gate, GateFailure, gate_failures, parse_gate
-from artifactlab.images import MIN_SIDE, find_images, read_image
-from artifactlab.measures import METRICS, PERIOD, check_known, measured
+from artifactlab.images import MIN_SIDE, Picture, find_images, open_picture
+from artifactlab.measures import METRICS, PERIOD, check_known, measure
 from artifactlab.records import SCHEMA_VERSION, plain, tool
 
 __all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]
@@ -239,28 +238,24 @@ def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
     """One row; nothing of the image outlives it."""
     file, partner, names = job
     try:
-        image = _read(file)
-        reference = None if partner is None else _read(partner)
-        _check_sizes(image, reference, file, partner)
+        picture = open_picture(file)
+        reference = None if partner is None else open_picture(partner)
+        _check_sizes(picture, reference, file, partner)
     except InputError as error:
         return ImageScore(str(file), dict.fromkeys(names), str(error))
-    return ImageScore(str(file), {name: measured(METRICS[name], image, reference) for name in names}, None)
+    return ImageScore(str(file), measure(picture, reference, names), None)
 
 
-def _read(file: Path) -> Tensor:
-    return read_image(file).unsqueeze(0)
-
-
-def _check_sizes(image: Tensor, reference: Tensor | None, file: Path, partner: Path | None) -> None:
-    height, width = image.shape[2:]
+def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:
+    height, width = picture.size
     if min(height, width) < MIN_SIDE:
         raise InputError(
             f"image {str(file)!r} is too small: {width}x{height} pixels, the minimum is {MIN_SIDE}x{MIN_SIDE}"
         )
-    if reference is not None and reference.shape != image.shape:
+    if reference is not None and reference.size != picture.size:
         raise InputError(
             f"image {str(file)!r} has {width}x{height} pixels, its reference {str(partner)!r} "
-            f"{reference.shape[3]}x{reference.shape[2]}; they must be of one size"
+            f"{reference.size[1]}x{reference.size[0]}; they must be of one size"
         )
 
 

@@ -85,9 +85,8 @@ def checkerboard_energy(
     >>> bool(checkerboard_energy(board, 2) > 0.99)
     True
     """
-    stats = lattice_statistics(as_images(x, data_range, reduction), as_pair(period, "period"))
-    locked = stats.locked.sum((1, 2)).clamp_min(0)
-    return reduce((locked / (stats.residual + QUANTISATION)).clamp(0, 1), reduction)
+    images = as_images(x, data_range, reduction)
+    return reduce(locked_share(lattice_sums(images, as_pair(period, "period"))).to(images), reduction)
 
 
 def lattice_amplitude(
@@ -110,8 +109,8 @@ def lattice_amplitude(
     >>> round(float(lattice_amplitude(board, 2)), 4)
     0.02
     """
-    stats = lattice_statistics(as_images(x, data_range, reduction), as_pair(period, "period"))
-    return reduce(stats.locked.sum((1, 2)).clamp_min(0).sqrt(), reduction)
+    images = as_images(x, data_range, reduction)
+    return reduce(locked_amplitude(lattice_sums(images, as_pair(period, "period"))).to(images), reduction)
 
 
 def lattice_spectrum(
@@ -192,6 +191,17 @@ def pooled_lattice(sums: LatticeSums) -> LatticeStatistics:
     return LatticeStatistics(locked, residual)
 
 
+def locked_share(sums: LatticeSums) -> Tensor:
+    """`checkerboard_energy` (N,) of sums over windows."""
+    locked, residual = pooled_lattice(sums)
+    return (locked.sum((1, 2)).clamp_min(0) / (residual + QUANTISATION)).clamp(0, 1)
+
+
+def locked_amplitude(sums: LatticeSums) -> Tensor:
+    """`lattice_amplitude` (N,) of sums over windows."""
+    return pooled_lattice(sums).locked.sum((1, 2)).clamp_min(0).sqrt()
+
+
 def lattice_sums(images: Tensor, period: tuple[int, int]) -> LatticeSums:
     """The sums over the windows of `(N, C, H, W)` images of data range 1; windows start at the first pixel.
 
@@ -208,11 +218,11 @@ def lattice_sums(images: Tensor, period: tuple[int, int]) -> LatticeSums:
     weight = 1 / (content / GRAY_LEVEL + 1)
     weighted = torch.view_as_real(torch.fft.fft2(means * (weight / (ph * pw))[..., None, None]))
     return LatticeSums(
-        weight.sum((1, 2, 3), dtype=dtype),
-        weight.square().sum((1, 2, 3), dtype=dtype),
-        torch.view_as_complex(weighted.sum((2, 3), dtype=dtype)),
-        weighted.square().sum((2, 3), dtype=dtype).sum(-1).mean(1),
-        (variance * weight).sum((2, 3), dtype=dtype).mean(1),
+        weight.sum((1, 2, 3)).to(dtype),
+        weight.square().sum((1, 2, 3)).to(dtype),
+        torch.view_as_complex(weighted.sum((2, 3)).to(dtype)),
+        weighted.square_().sum((2, 3)).sum(-1).mean(1).to(dtype),
+        (variance * weight).sum((2, 3)).mean(1).to(dtype),
     )
 
 
@@ -232,10 +242,10 @@ def _phase_means(images: Tensor, period: tuple[int, int]) -> tuple[Tensor, Tenso
     if rows < 1 or columns < 1:
         return images.new_zeros(n, c, 0, 0, ph, pw), images.new_zeros(n, c, 0, 0), (wh, ww)
     detail = _high_pass(images[..., : rows * wh + 2 * (ph - 1), : columns * ww + 2 * (pw - 1)], period)
-    # summed rows first: adding long rows is what a CPU does best
+    # rows are added first: adding long rows is what a CPU does best
     variance = detail.square().view(n, c, rows, wh, -1).sum(3).view(n, c, rows, columns, ww).sum(4) / (wh * ww)
-    folded = detail.view(n, c, rows, wh // ph, ph, -1).sum(3).view(n, c, rows, ph, columns, ww // pw, pw).sum(5)
-    means = folded.transpose(3, 4) / (wh // ph * (ww // pw))
+    folded = detail.view(n, c, rows, wh // ph, ph, -1).sum(3).view(n, c, rows, ph, columns, ww // pw, pw)
+    means = sum(folded.unbind(5)).transpose(3, 4) / (wh // ph * (ww // pw))
     return means - means.mean((4, 5), keepdim=True), variance, (wh, ww)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.metrics.edges import CELL, Core, edge_points, runs
+from artifactlab.metrics.edges import CELL, Core, EdgePoints, edge_points, runs
 from artifactlab.metrics.gradients import gradient
 from artifactlab.metrics.inputs import as_images, check_reduction, reduce, wide
 
@@ -47,17 +47,22 @@ def gradient_direction_histogram(
     tensor([[1., 0., 0., 0.]])
     """
     images = as_images(x, data_range, reduction)
-    if not isinstance(bins, int) or bins < 2 or bins % 2:
-        raise InputError(f"bins must be an even integer of at least 2, got {bins!r}")
+    _check_bins(bins)
+    return reduce(_shares(direction_counts(images, bins)).to(images), reduction)
+
+
+def direction_counts(images: Tensor, bins: int = 36, core: Core | None = None) -> Tensor:
+    """The histogram before it is normalised, `(N, bins)`; sums pool. Pixels outside of `core` are left out."""
     n = images.shape[0]
     gy, gx = gradient(images.flatten(0, 1).unsqueeze(1), FINE_SIGMA)
+    if core is not None:
+        top, bottom, left, right = core
+        gy, gx = (g[..., top:bottom, left:right] for g in (gy, gx))
     weight = gx.square() + gy.square()
     weight = torch.where(weight > MIN_SLOPE**2, weight, 0.0)
     index = torch.round(torch.atan2(gy, gx) * (bins / math.pi)).long() % bins
-    counts = images.new_zeros(n, bins)
-    counts.scatter_add_(1, index.reshape(n, -1), weight.reshape(n, -1))
-    total = counts.sum(1, keepdim=True)
-    return reduce(torch.where(total > 0, counts / total.clamp_min(torch.finfo(counts.dtype).tiny), 0.0), reduction)
+    counts = images.new_zeros(n, bins, dtype=wide(images))
+    return counts.scatter_add_(1, index.reshape(n, -1), weight.reshape(n, -1).to(counts))
 
 
 def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -90,14 +95,17 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
     return reduce(pooled_axis_excess(axis_statistics(images)).to(images), reduction)
 
 
-def axis_statistics(images: Tensor, core: Core | None = None) -> Tensor:
+def axis_statistics(images: Tensor, core: Core | None = None, points: EdgePoints | None = None) -> Tensor:
     """Gradient energy on oblique edges that points along an axis, and all of it, `(N, 2)`; sums pool.
 
-    Edge points outside of `core`, `(top, bottom, left, right)` in pixels, are left out.
+    Edge points outside of `core`, `(top, bottom, left, right)` in pixels, are left out. `points` are those of the
+    planes at level 0 where they are known already.
     """
     planes = images.flatten(0, 1)
     width, half = planes.shape[2], CELL // 2
-    points = edge_points(planes).within(half, planes.shape[1] - half, half, width - half)
+    points = (edge_points(planes) if points is None else points).within(
+        half, planes.shape[1] - half, half, width - half
+    )
     if core is not None:
         points = points.within(*core)
     rows = (points.row - half + 0.5).long()[:, None] + torch.arange(CELL + 1, device=planes.device)
@@ -147,14 +155,30 @@ def direction_divergence(
     tensor(1.)
     """
     check_reduction(reduction)
-    p = gradient_direction_histogram(x, bins, data_range=data_range)
-    q = gradient_direction_histogram(reference, bins, data_range=data_range)
-    if p.shape != q.shape:
-        raise InputError(f"got {p.shape[0]} images and {q.shape[0]} references; they are compared one to one")
-    middle = (p + q) / 2
-    divergence = _entropy(middle) - (_entropy(p) + _entropy(q)) / 2
+    images, references = as_images(x, data_range), as_images(reference, data_range)
+    if len(images) != len(references):
+        raise InputError(f"got {len(images)} images and {len(references)} references; they are compared one to one")
+    _check_bins(bins)
+    divergence = pooled_divergence(direction_counts(images, bins), direction_counts(references, bins))
+    return reduce(divergence.to(images), reduction)
+
+
+def pooled_divergence(counts: Tensor, reference: Tensor) -> Tensor:
+    """Jensen-Shannon divergence (N,) of two `(N, bins)` counts."""
+    p, q = _shares(counts), _shares(reference)
+    divergence = _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2
     one_empty = (p.sum(1) > 0) != (q.sum(1) > 0)
-    return reduce(torch.where(one_empty, torch.ones_like(divergence), divergence.clamp(0, 1)), reduction)
+    return torch.where(one_empty, torch.ones_like(divergence), divergence.clamp(0, 1))
+
+
+def _check_bins(bins: int) -> None:
+    if not isinstance(bins, int) or bins < 2 or bins % 2:
+        raise InputError(f"bins must be an even integer of at least 2, got {bins!r}")
+
+
+def _shares(counts: Tensor) -> Tensor:
+    total = counts.sum(1, keepdim=True)
+    return torch.where(total > 0, counts / total.clamp_min(torch.finfo(counts.dtype).tiny), 0.0)
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
     images = images if data_range == 1 else images / data_range
     low, high = (float(bound) for bound in images.aminmax())
     # squares of squares are summed over windows: beyond this, float32 has no room for them
-    if not (-LARGEST < low and high < LARGEST):  # false for NaN, too
+    if not (low > -LARGEST and high < LARGEST):  # false for NaN, too
         raise InputError(
             f"the images of shape {tuple(x.shape)} hold NaN, Inf or values beyond {LARGEST:g} data ranges;"
             " metrics need finite values of the stated range"

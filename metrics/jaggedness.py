@@ -35,6 +35,8 @@ MAX_SIDE_STD = 0.7
 """of the contrast: what varies more on both sides together is no edge between two flats"""
 CHANCE = 3.5
 """times the power that contours out of step with each other would have together are taken for chance"""
+SMALLEST_SIDE = 44
+"""pixels per side of the smallest image with room for contours at several edge points"""
 MIN_EDGES = 6
 """fewer edge points than this say nothing about an image"""
 COUNT, SQUARES, SUMS = 0, 1, 2
@@ -131,7 +133,11 @@ def edge_jaggedness_map(x: Tensor, *, data_range: float = 1.0) -> Tensor:
 
 
 def edge_statistics(
-    images: Tensor, tiles: tuple[int, int] = (1, 1), origin: tuple[int, int] = (0, 0), core: Core | None = None
+    images: Tensor,
+    tiles: tuple[int, int] = (1, 1),
+    origin: tuple[int, int] = (0, 0),
+    core: Core | None = None,
+    points: EdgePoints | None = None,
 ) -> Tensor:
     """Sums over the edges of each item, tile and level, `(N, rows * columns, LEVELS, STATISTICS)`, in float64.
 
@@ -143,6 +149,7 @@ def edge_statistics(
         tiles: rows and columns of equal tiles the image is divided into.
         origin: row and column that the first pixel has in a larger image this one is cut from.
         core: `(top, bottom, left, right)` in pixels of `images`; edges outside it are left out.
+        points: the edge points of the planes at level 0 where they are known already.
     """
     (rows, columns), (n, channels, height, width) = tiles, images.shape
 
@@ -154,7 +161,7 @@ def edge_statistics(
 
     levels = []
     for level in range(LEVELS):
-        both = _contours(images.flatten(0, 1), level, core)
+        both = _contours(images.flatten(0, 1), level, core, points if level == 0 else None)
         levels.append(_sums(both, level, channels, n * rows * columns, tile, origin))
     return torch.stack(levels, 1).view(n, rows * columns, LEVELS, STATISTICS)
 
@@ -205,7 +212,7 @@ def _one_per_place(contours: Contours, channels: int, waves: Tensor, group: Tens
 
 
 def _waves(rows: Tensor, start: int, level: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of each row's phase in each period, `(rows, periods)`; row 0 is row `start` of the whole image."""
+    """Cosine and sine of each row's phase in each period, `(rows, periods)`; row 0 is row `start` of the image."""
     count = int(rows.max()) + 1 if rows.numel() else 1
     row = torch.arange(start, start + count, device=rows.device, dtype=dtype)
     phase = 2 * math.pi * row[:, None] / row.new_tensor(PERIODS[level])
@@ -213,7 +220,7 @@ def _waves(rows: Tensor, start: int, level: int, dtype: torch.dtype) -> tuple[Te
 
 
 def _axes(statistics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The advance `(..., 2 axes)`; the complex sums of the excess, and the sums of its power `(..., 2 axes, periods)`."""
+    """The advance `(..., 2 axes)`; the complex sums of the excess, and of its power `(..., 2 axes, periods)`."""
     axes = statistics[..., SUMS:].unflatten(-1, (2, -1))
     cosine, sine, power = axes[..., 1:].unflatten(-1, (3, -1)).unbind(-2)
     return axes[..., 0], torch.complex(cosine, sine), power
@@ -241,9 +248,11 @@ def _local_lock(contours: Contours, together: Tensor, level: int, period: Tensor
     return (in_step / advance.sum(1).clamp_min(1e-12)).clamp(0, 1).to(contours.rms)
 
 
-def _contours(planes: Tensor, level: int, core: Core | None = None) -> tuple[Contours, Contours]:
+def _contours(
+    planes: Tensor, level: int, core: Core | None = None, points: EdgePoints | None = None
+) -> tuple[Contours, Contours]:
     """The contours crossed row by row, and those crossed column by column."""
-    found = edge_points(planes, level)
+    found = edge_points(planes, level) if points is None else points
     if core is not None:
         found = found.within(*core)
     steep = found.normal.cos().abs() > found.normal.sin().abs()
