@@ -17,10 +17,11 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.images import MIN_SIDE, Picture, luma
-from artifactlab.metrics.checkerboard import lattice_sums, locked_amplitude, locked_share
+from artifactlab.metrics.checkerboard import LatticeSums, lattice_sums, locked_amplitude, locked_share
 from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
 from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
 from artifactlab.metrics.jaggedness import SMALLEST_SIDE, edge_statistics, pooled_jaggedness
+from artifactlab.metrics.replication import difference_sums, pooled_factor
 
 PERIOD = 8
 """lattice spacing that is looked for: its frequencies contain those of 2 and 4, hence every stack of x2 upsamplers"""
@@ -42,6 +43,8 @@ class Tile:
     """(1, 1, h, w), its luma"""
     origin: tuple[int, int]
     """row and column of its first pixel in the image"""
+    size: tuple[int, int]
+    """height and width of the image"""
     core: tuple[int, int, int, int]
     """top, bottom, left, right of the part itself, in pixels of this tile"""
 
@@ -50,18 +53,19 @@ class Tile:
         """The edge points at level 0, which two metrics share."""
         return edge_points(self.gray.flatten(0, 1))
 
-    def lattice_part(self) -> Tensor:
-        """From the core on, as far as the core's windows and the border of their filter reach."""
-        top, bottom, left, right = self.core
-        border = 2 * (PERIOD - 1)
-        return self.image[..., top : bottom + border, left : right + border]
+    def lattice_sums(self) -> LatticeSums:
+        """Over the windows that start in the core; the last ones and their filter's border reach beyond it."""
+        (top, bottom, left, right), border = self.core, 2 * (PERIOD - 1)
+        image = self.image[..., top : bottom + border, left : right + border]
+        return lattice_sums(image, (PERIOD, PERIOD), (self.origin[0] + top, self.origin[1] + left), self.size)
 
 
 Sums = dict[str, Any]
 SUMS: dict[str, Callable[[Tile], Any]] = {
     "edges": lambda tile: edge_statistics(tile.gray, origin=tile.origin, core=tile.core, points=tile.points),
     "axes": lambda tile: axis_statistics(tile.gray, tile.core, tile.points),
-    "lattice": lambda tile: lattice_sums(tile.lattice_part(), (PERIOD, PERIOD)),
+    "lattice": lambda tile: tile.lattice_sums(),
+    "differences": lambda tile: difference_sums(tile.gray, tile.origin, tile.core),
     "directions": lambda tile: direction_counts(tile.gray, core=tile.core),
 }
 """what is added up over tiles"""
@@ -112,6 +116,12 @@ METRICS: dict[str, Metric] = {
         unit="fraction of white",
         description="rms of a grid of period 2, 4 or 8; from 1/255 (0.0039) on it shows",
         smallest=GRID_SIDES,
+    ),
+    "replication_factor": Metric(
+        sums="differences",
+        read=lambda differences: pooled_factor(differences).amax(1),
+        unit="pixels",
+        description="side of the blocks that nearest upsampling left, 2 to 8; 1 is none",
     ),
     "direction_divergence": Metric(
         sums="directions",
@@ -171,4 +181,4 @@ def _tiles(picture: Picture) -> Iterator[Tile]:
             ).unsqueeze(0)
             bottom, right = min(height, top + TILE), min(width, left + TILE)
             core = (top - above, bottom - above, left - before, right - before)
-            yield Tile(image, luma(image), (above, before), core)
+            yield Tile(image, luma(image), (above, before), picture.size, core)

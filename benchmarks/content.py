@@ -146,3 +146,64 @@ def _glyph(rng: np.random.Generator, side: int) -> list[NDArray[Any]]:
 
 
 _OUTLINES = {"polygons": _polygon, "discs": _disc, "lines": _line, "curves": _curve, "glyphs": _glyph}
+
+
+def plain_scene(kind: str, seed: int, side: int = 240) -> Image:
+    """What has edges but no oblique contour to follow: axis-parallel boxes, chessboards, fine texture, upright text."""
+    rng = np.random.default_rng(seed)
+    low, high = sorted(rng.uniform(0, 1, 2) * 0.4 + (0, 0.6))
+    if kind == "boxes":
+        mask = np.zeros((side, side), np.float32)
+        for _ in range(12):
+            top, left, height, width = rng.uniform(0, side / 2, 4)
+            cover = [
+                np.clip(np.minimum(np.arange(side) + 1, start + length) - np.maximum(np.arange(side), start), 0, 1)
+                for start, length in ((top, height), (left, width))
+            ]
+            mask = np.maximum(mask, np.outer(*cover))
+    elif kind == "chessboard":
+        size = rng.uniform(8, 40)
+        fine = (np.arange(side * 8) / 8 // size) % 2
+        mask = shrink_exactly((fine[:, None] != fine[None]).astype(np.float32), 8)
+    elif kind == "texture":
+        mask = cv2.GaussianBlur(rng.normal(0, 1, (side, side)).astype(np.float32), (0, 0), rng.uniform(0.6, 1.5))
+        mask = np.clip(0.5 + mask / mask.std() / 4, 0, 1)
+    else:
+        canvas = np.zeros((side * 8, side * 8), np.uint8)
+        size = rng.uniform(9, 16) * 8
+        for row in range(int(side * 8 / size / 1.6)):
+            words = "".join(rng.choice(list("etaoinshrdlucmfwypvbgkqjxz  EAHT"), 60))
+            text = TextPath((0, 0), words, size=size, prop=FontProperties(family="DejaVu Sans"))
+            rings = [np.round((ring * (1, -1) + (16, (row + 1) * size * 1.6)) * 16) for ring in text.to_polygons()]
+            cv2.fillPoly(canvas, [ring.astype(np.int32) for ring in rings], 255, cv2.LINE_8, FRACTION_BITS)
+        mask = shrink_exactly(canvas.astype(np.float32) / 255, 8)
+    return (low + (high - low) * mask).astype(np.float32)
+
+
+def periodic_scene(kind: str, seed: int, side: int = 240) -> Image:
+    """Regular texture of its own spacing: cloth, screens of dots, fences, masonry, pages of text."""
+    rng = np.random.default_rng(seed)
+    if kind == "text":
+        return plain_scene("text", seed, side)
+    spacing, turn = rng.uniform(3, 16), rng.normal(0, 0.05)
+    y, x = (np.mgrid[0 : side * 4, 0 : side * 4] + 0.5) / 4
+    u, v = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
+    stretch = rng.uniform(0.7, 1.4)
+    waves = np.cos(2 * math.pi * u / spacing), np.cos(2 * math.pi * v / spacing / stretch)
+    if kind == "cloth":
+        mask = (waves[0] > 0) ^ (waves[1] > 0)
+    elif kind == "screen":
+        mask = waves[0] + waves[1] > rng.uniform(0, 1.2)
+    elif kind == "fence":
+        mask = waves[0] > rng.uniform(-0.5, 0.8)
+    else:
+        course = v // (2 * spacing)
+        mask = (v % (2 * spacing) > 1.5) & ((u + course % 2 * 2 * spacing) % (4 * spacing) > 1.5)
+    light = rng.uniform(0.5, 1) + 0.15 * cv2.GaussianBlur(rng.normal(0, 20, (side, side)), (0, 0), 20)
+    return np.clip(shrink_exactly(mask.astype(np.float32), 4) * 0.6 * light + 0.2, 0, 1).astype(np.float32)
+
+
+def shrink_exactly(image: Image, factor: int) -> Image:
+    """The mean over blocks."""
+    height, width = image.shape
+    return image.reshape(height // factor, factor, width // factor, factor).mean((1, 3))

@@ -1,7 +1,7 @@
 """Edge-aware metrics: pure functions on `(N, C, H, W)` tensors. They know no model, no file and no plot.
 
 Three families, each a file: the direction of gradients (`directions`), the jaggedness of edges (`jaggedness`) and the
-energy locked to a sampling lattice (`checkerboard`).
+energy locked to a sampling lattice (`checkerboard`); beside them, exact replication (`replication`).
 """
 
 from artifactlab.metrics.checkerboard import (
@@ -12,6 +12,7 @@ from artifactlab.metrics.checkerboard import (
 )
 from artifactlab.metrics.directions import axis_excess, direction_divergence, gradient_direction_histogram
 from artifactlab.metrics.jaggedness import edge_jaggedness, edge_jaggedness_map
+from artifactlab.metrics.replication import replication_factor
 
 __all__ = [
     "axis_excess",
@@ -23,4 +24,5 @@ __all__ = [
     "gradient_direction_histogram",
     "lattice_amplitude",
     "lattice_spectrum",
+    "replication_factor",
 ]

@@ -26,6 +26,14 @@ GRAY_LEVEL = (1 / 255) ** 2
 """variance of content that hides a grid no better than none does"""
 
 
+DOUBTFUL, CERTAIN = 2.0, 4.0
+"""standard errors up to which a grid's power counts as none, and from which on it counts in full"""
+SEGMENT = 64
+"""windows of a row or column that are taken to show one and the same texture, as lines of text and courses of bricks"""
+CYCLES = (-3, -2, -1, 1, 2, 3)
+"""over the image, by which texture is followed that nearly, but not quite, keeps step with the lattice"""
+
+
 class LatticeStatistics(NamedTuple):
     """What windows of one image agree on; powers are in squared data ranges."""
 
@@ -33,6 +41,16 @@ class LatticeStatistics(NamedTuple):
     """(N, ph, pw) power locked to each lattice frequency (i/ph, j/pw), unbiased, so it may be slightly negative"""
     residual: Tensor
     """(N,) variance of the high-pass image in the same windows, with the same weights"""
+    noise: Tensor
+    """(N, ph, pw) standard error of `locked`: what the windows' unlocked content would leave of itself"""
+
+    def significant(self, frequencies: Tensor | float = 1.0) -> Tensor:
+        """Power (N,) locked to all, or to a mask of the frequencies; 0 where it is within its error, as for texture."""
+        locked = (self.locked * frequencies).sum((1, 2))
+        # conjugate frequencies show the same, so their errors add up fully
+        error = (2 * (self.noise * frequencies).square().sum((1, 2))).sqrt()
+        certainty = ((locked / error.clamp_min(1e-12) - DOUBTFUL) / (CERTAIN - DOUBTFUL)).clamp(0, 1)
+        return locked.clamp_min(0) * certainty
 
 
 class LatticeSums(NamedTuple):
@@ -48,6 +66,14 @@ class LatticeSums(NamedTuple):
     """(N, ph, pw) of the weighted spectra's squares, mean over channels"""
     variance: Tensor
     """(N,) of the variances of the high-pass image, mean over channels"""
+    line_squares: Tensor
+    """(N, 2 axes, ph, pw) of the squares of the spectra added up along window rows, and columns; mean over channels"""
+    line_weight: Tensor
+    """(N, 2 axes) of the squares of the weights added up likewise"""
+    drifting: Tensor
+    """(N, 2 axes, bands, C, ph, pw) of the spectra, turned by a few cycles over the image along an axis; complex"""
+    drifting_weight: Tensor
+    """(N, 2 axes, bands) of the weights, turned likewise"""
 
     def __add__(self, other: LatticeSums) -> LatticeSums:  # type: ignore[override]
         return LatticeSums(*(a + b for a, b in zip(self, other, strict=True)))
@@ -144,8 +170,8 @@ def lattice_spectrum(
         raise InputError(f"periods must be a tuple of integers of at least 2, got {periods!r}")
     powers = []
     for period in periods:
-        locked = lattice_statistics(images, (period, period)).locked
-        powers.append((locked * _own_frequencies(period, locked)).sum((1, 2)).clamp_min(0))
+        statistics = lattice_statistics(images, (period, period))
+        powers.append(statistics.significant(_own_frequencies(period, images)))
     return reduce(torch.stack(powers, 1), reduction)
 
 
@@ -177,53 +203,108 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
 
 def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatistics:
     """Locked power per lattice frequency, and the high-pass variance, of `(N, C, H, W)` images of data range 1."""
-    locked, residual = pooled_lattice(lattice_sums(images, period))
-    return LatticeStatistics(locked.to(images), residual.to(images))
+    return LatticeStatistics(*(field.to(images) for field in pooled_lattice(lattice_sums(images, period))))
 
 
 def pooled_lattice(sums: LatticeSums) -> LatticeStatistics:
-    """What the windows agree on: products of two different windows, averaged with their weights."""
+    """What the windows agree on: products of two different windows, averaged with their weights.
+
+    Texture whose spacing is near the period agrees over many windows, too, but drifts: seen as turning by a few cycles
+    over the image, it agrees even better. What windows agree on when turned is taken off, after what a lattice whose
+    strength varies leaves there.
+    """
+    weight, squares = sums.weight[:, None, None, None], sums.squares
+    products = sums.spectrum.abs().square().mean(1) - squares
+    lattice = (sums.spectrum / weight.clamp_min(1e-12))[:, None, None]
+    turned = sums.drifting - lattice * sums.drifting_weight[..., None, None, None]
+    followed = sums.drifting_weight.abs().sum(-1) > 0  # axes with enough windows
+    drift = (turned.abs().square().mean(3) - squares[:, None, None]).mean(2) * followed[..., None, None]
+    axis = drift.sum((2, 3)).argmax(1)
+    drift = drift[torch.arange(len(axis), device=axis.device), axis]
+    drift = torch.where(drift.sum((1, 2), keepdim=True) > 0, drift, 0.0)
     pairs = sums.weight.square() - sums.squared_weight
     enough = pairs > 1e-6 * sums.weight.square()
-    products = sums.spectrum.abs().square().mean(1) - sums.squares
-    locked = torch.where(enough[:, None, None], products / pairs.clamp_min(1e-12)[:, None, None], 0.0)
+    locked = torch.where(enough[:, None, None], (products - drift) / pairs.clamp_min(1e-12)[:, None, None], 0.0)
     residual = torch.where(enough, sums.variance / sums.weight.clamp_min(1e-12), 0.0)
-    return LatticeStatistics(locked, residual)
+    of_lattice = lattice[:, 0].abs().square().mean(2) * sums.line_weight[..., None, None]
+    noise = (sums.line_squares - of_lattice).clamp_min(0).amax(1) / pairs.clamp_min(1e-12)[:, None, None]
+    return LatticeStatistics(locked, residual, torch.where(enough[:, None, None], noise, 0.0))
 
 
 def locked_share(sums: LatticeSums) -> Tensor:
     """`checkerboard_energy` (N,) of sums over windows."""
-    locked, residual = pooled_lattice(sums)
-    return (locked.sum((1, 2)).clamp_min(0) / (residual + QUANTISATION)).clamp(0, 1)
+    statistics = pooled_lattice(sums)
+    return (statistics.significant() / (statistics.residual + QUANTISATION)).clamp(0, 1)
 
 
 def locked_amplitude(sums: LatticeSums) -> Tensor:
     """`lattice_amplitude` (N,) of sums over windows."""
-    return pooled_lattice(sums).locked.sum((1, 2)).clamp_min(0).sqrt()
+    return pooled_lattice(sums).significant().sqrt()
 
 
-def lattice_sums(images: Tensor, period: tuple[int, int]) -> LatticeSums:
+def lattice_sums(
+    images: Tensor,
+    period: tuple[int, int],
+    origin: tuple[int, int] = (0, 0),
+    size: tuple[int, int] | None = None,
+) -> LatticeSums:
     """The sums over the windows of `(N, C, H, W)` images of data range 1; windows start at the first pixel.
 
     Windows are weighted by the inverse of their variance, less that of the phase means: a grid is seen, and measured,
     where the content is quiet. Content below one gray level hides nothing, so all such windows count alike.
+
+    Args:
+        images: whole images, or tiles that start at multiples of the window size.
+        period: vertical and horizontal lattice spacing.
+        origin: row and column of a tile's first pixel in the whole image.
+        size: height and width of the whole image; by default that of `images`.
     """
     (n, channels), (ph, pw), dtype = images.shape[:2], period, wide(images)
     means, variance, _ = _phase_means(images, period)
+    bands = images.new_zeros(n, 2, len(CYCLES), channels, ph, pw, dtype=dtype)
     if means.numel() == 0 or ph * pw == 1:
-        nothing = images.new_zeros(n, channels, ph, pw, dtype=dtype)
-        none = nothing[:, 0, 0, 0]
-        return LatticeSums(none, none, torch.complex(nothing, nothing), nothing[:, 0], none)
+        none, nothing = bands[:, 0, 0, 0, 0, 0], bands[:, 0, 0]
+        turned, lines = torch.complex(bands, bands), bands[:, :, 0, 0]
+        turned_weight = turned[:, :, :, 0, 0, 0]
+        return LatticeSums(
+            none, none, turned[:, 0, 0], nothing[:, 0], none, lines, lines[..., 0, 0], turned, turned_weight
+        )
     content = (variance - means.square().mean((4, 5))).mean(1, keepdim=True).clamp_min(0)
     weight = 1 / (content / GRAY_LEVEL + 1)
     weighted = torch.view_as_real(torch.fft.fft2(means * (weight / (ph * pw))[..., None, None]))
+    turns = [
+        _turns(count, p, start, whole, dtype, images.device)
+        for count, p, start, whole in zip(weight.shape[2:], period, origin, size or images.shape[2:], strict=True)
+    ]
+    along = [_line_squares(weighted, weight, axis) for axis in (3, 2)]
+    lines = [torch.view_as_complex(weighted.sum(other).to(dtype)) for other in (3, 2)]
     return LatticeSums(
         weight.sum((1, 2, 3)).to(dtype),
         weight.square().sum((1, 2, 3)).to(dtype),
-        torch.view_as_complex(weighted.sum((2, 3)).to(dtype)),
+        lines[0].sum(2),
         weighted.square_().sum((2, 3)).sum(-1).mean(1).to(dtype),
         (variance * weight).sum((2, 3)).mean(1).to(dtype),
+        torch.stack([squares for squares, _ in along], 1).to(dtype),
+        torch.stack([squares for _, squares in along], 1).to(dtype),
+        torch.stack([torch.einsum("kw,ncwij->nkcij", t, line) for t, line in zip(turns, lines, strict=True)], 1),
+        torch.stack([weight[:, 0].sum(2 - axis).to(turns[axis]) @ turns[axis].T for axis in (0, 1)], 1),
     )
+
+
+def _line_squares(weighted: Tensor, weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Squares `(N, ph, pw)` of the spectra, and `(N,)` of the weights, added up along an axis in segments."""
+    spectra = [part.sum(axis).square_().sum((2, 5)).mean(1) for part in weighted.split(SEGMENT, axis)]
+    weights = [part.sum(axis).square_().sum((1, 2)) for part in weight.split(SEGMENT, axis)]
+    return sum(spectra[1:], spectra[0]), sum(weights[1:], weights[0])
+
+
+def _turns(count: int, period: int, start: int, whole: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Unit phasors `(bands, windows)` that turn by `CYCLES` over the whole image; 0 where it has too few windows."""
+    window = window_size(period)
+    windows = (whole - 2 * (period - 1)) // window
+    index = torch.arange(count, dtype=dtype, device=device) + start // window + 0.5
+    phase = 2 * math.pi * torch.tensor(CYCLES, dtype=dtype, device=device)[:, None] * index / max(1, windows)
+    return torch.polar(torch.full_like(phase, float(windows > 2 * max(CYCLES))), phase)
 
 
 def window_size(period: int) -> int:

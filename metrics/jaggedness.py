@@ -31,9 +31,9 @@ FITTED = 2.0
 """rows to each side that the fit of a contour's path takes away; 1.5 if rows were independent, more as runs are not"""
 MIN_OBLIQUE_SHARE = 0.5
 """a contour most of which is axis-parallel, like that of a rounded corner, is left out"""
-MAX_SIDE_STD = 0.7
+MAX_SIDE_STD = 1.0
 """of the contrast: what varies more on both sides together is no edge between two flats"""
-CHANCE = 3.5
+CHANCE = 4.0
 """times the power that contours out of step with each other would have together are taken for chance"""
 SMALLEST_SIDE = 44
 """pixels per side of the smallest image with room for contours at several edge points"""
