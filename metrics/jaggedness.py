@@ -35,8 +35,8 @@ MAX_SIDE_STD = 1.0
 """of the contrast: what varies more on both sides together is no edge between two flats"""
 CHANCE = 4.0
 """times the power that contours out of step with each other would have together are taken for chance"""
-SMALLEST_SIDE = 44
-"""pixels per side of the smallest image with room for contours at several edge points"""
+SMALLEST_SIDE = 64
+"""pixels per side of the smallest image in which a single stair-stepped edge is long enough to be told from chance"""
 MIN_EDGES = 6
 """fewer edge points than this say nothing about an image"""
 COUNT, SQUARES, SUMS = 0, 1, 2

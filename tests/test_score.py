@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,14 +13,22 @@ import cv2
 import jsonschema
 import numpy as np
 import pytest
+import skimage.data
 import torch
 
 from artifactlab import measures
 from artifactlab.errors import ArtifactLabError, InputError
-from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness, lattice_amplitude
+from artifactlab.metrics import (
+    axis_excess,
+    checkerboard,
+    checkerboard_energy,
+    edge_jaggedness,
+    lattice_amplitude,
+    replication_factor,
+)
 from artifactlab.score import METRICS, Gate, ScoreReport, parse_gate, score_images
 
-WITHOUT_REFERENCE = ("edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude")
+WITHOUT_REFERENCE = ("edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude", "replication_factor")
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "score.json").read_text())
 
 
@@ -35,8 +44,8 @@ def stairs(step: int = 4, side: int = 96) -> np.ndarray:
     return (np.tri(side // step, dtype=np.uint8) * 255).repeat(step, 0).repeat(step, 1)
 
 
-def grid(period: int) -> np.ndarray:
-    y, x = np.mgrid[:64, :80]
+def grid(period: int, height: int = 64, width: int = 80) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
     return np.where((y % period == 0) & (x % period == 0), 140, 128).astype(np.uint8)
 
 
@@ -74,9 +83,30 @@ def test_scores_are_those_of_the_metrics_on_luma_and_on_colour(save: Save) -> No
             "axis_excess": float(axis_excess(luma)),
             "checkerboard_energy": float(checkerboard_energy(colour, 8)),
             "lattice_amplitude": float(lattice_amplitude(colour, 8)),
+            "replication_factor": float(replication_factor(luma).amax()),
         },
         abs=1e-5,
     )
+
+
+def test_replicated_images_are_told_their_factor_and_photos_are_not(save: Save) -> None:
+    assert only(score_images([save("a.png", photo(0, 48, 60).repeat(4, 0).repeat(4, 1))]))["replication_factor"] == 4
+    assert only(score_images([save("b.png", photo())]))["replication_factor"] == 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(192, 200), (201, 330), (130, 135)])
+def test_an_image_scores_the_same_in_tiles_and_as_a_whole(
+    save: Save, monkeypatch: pytest.MonkeyPatch, height: int, width: int
+) -> None:
+    rough = skimage.data.coffee()[60:, 150:][: -(-height // 2), : -(-width // 2)].repeat(2, 0).repeat(2, 1)
+    path = save("a.png", np.clip(rough[:height, :width] + 0.3 * (grid(4, height, width)[..., None] - 128.0), 0, 255))
+    reference = save("reference/a.png", photo(1, height, width)).parent
+    monkeypatch.setattr(checkerboard, "SEGMENT", 4)
+    whole = only(score_images([path], reference=reference))
+    monkeypatch.setattr(measures, "TILE", 64)
+    tiled = only(score_images([path], reference=reference))
+    assert tiled == pytest.approx(whole, rel=1e-6, abs=1e-9)
+    assert min(score or 0 for score in whole.values()) > 0.001
 
 
 def test_stairs_score_high_on_jaggedness_and_a_photo_does_not(save: Save) -> None:
@@ -133,7 +163,7 @@ def test_no_metrics_is_an_error(save: Save) -> None:
 
 
 def test_metric_that_is_not_finite_is_none(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = measures.Metric(lambda image: math.nan, "", "")
+    broken = replace(METRICS["axis_excess"], read=lambda sums: torch.tensor(math.nan))
     monkeypatch.setitem(METRICS, "axis_excess", broken)
     report = score_images([save("a.png", photo())], metrics=["axis_excess"])
     assert report.to_dict()["images"][0]["scores"] == {"axis_excess": None}
@@ -166,11 +196,11 @@ def test_image_below_16_pixels_a_side_is_a_row_with_its_size(save: Save, height:
     [
         (16, 16, {"edge_jaggedness", "checkerboard_energy", "lattice_amplitude"}),
         (29, 200, {"edge_jaggedness", "checkerboard_energy", "lattice_amplitude"}),
-        (43, 100, {"edge_jaggedness"}),
+        (63, 100, {"edge_jaggedness"}),
         (45, 30, {"edge_jaggedness", "checkerboard_energy", "lattice_amplitude"}),
         (46, 30, {"edge_jaggedness"}),
-        (44, 46, set()),
-        (46, 44, set()),
+        (64, 70, set()),
+        (70, 64, set()),
     ],
 )
 def test_metric_an_image_is_too_small_for_is_none_instead_of_a_perfect_zero(
@@ -185,7 +215,7 @@ def test_smallest_sizes_are_those_from_which_the_metrics_see_something(save: Sav
     image = np.zeros((height, width), np.uint8)
     image[...] = grid(8)[:height, :width]
     assert (only(score_images([save("grid.png", image)]))["lattice_amplitude"] or 0) > 0
-    square = stairs(2, 44)
+    square = stairs(2, 64)
     assert (only(score_images([save("stairs.png", square)]))["edge_jaggedness"] or 0) > 0
 
 
@@ -386,13 +416,13 @@ def test_no_image_outlives_its_row(save: Save, tmp_path: Path, monkeypatch: pyte
 
     alive: list[weakref.ref[torch.Tensor]] = []
 
-    def remember(image: torch.Tensor) -> float:
+    def remember(tile: measures.Tile) -> torch.Tensor:
         gc.collect()
         assert not [ref for ref in alive if ref() is not None]
-        alive.append(weakref.ref(image))
-        return 0.0
+        alive.append(weakref.ref(tile.image))
+        return torch.ones(1, 2)
 
-    monkeypatch.setitem(METRICS, "axis_excess", measures.Metric(remember, "", "", colour=True))
+    monkeypatch.setitem(measures.SUMS, "axes", remember)
     for index in range(3):
         save(f"{index}.png", photo(index))
     score_images([tmp_path], metrics=["axis_excess"])

@@ -23,7 +23,7 @@ def score_table(report: ScoreReport) -> Table:
     names = report.config["metrics"]
     folder = _common_folder(report)
     table = Table(title=Text(f"{len(report.images)} images in {folder or '.'}"), title_justify="left", box=None)
-    table.add_column("image", overflow="fold", min_width=12)
+    table.add_column("image", overflow="fold", min_width=8)
     for name in names:
         table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
     for image in report.images:
