@@ -49,7 +49,10 @@ def main() -> None:
     rows = [row for claim in CLAIMS for row in claim(options.split, rendered, photos)]
     table = markdown_table(
         ("claim", "target", "measured", ""),
-        [(claim, target, measured, "reached" if reached else "**missed**") for claim, target, measured, reached in rows],
+        [
+            (claim, target, measured, "reached" if reached else "**missed**")
+            for claim, target, measured, reached in rows
+        ],
     )
     oblique = sum(has_oblique_edges(image) for _, image in photos)
     content = (
@@ -68,7 +71,12 @@ def jaggedness_tells_stair_steps(split: str, rendered: list[Sample], photos: lis
         measured = ", ".join(f"{a:.3f}" for a in aucs)
         yield f"jaggedness: nearest x2, x3, x4 from smooth, {name}", f"AUC >= {target}", measured, min(aucs) >= target
         worst = [
-            (auc(readings(edge_jaggedness, samples, [STAIRS["nearest x2"]]), readings(edge_jaggedness, samples, [f])), n)
+            (
+                auc(
+                    readings(edge_jaggedness, samples, [STAIRS["nearest x2"]]), readings(edge_jaggedness, samples, [f])
+                ),
+                n,
+            )
             for n, f in CLEAN.items()
         ]
         yield f"... nearest x2 from its hardest family, {name}", "", f"{min(worst)[0]:.3f} ({min(worst)[1]})", True
@@ -79,7 +87,12 @@ def jaggedness_tells_stair_steps(split: str, rendered: list[Sample], photos: lis
         growing = float((np.diff(ladder, axis=0) > 0).all(0).mean())
         yield f"... x2 < x3 < x4 < x8, {name}", ">= 97%", f"{growing:.1%} of {len(samples)}", growing >= 0.97
         between = [auc(readings(m, samples, [nearest_non_integer]), readings(m, samples, CLEAN.values())) for m in BOTH]
-        yield f"non-integer nearest: jaggedness, axis excess, {name}", "", " and ".join(f"{b:.3f}" for b in between), True
+        yield (
+            f"non-integer nearest: jaggedness, axis excess, {name}",
+            "",
+            " and ".join(f"{b:.3f}" for b in between),
+            True,
+        )
 
 
 BOTH = (edge_jaggedness, axis_excess)
@@ -89,7 +102,9 @@ def jaggedness_is_in_pixels(split: str, rendered: list[Sample], photos: list[Sam
     """A binary half-plane replicated s times: rms of s / sqrt(12) at generic slopes, rows and columns being uniform."""
     ratios = np.array([[_half_plane_ratio(s, angle) for angle in ANGLES] for s in range(2, 9)])
     near = np.abs(ratios - 1) <= 0.1
-    measured = f"{near.sum()} of {near.size}, median {np.median(ratios):.2f}, from {ratios.min():.2f} to {ratios.max():.2f}"
+    measured = (
+        f"{near.sum()} of {near.size}, median {np.median(ratios):.2f}, from {ratios.min():.2f} to {ratios.max():.2f}"
+    )
     yield "jaggedness in pixels: half-planes, s = 2..8, 12 angles", "all within 10%", measured, bool(near.all())
 
 
@@ -143,7 +158,12 @@ def texture_is_no_lattice(split: str, rendered: list[Sample], photos: list[Sampl
     read = readings(amplitude, images, [CLEAN["clean"]])
     false, highest = int((read > VISIBLE).sum()), images[int(read.argmax())][0]
     measured = f"{false} of {len(images)} above 1/255 (highest {read.max() * 255:.1f}/255, {highest})"
-    yield "cloth, screens, fences, masonry, text are no lattice", "false alarms <= 1%", measured, false <= len(images) / 100
+    yield (
+        "cloth, screens, fences, masonry, text are no lattice",
+        "false alarms <= 1%",
+        measured,
+        false <= len(images) / 100,
+    )
     read = readings(amplitude, regular, [CLEAN["clean"]])
     false = int((read > VISIBLE).sum())
     measured = f"{false} of {len(regular)} (highest {read.max() * 255:.2f}/255)"
@@ -190,17 +210,21 @@ def metrics_are_invariant(split: str, rendered: list[Sample], photos: list[Sampl
         lambda x: x.transpose(2, 3),
         lambda x: x.rot90(1, (2, 3)),
     ]
-    for name, metric in (("jaggedness", edge_jaggedness), ("axis excess", axis_excess), ("lattice amplitude", amplitude)):
+    for name, metric in (
+        ("jaggedness", edge_jaggedness),
+        ("axis excess", axis_excess),
+        ("lattice amplitude", amplitude),
+    ):
         turned, scaled, half, single = [], [], [], []
-        for k, (_, image) in enumerate(rendered[:20] + photos[:20]):
+        for k, (_, image) in enumerate(rendered[:20] + [s for s in photos if has_oblique_edges(s[1])]):
             damage = grid(4, 0.03) if metric is amplitude else STAIRS["nearest x4"]
             x = tensor(damage(image, np.random.default_rng(k)))
             x = (x * 255).round() / 255
             upright = float(metric(x))
-            if upright < 0.01:
-                continue
             turned += [abs(float(metric(turn(x))) / upright - 1) for turn in turns]
-            scaled.append(abs(float(metric(x * 3 - 1, data_range=3.0)) / upright - 1) if metric is not amplitude else 0.0)
+            scaled.append(
+                abs(float(metric(x * 3 - 1, data_range=3.0)) / upright - 1) if metric is not amplitude else 0.0
+            )
             half += [abs(float(metric(x.to(d).float())) / upright - 1) for d in (torch.float16, torch.bfloat16)]
             batch = metric_none(metric, torch.cat([x, x.flip(3)]))
             single.append(abs(float(batch[0]) / upright - 1))
@@ -224,7 +248,9 @@ def curve(rendered: list[Sample], photos: list[Sample]) -> Iterator[str]:
     for s in (2, 4, 8):
         stairs = [resized(image, s, cv2.INTER_NEAREST_EXACT) for _, image in rendered[:30]]
         blurred = [[cv2.GaussianBlur(x, (0, 0), sigma) if sigma else x for x in stairs] for sigma in sigmas]
-        lines.append([f"x{s}", *(f"{np.median([float(edge_jaggedness(tensor(x))) for x in xs]):.2f}" for xs in blurred)])
+        lines.append(
+            [f"x{s}", *(f"{np.median([float(edge_jaggedness(tensor(x))) for x in xs]):.2f}" for xs in blurred)]
+        )
     yield markdown_table(["", *(f"{sigma:g}" for sigma in sigmas)], lines)
 
 

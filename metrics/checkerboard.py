@@ -271,18 +271,19 @@ def lattice_sums(
         )
     content = (variance - means.square().mean((4, 5))).mean(1, keepdim=True).clamp_min(0)
     weight = 1 / (content / GRAY_LEVEL + 1)
-    weighted = torch.view_as_real(torch.fft.fft2(means * (weight / (ph * pw))[..., None, None]))
+    weighted = means * (weight / (ph * pw))[..., None, None]
     turns = [
         _turns(count, p, start, whole, dtype, images.device)
         for count, p, start, whole in zip(weight.shape[2:], period, origin, size or images.shape[2:], strict=True)
     ]
+    # what is linear is added up before it is transformed
+    lines = [torch.fft.fft2(weighted.sum(other).to(dtype)) for other in (3, 2)]
     along = [_line_squares(weighted, weight, axis) for axis in (3, 2)]
-    lines = [torch.view_as_complex(weighted.sum(other).to(dtype)) for other in (3, 2)]
     return LatticeSums(
         weight.sum((1, 2, 3)).to(dtype),
         weight.square().sum((1, 2, 3)).to(dtype),
         lines[0].sum(2),
-        weighted.square_().sum((2, 3)).sum(-1).mean(1).to(dtype),
+        _summed_power(weighted, (2, 3)).mean(1).to(dtype),
         (variance * weight).sum((2, 3)).mean(1).to(dtype),
         torch.stack([squares for squares, _ in along], 1).to(dtype),
         torch.stack([squares for _, squares in along], 1).to(dtype),
@@ -291,9 +292,19 @@ def lattice_sums(
     )
 
 
+def _summed_power(phases: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Power at each frequency of real `(..., ph, pw)` phase means, added up over `dims`."""
+    width = phases.shape[-1]
+    spectra = torch.view_as_real(torch.fft.rfft2(phases))
+    half = spectra.square_().sum(dims).sum(-1)
+    mirrored = half[..., 1 : (width + 1) // 2].flip(-1)  # of column j at column -j, where rows are mirrored, too
+    mirrored = torch.cat([mirrored[..., :1, :], mirrored[..., 1:, :].flip(-2)], -2)
+    return torch.cat([half, mirrored], -1)
+
+
 def _line_squares(weighted: Tensor, weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Squares `(N, ph, pw)` of the spectra, and `(N,)` of the weights, added up along an axis in segments."""
-    spectra = [part.sum(axis).square_().sum((2, 5)).mean(1) for part in weighted.split(SEGMENT, axis)]
+    spectra = [_summed_power(part.sum(axis), (2,)).mean(1) for part in weighted.split(SEGMENT, axis)]
     weights = [part.sum(axis).square_().sum((1, 2)) for part in weight.split(SEGMENT, axis)]
     return sum(spectra[1:], spectra[0]), sum(weights[1:], weights[0])
 

@@ -58,11 +58,12 @@ def direction_counts(images: Tensor, bins: int = 36, core: Core | None = None) -
     if core is not None:
         top, bottom, left, right = core
         gy, gx = (g[..., top:bottom, left:right] for g in (gy, gx))
-    weight = gx.square() + gy.square()
-    weight = torch.where(weight > MIN_SLOPE**2, weight, 0.0)
-    index = torch.round(torch.atan2(gy, gx) * (bins / math.pi)).long() % bins
-    counts = images.new_zeros(n, bins, dtype=wide(images))
-    return counts.scatter_add_(1, index.reshape(n, -1), weight.reshape(n, -1).to(counts))
+    weight = (gx.square() + gy.square()).reshape(n, -1)
+    item, pixel = torch.nonzero(weight > MIN_SLOPE**2, as_tuple=True)
+    angle = torch.atan2(gy.reshape(n, -1)[item, pixel], gx.reshape(n, -1)[item, pixel])
+    index = torch.round(angle * (bins / math.pi)).long() % bins + item * bins
+    counts = images.new_zeros(n * bins, dtype=wide(images))
+    return counts.index_add_(0, index, weight[item, pixel].to(counts)).view(n, bins)
 
 
 def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") -> Tensor:

@@ -1,27 +1,12 @@
-"""Gaussian derivatives and the structure tensor: the shared ground of the edge metrics.
-
-Source: J. Bigun, G. Granlund, "Optimal orientation detection of linear symmetry", ICCV 1987.
-"""
+"""Gaussian derivatives."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-class Orientation(NamedTuple):
-    """Local orientation of a stack of planes; every field has the planes' shape."""
-
-    normal: Tensor
-    """angle of the edge normal, radians in (-pi/2, pi/2]"""
-    coherence: Tensor
-    """0 (no single direction) to 1 (one direction only)"""
-    magnitude: Tensor
-    """gradient magnitude, value units per pixel"""
 
 
 def gaussian(sigma: float, like: Tensor, derivative: bool = False) -> Tensor:
@@ -36,23 +21,23 @@ def gaussian(sigma: float, like: Tensor, derivative: bool = False) -> Tensor:
 
 
 def separable(planes: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """Correlate `(P, 1, H, W)` planes with two 1-D kernels; borders are replicated."""
+    """Correlate `(..., H, W)` planes with two 1-D kernels of odd length; borders are replicated.
+
+    On a CPU, adding shifted planes is many times faster than a convolution layer with one channel.
+    """
     v, h = vertical.numel() // 2, horizontal.numel() // 2
     padded = F.pad(planes, (h, h, v, v), mode="replicate")
-    return F.conv2d(F.conv2d(padded, vertical.view(1, 1, -1, 1)), horizontal.view(1, 1, 1, -1))
+    for axis, kernel in ((-2, vertical), (-1, horizontal)):
+        size = padded.shape[axis] - kernel.numel() + 1
+        first, *others = kernel.tolist()
+        total = padded.narrow(axis, 0, size) * first
+        for shift, value in enumerate(others, 1):
+            total.add_(padded.narrow(axis, shift, size), alpha=value)
+        padded = total
+    return padded
 
 
 def gradient(planes: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Gaussian derivatives `(d/dy, d/dx)` of `(P, 1, H, W)` planes at scale `sigma` pixels."""
     smooth, slope = gaussian(sigma, planes), gaussian(sigma, planes, derivative=True)
     return separable(planes, slope, smooth), separable(planes, smooth, slope)
-
-
-def orientation(planes: Tensor, sigma: float, integration: float) -> Orientation:
-    """Structure-tensor orientation with derivative scale `sigma` and integration scale `integration` pixels."""
-    gy, gx = gradient(planes, sigma)
-    window = gaussian(integration, planes)
-    xx, yy, xy = (separable(p, window, window) for p in (gx * gx, gy * gy, gx * gy))
-    anisotropy = torch.hypot(xx - yy, 2 * xy)
-    coherence = anisotropy / (xx + yy).clamp_min(torch.finfo(planes.dtype).tiny)
-    return Orientation(0.5 * torch.atan2(2 * xy, xx - yy), coherence, torch.hypot(gx, gy))

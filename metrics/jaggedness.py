@@ -279,9 +279,11 @@ def _follow(planes: Tensor, edges: EdgePoints, level: int, axis: int) -> Contour
     inside = (row >= half) & (row < height - half) & (start >= reach) & (start < width - 1 - reach)
     plane, slope, start, row, column = (t[inside] for t in (plane, slope, start, row, column))
 
-    expected = start[:, None] + slope[:, None] * steps
+    # columns are counted from near the edge point: far from 0, floats are too coarse for a contour
+    origin = start.floor()
+    expected = (start - origin)[:, None] + slope[:, None] * steps
     rows = (row[:, None] + steps).round().long()
-    position, clear, contrast = _crossing(planes, axis, plane, rows, expected)
+    position, clear, contrast = _crossing(planes, axis, plane, rows, origin, expected)
     path = _quadratic_fit(position)
     path_steps = path.diff(dim=1)
     near = slice(half - CELL // 2 - 1, half + CELL // 2)  # steps around the edge point, which alone count for the lock
@@ -299,9 +301,9 @@ def _follow(planes: Tensor, edges: EdgePoints, level: int, axis: int) -> Contour
 
 
 def _crossing(
-    planes: Tensor, axis: int, plane: Tensor, rows: Tensor, expected: Tensor
+    planes: Tensor, axis: int, plane: Tensor, rows: Tensor, origin: Tensor, expected: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Where each row crosses the edge `(E, R)`, whether its two sides are flats, and the contrast between them (E,).
+    """Where each row crosses the edge `(E, R)` from `origin` on; whether its sides are flats; their contrast (E,).
 
     The edge is where a step between the levels of both sides would have the same area. Unlike a threshold this has no
     bias that depends on where a pixel happens to lie, which would keep step with a lattice all along a straight edge.
@@ -309,7 +311,7 @@ def _crossing(
     along, across = (planes.shape[2], 1) if axis == 0 else (1, planes.shape[2])
     left = torch.floor(expected - HALF_WIDTH + 0.5)
     beyond = expected - HALF_WIDTH + 0.5 - left
-    first = plane[:, None] * planes[0].numel() + rows * along + left.long() * across
+    first = plane[:, None] * planes[0].numel() + rows * along + (left + origin[:, None]).long() * across
     patch = runs(planes, 2 * HALF_WIDTH + 1, 1 - axis).index_select(0, first.flatten()).unflatten(0, first.shape)
     low, high = (patch[:, :, 0] + patch[:, :, 1]) / 2, (patch[:, :, -1] + patch[:, :, -2]) / 2
     base, top = low.mean(1, keepdim=True), high.mean(1, keepdim=True)
