@@ -15,6 +15,9 @@ test: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/real_models.py
+	$(BIN)/python benchmarks/metric_validity.py
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/speed.py
 
 lint: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-
 from content import Image
 
 Degradation = Callable[[Image, np.random.Generator], Image]
@@ -66,7 +65,7 @@ def brightness(gain: float, offset: float) -> Degradation:
 
 
 def grid(period: int, amplitude: float, modulated: bool = False) -> Degradation:
-    """A random grid of exactly this period and rms amplitude; where `modulated`, stronger where the content is bright."""
+    """A random grid of this period and rms amplitude; where `modulated`, stronger where the content is bright."""
 
     def degrade(image: Image, rng: np.random.Generator) -> Image:
         pattern = grid_pattern(period, rng)
@@ -79,7 +78,7 @@ def grid(period: int, amplitude: float, modulated: bool = False) -> Degradation:
 
 
 def grid_pattern(period: int, rng: np.random.Generator) -> Image:
-    """Zero mean, unit rms, and of no smaller period: a checkerboard, or uneven phases as transposed convolutions draw."""
+    """Zero mean, unit rms, of no smaller period: a checkerboard, or uneven phases as transposed convolutions draw."""
     if period == 2 and rng.random() < 0.5:
         return np.array([[1, -1], [-1, 1]], np.float32)
     pattern = rng.normal(0, 1, (period, period))

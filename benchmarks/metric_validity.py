@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 import torch
-from content import PHOTOS, SEEDS, Image, periodic_scene, photo, photo_crops, plain_scene, scenes
+from content import PHOTOS, SEEDS, Image, periodic_scene, photo_crops, plain_scene, scenes
 from degradations import CLEAN, NOISE, STAIRS, grid, nearest_non_integer, resized, unequal_shuffle, uneven_overlap
 from publish import arguments, markdown_table, publish
 from scipy.stats import mannwhitneyu
@@ -56,8 +56,8 @@ def main() -> None:
     )
     oblique = sum(has_oblique_edges(image) for _, image in photos)
     content = (
-        f"{options.split.capitalize()} split: {len(rendered)} rendered scenes of 384x384; {len(photos)} photos and crops"
-        f" of 240x240 ({', '.join(PHOTOS[options.split])}), {oblique} of them with oblique edges."
+        f"{options.split.capitalize()} split: {len(rendered)} rendered scenes of 384x384; {len(photos)} photos and"
+        f" crops of 240x240 ({', '.join(PHOTOS[options.split])}), {oblique} of them with oblique edges."
     )
     curves = "\n".join(curve(rendered, photos))
     publish("metric_validity", f"{content}\n\n{table}\n\n{curves}", options.readme)

@@ -54,7 +54,7 @@ class LatticeStatistics(NamedTuple):
 
 
 class LatticeSums(NamedTuple):
-    """Weighted sums over windows; those of an image's tiles add up to those of the image."""
+    """Weighted sums over windows; those of tiles that start at multiples of `SEGMENT` windows add up to the image's."""
 
     weight: Tensor
     """(N,) of the weights"""
@@ -254,7 +254,7 @@ def lattice_sums(
     where the content is quiet. Content below one gray level hides nothing, so all such windows count alike.
 
     Args:
-        images: whole images, or tiles that start at multiples of the window size.
+        images: whole images, or tiles that start at multiples of `SEGMENT` windows.
         period: vertical and horizontal lattice spacing.
         origin: row and column of a tile's first pixel in the whole image.
         size: height and width of the whole image; by default that of `images`.

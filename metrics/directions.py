@@ -103,15 +103,15 @@ def axis_statistics(images: Tensor, core: Core | None = None, points: EdgePoints
     planes at level 0 where they are known already.
     """
     planes = images.flatten(0, 1)
-    width, half = planes.shape[2], CELL // 2
-    points = (edge_points(planes) if points is None else points).within(
-        half, planes.shape[1] - half, half, width - half
-    )
+    height, width = planes.shape[1:]
+    reach = CELL / 2 + 0.5  # points lie between pixels, so their surroundings have an even number of rows
+    points = (edge_points(planes) if points is None else points).within(reach, height - reach, reach, width - reach)
     if core is not None:
         points = points.within(*core)
-    rows = (points.row - half + 0.5).long()[:, None] + torch.arange(CELL + 1, device=planes.device)
-    first = (points.plane[:, None] * planes.shape[1] + rows) * width + (points.column - half + 0.5).long()[:, None]
-    patch = runs(planes, CELL + 1).index_select(0, first.flatten()).unflatten(0, first.shape)
+    top, left = ((place - reach).round().long()[:, None] for place in (points.row, points.column))
+    rows = top + torch.arange(CELL + 2, device=planes.device)
+    first = (points.plane[:, None] * height + rows) * width + left
+    patch = runs(planes, CELL + 2).index_select(0, first.flatten()).unflatten(0, first.shape)
     down, right = patch.diff(dim=1), patch.diff(dim=2)
     gy, gx = (down[:, :, 1:] + down[:, :, :-1]) / 2, (right[:, 1:] + right[:, :-1]) / 2
     energy = gx.square() + gy.square()

@@ -17,6 +17,8 @@ REDUCTIONS = ("mean", "sum", "none")
 def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
     """Check one metric call's arguments and return `x / data_range` as float32 (float64 stays float64).
 
+    The metrics measure and are not differentiable: gradients end here.
+
     Raises:
         InputError: if `x` is no real `(N, C, H, W)` tensor with at least one pixel, holds NaN or Inf, or if
             `data_range` or `reduction` is not usable.
@@ -29,7 +31,7 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
     if not (isinstance(data_range, (int, float)) and math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
     check_reduction(reduction)
-    images = x if x.dtype == torch.float64 else x.float()
+    images = x.detach() if x.dtype == torch.float64 else x.detach().float()
     images = images if data_range == 1 else images / data_range
     low, high = (float(bound) for bound in images.aminmax())
     # squares of squares are summed over windows: beyond this, float32 has no room for them

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from itertools import permutations
+from operator import add
 
 import numpy as np
 import pytest
@@ -13,7 +15,17 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from artifactlab.metrics import checkerboard_energy, checkerboard_map, lattice_amplitude, lattice_spectrum
-from artifactlab.metrics.checkerboard import GRAY_LEVEL, WINDOW
+from artifactlab.metrics.checkerboard import (
+    GRAY_LEVEL,
+    SEGMENT,
+    WINDOW,
+    LatticeSums,
+    lattice_sums,
+    locked_amplitude,
+    locked_share,
+    pooled_lattice,
+    window_size,
+)
 
 EIGHT_BIT = 1 / 255
 PHOTOS = ["astronaut", "coffee", "chelsea", "camera", "rocket", "coins", "immunohistochemistry", "grass", "gravel"]
@@ -217,6 +229,83 @@ def test_flips_and_turns_hardly_matter_at_other_sizes(name, photo, board, tensor
     upright = float(lattice_amplitude(x))
     for turned, turn in symmetries.items():
         assert float(lattice_amplitude(turn(x))) == pytest.approx(upright, rel=0.03), turned
+
+
+# Tiles
+
+
+SUMMED = [field for field in LatticeSums._fields if not field.startswith("line_")]
+"""what adds up over tiles that start at multiples of the window size; lines are cut where tiles are, see below"""
+
+
+def assert_equal_sums(together, whole, fields):
+    for field in fields:
+        got, expected = getattr(together, field), getattr(whole, field)
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-9, msg=field)
+
+
+@pytest.mark.parametrize("strips", [[(0, 128), (128, 256), (256, 302)], [(0, 16), (16, 302)], [(0, 240), (240, 302)]])
+def test_sums_of_row_strips_add_up_to_those_of_the_image(strips, photo, tensor):
+    """Of period 8: strips start at multiples of 16 rows, a window, and end 14 rows, two filter radii, further down."""
+    image = photo("coffee", 302, 60, 150)
+    x = tensor(image + tile(np.random.default_rng(1).normal(0, 0.02, (8, 8)), 302, 302)[..., None], torch.float64)
+    whole = lattice_sums(x, (8, 8))
+    parts = [lattice_sums(x[:, :, top : min(302, bottom + 14)], (8, 8), (top, 0), (302, 302)) for top, bottom in strips]
+    assert all(float(part.weight) > 0 for part in parts)
+    together = reduce(add, parts)
+    assert_equal_sums(together, whole, SUMMED)
+    torch.testing.assert_close(together.line_squares[:, 0], whole.line_squares[:, 0], rtol=1e-6, atol=0)
+    assert float(pooled_lattice(whole).locked.sum()) > 0.01**2
+    for got, expected in zip(pooled_lattice(together)[:2], pooled_lattice(whole)[:2], strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-12)
+    assert float(locked_amplitude(together)) == pytest.approx(float(lattice_amplitude(x, 8)), rel=1e-6)
+    assert float(locked_share(together)) == pytest.approx(float(checkerboard_energy(x, 8)), rel=1e-6)
+
+
+@pytest.mark.parametrize("period", [(2, 2), (3, 3), (4, 2), (8, 3), (1, 4)])
+def test_sums_of_a_grid_of_tiles_add_up_to_those_of_the_image(period, photo, tensor):
+    """Tiles start at multiples of the window size both ways, and overlap by what the filter cannot reach."""
+    pattern = tile(np.random.default_rng(2).normal(0, 0.02, period), 200, 200)
+    x = tensor(photo("camera", 200, 60, 120) + pattern, torch.float64)
+    whole = lattice_sums(x, period)
+    step, overlap = [6 * window_size(p) for p in period], [2 * (p - 1) for p in period]
+    tiles = [
+        lattice_sums(x[..., r : r + step[0] + overlap[0], c : c + step[1] + overlap[1]], period, (r, c), (200, 200))
+        for r in range(0, 200, step[0])
+        for c in range(0, 200, step[1])
+    ]
+    together = reduce(add, tiles)
+    assert len(tiles) >= 4
+    assert_equal_sums(together, whole, SUMMED)
+    assert float(pooled_lattice(whole).locked.sum()) > 0.005**2
+    for got, expected in zip(pooled_lattice(together)[:2], pooled_lattice(whole)[:2], strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_all_sums_add_up_where_tiles_start_at_multiples_of_a_segment_of_windows(axis, tensor):
+    """Lines of windows are added up in segments, so that tiles of whole segments have the lines of the whole image."""
+    segment = SEGMENT * window_size(2)
+    shape = (segment + 122, 50) if axis == 0 else (50, segment + 122)
+    rng = np.random.default_rng(3)
+    image = 0.1 * rng.normal(size=shape) + tile(rng.normal(0, 0.05, (2, 2)), *shape)
+    x = tensor(image, torch.float64)
+    whole = lattice_sums(x, (2, 2))
+    cut = segment if axis == 0 else 0, segment if axis == 1 else 0
+    first = x[..., : segment + 2, :] if axis == 0 else x[..., : segment + 2]
+    together = lattice_sums(first, (2, 2), (0, 0), shape) + lattice_sums(x[..., cut[0] :, cut[1] :], (2, 2), cut, shape)
+    assert_equal_sums(together, whole, LatticeSums._fields)
+    for got, expected in zip(pooled_lattice(together), pooled_lattice(whole), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_sums_of_two_images_are_those_of_all_their_windows(photo, tensor):
+    """What both agree on is one estimate: two grids in opposite step cancel, the same one twice is the same again."""
+    pattern = tile(np.array([[0.02, -0.02], [-0.02, 0.02]]), 98, 98)
+    image = photo("camera", 98, 180, 200)
+    marked, opposite = (lattice_sums(tensor(image + sign * pattern, torch.float64), (2, 2)) for sign in (1, -1))
+    assert float(locked_amplitude(marked + marked)) == pytest.approx(float(locked_amplitude(marked)), rel=0.03)
+    assert float(locked_amplitude(marked + opposite)) < 0.1 * float(locked_amplitude(marked))
 
 
 # The map

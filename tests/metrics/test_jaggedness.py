@@ -1,4 +1,4 @@
-"""Jaggedness: replicated half-planes against contours and closed forms, planted stair-steps, and what is none."""
+"""Jaggedness: replicated lines against exact crossings and closed forms, planted stair-steps, and what is none."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from skimage.measure import find_contours
 
 from artifactlab.metrics import edge_jaggedness, edge_jaggedness_map
+from artifactlab.metrics.edges import CELL
+from artifactlab.metrics.jaggedness import (
+    FITTED,
+    HALF_LENGTH,
+    SMALLEST_SIDE,
+    edge_statistics,
+    pooled_jaggedness,
+)
 
-CLEAN = 0.05
-"""pixels: what these specimens, which are not stair-stepped, stay below"""
 PROMISED = 0.1
 """pixels: what the docstring promises for smooth resizing, blur, JPEG, sharpening, noise and natural outlines"""
 
@@ -49,54 +54,143 @@ def rings(size=256, s=1):
     return np.kron(np.clip(np.abs(distance % 64 - 32) - 16 + 0.5, 0, 1), np.ones((s, s)))
 
 
-def contour_rms(image, degrees, margin=17):
-    """Rms distance, in pixels, of scikit-image's iso-contours from their own straight lines."""
-    angle, size = math.radians(degrees), image.shape[0]
-    squares = lengths = 0.0
-    for contour in find_contours(image, 0.5):
-        inside = contour[((contour > margin) & (contour < size - margin)).all(1)]
-        if len(inside) < 60:
-            continue
-        length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(inside, axis=0).T))])
-        along = np.arange(0, length[-1], 0.05)
-        rows, columns = (np.interp(along, length, inside[:, k]) for k in (0, 1))
-        forward = columns * math.cos(angle) + rows * math.sin(angle)
-        across = rows * math.cos(angle) - columns * math.sin(angle)
-        residual = across - np.polyval(np.polyfit(forward, across, 1), forward)
-        squares += (residual**2).mean() * length[-1]
-        lengths += length[-1]
-    return math.sqrt(squares / lengths)
+def exact_rms(degrees, s, size=1600):
+    """Rms distance, in pixels, of where each row (column, if flat) of a replicated half-plane changes from its line.
+
+    A row of a binary image changes in one place, so this needs no contour, no window and no fit.
+    """
+    image = half_plane(size, degrees, s)
+    angle = math.radians(degrees)
+    flat = abs(math.cos(angle)) > abs(math.sin(angle))
+    changes = np.diff(image.T if flat else image, axis=1) != 0
+    lines = np.flatnonzero(changes.sum(1) == 1)
+    crossings = changes[lines].argmax(1) + 0.5
+    rows, columns = (crossings, lines) if flat else (lines, crossings)
+    # centres of replicated pixels, in the coordinates the line was drawn in
+    rows, columns = ((t + 0.5) / s - 0.5 - (image.shape[0] // s - 1) / 2 for t in (rows, columns))
+    return float(s * (rows * math.cos(angle) - columns * math.sin(angle)).std())
 
 
 # References
 
 
 @pytest.mark.parametrize("s", [2, 3, 4, 6, 8])
-@pytest.mark.parametrize("degrees", [20, 35, 45, 65])
-def test_replicated_half_planes_read_the_rms_of_their_contour(s, degrees, tensor):
-    """The metric follows 17 pixels of a contour and fits a parabola, so it reads up to a fifth less on long steps."""
-    image = stripes(240, degrees, s)
-    expected = contour_rms(image, degrees)
-    assert 0.8 * expected < float(edge_jaggedness(tensor(image))) < 1.08 * expected
+@pytest.mark.parametrize("degrees", [20, 25, 30, 35, 65, 70, 115, 150])
+def test_replicated_lines_read_the_rms_distance_of_their_crossings(s, degrees, tensor):
+    """The metric sees windows of 16 or 32 rows and takes a parabola off, which leaves it within an eighth."""
+    assert float(edge_jaggedness(tensor(stripes(288, degrees, s)))) == pytest.approx(exact_rms(degrees, s), rel=0.12)
 
 
 @pytest.mark.parametrize("s", [2, 3, 4, 6, 8])
-def test_a_shallow_binary_line_approaches_s_over_root_twelve(s, tensor):
-    """A saw-tooth of height s cos(angle) has an rms of s cos(angle) / sqrt(12)."""
-    expected = s * math.cos(math.radians(20)) / math.sqrt(12)
-    assert float(edge_jaggedness(tensor(stripes(288, 20, s)))) == pytest.approx(expected, rel=0.12)
+@pytest.mark.parametrize("degrees", [40, 50])
+def test_near_the_diagonal_the_slow_beat_is_longer_than_the_window(s, degrees, tensor):
+    """Steps one low-resolution pixel long come with one of two in every sixth row: a window sees less of that."""
+    assert float(edge_jaggedness(tensor(stripes(288, degrees, s)))) == pytest.approx(exact_rms(degrees, s), rel=0.2)
 
 
-@pytest.mark.parametrize("s", [4, 6, 8])
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(degrees=st.floats(12.0, 38.0), turned=st.booleans(), s=st.integers(2, 8))
+def test_the_exact_rms_of_a_generic_line_is_s_over_root_twelve(degrees, turned, s):
+    """Its crossings are spread evenly over s pixels; the rows inside a step, over the s - 1 between their centres."""
+    exact = exact_rms(90 - degrees if turned else degrees, s)
+    assert exact == pytest.approx(math.sqrt((s**2 - math.sin(math.radians(degrees)) ** 2) / 12), rel=0.03)
+
+
+@pytest.mark.parametrize("s", [2, 3, 4, 6, 8])
 def test_a_diagonal_binary_line_reads_s_over_root_twenty_four(s, tensor):
-    """On the diagonal the contour is a triangle wave of height s / sqrt(2)."""
-    assert float(edge_jaggedness(tensor(stripes(288, 45, s)))) == pytest.approx(s / math.sqrt(24), rel=0.12)
+    """Each of its steps is a saw-tooth of s rows, which is sqrt((s ** 2 - 1) / 12) across a row, less by cos 45.
+
+    A fit takes away next to nothing of so regular a wave, so allowing for it can only add.
+    """
+    expected = exact_rms(45, s)
+    assert expected == pytest.approx(math.sqrt((s**2 - 1) / 24), rel=0.01)
+    allowed = math.sqrt(HALF_LENGTH / (HALF_LENGTH - FITTED))
+    assert 0.98 * expected < float(edge_jaggedness(tensor(stripes(288, 45, s)))) < allowed * expected
 
 
 @pytest.mark.parametrize(("s", "degrees"), [(2, 30), (3, 30), (4, 20), (6, 30), (6, 20), (8, 30), (8, 20)])
 def test_a_single_line_across_a_small_image_is_enough(s, degrees, tensor):
     image = half_plane(192, degrees, s)
-    assert float(edge_jaggedness(tensor(image))) > 0.7 * contour_rms(image, degrees)
+    assert float(edge_jaggedness(tensor(image))) == pytest.approx(exact_rms(degrees, s), rel=0.2)
+
+
+# Small images
+
+
+@pytest.mark.parametrize("offset", np.linspace(-1, 1, 7).tolist())
+def test_a_x4_stair_of_a_single_line_is_seen_in_64_pixels_wherever_it_runs(offset, tensor):
+    image = np.kron(distance_to_line(16, 30, offset) > 0, np.ones((4, 4)))
+    assert float(edge_jaggedness(tensor(image))) > 0.3
+
+
+def test_the_smallest_side_has_room_for_a_stair(tensor):
+    image = half_plane(SMALLEST_SIDE, 30, 4)
+    assert image.shape == (SMALLEST_SIDE, SMALLEST_SIDE)
+    assert float(edge_jaggedness(tensor(image))) > 0.5
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    size=st.integers(8, 32),
+    degrees=st.floats(10.0, 80.0),
+    s=st.integers(2, 6),
+    width=st.floats(8.0, 40.0),
+    channels=st.sampled_from([1, 3, 16]),
+)
+def test_images_of_less_than_33_pixels_have_no_room_for_five_edge_points_and_read_zero(
+    size, degrees, s, width, channels, tensor
+):
+    """Of four contours chance is as much as they can have in common, and two by two cells are all that is in reach."""
+    image = stripes(40 * s, degrees, s, width)[:size, :size]
+    assert float(edge_jaggedness(tensor(image).expand(1, channels, size, size))) == 0
+
+
+def test_fewer_than_a_handful_of_edge_points_say_nothing(tensor):
+    statistics = edge_statistics(tensor(stripes(128, 30, 4)))[0, 0]
+    assert float(statistics[0, 0]) > 20
+    few = statistics * (5 / statistics[:, :1])
+    assert float(pooled_jaggedness(few)) == 0
+    assert float(pooled_jaggedness(statistics)) > 0.5
+
+
+# Tiles
+
+
+@pytest.mark.parametrize("halves", [(160, 192), (136, 200)])
+def test_statistics_of_tiles_add_up_to_those_of_the_image(halves, photo, nearest, tensor):
+    """Tiles start at multiples of a cell and see 64 pixels around the core that counts."""
+    x = tensor(nearest(photo("astronaut", None)[:320, :384], 4), torch.float64)
+    whole = edge_statistics(x)
+    together, middle_row, middle_column = torch.zeros_like(whole), *halves
+    for top, bottom in ((0, middle_row), (middle_row, 320)):
+        for left, right in ((0, middle_column), (middle_column, 384)):
+            first, left_most = max(0, top - 64), max(0, left - 64)
+            tile = x[..., first : bottom + 64, left_most : right + 64]
+            core = (top - first, bottom - first, left - left_most, right - left_most)
+            part = edge_statistics(tile, origin=(first, left_most), core=core)
+            assert float(part[0, 0, 0, 0]) > 20
+            together += part
+    torch.testing.assert_close(together, whole, rtol=1e-6, atol=1e-6)
+    assert float(pooled_jaggedness(together)) == pytest.approx(float(edge_jaggedness(x)), rel=1e-6)
+
+
+def test_a_tile_that_forgets_its_origin_is_out_of_step(tensor):
+    """What makes origins matter: the phases of a period of 3 rows start anew every 8."""
+    x = tensor(stripes(288, 60, 3), torch.float64)
+    halves = [(0, (0, 136, 0, 288)), (64, (72, 224, 0, 288))]
+    told = sum(edge_statistics(x[..., first : first + 224, :], origin=(first, 0), core=core) for first, core in halves)
+    untold = sum(edge_statistics(x[..., first : first + 224, :], core=core) for first, core in halves)
+    assert float(pooled_jaggedness(told)) == pytest.approx(float(edge_jaggedness(x)), rel=1e-6)
+    assert float(pooled_jaggedness(untold)) < 0.8 * float(edge_jaggedness(x))
+
+
+def test_equal_tiles_of_one_call_are_those_of_their_edges(photo, nearest, tensor):
+    x = tensor(nearest(photo("coffee", 256, 60, 150), 4), torch.float64)
+    tiles = edge_statistics(x, (2, 2))
+    assert tiles.shape[1] == 4
+    torch.testing.assert_close(tiles.sum(1, keepdim=True), edge_statistics(x), rtol=1e-9, atol=1e-9)
+    for k, core in enumerate([(0, 128, 0, 128), (0, 128, 128, 256), (128, 256, 0, 128), (128, 256, 128, 256)]):
+        torch.testing.assert_close(tiles[:, k], edge_statistics(x, core=core)[:, 0], rtol=1e-9, atol=1e-9)
 
 
 # Planted stair-steps
@@ -106,9 +200,9 @@ def test_a_single_line_across_a_small_image_is_enough(s, degrees, tensor):
 def test_nearest_x2_x3_x4_x8_are_ever_more_jagged(name, top, left, photo, nearest, tensor):
     image = photo(name, 264, top, left)
     scores = [float(edge_jaggedness(tensor(image if s == 1 else nearest(image, s)))) for s in (1, 2, 3, 4, 8)]
-    assert scores[0] < CLEAN
-    assert scores[1] > 2 * CLEAN
-    assert all(low + CLEAN < high for low, high in pairwise(scores)), scores
+    assert scores[0] < PROMISED
+    assert scores[1] > 0.3
+    assert all(low + PROMISED / 2 < high for low, high in pairwise(scores)), scores
 
 
 def test_x8_reads_more_than_x4_on_a_small_image_with_few_edges(photo, nearest, tensor):
@@ -119,29 +213,32 @@ def test_x8_reads_more_than_x4_on_a_small_image_with_few_edges(photo, nearest, t
 def test_the_moon_of_scikit_image_is_a_x2_replica_and_reads_like_one(photo, tensor):
     image = photo("moon", None)
     assert np.array_equal(image[::2, ::2], image[1::2, 1::2])
-    assert float(edge_jaggedness(tensor(image))) > CLEAN
+    assert float(edge_jaggedness(tensor(image))) > 0.3
 
 
 @pytest.mark.parametrize("s", [2, 4, 8])
 def test_replicated_curves_are_jagged_and_anti_aliased_ones_are_not(s, tensor):
     assert float(edge_jaggedness(tensor(rings()))) < 0.02
-    assert float(edge_jaggedness(tensor(rings(s=s)))) > 0.08 * s
+    assert float(edge_jaggedness(tensor(rings(s=s)))) > 0.15 * s
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(contrast=st.floats(0.2, 1.0), brightness=st.floats(-1.0, 1.0), negative=st.booleans())
 def test_jaggedness_is_a_distance_so_contrast_and_brightness_do_not_matter(contrast, brightness, negative, tensor):
+    """Rounding may decide which of two equal neighbours is the edge point; that shifts the rows seen by a step."""
     image = half_plane(128, 30, 4)
+    upright = float(edge_jaggedness(tensor(image)))
+    assert upright > 0.5
     scaled = brightness + (-contrast if negative else contrast) * image
-    assert float(edge_jaggedness(tensor(scaled))) == pytest.approx(float(edge_jaggedness(tensor(image))), rel=1e-3)
+    assert float(edge_jaggedness(tensor(scaled))) == pytest.approx(upright, rel=0.01)
 
 
 def test_blurring_stair_steps_never_makes_them_more_jagged(photo, nearest, tensor):
     image = nearest(photo("coffee", 192, 60, 150), 4)
-    scores = [float(edge_jaggedness(tensor(ndimage.gaussian_filter(image, (s, s, 0))))) for s in (0, 1, 2, 3)]
+    scores = [float(edge_jaggedness(tensor(ndimage.gaussian_filter(image, (s, s, 0))))) for s in (0, 0.5, 1, 2, 3)]
     assert scores == sorted(scores, reverse=True)
-    assert scores[1] > CLEAN, "a slight blur does not hide steps of 4 pixels"
-    assert scores[3] < CLEAN
+    assert scores[1] > 0.2, "a slight blur does not hide steps of 4 pixels"
+    assert max(scores[3:]) < 0.02
 
 
 # What is not a stair-step
@@ -173,23 +270,29 @@ def test_a_smooth_straight_edge_at_any_angle_is_not_jagged(degrees, sigma, tenso
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "camera", "coins", "grass"])
 def test_natural_photos_are_not_jagged(name, photo, tensor):
-    assert float(edge_jaggedness(tensor(photo(name, 256)))) < CLEAN
+    assert float(edge_jaggedness(tensor(photo(name, 256)))) < PROMISED
+
+
+def test_most_natural_photos_read_exactly_zero(photo, tensor):
+    names = ["astronaut", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "immunohistochemistry", "rocket"]
+    scores = {name: float(edge_jaggedness(tensor(photo(name, 256)))) for name in names}
+    assert sum(score == 0 for score in scores.values()) > len(names) / 2, scores
 
 
 @pytest.mark.parametrize("name", ["text", "page", "brick"])
 def test_pages_of_text_and_bricks_are_not_jagged(name, photo, tensor):
-    assert float(edge_jaggedness(tensor(photo(name, None)))) < CLEAN
+    assert float(edge_jaggedness(tensor(photo(name, None)))) < PROMISED
 
 
 def test_noise_is_not_jagged(photo, tensor):
     generator = torch.Generator().manual_seed(0)
-    assert float(edge_jaggedness(torch.rand(2, 3, 128, 128, generator=generator), reduction="none").max()) < CLEAN
+    assert float(edge_jaggedness(torch.rand(2, 3, 128, 128, generator=generator), reduction="none").max()) < PROMISED
     for name in ("coffee", "astronaut", "camera"):
         image = photo(name, 200, 40, 150)
         x = tensor(image)
         for sigma in (0.02, 0.05):
             noisy = x + sigma * torch.randn(x.shape, generator=generator)
-            assert float(edge_jaggedness(noisy)) < CLEAN, (name, sigma)
+            assert float(edge_jaggedness(noisy)) < PROMISED, (name, sigma)
 
 
 @pytest.mark.parametrize(("name", "seed"), [("grass", 4), ("gravel", 1)])
@@ -212,7 +315,7 @@ def test_noise_and_sharpening_of_a_whole_photo_keep_the_promised_bound(photo, te
 def test_a_noisy_straight_edge_is_not_jagged(degrees, tensor):
     rng = np.random.default_rng(degrees)
     noisy = smooth_edge(160, degrees, 0.7) + rng.normal(0, 0.05, (160, 160))
-    assert float(edge_jaggedness(tensor(noisy))) < CLEAN
+    assert float(edge_jaggedness(tensor(noisy))) < PROMISED
 
 
 RESIZING = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "Lanczos": cv2.INTER_LANCZOS4}
@@ -233,21 +336,18 @@ def smoothed(image, how, shrink, jpeg):
 def test_blur_jpeg_and_smooth_resizing_are_not_jagged(how, photo, shrink, jpeg, tensor):
     for name, top, left in [("coffee", 60, 150), ("coins", 0, 0)]:
         image = photo(name, 192, top, left)
-        assert float(edge_jaggedness(tensor(smoothed(image, how, shrink, jpeg)))) < CLEAN, name
+        assert float(edge_jaggedness(tensor(smoothed(image, how, shrink, jpeg)))) < PROMISED, name
 
 
 @pytest.mark.parametrize("how", ["blur 1", "blur 2", "bilinear x2", "bilinear x4", "bicubic x4", "JPEG 30"])
-def test_bricks_with_rounded_corners_read_less_than_x3_steps(how, photo, shrink, jpeg, tensor):
-    """Bricks are the hard case: their outlines are nearly, not quite, axis-parallel and bend onto the axes.
-
-    A known weakness: blurred they read up to 0.2, as x2 steps do. See the docstring of `edge_jaggedness`.
-    """
-    assert float(edge_jaggedness(tensor(smoothed(photo("brick", None), how, shrink, jpeg)))) < 0.2
+def test_bricks_with_rounded_corners_are_not_jagged(how, photo, shrink, jpeg, tensor):
+    """Bricks are the hard case: their outlines are nearly, not quite, axis-parallel and bend onto the axes."""
+    assert float(edge_jaggedness(tensor(smoothed(photo("brick", None), how, shrink, jpeg)))) < PROMISED
 
 
 @pytest.mark.parametrize("how", ["bicubic x2", "JPEG 30"])
 def test_blur_jpeg_and_smooth_resizing_of_fur_are_not_jagged(how, photo, shrink, jpeg, tensor):
-    assert float(edge_jaggedness(tensor(smoothed(photo("chelsea", None), how, shrink, jpeg)))) < CLEAN
+    assert float(edge_jaggedness(tensor(smoothed(photo("chelsea", None), how, shrink, jpeg)))) < PROMISED
 
 
 @pytest.mark.parametrize("amplitude", [0.01, 0.03])
@@ -255,7 +355,7 @@ def test_a_checkerboard_is_not_jagged(amplitude, photo, board, tensor):
     assert float(edge_jaggedness(tensor(0.5 + amplitude * board((128, 128))))) == 0
     for name, top, left in [("coffee", 60, 150), ("astronaut", 0, 100), ("camera", 40, 140)]:
         image = photo(name, 200, top, left)
-        assert float(edge_jaggedness(tensor(image + amplitude * board(image.shape)))) < CLEAN, name
+        assert float(edge_jaggedness(tensor(image + amplitude * board(image.shape)))) < PROMISED, name
 
 
 @pytest.mark.parametrize("cell", [2, 4, 16, 40])
@@ -264,49 +364,121 @@ def test_a_coarse_chessboard_is_not_jagged(cell, tensor):
     assert float(edge_jaggedness(tensor(((rows + columns) % 2).astype(float)))) == 0
 
 
+@pytest.mark.parametrize(("name", "top", "left"), [("coffee", 60, 150), ("astronaut", 0, 100), ("coins", 0, 0)])
+def test_a_checkerboard_moves_jaggedness_by_less_than_a_tenth_of_what_nearest_x4_does(
+    name, top, left, photo, nearest, board, tensor
+):
+    image = photo(name, 256, top, left)
+    clean, stepped, marked = (
+        float(edge_jaggedness(tensor(version)))
+        for version in (image, nearest(image, 4), image + 0.05 * board(image.shape))
+    )
+    assert stepped - clean > 0.4
+    assert abs(marked - clean) < 0.1 * (stepped - clean)
+
+
+def test_a_checkerboard_on_stair_steps_does_not_hide_them(photo, nearest, board, tensor):
+    image = nearest(photo("coins", 256), 4)
+    assert float(edge_jaggedness(tensor(image + 0.05 * board(image.shape)))) > 0.4
+
+
 # Symmetries
 
 
-def test_flips_and_turns_leave_jaggedness_unchanged(photo, nearest, tensor, symmetries):
-    """Where every edge point is measured the only difference is rounding and ties between equal neighbours."""
-    x = tensor(nearest(photo("coins", 256), 4))
+@pytest.mark.parametrize(("name", "top", "left"), [("coins", 0, 0), ("coffee", 60, 150)])
+@pytest.mark.parametrize("s", [2, 4])
+def test_flips_and_turns_leave_jaggedness_unchanged(name, top, left, s, photo, nearest, tensor, symmetries):
+    """Where cells fill the image the only difference is rounding and ties between equal neighbours."""
+    x = tensor(nearest(photo(name, 256, top, left), s))
     upright = float(edge_jaggedness(x))
     assert upright > 0.3
-    for name, turn in symmetries.items():
-        assert float(edge_jaggedness(turn(x))) == pytest.approx(upright, rel=0.01), name
+    for turned, turn in symmetries.items():
+        assert float(edge_jaggedness(turn(x))) == pytest.approx(upright, rel=0.01), turned
 
 
-def test_flips_and_turns_hardly_matter_where_edges_are_sampled(photo, nearest, tensor, symmetries):
-    """A busy photo has more edge points than are measured, and the choice depends on the reading direction."""
-    x = tensor(nearest(photo("coffee", 256), 2))
-    upright = float(edge_jaggedness(x))
-    assert upright > 0.1
-    for name in ("left-right", "transpose", "quarter turn"):
-        assert float(edge_jaggedness(symmetries[name](x))) == pytest.approx(upright, rel=0.06), name
+# Channels: what several show in one place is one observation
 
 
-def test_equal_channels_read_like_one(tensor):
-    grey = tensor(half_plane(128, 30, 4))
-    assert float(edge_jaggedness(grey.expand(1, 3, 128, 128))) == pytest.approx(float(edge_jaggedness(grey)), rel=1e-3)
+@pytest.mark.parametrize("channels", [2, 3, 8])
+@pytest.mark.parametrize("s", [1, 4])
+def test_equal_channels_read_like_one(channels, s, photo, nearest, tensor):
+    """Also where one channel reads a little: more of the same must not make it surer."""
+    green = photo("chelsea", 256)[..., 1]
+    grey = tensor(nearest(green, s) if s > 1 else green, torch.float64)
+    alone = float(edge_jaggedness(grey))
+    assert alone > 0
+    assert float(edge_jaggedness(grey.expand(1, channels, 256, 256))) == pytest.approx(alone, rel=1e-6)
+
+
+def test_colour_channels_are_no_independent_evidence(photo, tensor):
+    """The same fur wanders in all of them, so together they say no more than the one that says most."""
+    image = photo("chelsea", 256)
+    together = float(edge_jaggedness(tensor(image)))
+    each = [float(edge_jaggedness(tensor(image[..., c]))) for c in range(3)]
+    assert together <= max(each)
+    assert together < PROMISED / 2
+
+
+@pytest.mark.parametrize("s", [1, 4])
+def test_a_grey_copy_of_a_photo_reads_like_its_colours(s, photo, nearest, tensor):
+    image = photo("coffee", 256, 60, 150)
+    image = nearest(image, s) if s > 1 else image
+    grey, colours = float(edge_jaggedness(tensor(image.mean(2)))), float(edge_jaggedness(tensor(image)))
+    assert grey == pytest.approx(colours, rel=0.1, abs=0.02)
+    assert (colours > 0.5) == (s > 1)
+
+
+# Batches and precision
+
+
+def test_a_batch_reads_like_its_images_and_reduces_by_mean_or_sum(photo, nearest, tensor):
+    image = photo("coins", 192)
+    batch = torch.cat([tensor(version) for version in (nearest(image, 4), image, nearest(image, 2))])
+    each = edge_jaggedness(batch, reduction="none")
+    torch.testing.assert_close(each, torch.stack([edge_jaggedness(x[None]) for x in batch]))
+    assert float(each[0]) > float(each[2]) > 0.2 > float(each[1])
+    torch.testing.assert_close(edge_jaggedness(batch), each.mean())
+    torch.testing.assert_close(edge_jaggedness(batch, reduction="sum"), each.sum())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("s", [2, 4])
+def test_half_precision_reads_within_two_percent(dtype, s, photo, nearest, tensor):
+    for name in ("coffee", "coins"):
+        x = tensor(nearest(photo(name, 192, 60, 150), s))
+        exact = float(edge_jaggedness(x))
+        assert exact > 0.3
+        assert float(edge_jaggedness(x.to(dtype))) == pytest.approx(exact, rel=0.02), name
 
 
 # The map
 
 
+def cells(heat):
+    """The map of `(H, W)` pixels, one value per cell, after checking that each cell has one."""
+    rows, columns = -(-heat.shape[0] // CELL), -(-heat.shape[1] // CELL)
+    each = heat[::CELL, ::CELL]
+    np.testing.assert_array_equal(np.kron(each, np.ones((CELL, CELL)))[: heat.shape[0], : heat.shape[1]], heat)
+    assert each.shape == (rows, columns)
+    return each
+
+
 @pytest.mark.parametrize(("bottom", "right"), [(False, False), (False, True), (True, False), (True, True)])
 def test_map_is_hot_in_the_stepped_quadrant_and_cold_elsewhere(bottom, right, tensor):
+    """A contour is followed 16 rows to both sides, so those that reach into the quadrant may be warm."""
     image, stepped = rings(), rings(s=4)
     quadrant = (slice(128 * bottom, 128 + 128 * bottom), slice(128 * right, 128 + 128 * right))
     image[quadrant] = stepped[quadrant]
     heat = edge_jaggedness_map(tensor(image))
     assert heat.shape == (1, 1, 256, 256)
-    assert heat.min() >= 0
-    heat, inside = heat[0, 0].numpy(), np.zeros((256, 256), bool)
+    heat, inside = cells(heat[0, 0].numpy()), np.zeros((256, 256), bool)
     inside[quadrant] = True
-    outside = ~ndimage.binary_dilation(inside, np.ones((3, 3)), iterations=20)
-    assert (heat[inside] > 0).sum() > 300
-    assert heat[inside][heat[inside] > 0].mean() > 0.3
-    assert heat[outside].max() < CLEAN
+    inside = inside[::CELL, ::CELL]
+    outside = ~ndimage.binary_dilation(inside, np.ones((3, 3)), iterations=16 // CELL + 1)
+    assert heat.min() >= 0
+    assert (heat[inside] > 0.3).sum() > 20
+    assert heat[inside][heat[inside] > 0].mean() > 0.5
+    assert heat[outside].max() < PROMISED
 
 
 @pytest.mark.parametrize(("name", "top", "left"), [("coins", 0, 0), ("coffee", 60, 150)])
@@ -318,23 +490,48 @@ def test_map_of_a_photo_is_hotter_where_it_was_replicated(name, top, left, photo
         planted[quadrant] = nearest(image[quadrant], 4)
         inside[quadrant] = True
         heat = edge_jaggedness_map(tensor(planted))[0, 0].numpy()
-        assert heat[inside & (heat > 0)].mean() > 1.5 * heat[~inside & (heat > 0)].mean(), quadrant
+        assert heat[inside].max() > 0.3, quadrant
+        assert heat[inside].mean() > 3 * heat[~inside].mean(), quadrant
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "camera", "coins", "brick"])
+def test_map_of_a_photo_that_keeps_step_with_no_lattice_is_zero(name, photo, nearest, tensor):
+    image = photo(name, 256)
+    assert float(edge_jaggedness(tensor(image))) == 0
+    assert float(edge_jaggedness_map(tensor(image)).max()) == 0
+    assert float(edge_jaggedness_map(tensor(nearest(image, 4))).max()) > 0.3
+
+
+def test_map_of_clean_edges_and_rings_is_cold(tensor):
+    for image in (smooth_edge(128, 30), smooth_edge(128, 65, 1.0), rings()):
+        assert float(edge_jaggedness_map(tensor(image)).max()) < 0.02
+    assert float(edge_jaggedness_map(torch.full((1, 1, 60, 60), 0.4)).max()) == 0
 
 
 def test_map_is_the_largest_value_over_the_channels(photo, nearest, tensor):
-    x = tensor(nearest(photo("coffee", 96, 120, 180), 4))
-    channels = torch.stack([edge_jaggedness_map(x[:, c : c + 1]) for c in range(3)])
-    torch.testing.assert_close(edge_jaggedness_map(x), channels.amax(0), rtol=1e-4, atol=1e-6)
+    """Of channels that agree on a lattice: one that is flat adds nothing, and a copy takes nothing away."""
+    grey = tensor(nearest(photo("coffee", 128, 120, 180)[..., 0], 4))
+    expected = edge_jaggedness_map(grey)
+    assert float(expected.max()) > 0.3
+    flat = torch.full_like(grey, 0.5)
+    for channels in ([grey, flat, flat], [flat, grey], [grey, grey]):
+        torch.testing.assert_close(edge_jaggedness_map(torch.cat(channels, 1)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_map_marks_edges_only(tensor):
-    heat = edge_jaggedness_map(tensor(half_plane(128, 30, 4)))[0, 0].numpy()
+@pytest.mark.parametrize("degrees", [20, 30, 60, 110])
+def test_map_marks_the_cells_of_edges_only(degrees, tensor):
+    """An edge point lies within 2 pixels of the path of the stairs, which are half a low-resolution pixel off it."""
+    heat = edge_jaggedness_map(tensor(half_plane(128, degrees, 4)))[0, 0].numpy()
     assert heat.max() > 0.3
-    assert heat[np.abs(distance_to_line(128, 30)) > 8].max() == 0
+    centres = np.abs(distance_to_line(128, degrees, 4 * 0.3))[heat > 0]
+    cell = CELL * (abs(math.sin(math.radians(degrees))) + abs(math.cos(math.radians(degrees))))
+    assert centres.max() < cell + 4
+    assert (cells(heat) > 0).sum() <= 3 * 128 / CELL
 
 
-def test_map_has_the_size_of_the_image_also_where_levels_do_not_divide_it(tensor):
-    image = half_plane(128, 30, 4)[:123, :117]
+@pytest.mark.parametrize("shape", [(123, 117), (128, 121), (97, 128)])
+def test_map_has_the_size_of_the_image_also_where_cells_do_not_fill_it(shape, tensor):
+    image = half_plane(128, 30, 4)[: shape[0], : shape[1]]
     heat = edge_jaggedness_map(tensor(image))
-    assert heat.shape == (1, 1, 123, 117)
-    assert heat.max() > 0.3
+    assert heat.shape == (1, 1, *shape)
+    assert cells(heat[0, 0].numpy()).max() > 0.3
