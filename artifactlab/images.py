@@ -147,7 +147,7 @@ def luma(image: Tensor) -> Tensor:
     """
     if image.shape[-3] == 1:
         return image
-    red, green, blue = image.split(1, dim=-3)  # type: ignore[no-untyped-call]
+    red, green, blue = image.split(1, dim=-3)
     return green + 0.299 * (red - green) + 0.114 * (blue - green)
 
 

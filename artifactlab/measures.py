@@ -17,10 +17,11 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.images import MIN_SIDE, Picture, luma
-from artifactlab.metrics.checkerboard import LatticeSums, lattice_sums, locked_amplitude, locked_share
+from artifactlab.metrics.checkerboard import locked_amplitude, locked_share
 from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
 from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
 from artifactlab.metrics.jaggedness import SMALLEST_SIDE, edge_statistics, pooled_jaggedness
+from artifactlab.metrics.lattice import LatticeSums, lattice_sums
 from artifactlab.metrics.replication import difference_sums, pooled_factor
 
 PERIOD = 8

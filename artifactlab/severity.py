@@ -15,8 +15,8 @@ from torch import Tensor
 
 from artifactlab.evidence import lattice_period
 from artifactlab.images import luma
-from artifactlab.metrics.checkerboard import lattice_statistics, window_size
 from artifactlab.metrics.jaggedness import edge_statistics, pooled_jaggedness
+from artifactlab.metrics.lattice import lattice_statistics, window_size
 
 VISIBLE_GRID = 1 / 255
 """rms amplitude, as a fraction of the data range, at which an 8-bit image can show a grid everywhere"""

@@ -20,9 +20,9 @@ from artifactlab import measures
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.metrics import (
     axis_excess,
-    checkerboard,
     checkerboard_energy,
     edge_jaggedness,
+    lattice,
     lattice_amplitude,
     replication_factor,
 )
@@ -101,7 +101,7 @@ def test_an_image_scores_the_same_in_tiles_and_as_a_whole(
     rough = skimage.data.coffee()[60:, 150:][: -(-height // 2), : -(-width // 2)].repeat(2, 0).repeat(2, 1)
     path = save("a.png", np.clip(rough[:height, :width] + 0.3 * (grid(4, height, width)[..., None] - 128.0), 0, 255))
     reference = save("reference/a.png", photo(1, height, width)).parent
-    monkeypatch.setattr(checkerboard, "SEGMENT", 4)
+    monkeypatch.setattr(lattice, "SEGMENT", 4)
     whole = only(score_images([path], reference=reference))
     monkeypatch.setattr(measures, "TILE", 64)
     tiled = only(score_images([path], reference=reference))

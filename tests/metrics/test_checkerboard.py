@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from artifactlab.metrics import checkerboard_energy, checkerboard_map, lattice_amplitude, lattice_spectrum
-from artifactlab.metrics.checkerboard import (
+from artifactlab.metrics.checkerboard import locked_amplitude, locked_share
+from artifactlab.metrics.lattice import (
     GRAY_LEVEL,
     SEGMENT,
     WINDOW,
     LatticeSums,
     lattice_sums,
-    locked_amplitude,
-    locked_share,
     pooled_lattice,
     window_size,
 )

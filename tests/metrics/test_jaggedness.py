@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from artifactlab.metrics import edge_jaggedness, edge_jaggedness_map
+from artifactlab.metrics.contours import FITTED, HALF_LENGTH
 from artifactlab.metrics.edges import CELL
-from artifactlab.metrics.jaggedness import (
-    FITTED,
-    HALF_LENGTH,
-    SMALLEST_SIDE,
-    edge_statistics,
-    pooled_jaggedness,
-)
+from artifactlab.metrics.jaggedness import SMALLEST_SIDE, edge_statistics, pooled_jaggedness
 
 PROMISED = 0.1
 """pixels: what the docstring promises for smooth resizing, blur, JPEG, sharpening, noise and natural outlines"""
