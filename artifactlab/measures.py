@@ -95,7 +95,7 @@ METRICS: dict[str, Metric] = {
         sums="edges",
         read=lambda edges: pooled_jaggedness(edges.sum(1)),
         unit="pixels",
-        description="how far oblique edges run in stair-steps; nearest x4 is around 0.7",
+        description="how far oblique edges run in stair-steps; nearest x4 is around 0.6",
         smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
     ),
     "axis_excess": Metric(

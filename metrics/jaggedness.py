@@ -39,8 +39,8 @@ def edge_jaggedness(x: Tensor, *, data_range: float = 1.0, reduction: str = "mea
     """Rms distance, in pixels, of oblique edges from their smooth path, as far as they step in time with a lattice.
 
     A hard-edged (binary) line replicated `s` times reads `s / sqrt(12)`; on photos nearest-neighbour x2 reads around
-    0.3, x4 around 0.7 and x8 around 1.4. Smooth resizing, blur, JPEG, sharpening, noise, texture and natural outlines
-    read below 0.1, mostly exactly 0. Axis-parallel edges are left out, and an image with fewer than a handful of
+    0.35, x4 around 0.6 and x8 around 1.2. Smooth resizing, blur, JPEG, sharpening, noise, texture and natural outlines
+    read below 0.1, often exactly 0. Axis-parallel edges are left out, and an image with fewer than a handful of
     oblique edge points reads 0. Replication by a factor that is no integer reads less than it should.
 
     Args:
