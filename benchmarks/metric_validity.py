@@ -50,7 +50,7 @@ def main() -> None:
     table = markdown_table(
         ("claim", "target", "measured", ""),
         [
-            (claim, target, measured, "reached" if reached else "**missed**")
+            (claim, target, measured, ("reached" if reached else "**missed**") if target else "")
             for claim, target, measured, reached in rows
         ],
     )
