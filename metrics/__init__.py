@@ -1,8 +1,8 @@
 """Edge-aware metrics: pure functions on `(N, C, H, W)` tensors. They know no model, no file and no plot.
-They measure; none is differentiable.
 
-Three families, each a file: the direction of gradients (`directions`), the jaggedness of edges (`jaggedness`) and the
-energy locked to a sampling lattice (`checkerboard`); beside them, exact replication (`replication`).
+They measure, and are not differentiable. Three families: the direction of gradients (`directions`), the jaggedness of
+edges (`jaggedness`) and the energy locked to a sampling lattice (`checkerboard`); beside them, exact replication
+(`replication`).
 """
 
 from artifactlab.metrics.checkerboard import (

@@ -35,7 +35,7 @@ def checkerboard_energy(
         reduction: "mean", "sum" or "none" over the batch.
 
     Returns:
-        A share in [0, 1]; 0 where the image holds fewer than two windows (see `WINDOW`).
+        A share in [0, 1]; 0 where the image holds fewer than two windows (see `WINDOW` in `lattice`).
 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
@@ -59,8 +59,8 @@ def lattice_amplitude(
     """Root-mean-square amplitude of the grid of the given period, as a fraction of the data range.
 
     Use it to say how strong a grid is: 1/255 is the least an 8-bit image can show everywhere. It is measured where the
-    content is quiet, and averaged over there: a grid on half of a flat image reads as half. `checkerboard_energy`
-    says how much of the fine structure it makes up.
+    content is quiet, and averaged over there: a grid on half of a flat image reads as half or a little less, on a third
+    as a third to a fifth. `checkerboard_energy` says how much of the fine structure it makes up.
 
     Args, Raises: as `checkerboard_energy`.
 

@@ -91,7 +91,7 @@ def shrink(planes: Tensor, rows: int, columns: int) -> Tensor:
 
 def runs(planes: Tensor, length: int, axis: int = 1) -> Tensor:
     """Every run of `length` pixels along an axis, as a view; row i starts at pixel i of the flattened planes."""
-    flat, step = planes.flatten(), 1 if axis == 1 else planes.shape[2]
+    flat, step = planes.contiguous().flatten(), 1 if axis == 1 else planes.shape[2]
     return flat.as_strided((max(0, flat.numel() - (length - 1) * step), length), (1, step))
 
 

@@ -32,7 +32,7 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
         raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
     check_reduction(reduction)
     images = x.detach() if x.dtype == torch.float64 else x.detach().float()
-    images = images if data_range == 1 else images / data_range
+    images = (images if data_range == 1 else images / data_range).contiguous()
     low, high = (float(bound) for bound in images.aminmax())
     # squares of squares are summed over windows: beyond this, float32 has no room for them
     if not (low > -LARGEST and high < LARGEST):  # false for NaN, too

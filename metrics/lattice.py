@@ -20,8 +20,6 @@ WINDOW = 12
 """pixels per window side, rounded up to a multiple of the period"""
 GRAY_LEVEL = (1 / 255) ** 2
 """variance of content that hides a grid no better than none does"""
-
-
 DOUBTFUL, CERTAIN = 2.0, 4.0
 """standard errors up to which a grid's power counts as none, and from which on it counts in full"""
 SEGMENT = 64

@@ -335,3 +335,24 @@ def tracked_number(name, x):
         torch.set_warn_always(always)
     assert tracked.grad is None
     return result.detach()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("layout", ["strided", "channels last", "mirrored"])
+def test_how_the_pixels_lie_in_memory_does_not_matter(name, layout, specimen):
+    if layout == "strided":
+        room = torch.zeros(*specimen.shape[:3], 2 * specimen.shape[3])
+        room[..., ::2] = specimen
+        laid_out = room[..., ::2]
+    elif layout == "channels last":
+        laid_out = specimen.contiguous(memory_format=torch.channels_last)
+    else:
+        laid_out = specimen.transpose(2, 3).contiguous().transpose(2, 3)
+    assert not laid_out.is_contiguous()
+    torch.testing.assert_close(call(name, laid_out), call(name, specimen), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_expanded_pixel_is_a_constant_image(name):
+    pixel = torch.full((1, 1, 1, 1), 0.5)
+    assert bool((call(name, pixel.expand(2, 3, 96, 96)) == nothing(name)).all())
