@@ -82,21 +82,30 @@ def pictures(folder: Path) -> list[tuple[str, str, str]]:
 def workers(folder: Path) -> list[tuple[str, str, str]]:
     """Images per second once the processes run: the slope between two numbers of images."""
     file = next(folder.glob("*.png"))
-    counts, seconds = (40, 160), {}
+    counts, seconds = (20, 100), {}
     for count in counts:
         place = folder / f"many{count}"
         place.mkdir()
         for k in range(count):
             (place / f"{k:03}.png").hardlink_to(file)
-    for number in (1, 2):
-        took = []
-        for count in counts:
-            start = time.perf_counter()
-            score_images([folder / f"many{count}"], workers=number)
-            took.append(time.perf_counter() - start)
-        seconds[number] = (took[1] - took[0]) / (counts[1] - counts[0])
-    ratio = seconds[1] / seconds[2]
-    return [("throughput of --workers 2 over that of 1, two cores", ">= 1.8", f"{ratio:.2f}")]
+    ratios = []
+    for _ in range(3):
+        for number in (1, 2):
+            took = []
+            for count in counts:
+                start = time.perf_counter()
+                score_images([folder / f"many{count}"], workers=number)
+                took.append(time.perf_counter() - start)
+            seconds[number] = (took[1] - took[0]) / (counts[1] - counts[0])
+        ratios.append(seconds[1] / seconds[2])
+    ratio = statistics.median(ratios)
+    return [
+        (
+            "throughput of --workers 2 over that of 1, two cores",
+            ">= 1.8",
+            f"{ratio:.2f} ({', '.join(f'{r:.2f}' for r in ratios)})",
+        )
+    ]
 
 
 def erqa() -> tuple[str, str, str]:
