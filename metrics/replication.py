@@ -18,9 +18,11 @@ FACTORS = tuple(range(2, 9))
 PHASES = math.lcm(*FACTORS)
 """rows after which all the factors' blocks start together again"""
 MAX_HELD = 0.1
-"""mean difference inside blocks over that between them, up to which an image is called replicated"""
+"""lines that change inside blocks over those between them, and mean change likewise, up to which blocks hold"""
+CHANGED = 0.25
+"""of the mean change between blocks, from which a line counts as one that changes"""
 MAX_CHANCE = 1e-3
-"""probability that as many lines of change as there are share a phase by chance, up to which they prove a lattice"""
+"""probability that as many lines of change share a phase by chance, up to which they prove a lattice"""
 MIN_CHANGE = 1e-4
 """mean difference between blocks, as a fraction of the data range, below which an image is flat"""
 
@@ -75,16 +77,16 @@ def difference_sums(images: Tensor, origin: tuple[int, int] = (0, 0), core: Core
 def pooled_factor(sums: Tensor) -> Tensor:
     """The largest factor (N, 2) whose blocks hold their value; 1 if there is none."""
     found = torch.ones_like(sums[..., 0, 0])
-    changed = (sums[..., 0] > MIN_CHANGE * sums[..., 1].clamp_min(1)).sum(-1)
+    change = sums[..., 0] / sums[..., 1].clamp_min(1)
     for factor in FACTORS:
-        change, count = sums.unflatten(2, (-1, factor)).sum(2).unbind(-1)
-        mean = change / count.clamp_min(1)
+        by_phase, seen = (field.unflatten(2, (-1, factor)) for field in (change, sums[..., 1] > 0))
+        mean = by_phase.sum(2) / seen.sum(2).clamp_min(1)
         between, where = mean.max(-1)
-        inside = (change.sum(-1) - change.gather(-1, where[..., None])[..., 0]) / (
-            count.sum(-1) - count.gather(-1, where[..., None])[..., 0]
-        ).clamp_min(1)
-        lines = (sums[..., 1] > 0).unflatten(2, (-1, factor)).sum(2).amin(-1)
-        proven = (changed - 1) * math.log(factor) >= -math.log(MAX_CHANCE)
-        held = (inside <= MAX_HELD * between) & (between > MIN_CHANGE) & (lines > 0) & proven
-        found = torch.where(held, float(factor), found)
+        changed = (by_phase > (CHANGED * between)[..., None, None]).sum(2)
+        borders = changed.gather(-1, where[..., None])[..., 0]
+        inside = changed.sum(-1) - borders
+        inside_mean = (mean.sum(-1) - between) / (factor - 1)
+        held = (inside <= MAX_HELD * borders) & (inside_mean <= MAX_HELD * between) & (between > MIN_CHANGE)
+        proven = ((borders - 1) * math.log(factor) >= -math.log(MAX_CHANCE)) & seen.any(2).all(-1)
+        found = torch.where(held & proven, float(factor), found)
     return found
