@@ -29,7 +29,7 @@ PERIOD = 8
 GRID_SIDES = (30, 46)
 """two windows of the lattice metrics at that period"""
 TILE = 1024
-"""pixels per side; a multiple of a cell of the edge metrics and of a window of the lattice metrics"""
+"""pixels per side; a multiple of a cell of the edge metrics, and `SEGMENT` windows of the lattice metrics"""
 HALO = 8 * CELL
 """pixels beyond a tile that an edge in it may depend on: half a contour and its search width, or twice the blur"""
 
