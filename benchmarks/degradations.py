@@ -78,7 +78,7 @@ def grid(period: int, amplitude: float, modulated: bool = False) -> Degradation:
 
 
 def grid_pattern(period: int, rng: np.random.Generator) -> Image:
-    """Zero mean, unit rms, of no smaller period: a checkerboard, or uneven phases as transposed convolutions draw."""
+    """Zero mean, unit rms, mostly of no smaller period: a checkerboard, or uneven phases."""
     if period == 2 and rng.random() < 0.5:
         return np.array([[1, -1], [-1, 1]], np.float32)
     pattern = rng.normal(0, 1, (period, period))

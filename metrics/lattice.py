@@ -80,14 +80,12 @@ def lattice_statistics(images: Tensor, period: tuple[int, int]) -> LatticeStatis
 
 def pooled_lattice(sums: LatticeSums) -> LatticeStatistics:
     """What the windows agree on: products of two different windows, averaged with their weights."""
-    pairs = sums.weight.square() - sums.squared_weight
-    enough = pairs > 1e-6 * sums.weight.square()
-    pairs = torch.where(enough, pairs, torch.inf)[:, None, None]
+    pairs = _pairs(sums)[:, None, None]
     of_lattice = _mean_spectrum(sums).abs().square().mean(1)
     noise = (sums.line_squares - of_lattice[:, None] * sums.line_weight[..., None, None]).clamp_min(0).amax(1)
     return LatticeStatistics(
         (sums.spectrum.abs().square().mean(1) - sums.squares) / pairs,
-        torch.where(enough, sums.variance / sums.weight.clamp_min(1e-12), 0.0),
+        torch.where(pairs[:, 0, 0].isfinite(), sums.variance / sums.weight.clamp_min(1e-12), 0.0),
         noise / pairs,
     )
 
@@ -105,9 +103,13 @@ def without_drift(sums: LatticeSums) -> LatticeStatistics:
     drift = drift[torch.arange(len(axis), device=axis.device), axis]
     drift = torch.where(drift.sum((1, 2), keepdim=True) > 0, drift, 0.0)
     statistics = pooled_lattice(sums)
-    pairs = (sums.weight.square() - sums.squared_weight).clamp_min(1e-6 * sums.weight.square() + 1e-300)
-    locked = torch.where(statistics.locked != 0, statistics.locked - drift / pairs[:, None, None], 0.0)
-    return statistics._replace(locked=locked)
+    return statistics._replace(locked=statistics.locked - drift / _pairs(sums)[:, None, None])
+
+
+def _pairs(sums: LatticeSums) -> Tensor:
+    """The weights of all pairs of different windows (N,); infinite where there are none, so that nothing is locked."""
+    pairs = sums.weight.square() - sums.squared_weight
+    return torch.where(pairs > 1e-6 * sums.weight.square(), pairs, torch.inf)
 
 
 def _mean_spectrum(sums: LatticeSums) -> Tensor:
