@@ -15,6 +15,7 @@ SCHEMA_VERSION = "1.0"
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
+FindingKind = Literal["misregistration", "seam"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,22 @@ class SiteDiagnosis:
             "verdict": self.verdict,
             "rank": self.rank,
         }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A cause of bad edges that is no site's own lattice."""
+
+    kind: FindingKind
+    """`misregistration`: features that meet are displaced; `seam`: the output repeats at a period that no site has"""
+    where: str
+    """key of the merge, e.g. `dec/cat#0`; `output` for a seam"""
+    value: tuple[float, float]
+    """(vertical, horizontal): displacement in pixels of the merge, or period in output pixels (0 where there is none)"""
+    error: tuple[float, float]
+    """standard error of `value`; 0 for a period, which is a whole number"""
+    text: str
+    """what was found and what to do, in one or two sentences"""
 
 
 @dataclass(frozen=True)
