@@ -1,13 +1,15 @@
 """Find the decoder layer that draws stair-steps or checkerboards, and get rid of them.
 
-In the order of the pipeline: `capture` lists the upsampling sites of a running model, `diagnose` says which of them
-causes the artifact in the output, `score_images` says how bad images are.
+In the order of the pipeline: `lint` reads defects off weights and structure, `capture` lists the upsampling sites of a
+running model, `diagnose` says which of them causes the artifact in the output, `score_images` says how bad images are.
 """
 
 from artifactlab.capture import Capture, capture
 from artifactlab.diagnose import diagnose
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
 from artifactlab.images import read_image
+from artifactlab.lint import lint
+from artifactlab.lint_rules import LintFinding
 from artifactlab.models import load_model
 from artifactlab.probes import make_probe
 from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
@@ -21,11 +23,13 @@ __all__ = [
     "Effect",
     "Evidence",
     "InputError",
+    "LintFinding",
     "ModelError",
     "Site",
     "SiteDiagnosis",
     "capture",
     "diagnose",
+    "lint",
     "load_model",
     "make_probe",
     "read_image",

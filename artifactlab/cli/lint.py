@@ -1,0 +1,62 @@
+"""`artifactlab lint`: what weights and structure show without data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+
+import artifactlab
+from artifactlab.cli.diagnose import _json_object
+from artifactlab.models import load_model, sha256
+from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
+from artifactlab.report.terminal import print_out
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--kwargs", metavar="JSON", default="{}", callback=_json_object, help="JSON arguments for the factory.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
+@click.option("--trained", is_flag=True, help="The factory itself loads trained weights.  [implied by --checkpoint]")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--rules", is_flag=True, help="List what is looked for, and why; needs no TARGET.")
+@click.option("--fail-on-warning", is_flag=True, help="Exit with 1 if there is a warning.")
+def lint(
+    target: str | None,
+    kwargs: dict[str, Any],
+    checkpoint: Path | None,
+    trained: bool,
+    form: str,
+    rules: bool,
+    fail_on_warning: bool,
+) -> None:
+    """Read defects off a decoder's weights and structure, without any data.
+
+    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model. Exits with 0, with 1 if
+    --fail-on-warning is given and there is a warning, with 2 if anything went wrong.
+    """
+    if rules:
+        _show(rules_data() if form == "json" else rules_table())
+        return
+    if target is None:
+        raise click.UsageError("give a TARGET such as models.py:make, or --rules")
+    trained = trained or checkpoint is not None
+    with redirect_stdout(sys.stderr):  # what the model prints must not mix with the data on stdout
+        findings = artifactlab.lint(load_model(target, kwargs, checkpoint), trained=trained)
+    digest = sha256(checkpoint) if checkpoint else None
+    data = lint_data(findings, source=target, sha256=digest, trained=trained)
+    _show(data if form == "json" else lint_table(findings))
+    if fail_on_warning and any(found.level == "warning" for found in findings):
+        sys.exit(1)
+
+
+def _show(content: Any) -> None:
+    """Data as JSON, anything else as rich prints it."""
+    if isinstance(content, dict):
+        click.echo(json.dumps(content, indent=2, allow_nan=False))
+    else:
+        print_out(content)

@@ -1,0 +1,211 @@
+"""Read defects off a decoder's weights and structure, without data: uneven overlap, unequal phases, bad resizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from artifactlab.capture import unwrap
+from artifactlab.errors import ModelError
+from artifactlab.lint_rules import (
+    ALIGN_CORNERS,
+    BARE_NEAREST,
+    BORDER,
+    NO_ICNR,
+    NOT_SEEN,
+    RULES,
+    UNEQUAL_SHUFFLE,
+    UNEQUAL_SUMS,
+    UNEVEN_OVERLAP,
+    Level,
+    LintFinding,
+    Rule,
+)
+from artifactlab.module_flow import feeds_shuffle, follows_upsampler, grows, reaches_output, upsampling
+from artifactlab.module_graph import Op, module_graph
+from artifactlab.module_ops import Convolution, Resize
+from artifactlab.phases import shuffled_sums, subkernels, taps_per_phase, transposed_sums, unequal_share
+
+TRAINED_TOLERANCE = 0.05
+"""share of unequal phases from which a trained layer is named"""
+INITIAL_TOLERANCE = 0.01
+"""... and an untrained one, whose phases can be made equal exactly"""
+GRAVE = 0.5
+"""share from which it is a warning: eight trained layers of four nets whose outputs show no grid read 0.07 to 0.47, the
+demo's broken layer 0.76, random weights 0.87"""
+
+
+def lint(model: nn.Module, *, trained: bool) -> tuple[LintFinding, ...]:
+    """Defects that can be read off a decoder's weights and structure alone.
+
+    It says what a layer would draw; whether that reaches the output, only `artifactlab.diagnose` can say. One- and
+    three-dimensional layers and depth-to-space made by hand from reshapes are not looked at.
+
+    Args:
+        model: any `nn.Module`; its forward is traced without data, and it is left as it was.
+        trained: whether its weights are trained. Pixel shuffles of an untrained model are held to ICNR.
+
+    Returns:
+        Warnings first, then notes; each in the order of `RULES`, the largest departure first. What could not be read is
+        itself a finding, of the rule `not-seen`.
+
+    Raises:
+        ModelError: if the model is no `nn.Module`, a ScriptModule, FSDP-wrapped, not initialised yet (lazy, meta
+            device), cannot be copied, or holds NaN or Inf in a weight that is read.
+
+    Source: Odena et al. 2016, Deconvolution and Checkerboard Artifacts; Aitken et al. 2017, arXiv:1707.02937; Sugawara
+    et al. 2019, Checkerboard artifacts free convolutional neural networks.
+
+    >>> uneven = nn.Sequential(nn.ConvTranspose2d(8, 3, 3, stride=2), nn.Sigmoid())
+    >>> [(found.site, found.rule) for found in lint(uneven, trained=False)]
+    [('0', 'uneven-overlap'), ('0', 'unequal-sums'), ('0', 'border')]
+    """
+    model = unwrap(model)
+    _refuse_unreadable(model)
+    graph = module_graph(model)
+    found = [finding for op in graph.ops for check in _CHECKS for finding in check(op, trained)]
+    found += [_finding(NOT_SEEN, site, (), reason) for site, reason in graph.untraced.items()]
+    return tuple(sorted(_once_each(found), key=_gravest_first))
+
+
+def _refuse_unreadable(model: nn.Module) -> None:
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if is_lazy(tensor):
+            raise ModelError(f"{name} is not initialised yet; run the lazy model once before linting it")
+        if tensor.is_meta:
+            raise ModelError(f"{name} is on the meta device and has no values; load the weights before linting")
+
+
+def _once_each(found: Iterable[LintFinding]) -> list[LintFinding]:
+    """A module that is called twice has its defects once."""
+    return list({(finding.site, finding.rule): finding for finding in found}.values())
+
+
+def _gravest_first(finding: LintFinding) -> tuple[bool, int, float]:
+    order = [rule.name for rule in RULES].index(finding.rule)
+    departure = max(finding.number, default=0.0)
+    return finding.level == "note", order, departure if finding.rule == UNEVEN_OVERLAP.name else -departure
+
+
+# --- one check per rule: a call in, its findings out ---
+
+
+def _uneven_overlap(op: Op, trained: bool) -> Iterator[LintFinding]:
+    conv = upsampling(op)
+    if conv is None:
+        return
+    axes = [taps_per_phase(*axis) for axis in zip(conv.weight.shape[2:], conv.stride, conv.dilation, strict=True)]
+    if any(min(counts) != max(counts) for counts in axes):
+        taps = " and ".join(":".join(map(str, counts)) for counts in axes)
+        detail = f"kernel {_by(conv.weight.shape[2:])}, stride {_by(conv.stride)}: {taps} taps per phase"
+        yield _finding(UNEVEN_OVERLAP, op.site, tuple(min(counts) / max(counts) for counts in axes), detail)
+
+
+def _unequal_sums(op: Op, trained: bool) -> Iterator[LintFinding]:
+    conv = upsampling(op)
+    if conv is None:
+        return
+    share = _readable(unequal_share(transposed_sums(conv.weight, conv.stride, conv.dilation)), op)
+    if share > _tolerance(trained):
+        detail = f"kernel sums of the {conv.stride[0] * conv.stride[1]} phases differ by {share:.0%}"
+        yield _finding(UNEQUAL_SUMS, op.site, (share,), detail, _level(share))
+
+
+def _unequal_shuffle(op: Op, trained: bool) -> Iterator[LintFinding]:
+    if (shuffled := _shuffled(op)) is None:
+        return
+    conv, factor = shuffled
+    if not trained and _initial_difference(op, conv, factor) > INITIAL_TOLERANCE:
+        return  # no-icnr says so
+    share = _readable(unequal_share(shuffled_sums(conv.weight, conv.bias, factor)), op)
+    if share > _tolerance(trained):
+        weights = unequal_share(shuffled_sums(conv.weight, None, factor))
+        what = "biases" if weights <= _tolerance(trained) else "sub-kernel sums"
+        detail = f"{what} of the {factor**2} phases differ by {share:.0%}"
+        yield _finding(UNEQUAL_SHUFFLE, op.site, (share,), detail, _level(share))
+
+
+def _no_icnr(op: Op, trained: bool) -> Iterator[LintFinding]:
+    if (shuffled := _shuffled(op)) is None or trained:
+        return
+    conv, factor = shuffled
+    share = _initial_difference(op, conv, factor)
+    if share > INITIAL_TOLERANCE:
+        detail = f"the {factor**2} sub-kernels of each output channel differ by {share:.0%}"
+        yield _finding(NO_ICNR, op.site, (share,), detail, _level(share))
+
+
+def _align_corners(op: Op, trained: bool) -> Iterator[LintFinding]:
+    if isinstance(op.spec, Resize) and op.spec.align_corners and grows(op):
+        shift = tuple((scale - 1) / 2 for scale in op.spec.scale or ())
+        detail = "align_corners=True" + (f" at scale {_by(op.spec.scale)}" if op.spec.scale else "")
+        yield _finding(ALIGN_CORNERS, op.site, shift, detail)
+
+
+def _bare_nearest(op: Op, trained: bool) -> Iterator[LintFinding]:
+    if isinstance(op.spec, Resize) and op.spec.nearest and grows(op) and reaches_output(op):
+        detail = "no convolution wider than one pixel on the way to the output"
+        yield _finding(BARE_NEAREST, op.site, op.spec.scale or (), detail)
+
+
+def _border(op: Op, trained: bool) -> Iterator[LintFinding]:
+    conv, factor = op.spec, feeds_shuffle(op)
+    if (transposed := upsampling(op)) is not None:
+        # of the frame that misses taps, `padding` pixels are cut off
+        geometry = zip(transposed.extent, transposed.stride, transposed.padding, transposed.output_padding, strict=True)
+        frame = [max(0, extent - stride - cut + more) for extent, stride, cut, more in geometry]
+        what = "a transposed convolution"
+    elif isinstance(conv, Convolution) and not conv.transposed and (factor or follows_upsampler(op)):
+        frame = [pixels * (factor or 1) for pixels in conv.padding]
+        what = "a convolution that feeds a pixel shuffle" if factor else "a convolution after an upsampler"
+    else:
+        return
+    if any(frame):
+        yield _finding(BORDER, op.site, frame, f"zeros beyond the border of {what}")
+
+
+_CHECKS: tuple[Callable[[Op, bool], Iterator[LintFinding]], ...] = (
+    _uneven_overlap,
+    _unequal_sums,
+    _unequal_shuffle,
+    _no_icnr,
+    _align_corners,
+    _bare_nearest,
+    _border,
+)
+
+
+def _shuffled(op: Op) -> tuple[Convolution, int] | None:
+    """The convolution that the call is and the factor of the pixel shuffle that it feeds."""
+    factor = feeds_shuffle(op)
+    return (op.spec, factor) if factor and isinstance(op.spec, Convolution) else None
+
+
+def _initial_difference(op: Op, conv: Convolution, factor: int) -> float:
+    return _readable(unequal_share(subkernels(conv.weight, factor)), op)
+
+
+def _readable(share: float, op: Op) -> float:
+    if math.isnan(share):
+        raise ModelError(f"{op.site} holds NaN or Inf in its weight or bias; the training has diverged")
+    return share
+
+
+def _tolerance(trained: bool) -> float:
+    return TRAINED_TOLERANCE if trained else INITIAL_TOLERANCE
+
+
+def _level(share: float) -> Level:
+    return "warning" if share >= GRAVE else "note"
+
+
+def _by(numbers: Iterable[float]) -> str:
+    return "x".join(f"{number:g}" for number in numbers)
+
+
+def _finding(rule: Rule, site: str, number: Iterable[float], detail: str, level: Level | None = None) -> LintFinding:
+    numbers = tuple(float(value) for value in number)
+    return LintFinding(site, rule.name, level or rule.level, numbers, rule.unit, detail, rule.why, rule.advice)

@@ -1,0 +1,64 @@
+"""A stand-in for a model that may be written to, at the cost of its buffers alone."""
+
+from __future__ import annotations
+
+import copy
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from artifactlab.errors import ModelError, first_line
+
+
+def eval_copy(model: nn.Module) -> nn.Module:
+    """The model in eval mode with its own buffers and no hooks, sharing the parameters: a forward may write to itself.
+
+    Weight and spectral norm of the old kind set the weight in a hook, which is run here for the last time.
+
+    Raises:
+        ModelError: if an attribute of the model cannot be copied.
+    """
+    shared: dict[int, Any] = {id(parameter): parameter for parameter in model.parameters()}
+    for module in model.modules():
+        computed = [value for value in vars(module).values() if isinstance(value, Tensor) and not value.is_leaf]
+        shared.update({id(value): value.detach().clone() for value in computed})  # cannot be deep-copied
+    try:
+        duplicate = copy.deepcopy(model, shared)
+    except Exception as error:
+        raise ModelError(
+            f"the model cannot be copied, which reading it safely needs: {type(error).__name__}: {first_line(error)};"
+            " make the attribute that cannot be copied when forward needs it"
+        ) from error
+    for module in duplicate.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue
+        module.training = False
+        with torch.no_grad():
+            for hook in module._forward_pre_hooks.values():
+                if isinstance(hook, (WeightNorm, SpectralNorm)):
+                    hook(module, None)
+        module._forward_pre_hooks.clear()
+        module._forward_hooks.clear()
+    return duplicate
+
+
+@contextmanager
+def no_trace_left() -> Iterator[None]:
+    """Random states as before, and no warnings: forwards may draw numbers and complain about stand-ins."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices=list(devices)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

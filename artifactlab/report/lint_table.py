@@ -1,0 +1,86 @@
+"""What `lint` found, as a table for people and as data for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from artifactlab.lint_rules import NOT_SEEN, RULES, LintFinding, Rule
+from artifactlab.records import plain, tool
+
+SCHEMA_VERSION = "1.0"
+"""of `artifactlab/schemas/lint.json`, which changes apart from the diagnosis's"""
+STYLES = {"warning": "bold red", "note": "cyan"}
+
+
+def lint_table(findings: Sequence[LintFinding]) -> Group:
+    """A row per finding, below it each rule's reason and remedy, once."""
+    if not findings:
+        return Group(Text("Nothing found in the weights and structure.", style="bold green"))
+    table = Table(title="Found in the weights and structure, without data", title_justify="left", box=None)
+    table.add_column("level")
+    table.add_column("site", overflow="fold")
+    table.add_column("rule", no_wrap=True)
+    table.add_column("number", justify="right", no_wrap=True)
+    table.add_column("what")
+    for found in findings:
+        level = Text(found.level, style=STYLES[found.level])
+        table.add_row(level, Text(found.site), found.rule, _number(found), Text(found.detail))
+    named = [rule for rule in RULES if rule.name in {found.rule for found in findings}]
+    return Group(table, Text(), *(part for rule in named for part in _explained(rule)), Text(_summary(findings)))
+
+
+def rules_table() -> Group:
+    """Every rule: what it reports, why it matters, where that is shown and what to do."""
+    parts: list[RenderableType] = []
+    for rule in RULES:
+        parts.append(Text.assemble((rule.name, "bold"), f" ({rule.level}): {rule.description}."))
+        number = f"Number: {rule.unit}. " if rule.unit else ""
+        parts.append(Padding(Text(f"{number}Why: {rule.why}. Do: {rule.advice}."), (0, 0, 0, 4)))
+        parts.append(Padding(Text(rule.source, style="dim"), (0, 0, 1, 4)))
+    return Group(*parts)
+
+
+def lint_data(findings: Sequence[LintFinding], *, source: str, sha256: str | None, trained: bool) -> dict[str, Any]:
+    """Plain data that validates against `artifactlab/schemas/lint.json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": tool(),
+        "model": {"source": source, "sha256": sha256},
+        "config": {"trained": trained},
+        "complete": all(found.rule != NOT_SEEN.name for found in findings),
+        "findings": [plain(vars(found)) for found in findings],
+    }
+
+
+def rules_data() -> dict[str, Any]:
+    """The rules as plain data, under the same schema."""
+    return {"schema_version": SCHEMA_VERSION, "tool": tool(), "rules": [dict(vars(rule)) for rule in RULES]}
+
+
+def _explained(rule: Rule) -> list[RenderableType]:
+    text = Text.assemble((rule.name, "bold"), f": {rule.why}. Do: {rule.advice}.")
+    unit = [Text(f"    number: {rule.unit}", style="dim")] if rule.unit else []
+    return [text, *unit]
+
+
+def _number(found: LintFinding) -> str:
+    """Both directions only where they differ."""
+    numbers = found.number if len(set(found.number)) > 1 else found.number[:1]
+    return " x ".join(f"{number:.2f}" if number % 1 else f"{number:g}" for number in numbers) or "-"
+
+
+def _summary(findings: Sequence[LintFinding]) -> str:
+    warnings = sum(found.level == "warning" for found in findings)
+    unseen = sum(found.rule == NOT_SEEN.name for found in findings)
+    text = f"{_count(warnings, 'warning')}, {_count(len(findings) - warnings, 'note')}."
+    return text + (f" Not everything could be seen: {_count(unseen, 'place')} not followed." if unseen else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
