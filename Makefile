@@ -18,6 +18,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/metric_validity.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/cost.py
 
 lint: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'

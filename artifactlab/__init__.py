@@ -8,8 +8,7 @@ from artifactlab.capture import Capture, capture
 from artifactlab.diagnose import diagnose
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
 from artifactlab.images import read_image
-from artifactlab.lint import lint
-from artifactlab.lint_rules import LintFinding
+from artifactlab.lint import LintFinding, lint
 from artifactlab.models import load_model
 from artifactlab.probes import make_probe
 from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from artifactlab.compiled import eagerly
 from artifactlab.errors import CaptureError, ModelError
 from artifactlab.evidence import measure_evidence
+from artifactlab.merges import Ancestry, Merge
 from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite, Evidence, Site
 from artifactlab.sites import Growth, growth_of, module_growth, tidy
@@ -59,26 +61,43 @@ class _Run:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     partitions: set[tuple[int, ...]] = field(default_factory=set)
     busy: bool = False
+    merged: Callable[[Merge], None] | None = None
+    ancestry: Ancestry = field(default_factory=Ancestry)
 
     def start(self) -> None:
         self.frames.clear()
         self.calls.clear()
         self.partitions.clear()
+        self.ancestry.start()
 
     def visit(self, growth: Growth) -> Tensor | None:
         """Give the site to the visitor, with everything the visitor itself computes out of sight."""
-        name = self.frames[-1].name if self.frames else ""
         for frame in self.frames:
             frame.grew_inside = True
         if not growth.lattice:
             return None
-        call = self.calls[name, growth.op]
-        self.calls[name, growth.op] += 1
+        key = self.next_key(growth.op)
         self.busy = True
         try:
-            return self.visitor(Visit((name, growth.op, call), growth))
+            return self.visitor(Visit(key, growth))
         finally:
             self.busy = False
+
+    def next_key(self, op: str) -> tuple[str, str, int]:
+        """The key of the running module's next call of `op`."""
+        name = self.frames[-1].name if self.frames else ""
+        self.calls[name, op] += 1
+        return name, op, self.calls[name, op] - 1
+
+    def meet(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Give a merge to its visitor, before it runs: in place, it would overwrite one of its operands."""
+        merge = self.ancestry.merge_of(func, args, kwargs, self.next_key) if self.merged else None
+        if merge and self.merged:
+            self.busy = True
+            try:
+                self.merged(merge)
+            finally:
+                self.busy = False
 
 
 class _FunctionWatch(TorchFunctionMode):
@@ -90,41 +109,44 @@ class _FunctionWatch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        output = func(*args, **kwargs)
         if self.run.busy or not self.run.frames:
-            return output
+            return func(*args, **kwargs)
+        self.run.meet(func, args, kwargs)
+        output = func(*args, **kwargs)
         growth = growth_of(func, args, kwargs, output, self.run.partitions)
-        if growth is None:
-            return output
-        replacement = self.run.visit(growth)
-        return output if replacement is None else growth.restore(replacement)
+        if growth and (replacement := self.run.visit(growth)) is not None:
+            output = growth.restore(replacement)
+        if self.run.merged:
+            self.run.ancestry.called(func, (args, kwargs), output, grew=bool(growth and growth.lattice))
+        return output
 
 
 @contextmanager
-def watch(model: nn.Module, visitor: Visitor, finished: Callable[[Any], None] | None = None) -> Iterator[None]:
+def watch(
+    model: nn.Module,
+    visitor: Visitor,
+    finished: Callable[[Any], None] | None = None,
+    merged: Callable[[Merge], None] | None = None,
+) -> Iterator[None]:
     """Call `visitor` at every site of `model`, and `finished` with each pass's output, inside the `with` block.
+
+    Where `merged` is given, it sees the features at every merge, see `artifactlab.merges`, just before they meet.
 
     Raises:
         ModelError: if the model is a ScriptModule or FSDP-wrapped, which cannot be watched.
     """
-    model = unwrap(model)
-    run = _Run(visitor, finished, threading.get_ident())
+    whole, model = model, unwrap(model)
+    run = _Run(visitor, finished, threading.get_ident(), merged=merged)
     handles: list[RemovableHandle] = []
     try:
         for name, module in model.named_modules():
             if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks; its parent shows its growth
                 handles.extend(_hook(module, name, run))
-        with _FunctionWatch(run), _eager(model):
+        with _FunctionWatch(run), eagerly(whole):
             yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _eager(model: nn.Module) -> AbstractContextManager[Any]:
-    """Run compiled submodules as Python. The stance is global, so it is left alone where nothing is compiled."""
-    compiled = any("_orig_mod" in module._modules for module in model.modules())
-    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
@@ -147,7 +169,10 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
             run.frames.pop()
         if not run.frames and run.finished:
             run.finished(output)
-        return None if replacement is None or growth is None else growth.restore(replacement)
+        result = None if replacement is None or growth is None else growth.restore(replacement)
+        if run.merged:
+            run.ancestry.left((args, kwargs), output if result is None else result, grew=growth is not None)
+        return result
 
     return [
         module.register_forward_pre_hook(before, with_kwargs=True, prepend=True),

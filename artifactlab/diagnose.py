@@ -11,36 +11,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.capture import Capture, Visit, unwrap, watch
+from artifactlab.capture import Capture, unwrap, watch
+from artifactlab.effects import CONFIDENCE, effect_of
 from artifactlab.errors import CaptureError, InputError
 from artifactlab.evidence import lattice_period, spread
+from artifactlab.fast import first_order_effects
 from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.outputs import first_image
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
-    Effect,
     Example,
+    JointStep,
     Site,
     SiteDiagnosis,
 )
-from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner, as_calls
 from artifactlab.severity import (
     VISIBLE_GRID,
     VISIBLE_STEPS,
-    Severity,
     joint_period,
     measure_severity,
     pool,
     smallest_side,
 )
-from artifactlab.verdicts import VISIBLE, judge, sentence
-
-EXAMPLES = 4
-"""inputs kept for pictures"""
-RESAMPLES = 2000
-CONFIDENCE = 0.9
+from artifactlab.trials import EXAMPLES, Trial, Trials, repair_together
+from artifactlab.verdicts import VISIBLE, adds_enough, judge, sentence
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 Progress = Callable[[int, int], None]
@@ -53,6 +49,7 @@ def diagnose(
     output: str | int | None = None,
     data_range: float | None = None,
     sites: str = "*",
+    fast: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -69,7 +66,9 @@ def diagnose(
         output: key, attribute or index of the output to judge; default is the largest image-like tensor.
         data_range: distance between the output's darkest and brightest value; default is its own spread.
         sites: glob over site keys such as `dec.*`; other sites are neither repaired nor reported.
-        seed: of the random state every forward pass starts from, and of the intervals' resampling.
+        fast: estimate all effects from one backward pass, see `artifactlab.fast`, instead of a forward pass per site;
+            coarser, above all for stair-steps, and without joint repair and artifact maps.
+        seed: of the random state every forward pass starts from, and of the intervals' half-samples.
         progress: called with (forward passes done, forward passes in all).
 
     Returns:
@@ -95,16 +94,27 @@ def diagnose(
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
         before = pool([measure_severity(image, period, scale) for image in outputs])
-        effects = _effects(runner, calls, [c.site for c in chosen], before, period, scale, seed, progress)
-        ranked = sorted(range(len(chosen)), key=lambda i: -effects[i].value)
-        examples = _examples(runner, calls, outputs, chosen[ranked[0]].site, scale)
+        where = [c.site for c in chosen]
+        alone: list[Trial] = []
+        joint: tuple[JointStep, ...] = ()
+        if fast:
+            effects = first_order_effects(runner, calls, where, before, period, scale, seed)
+        else:
+            trials = Trials(runner, calls, outputs, before, period, scale, _counter(progress, len(calls) * len(where)))
+            alone = [trials.repaired([site]) for site in where]
+            effects = [effect_of(before, trial.severity, seed) for trial in alone]
+            joint = repair_together(trials, where, alone, effects, seed)
     grid, steps = before.together()
+    ranked = sorted(range(len(chosen)), key=lambda i: -effects[i].value)
+    guilty = {step.key for step in joint}
+    if fast:
+        guilty = {c.site.key for c, effect in zip(chosen, effects) if adds_enough(effect, grid + steps, grid + steps)}
     found = tuple(
         SiteDiagnosis(
             chosen[i].site,
             chosen[i].evidence,
             effects[i],
-            judge(chosen[i].evidence, effects[i], grid + steps),
+            judge(chosen[i].evidence, effects[i], grid + steps, chosen[i].site.key in guilty),
             rank,
         )
         for rank, i in enumerate(ranked, start=1)
@@ -118,18 +128,20 @@ def diagnose(
     }
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, measured, period) + _note_on_inputs(calls, outputs, period),
+        verdict=sentence(found, joint, measured, period) + _note_on_inputs(calls, outputs, period),
         output=measured,
         config={
             "inputs": len(calls),
             "output": output,
             "data_range": scale,
             "sites": sites,
+            "fast": fast,
             "seed": seed,
             "period": list(period),
             "confidence": CONFIDENCE,
         },
-        examples=examples,
+        joint=joint,
+        examples=_examples(calls, outputs, where, alone),
     )
 
 
@@ -153,67 +165,28 @@ def _select(captured: list[CapturedSite], pattern: str) -> list[CapturedSite]:
     return chosen
 
 
-def _effects(
-    runner: Runner,
-    calls: list[Call],
-    sites: list[Site],
-    before: Severity,
-    period: tuple[int, int],
-    scale: float,
-    seed: int,
-    progress: Progress | None,
-) -> list[Effect]:
-    """Each site's effect on the output."""
-    effects = []
-    for done, site in enumerate(sites):
-        after = []
-        for index, call in enumerate(calls):
-            after.append(measure_severity(repaired_output(runner, call, site), period, scale))
-            if progress:
-                progress(done * len(calls) + index + 1, len(sites) * len(calls))
-        effects.append(_effect(before, pool(after), seed))
-    return effects
+def _counter(progress: Progress | None, passes: int) -> Callable[[], None]:
+    """Reports each forward pass done; those of the joint repair, whose number nobody knows before, are not counted."""
+    done = 0
 
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if progress and done <= passes:
+            progress(done, passes)
 
-def repaired_output(runner: Runner, call: Call, site: Site) -> Tensor:
-    """The model's output on one input with one site repaired, all else as it is."""
-
-    def visit(visited: Visit) -> Tensor | None:
-        return repair(visited.growth) if visited.key == (site.name, site.op, site.call) else None
-
-    with watch(runner.model, visit):
-        return runner.run(call)
-
-
-def _effect(before: Severity, after: Severity, seed: int) -> Effect:
-    """The drop in severity, with a percentile bootstrap interval (Efron 1979) where there are crops to resample."""
-    crops = before.grid.numel()
-    everything = torch.ones(1, crops)
-    if crops > 1:
-        generator = torch.Generator().manual_seed(seed)
-        picks = torch.randint(crops, (RESAMPLES, crops), generator=generator)
-        resampled = torch.zeros(RESAMPLES, crops).scatter_add_(1, picks, torch.ones(picks.shape))
-        everything = torch.cat([everything, resampled])
-    (grid, steps), (grid_left, steps_left) = (severity.of(everything) for severity in (before, after))
-    drop = (grid - grid_left) + (steps - steps_left)
-    value, total = float(drop[0]), float(grid[0] + steps[0])
-    low = high = None
-    if crops > 1:
-        tail = (1 - CONFIDENCE) / 2
-        low, high = torch.quantile(drop[1:], drop.new_tensor([tail, 1 - tail])).tolist()
-    by_grid = abs(float(grid[0] - grid_left[0])) >= abs(float(steps[0] - steps_left[0]))
-    return Effect(value, low, high, value / total if total > 0 else None, "checkerboard" if by_grid else "stair-step")
+    return count
 
 
 def _examples(
-    runner: Runner, calls: list[Call], outputs: list[Tensor], site: Site, scale: float
+    calls: list[Call], outputs: list[Tensor], sites: list[Site], alone: list[Trial]
 ) -> tuple[Example, ...]:
-    """The first inputs with their outputs, and where repairing `site` changes them."""
+    """The first inputs with their outputs, and where repairing each site changes them."""
     examples = []
-    for call, image in zip(calls[:EXAMPLES], outputs, strict=False):
-        change = (image - repaired_output(runner, call, site).cpu()).abs().mean(1) / scale
+    for k, (call, image) in enumerate(zip(calls[:EXAMPLES], outputs, strict=False)):
         source = first_image((call.args, call.kwargs))
-        examples.append(Example(None if source is None else source[0].cpu(), image[0].cpu(), change[0].cpu()))
+        changes = {site.key: trial.changes[k] for site, trial in zip(sites, alone, strict=False)}
+        examples.append(Example(None if source is None else source[0].cpu(), image[0], changes))
     return tuple(examples)
 
 

@@ -9,8 +9,13 @@ from artifactlab.errors import CaptureError
 from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
 from artifactlab.records import Evidence
 
+LATTICE_CHANNELS = 32
+"""channels, evenly spread, in which the lattice is measured. On a trained CycleGAN's 64 and 128 channels they read the
+share of all within 15%; 16 channels missed it by up to 27%, all channels of a centre crop by 24%."""
 EDGE_CHANNELS = 8
-"""channels, evenly spread, in which edges are followed; the lattice is measured in all of them"""
+"""channels in which edges are followed: steps show in a few as in all, while their number varies with the content"""
+EDGE_PIXELS = 2**18
+"""... but only as many as have this many pixels together, and at least four"""
 
 
 def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str) -> Evidence:
@@ -22,21 +27,26 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
         CaptureError: if the activation holds NaN or Inf; `label` names the site.
     """
     with torch.no_grad(), torch.autocast(activation.device.type, enabled=False):
-        values = activation.detach().float()
-        if not bool(torch.isfinite(values).all()):
+        extremes = torch.stack(torch.aminmax(activation.detach()))  # NaN where any value is; unlike `isfinite`, no copy
+        if not bool(extremes.isfinite().all()):
             raise CaptureError(
                 f"the activation at {label} holds NaN or Inf; check the model's weights and the input's range"
             )
+        values = _some_channels(activation.detach(), LATTICE_CHANNELS).float()
         size = spread(values)
         if size == 0:
             return Evidence(0.0, 0.0, 0.0)
-        step = max(1, values.shape[1] // EDGE_CHANNELS)
-        edges = values[:, ::step]
+        edges = _some_channels(values, min(EDGE_CHANNELS, max(4, EDGE_PIXELS // values[0, 0].numel())))
         return Evidence(
             edge_jaggedness=float(edge_jaggedness(edges, data_range=size)),
             axis_excess=float(axis_excess(edges, data_range=size)),
             checkerboard_energy=float(checkerboard_energy(values, lattice_period(scale), data_range=size)),
         )
+
+
+def _some_channels(values: Tensor, most: int) -> Tensor:
+    """At most so many channels, evenly spread."""
+    return values[:, :: -(-values.shape[1] // most)]
 
 
 def spread(values: Tensor) -> float:
@@ -46,7 +56,8 @@ def spread(values: Tensor) -> float:
     """
     flat = values.detach().float().reshape(-1)
     sample = flat[:: max(1, flat.numel() // 100_000) | 1]  # an odd stride visits every phase of a x2 lattice
-    low, high = torch.quantile(sample, sample.new_tensor([0.005, 0.995])).tolist()
+    beyond = round(0.005 * (sample.numel() - 1)) + 1
+    low, high = (float(sample.topk(beyond, largest=top).values[-1]) for top in (False, True))
     return max(high, 0.0) - min(low, 0.0)
 
 

@@ -7,11 +7,13 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from artifactlab.errors import InputError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
@@ -106,6 +108,18 @@ class SiteDiagnosis:
 
 
 @dataclass(frozen=True)
+class JointStep:
+    """One step of repairing the guilty sites together, each on top of those before it."""
+
+    key: str
+    """the site that is repaired in addition"""
+    adds: Effect
+    """how much more of the output's severity goes; the first step's is the site's own effect"""
+    severity: float
+    """what is left"""
+
+
+@dataclass(frozen=True)
 class Finding:
     """A cause of bad edges that is no site's own lattice."""
 
@@ -129,8 +143,8 @@ class Example:
     """the first image-like input tensor (C, H, W), None where the model takes no image"""
     output: Tensor
     """the output (C, H, W)"""
-    change: Tensor
-    """(H, W): how far repairing the top site moves each output pixel, fractions of the data range"""
+    changes: dict[str, Tensor]
+    """site key -> (H, W): how far repairing that site moves each output pixel, as a fraction of the data range"""
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,10 @@ class Diagnosis:
     `checkerboard_energy`"""
     config: dict[str, Any]
     """the settings that produced it"""
+    joint: tuple[JointStep, ...] = ()
+    """the offenders repaired together, greedily; empty where there is none"""
+    findings: tuple[Finding, ...] = ()
+    """causes that are no site's lattice: misregistered features, seams"""
     model: dict[str, str | None] = field(default_factory=lambda: {"source": None, "sha256": None})
     """where the model came from and the digest of its checkpoint"""
     examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
@@ -166,6 +184,8 @@ class Diagnosis:
                 "config": self.config,
                 "verdict": self.verdict,
                 "sites": [site.to_dict() for site in self.sites],
+                "joint": [asdict(step) for step in self.joint],
+                "findings": [asdict(finding) for finding in self.findings],
                 "output": self.output,
             }
         )
@@ -173,6 +193,26 @@ class Diagnosis:
     def to_json(self) -> str:
         """`to_dict` as indented JSON text."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def artifact_map(self, key: str, example: int = 0) -> Tensor:
+        """Where in the output a site acts: how far repairing it moves each pixel.
+
+        Args:
+            key: of the site, e.g. `dec.up2/interpolate#0`.
+            example: which of the first inputs.
+
+        Returns:
+            (H, W), in fractions of the data range.
+
+        Raises:
+            InputError: if there is no such site or example.
+        """
+        if not 0 <= example < len(self.examples):
+            raise InputError(f"there is no example {example}: this diagnosis carries {len(self.examples)}")
+        changes = self.examples[example].changes
+        if key not in changes:
+            raise InputError(f"no site {key!r}; the diagnosis has {', '.join(changes)}")
+        return changes[key]
 
     def plot(self) -> Figure:
         """Input, output crop, where the artifact is, and bars per site, as a matplotlib figure.
@@ -183,6 +223,16 @@ class Diagnosis:
         from artifactlab.report.plots import plot_diagnosis  # the one import upwards: a convenience, and lazy
 
         return plot_diagnosis(self)
+
+    def plot_maps(self, example: int = 0) -> Figure:
+        """The artifact map of every site over one output, as a matplotlib figure.
+
+        Raises:
+            InputError: if there is no such example.
+        """
+        from artifactlab.report.plots import plot_maps
+
+        return plot_maps(self, example)
 
 
 def tool() -> dict[str, str]:

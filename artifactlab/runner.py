@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.amp.autocast_mode import is_autocast_available
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError, first_line
 from artifactlab.images import MIN_SIDE
 from artifactlab.outputs import pick_output, tensors
+from artifactlab.randomness import random_states_kept
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,20 @@ class Runner:
         self.seed = seed
         self._stack = ExitStack()
         self._state: list[_Saved] = []
+        self._autocasts: list[tuple[str, torch.dtype]] = []
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
             stack.callback(_restore_flags, [(module, module.training) for module in self.model.modules()])
             self._state = _saved_state(self.model)
             stack.callback(self._restore_state)
-            devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-            stack.enter_context(torch.random.fork_rng(devices=list(devices)))
             stack.enter_context(torch.no_grad())
+            # the model runs in the precision that the caller asked for; what it returns is measured in full precision
+            kinds = {"cpu", *(parameter.device.type for parameter in self.model.parameters())}
+            kinds = {kind for kind in kinds if is_autocast_available(kind) and torch.is_autocast_enabled(kind)}
+            self._autocasts = [(kind, torch.get_autocast_dtype(kind)) for kind in kinds]
+            for kind in kinds:
+                stack.enter_context(torch.autocast(kind, enabled=False))
             for module in self.model.modules():
                 module.training = False
             self._stack = stack.pop_all()
@@ -95,9 +102,9 @@ class Runner:
         """
         args, kwargs = self._placed(call.args), self._placed(dict(call.kwargs))
         self._restore_state()  # a model that counts, or updates averages, would make passes differ
-        torch.manual_seed(self.seed)
         try:
-            result = self.model(*args, **kwargs)
+            with random_states_kept(self.seed), self._precision():
+                result = self.model(*args, **kwargs)
         except ArtifactLabError:
             raise
         except Exception as error:
@@ -114,6 +121,13 @@ class Runner:
                 f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
             )
         return image.detach().clone()
+
+    def _precision(self) -> ExitStack:
+        """Autocast as it was when the context was entered."""
+        stack = ExitStack()
+        for kind, dtype in self._autocasts:
+            stack.enter_context(torch.autocast(kind, dtype))
+        return stack
 
     def _restore_state(self) -> None:
         with torch.no_grad():

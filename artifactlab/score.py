@@ -21,10 +21,12 @@ from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.gates import Gate, GateFailure, gate_failures, parse_gate
 from artifactlab.images import MIN_SIDE, Picture, find_images, open_picture
 from artifactlab.measures import METRICS, PERIOD, check_known, measure
-from artifactlab.records import SCHEMA_VERSION, plain, tool
+from artifactlab.records import plain, tool
 
 __all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]
 
+SCHEMA_VERSION = "1.0"
+"""of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's"""
 NAMED_IN_ERRORS = 5
 
 

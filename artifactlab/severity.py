@@ -22,7 +22,7 @@ VISIBLE_GRID = 1 / 255
 """rms amplitude, as a fraction of the data range, at which an 8-bit image can show a grid everywhere"""
 VISIBLE_STEPS = 0.1
 """edge jaggedness in pixels, above nearly all that is no stair-step, and a quarter of what nearest x2 reads"""
-MIN_CROP = 96
+MIN_CROP = 64
 """pixels per side of the smallest crop that is measured on its own"""
 MAX_CROPS = 3
 """crops per side"""

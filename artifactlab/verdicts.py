@@ -5,31 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
-from artifactlab.records import Effect, Evidence, SiteDiagnosis, Verdict
+from artifactlab.records import Effect, Evidence, JointStep, SiteDiagnosis, Verdict
 from artifactlab.severity import VISIBLE_GRID, VISIBLE_STEPS, smallest_side
 
 VISIBLE = 1.0
 """severity below which an output is innocent, whatever its activations look like"""
 LARGE_SHARE = 0.2
-"""a site that causes this much of the output's severity is an offender, however little that is"""
+"""a repair that takes this much of the severity that is left is worth naming, however little that is"""
 SMALL_SHARE = 0.05
-"""one that would show on its own is an offender too, unless it drowns in what others cause"""
+"""so is one that takes what would show on its own, unless it drowns in what is left"""
+LEAST_SHARE = 0.01
+"""of the whole severity: less is within what other sites' repairs leave over"""
 EVIDENCE = Evidence(edge_jaggedness=0.1, axis_excess=0.25, checkerboard_energy=0.05)
 """above any of these an activation shows an artifact"""
 
 
-def judge(evidence: Evidence, effect: Effect, severity: float) -> Verdict:
-    """The verdict of one site, from its evidence, its effect, and the output's severity as it is.
+def adds_enough(adds: Effect, left: float, whole: float) -> bool:
+    """Whether a repair is worth naming that takes `adds` from the severity `left`; `whole` is the output's as it is.
 
-    An interval that contains zero accuses nobody; neither does an effect without one, nor an artifact that does not
-    show.
+    An interval that contains zero accuses nobody; neither does an effect without one.
     """
-    share = effect.value / severity if severity > 0 else 0.0
-    surely_better = effect.low is not None and effect.low > 0
-    surely_worse = effect.high is not None and effect.high < 0
-    matters = share >= LARGE_SHARE or (effect.value >= VISIBLE and share >= SMALL_SHARE)
-    if severity >= VISIBLE and surely_better and matters:
+    if adds.low is None or adds.low <= 0 or left < VISIBLE:
+        return False
+    large = adds.value >= LARGE_SHARE * left or adds.value >= max(VISIBLE, SMALL_SHARE * left)
+    return large and adds.value >= LEAST_SHARE * whole
+
+
+def judge(evidence: Evidence, effect: Effect, severity: float, guilty: bool) -> Verdict:
+    """The verdict of one site.
+
+    Args:
+        evidence: at its activation.
+        effect: on the output, repaired alone.
+        severity: of the output as it is.
+        guilty: whether it is one of the sites that are repaired together.
+    """
+    if guilty:
         return "offender"
+    surely_worse = effect.high is not None and effect.high < 0
     shows_then = severity - effect.value >= VISIBLE and -effect.value >= LARGE_SHARE * max(VISIBLE, severity)
     if surely_worse and shows_then:
         return "compensated"
@@ -45,17 +58,18 @@ def shows(evidence: Evidence) -> bool:
     )
 
 
-def sentence(sites: Sequence[SiteDiagnosis], output: dict[str, float], period: tuple[int, int]) -> str:
+def sentence(
+    sites: Sequence[SiteDiagnosis], joint: Sequence[JointStep], output: dict[str, float], period: tuple[int, int]
+) -> str:
     """The verdict in plain words; `period` is the lattice that the output was measured at."""
     offenders = [site for site in sites if site.verdict == "offender"]
     if output["severity"] < VISIBLE:
         levels = f"grid {_grid(output)}, jaggedness {output['edge_jaggedness']:.2f} px"
         text = f"No offender: the output is clean ({levels}; neither shows)."
     elif offenders:
-        first, *rest = offenders
-        also = f" Also guilty: {', '.join(f'{site.site.key} ({_share(site)})' for site in rest)}." if rest else ""
+        first = offenders[0]
         text = f"{first.site.key} causes the output's {_artifact(output, first)}: repairing it alone removes "
-        text += f"{_share(first)} of it.{also}"
+        text += f"{_share(first.effect.value, output)} of it.{_also(joint, output)}"
     elif all(site.effect.low is None for site in sites):
         text = (
             f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give larger inputs."
@@ -88,8 +102,19 @@ def _grid(output: dict[str, float]) -> str:
     return f"{255 * output['lattice_amplitude']:.1f}/255 rms"
 
 
-def _share(site: SiteDiagnosis) -> str:
-    return f"{min(1.0, site.effect.share or 0.0):.0%}"
+def _share(value: float, output: dict[str, float]) -> str:
+    return f"{min(1.0, value / output['severity']):.0%}"
+
+
+def _also(joint: Sequence[JointStep], output: dict[str, float]) -> str:
+    """What repairing the other offenders adds, one after the other, and what is left then."""
+    if len(joint) < 2:
+        return ""
+    rest = ", ".join(f"{step.key} ({_share(step.adds.value, output)} more)" for step in joint[1:])
+    left = joint[-1].severity
+    return f" Also guilty: {rest}. All repaired, " + (
+        "nothing shows." if left < VISIBLE else f"{_share(left, output)} is left."
+    )
 
 
 def _compensated(sites: Sequence[SiteDiagnosis]) -> str:

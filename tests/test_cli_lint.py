@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from artifactlab.cli.main import main
-from artifactlab.lint_rules import RULES
+from artifactlab.lint.rules import RULES
 from artifactlab.models import load_model
 
 ZOO = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 import artifactlab
+from artifactlab.cli.options import json_object
 from artifactlab.cli.progress import progress_bar
 from artifactlab.errors import InputError, ModelError
 from artifactlab.inputs import RANGES, load_inputs
@@ -24,23 +24,12 @@ from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 
 
-def _json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
-    """The value of --kwargs."""
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError as error:
-        raise click.BadParameter(f"{value!r} is no JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise click.BadParameter(f"expected a JSON object such as '{{\"channels\": 3}}', got {value!r}")
-    return parsed
-
-
 @click.command()
 @click.argument("target")
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Image files, folders or globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
-@click.option("--kwargs", metavar="JSON", default="{}", callback=_json_object, help="JSON arguments for the factory.")
+@click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
 @click.option(
     "--range",
@@ -60,6 +49,7 @@ def _json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict
 @click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge.")
 @click.option("--device", default="cpu", show_default=True, help="Where to run the model.")
 @click.option("--sites", default="*", show_default=True, metavar="GLOB", help="Only sites whose key or name matches.")
+@click.option("--fast", is_flag=True, help="One backward pass for all sites: coarser, no joint repair, no maps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
@@ -78,6 +68,7 @@ def diagnose(
     output: str | None,
     device: str,
     sites: str,
+    fast: bool,
     seed: int,
     form: str,
     folder: Path | None,
@@ -102,6 +93,7 @@ def diagnose(
             output=output,
             data_range=data_range or high - low,
             sites=sites,
+            fast=fast,
             seed=seed,
             progress=progress,
         )

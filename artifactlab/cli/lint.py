@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import artifactlab
-from artifactlab.cli.diagnose import _json_object
+from artifactlab.cli.options import json_object
 from artifactlab.models import load_model, sha256
 from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
 from artifactlab.report.terminal import print_out
@@ -19,7 +19,7 @@ from artifactlab.report.terminal import print_out
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--kwargs", metavar="JSON", default="{}", callback=_json_object, help="JSON arguments for the factory.")
+@click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
 @click.option("--trained", is_flag=True, help="The factory itself loads trained weights.  [implied by --checkpoint]")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)

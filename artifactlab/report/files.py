@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from artifactlab.errors import InputError
 from artifactlab.records import Diagnosis
 
@@ -20,7 +22,10 @@ def refuse_unwritable(folder: Path) -> None:
 
 
 def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
-    """Write `diagnosis.json` and `diagnosis.png` into `folder`, which is made if it is not there.
+    """Write a diagnosis into `folder`, which is made if it is not there.
+
+    `diagnosis.json` and `diagnosis.png`; `maps.png`, where each site acts in the first output; `maps.npz`, the same as
+    arrays, named by site key with the number of the example.
 
     Returns:
         The paths written.
@@ -32,11 +37,24 @@ def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".artifactlab-") as scratch:
-            drafts = [Path(scratch) / "diagnosis.json", Path(scratch) / "diagnosis.png"]
+            drafts = [Path(scratch) / name for name in ("diagnosis.json", "diagnosis.png")]
             drafts[0].write_text(diagnosis.to_json() + "\n", encoding="utf-8")
             diagnosis.plot().savefig(drafts[1], dpi=100)
+            if not diagnosis.config["fast"]:  # which has no maps
+                drafts += [Path(scratch) / name for name in ("maps.png", "maps.npz")]
+                diagnosis.plot_maps().savefig(drafts[2], dpi=100)
+                np.savez_compressed(drafts[3], **_maps(diagnosis))
             for draft in drafts:
                 os.replace(draft, folder / draft.name)
     except OSError as error:
         raise InputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
     return [folder / draft.name for draft in drafts]
+
+
+def _maps(diagnosis: Diagnosis) -> dict[str, np.ndarray]:
+    """Every site's artifact map on every example, in half precision; a key's slashes would be folders in the archive."""
+    return {
+        f"{key.replace('/', ':')}@{number}": change.half().numpy()
+        for number, example in enumerate(diagnosis.examples)
+        for key, change in example.changes.items()
+    }

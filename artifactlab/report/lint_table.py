@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.lint_rules import NOT_SEEN, RULES, LintFinding, Rule
+from artifactlab.lint import NOT_SEEN, RULES, LintFinding, Rule
 from artifactlab.records import plain, tool
 
 SCHEMA_VERSION = "1.0"

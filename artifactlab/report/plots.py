@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.records import Diagnosis, Example
+from artifactlab.records import Diagnosis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ COLOURS = {"offender": "#D55E00", "compensated": "#E69F00", "harmless": "#56B4E9
 """Okabe and Ito's colour-blind safe palette"""
 ZOOM = 48
 """pixels per side of the output crop, drawn large enough to see single pixels"""
+MOST_MAPS = 15
+"""sites that are drawn at most"""
 
 
 def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
@@ -32,7 +35,9 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     if not diagnosis.examples:
         raise InputError("this diagnosis carries no example images to draw; use the object `diagnose` returned")
     example = diagnosis.examples[0]
-    top, left = _busiest(example.change)
+    guilty = diagnosis.sites[0].site.key
+    change = example.changes.get(guilty, torch.zeros(example.output.shape[1:]))  # a fast diagnosis has none
+    top, left = _busiest(change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
@@ -43,9 +48,33 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
     _outline(picture, top * ratio[0], left * ratio[1], ZOOM * ratio[0], ZOOM * ratio[1])
     _show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
-    _show_change(where, example, diagnosis.sites[0].site.key)
+    _show_change(where, change, f"how far repairing\n{guilty} moves it")
     plot_sites(diagnosis, bars)
     figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
+    return figure
+
+
+def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
+    """One panel per site: where in the output it acts, each on its own scale, largest effect first.
+
+    Raises:
+        InputError: if the diagnosis has no such example.
+    """
+    from matplotlib.figure import Figure
+
+    sites = diagnosis.sites[:MOST_MAPS]
+    maps = [diagnosis.artifact_map(site.site.key, example) for site in sites]
+    columns = min(4, len(sites) + 1)
+    rows = -(-(len(sites) + 1) // columns)
+    figure = Figure(figsize=(3.6 * columns, 3.9 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    _show(next(panels), diagnosis.examples[example].output, "output")
+    for site, change in zip(sites, maps, strict=True):
+        ax = next(panels)
+        _show_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
+        ax.title.set_color(COLOURS[site.verdict])
+    for unused in panels:
+        unused.set_axis_off()
     return figure
 
 
@@ -94,12 +123,12 @@ def _show(ax: Axes, image: Tensor, title: str) -> None:
     ax.set_axis_off()
 
 
-def _show_change(ax: Axes, example: Example, key: str) -> None:
-    """How far repairing the top site moves each pixel, in 1/255 of the data range."""
-    change = 255 * example.change.numpy()
-    image = ax.imshow(change, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(change, 0.995))))
+def _show_change(ax: Axes, change: Tensor, title: str) -> None:
+    """How far a repair moves each pixel, in 1/255 of the data range."""
+    values = 255 * change.numpy()
+    image = ax.imshow(values, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(values, 0.995))))
     ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")
-    ax.set_title(f"how far repairing\n{key} moves it", fontsize=10)
+    ax.set_title(title, fontsize=10)
     ax.set_axis_off()
 
 
@@ -118,6 +147,4 @@ def _busiest(change: Tensor) -> tuple[int, int]:
 
 
 def _wrapped(text: str) -> str:
-    import textwrap
-
     return "\n".join(textwrap.wrap(text, 110))

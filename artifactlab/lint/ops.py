@@ -1,4 +1,4 @@
-"""What a module or a function call does to a lattice, read off its arguments: the vocabulary of `module_graph`."""
+"""What a module or a function call does to a lattice, read off its arguments: the vocabulary of `ModuleGraph`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.phases import Pair
+from artifactlab.lint.phases import Pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,16 @@ class Output:
 
 Spec = Convolution | Resize | Shuffle | Pointwise | Output | None
 """None: unknown, and nothing is concluded across it"""
+
+
+def grows(spec: Spec) -> bool:
+    """Whether it enlarges an image and so lays a lattice on it, as far as its arguments say."""
+    if isinstance(spec, Convolution):
+        return spec.transposed and max(spec.stride) > 1
+    if isinstance(spec, Resize):
+        return spec.scale is None or (min(spec.scale) >= 1 and max(spec.scale) > 1)
+    return isinstance(spec, Shuffle) and spec.factor > 1
+
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _KNOWN = (*_CONVOLUTIONS, nn.PixelShuffle, nn.Upsample)
@@ -229,6 +239,8 @@ def pair(value: Any) -> Pair:
 
 WEIGHTED = (F.conv2d, F.conv_transpose2d)
 """functions whose arguments after the first hold weights"""
+GROWING = (F.interpolate, F.conv_transpose2d, F.pixel_shuffle)
+"""functions that may grow; `capture` counts those of their calls that do"""
 _CALLS: dict[Any, Callable[..., Spec]] = {
     F.interpolate: _interpolate,
     F.pixel_shuffle: _pixel_shuffle,

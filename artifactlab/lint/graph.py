@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from artifactlab.errors import first_line
-from artifactlab.model_copy import eval_copy, no_trace_left
-from artifactlab.module_ops import WEIGHTED, Convolution, Output, Pointwise, Spec, call_spec, is_known, module_spec
+from artifactlab.lint.model_copy import eval_copy, no_trace_left
+from artifactlab.lint.ops import GROWING, WEIGHTED, Output, Pointwise, Spec, call_spec, grows, is_known, module_spec
+from artifactlab.lint.tracer import Tracer, defaults, is_leaf, is_wrapper, reason
 
 ROOT_NAME = "(model)"
 """what the model itself is called where it is the layer"""
@@ -24,7 +24,7 @@ class Op:
     """One call inside the model."""
 
     site: str
-    """qualified module name, or `module/function#call` for a functional call"""
+    """qualified module name, or `module/function#call` for a functional call, numbered as `capture` does"""
     spec: Spec
     """what it does; None where that is unknown"""
     inputs: list[Op]
@@ -71,6 +71,8 @@ class _Builder:
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.untraced: dict[str, str] = {}
+        self._read: set[str] = set()
+        """paths of the parameters that functional convolutions were seen to use"""
 
     def op(self, site: str, spec: Spec, inputs: list[Op]) -> Op:
         made = Op(site, spec, inputs)
@@ -83,15 +85,15 @@ class _Builder:
         """The calls of one module, linked to what feeds it; the last of them is its output."""
         if isinstance(module, torch.jit.ScriptModule):
             self.untraced[name or ROOT_NAME] = "it is a ScriptModule"
-        if _is_wrapper(module):
+        if is_wrapper(module):
             return self._add_in_order(name, module, inputs)
-        if _is_leaf(module):
+        if is_leaf(module):
             return self.op(name or ROOT_NAME, module_spec(module), inputs)
-        tracer = _Tracer()
+        tracer = Tracer()
         try:
-            tracer.trace(module, _defaults(module))
+            tracer.trace(module, defaults(module))
         except Exception as error:
-            tracer.failures[""] = _reason(error)
+            tracer.failures[""] = reason(error)
         last = self._add_nodes(name, tracer, module, inputs)
         if "" not in tracer.failures:
             return last
@@ -106,11 +108,11 @@ class _Builder:
             inputs = [self.add_module(_join(name, child_name), child, inputs)]
         return inputs[0]
 
-    def _add_nodes(self, name: str, tracer: _Tracer, root: nn.Module, inputs: list[Op]) -> Op:
+    def _add_nodes(self, name: str, tracer: Tracer, root: nn.Module, inputs: list[Op]) -> Op:
         """The calls that the tracer saw, in a module that it lost up to there."""
         made: dict[fx.Node, Op] = {}
         fixed: set[fx.Node] = set()
-        calls: Counter[tuple[str, str]] = Counter()
+        calls: Counter[str] = Counter()
         last = Op(name, None, [])
         for node in tracer.graph.nodes:
             if _is_fixed(node, fixed):
@@ -123,17 +125,24 @@ class _Builder:
             elif node.op == "call_module":
                 last = self._add_called(name, node, tracer, root, sources)
             elif node.op in ("call_function", "call_method"):
+                if node.target in WEIGHTED:
+                    self._read.update(_join(name, path) for path in _parameters(node, fixed))
+                spec, error = _call_spec(node, root, fixed)
                 owner = _join(name, tracer.owners[node])
                 function = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
-                site = f"{function}#{calls[owner, function]}"
-                calls[owner, function] += 1
-                last = self._add_call(f"{owner}/{site}" if owner else site, node, root, fixed, sources)
+                site = f"{owner}/{function}" if owner else function
+                if node.target not in GROWING or grows(spec) or error:
+                    calls[site] += 1
+                    site = f"{site}#{calls[site] - 1}"
+                if error:
+                    self.untraced[site] = error
+                last = self.op(site, spec, sources)
             else:
                 continue  # a parameter, which is no activation
             made[node] = last
         return last
 
-    def _add_called(self, name: str, node: fx.Node, tracer: _Tracer, root: nn.Module, sources: list[Op]) -> Op:
+    def _add_called(self, name: str, node: fx.Node, tracer: Tracer, root: nn.Module, sources: list[Op]) -> Op:
         path, module = str(node.target), root.get_submodule(str(node.target))
         name = _join(name, path)
         if tracer.has_lost(tracer.owners[node]):  # whose children will all be added in order
@@ -143,81 +152,13 @@ class _Builder:
             return self._add_in_order(name, module, sources)
         return self.add_module(name, module, sources)
 
-    def _add_call(self, site: str, node: fx.Node, root: nn.Module, fixed: set[fx.Node], sources: list[Op]) -> Op:
-        args, kwargs = node.args, dict(node.kwargs)
-        if node.target in WEIGHTED:  # what comes first is the activation, even where it is a learned constant
-            image = {"input": kwargs.pop("input")} if "input" in kwargs else {}
-            given = fx.node.map_arg((args[1:], kwargs), lambda source: _value(source, root, fixed))
-            args, kwargs = (*args[:1], *given[0]), {**image, **given[1]}
-        try:
-            spec = call_spec(node.target, args, kwargs, len(node.all_input_nodes))
-        except (TypeError, ValueError) as error:
-            self.untraced[site] = _reason(error)
-            spec = None
-        return self.op(site, spec, sources)
-
     def add_unseen_layers(self, model: nn.Module) -> None:
         """Layers that no forward was seen to call: their weights can be read all the same."""
         seen = {op.site for op in self.ops}
-        used = {id(op.spec.weight) for op in self.ops if isinstance(op.spec, Convolution)}
         for name, module in model.named_modules():
-            if name not in seen and name and is_known(module) and id(getattr(module, "weight", None)) not in used:
+            used = name in seen or any(path.startswith(f"{name}.") for path in self._read)
+            if name and is_known(module) and not used:
                 self.op(name, module_spec(module), [])
-
-
-class _Tracer(fx.Tracer):
-    """Goes on after a module that it cannot follow, and notes which module made each call."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.graph = fx.Graph()
-        self.failures: dict[str, str] = {}
-        """path of a module that could not be followed, empty for the root -> why"""
-        self.owners: dict[fx.Node, str] = {}
-        self._running = [""]
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return _is_leaf(m) or _is_wrapper(m)
-
-    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        node = super().create_node(*args, **kwargs)
-        self.owners[node] = self._running[-1]
-        return node
-
-    def has_lost(self, path: str) -> bool:
-        """Whether the module, or one that it is in, could not be followed."""
-        return any(not lost or path == lost or path.startswith(f"{lost}.") for lost in self.failures)
-
-    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        path = self.path_of_module(m)
-
-        def followed(*args: Any, **kwargs: Any) -> Any:
-            depth = len(self.module_stack)
-            self._running.append(path)
-            try:
-                return forward(*args, **kwargs)
-            except Exception as error:
-                self.failures[path] = _reason(error)
-                while len(self.module_stack) > depth:
-                    self.module_stack.popitem()
-            finally:
-                self._running.pop()
-            return self.create_proxy("call_module", path, args, kwargs)
-
-        return super().call_module(m, followed, args, kwargs)
-
-
-def _is_wrapper(module: nn.Module) -> bool:
-    """Modules that hold others and have no forward of their own to follow; compiled ones refuse stand-ins."""
-    wrappers = (nn.ModuleList, nn.ModuleDict, nn.DataParallel, nn.parallel.DistributedDataParallel)
-    return isinstance(module, wrappers) or "_orig_mod" in module._modules
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    """Modules that are not looked into: layers of torch, whose meaning is known or which hold no upsampler."""
-    if is_known(module) or isinstance(module, torch.jit.ScriptModule):
-        return True
-    return type(module).__module__.startswith(("torch.nn.", "torch.ao.nn.")) and not isinstance(module, nn.Sequential)
 
 
 def _is_fixed(node: fx.Node, fixed: set[fx.Node]) -> bool:
@@ -228,6 +169,31 @@ def _is_fixed(node: fx.Node, fixed: set[fx.Node]) -> bool:
     if node.op not in ("call_function", "call_method", "call_module") or in_place:
         return False
     return all(source in fixed for source in node.all_input_nodes)
+
+
+def _parameters(node: fx.Node, fixed: set[fx.Node]) -> Iterator[str]:
+    """Paths of the parameters, and of the modules that compute some, behind a call's fixed arguments."""
+    behind, seen = [node], set()
+    while behind:
+        for source in behind.pop().all_input_nodes:
+            if source in fixed and source not in seen:
+                seen.add(source)
+                behind.append(source)
+                if source.op in ("get_attr", "call_module"):
+                    yield str(source.target)
+
+
+def _call_spec(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> tuple[Spec, str]:
+    """What a function or method call does, and why that could not be read, which is empty where it could."""
+    args, kwargs = node.args, dict(node.kwargs)
+    if node.target in WEIGHTED:  # what comes first is the activation, even where it is a learned constant
+        image = {"input": kwargs.pop("input")} if "input" in kwargs else {}
+        given = fx.node.map_arg((args[1:], kwargs), lambda source: _value(source, root, fixed))
+        args, kwargs = (*args[:1], *given[0]), {**image, **given[1]}
+    try:
+        return call_spec(node.target, args, kwargs, len(node.all_input_nodes)), ""
+    except (TypeError, ValueError) as error:
+        return None, reason(error)
 
 
 def _value(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> Any:
@@ -245,17 +211,6 @@ def _value(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> Any:
         return node.target(*args, **kwargs)  # type: ignore[operator]
     except Exception:
         return node  # nothing is concluded from a value that cannot be had
-
-
-def _defaults(module: nn.Module) -> dict[str, Any]:
-    """Optional arguments at their defaults, so that `if skip is not None` takes the branch of a plain call."""
-    plain = (bool, int, float, str, type(None))
-    parameters = inspect.signature(module.forward).parameters.items()
-    return {name: p.default for name, p in parameters if type(p.default) in plain}
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"[:160]
 
 
 def _join(name: str, child: Any) -> str:

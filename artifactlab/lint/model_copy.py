@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from artifactlab.errors import ModelError, first_line
+from artifactlab.randomness import random_states_kept
 
 
 def eval_copy(model: nn.Module) -> nn.Module:
@@ -53,12 +52,6 @@ def eval_copy(model: nn.Module) -> nn.Module:
 @contextmanager
 def no_trace_left() -> Iterator[None]:
     """Random states as before, and no warnings: forwards may draw numbers and complain about stand-ins."""
-    python, numpy = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-    try:
-        with torch.random.fork_rng(devices=list(devices)), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+    with random_states_kept(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from artifactlab.module_graph import Op
-from artifactlab.module_ops import Convolution, Output, Pointwise, Resize, Shuffle
-
-
-def upsampling(op: Op) -> Convolution | None:
-    """The transposed convolution that the call is, if it has a stride and so a lattice."""
-    spec = op.spec
-    return spec if isinstance(spec, Convolution) and spec.transposed and max(spec.stride) > 1 else None
-
-
-def grows(op: Op) -> bool:
-    """Whether the call is a resize that enlarges, as far as its arguments say."""
-    return isinstance(op.spec, Resize) and (op.spec.scale is None or max(op.spec.scale) > 1)
+from artifactlab.lint.graph import Op
+from artifactlab.lint.ops import Convolution, Output, Pointwise, Resize, Shuffle, grows
 
 
 def feeds_shuffle(op: Op) -> int | None:
@@ -43,7 +32,7 @@ def follows_upsampler(op: Op) -> bool:
     behind, seen = list(op.inputs), set()
     while behind:
         source = behind.pop()
-        if isinstance(source.spec, Shuffle) or upsampling(source) or grows(source):
+        if grows(source.spec):
             return True
         if isinstance(source.spec, Pointwise) and source not in seen:
             seen.add(source)
@@ -68,5 +57,5 @@ def _keeps_pixels_apart(op: Op) -> bool:
     if isinstance(op.spec, Convolution):
         return op.spec.extent == (1, 1) and op.spec.stride == (1, 1)
     if isinstance(op.spec, Resize):
-        return op.spec.nearest and grows(op)
+        return op.spec.nearest and grows(op.spec)
     return isinstance(op.spec, Pointwise)

@@ -10,7 +10,11 @@ from torch.nn.parameter import is_lazy
 
 from artifactlab.capture import unwrap
 from artifactlab.errors import ModelError
-from artifactlab.lint_rules import (
+from artifactlab.lint.flow import feeds_shuffle, follows_upsampler, reaches_output
+from artifactlab.lint.graph import Op, module_graph
+from artifactlab.lint.ops import Convolution, Resize, grows
+from artifactlab.lint.phases import shuffled_sums, subkernels, taps_per_phase, transposed_sums, unequal_share
+from artifactlab.lint.rules import (
     ALIGN_CORNERS,
     BARE_NEAREST,
     BORDER,
@@ -24,10 +28,6 @@ from artifactlab.lint_rules import (
     LintFinding,
     Rule,
 )
-from artifactlab.module_flow import feeds_shuffle, follows_upsampler, grows, reaches_output, upsampling
-from artifactlab.module_graph import Op, module_graph
-from artifactlab.module_ops import Convolution, Resize
-from artifactlab.phases import shuffled_sums, subkernels, taps_per_phase, transposed_sums, unequal_share
 
 TRAINED_TOLERANCE = 0.05
 """share of unequal phases from which a trained layer is named"""
@@ -94,8 +94,7 @@ def _gravest_first(finding: LintFinding) -> tuple[bool, int, float]:
 
 
 def _uneven_overlap(op: Op, trained: bool) -> Iterator[LintFinding]:
-    conv = upsampling(op)
-    if conv is None:
+    if (conv := _upsampling(op)) is None:
         return
     axes = [taps_per_phase(*axis) for axis in zip(conv.weight.shape[2:], conv.stride, conv.dilation, strict=True)]
     if any(min(counts) != max(counts) for counts in axes):
@@ -105,8 +104,7 @@ def _uneven_overlap(op: Op, trained: bool) -> Iterator[LintFinding]:
 
 
 def _unequal_sums(op: Op, trained: bool) -> Iterator[LintFinding]:
-    conv = upsampling(op)
-    if conv is None:
+    if (conv := _upsampling(op)) is None:
         return
     share = _readable(unequal_share(transposed_sums(conv.weight, conv.stride, conv.dilation)), op)
     if share > _tolerance(trained):
@@ -139,21 +137,21 @@ def _no_icnr(op: Op, trained: bool) -> Iterator[LintFinding]:
 
 
 def _align_corners(op: Op, trained: bool) -> Iterator[LintFinding]:
-    if isinstance(op.spec, Resize) and op.spec.align_corners and grows(op):
+    if isinstance(op.spec, Resize) and op.spec.align_corners and grows(op.spec):
         shift = tuple((scale - 1) / 2 for scale in op.spec.scale or ())
         detail = "align_corners=True" + (f" at scale {_by(op.spec.scale)}" if op.spec.scale else "")
         yield _finding(ALIGN_CORNERS, op.site, shift, detail)
 
 
 def _bare_nearest(op: Op, trained: bool) -> Iterator[LintFinding]:
-    if isinstance(op.spec, Resize) and op.spec.nearest and grows(op) and reaches_output(op):
+    if isinstance(op.spec, Resize) and op.spec.nearest and grows(op.spec) and reaches_output(op):
         detail = "no convolution wider than one pixel on the way to the output"
         yield _finding(BARE_NEAREST, op.site, op.spec.scale or (), detail)
 
 
 def _border(op: Op, trained: bool) -> Iterator[LintFinding]:
     conv, factor = op.spec, feeds_shuffle(op)
-    if (transposed := upsampling(op)) is not None:
+    if (transposed := _upsampling(op)) is not None:
         # of the frame that misses taps, `padding` pixels are cut off
         geometry = zip(transposed.extent, transposed.stride, transposed.padding, transposed.output_padding, strict=True)
         frame = [max(0, extent - stride - cut + more) for extent, stride, cut, more in geometry]
@@ -176,6 +174,11 @@ _CHECKS: tuple[Callable[[Op, bool], Iterator[LintFinding]], ...] = (
     _bare_nearest,
     _border,
 )
+
+
+def _upsampling(op: Op) -> Convolution | None:
+    """The transposed convolution that the call is, if it has a stride and so a lattice."""
+    return op.spec if isinstance(op.spec, Convolution) and grows(op.spec) else None
 
 
 def _shuffled(op: Op) -> tuple[Convolution, int] | None:

@@ -35,7 +35,7 @@ class LintFinding:
     site: str
     """qualified module name, or `module/function#call` for a functional call; `(model)` for the model itself"""
     rule: str
-    """name of the rule, see `artifactlab.lint_rules.RULES`"""
+    """name of the rule, see `artifactlab.lint.RULES`"""
     level: Level
     """`warning`, or `note` for what is common and mild"""
     number: tuple[float, ...]

@@ -1,0 +1,49 @@
+"""Run compiled models as the Python they were compiled from, which hooks and function modes can watch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+_lock = threading.Lock()
+_running = 0
+_stance = ExitStack()
+"""the compiler's stance is global: the first of the blocks that run at once sets it, and the last puts it back"""
+
+
+@contextmanager
+def eagerly(model: nn.Module) -> Iterator[None]:
+    """Nothing of `model` runs compiled inside the block. Where nothing is compiled, the stance is left alone."""
+    if not any(map(_is_compiled, model.modules())):
+        yield
+        return
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    global _running
+    with _lock:
+        if _running == 0:
+            _stance.enter_context(torch.compiler.set_stance("force_eager"))
+        _running += 1
+
+
+def _leave() -> None:
+    global _running
+    with _lock:
+        _running -= 1
+        if _running == 0:
+            _stance.close()
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    """By `torch.compile(module)`, or in place by `module.compile()`."""
+    return "_orig_mod" in module._modules or module._compiled_call_impl is not None

@@ -1,0 +1,6 @@
+"""What a decoder's weights and structure show without data."""
+
+from artifactlab.lint.checks import lint
+from artifactlab.lint.rules import NOT_SEEN, RULES, Level, LintFinding, Rule
+
+__all__ = ["NOT_SEEN", "RULES", "Level", "LintFinding", "Rule", "lint"]

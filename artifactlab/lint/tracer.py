@@ -1,0 +1,78 @@
+"""Follow a forward with stand-ins for tensors: `torch.fx`, made to go on after what it cannot follow."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from artifactlab.errors import first_line
+from artifactlab.lint.ops import is_known
+
+
+class Tracer(fx.Tracer):
+    """Goes on after a module that it cannot follow, and notes which module made each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+        self.failures: dict[str, str] = {}
+        """path of a module that could not be followed, empty for the root -> why"""
+        self.owners: dict[fx.Node, str] = {}
+        self._running = [""]
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return is_leaf(m) or is_wrapper(m)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        self.owners[node] = self._running[-1]
+        return node
+
+    def has_lost(self, path: str) -> bool:
+        """Whether the module, or one that it is in, could not be followed."""
+        return any(not lost or path == lost or path.startswith(f"{lost}.") for lost in self.failures)
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        path = self.path_of_module(m)
+
+        def followed(*args: Any, **kwargs: Any) -> Any:
+            depth = len(self.module_stack)
+            self._running.append(path)
+            try:
+                return forward(*args, **kwargs)
+            except Exception as error:
+                self.failures[path] = reason(error)
+                while len(self.module_stack) > depth:
+                    self.module_stack.popitem()
+            finally:
+                self._running.pop()
+            return self.create_proxy("call_module", path, args, kwargs)
+
+        return super().call_module(m, followed, args, kwargs)
+
+
+def is_wrapper(module: nn.Module) -> bool:
+    """Modules that hold others and have no forward of their own to follow; compiled ones refuse stand-ins."""
+    wrappers = (nn.ModuleList, nn.ModuleDict, nn.DataParallel, nn.parallel.DistributedDataParallel)
+    return isinstance(module, wrappers) or "_orig_mod" in module._modules
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Modules that are not looked into: layers of torch, whose meaning is known or which hold no upsampler."""
+    if is_known(module) or isinstance(module, torch.jit.ScriptModule):
+        return True
+    return type(module).__module__.startswith(("torch.nn.", "torch.ao.nn.")) and not isinstance(module, nn.Sequential)
+
+
+def defaults(module: nn.Module) -> dict[str, Any]:
+    """Optional arguments at their defaults, so that `if skip is not None` takes the branch of a plain call."""
+    plain = (bool, int, float, str, type(None))
+    parameters = inspect.signature(module.forward).parameters.items()
+    return {name: p.default for name, p in parameters if type(p.default) in plain}
+
+
+def reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"[:160]

@@ -1,0 +1,100 @@
+"""Repair sites in real forward passes, one or several at a time, and measure what is left of the output's artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from artifactlab.capture import Visit, watch
+from artifactlab.effects import effect_of
+from artifactlab.records import Effect, JointStep, Site
+from artifactlab.repair import repair
+from artifactlab.runner import Call, Runner
+from artifactlab.severity import Severity, measure_severity, pool
+from artifactlab.verdicts import VISIBLE, adds_enough
+
+EXAMPLES = 4
+"""inputs whose changed pixels are kept for pictures"""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What repairing some sites does."""
+
+    severity: Severity
+    """of the outputs then"""
+    changes: list[Tensor]
+    """for the first inputs, (H, W): how far each pixel of their first output moves, in fractions of the data range"""
+
+
+class Trials:
+    """Repeats the forward passes of a diagnosis with sites repaired."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        calls: Sequence[Call],
+        outputs: Sequence[Tensor],
+        before: Severity,
+        period: tuple[int, int],
+        data_range: float,
+        passed: Callable[[], None],
+    ) -> None:
+        self.runner, self.calls, self.outputs, self.before = runner, calls, outputs, before
+        self.period, self.data_range = period, data_range
+        self.passed = passed
+        """called after every forward pass"""
+
+    def repaired(self, sites: Sequence[Site]) -> Trial:
+        """Every input again, with these sites repaired."""
+        severities, changes = [], []
+        for call, original in zip(self.calls, self.outputs, strict=True):
+            image = repaired_output(self.runner, call, sites)
+            severities.append(measure_severity(image, self.period, self.data_range))
+            if len(changes) < EXAMPLES:
+                changes.append((image[0].cpu() - original[0]).abs().mean(0) / self.data_range)
+            self.passed()
+        return Trial(pool(severities), changes)
+
+
+def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:
+    """The model's output on one input with these sites repaired, all else as it is."""
+    keys = {(site.name, site.op, site.call) for site in sites}
+
+    def visit(visited: Visit) -> Tensor | None:
+        return repair(visited.growth) if visited.key in keys else None
+
+    with watch(runner.model, visit):
+        return runner.run(call)
+
+
+def repair_together(
+    trials: Trials, sites: Sequence[Site], alone: Sequence[Trial], effects: Sequence[Effect], seed: int
+) -> tuple[JointStep, ...]:
+    """Repair sites on top of each other, greedily, until the output shows nothing or no further site helps.
+
+    Args:
+        trials: runs the passes.
+        sites: all of them.
+        alone: what repairing each alone did.
+        effects: the same, as effects; only sites that surely help alone are tried, in this order.
+        seed: of the intervals.
+    """
+    left = trials.before
+    whole = sum(left.together())
+    steps: list[JointStep] = []
+    taken: list[Site] = []
+    for i in sorted(range(len(sites)), key=lambda i: -effects[i].value):
+        if (effects[i].low or 0.0) <= 0:
+            continue
+        if sum(left.together()) < VISIBLE:
+            break
+        after = trials.repaired([*taken, sites[i]]).severity if taken else alone[i].severity
+        adds = effect_of(left, after, seed)
+        if adds_enough(adds, sum(left.together()), whole):
+            left = after
+            taken.append(sites[i])
+            steps.append(JointStep(sites[i].key, adds, sum(left.together())))
+    return tuple(steps)

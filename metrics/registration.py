@@ -1,0 +1,194 @@
+"""How far one stack of features lies from another, to a fraction of a pixel.
+
+The phase of the cross-spectrum of two displaced copies is a ramp, and its slope is the displacement (Foroosh, Zerubia
+and Berthod, "Extension of phase correlation to subpixel registration", 2002). It is fitted to the low frequencies of
+many small windows and all channels together, where neither aliasing nor a lattice of period 2 or 3 reaches.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from artifactlab.errors import InputError
+from artifactlab.metrics.gradients import separable
+from artifactlab.metrics.inputs import as_images
+
+WINDOW = 16
+"""pixels per window side; windows overlap by half"""
+HIGHEST = 0.2
+"""cycles per pixel up to which the phase is read"""
+FARTHEST = 6
+"""whole pixels up to which a displacement is looked for"""
+COHERENT = 0.5
+"""correlation of the two stacks, once registered, below which they are not the same features"""
+BLOCKS = 3
+"""per side, left out in turn for the standard error (jackknife)"""
+NEWTON_STEPS = 4
+ROUNDS = 4
+"""of moving one stack by what was found, and looking for the rest"""
+SMALLEST = 2 * WINDOW
+"""pixels per side below which there are too few windows"""
+
+
+class Displacement(NamedTuple):
+    """How far `a` lies from `b`, (vertical, horizontal)."""
+
+    shift: tuple[float, float]
+    """pixels; positive where `a` lies further down, or to the right"""
+    error: tuple[float, float]
+    """its standard error, from what the parts of the image say"""
+    coherence: float
+    """correlation of the two once they are registered, at the frequencies that were read, 0 to 1"""
+
+
+def displacement(a: Tensor, b: Tensor) -> Displacement | None:
+    """Displacement of the features `a` from `b`: `a[..., y, x]` is about `b[..., y - dy, x - dx]`.
+
+    Channel by channel the two may differ in contrast and sharpness. Beyond 6 pixels nothing is found.
+
+    Args:
+        a, b: `(N, C, H, W)` of the same shape and any value range; channel k of `a` shows what channel k of `b` does.
+
+    Returns:
+        The displacement, or None where it cannot be told: flat or incoherent features, sides below 32 pixels.
+
+    Raises:
+        InputError: if the two are no real tensors of one shape `(N, C, H, W)`, or hold NaN or Inf.
+
+    >>> import torch
+    >>> features = torch.rand(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> displacement(features.roll((1, -2), (2, 3)), features).shift
+    (1.0, -2.0)
+    """
+    first, second = _normalised(a), _normalised(b)
+    if a.shape != b.shape:
+        raise InputError(
+            f"expected two stacks of one shape, got {tuple(a.shape)} and {tuple(b.shape)}; give both the same channels"
+        )
+    if min(a.shape[2:]) < SMALLEST:
+        return None
+    lag = _whole_pixels(first, second)
+    if min(size - abs(k) for size, k in zip(a.shape[2:], lag, strict=True)) < SMALLEST:
+        return None
+    first, second = (_overlap(x, lag, sign) for x, sign in ((first, 1), (second, -1)))
+    rest = first.new_zeros(2)
+    for _ in range(ROUNDS):  # a window hides some of a displacement, but none of no displacement
+        cross, power = _block_spectra(first, _moved(second, rest))
+        total = cross.sum(0)
+        more = _slope(total)
+        if float(power.sum()) <= 0 or more is None:
+            return None
+        rest = (rest + more).clamp(-1, 1)
+    coherence = float(total.real.sum() / power.sum(0).prod().sqrt())
+    left_out = [_slope(total - part) for part in cross]
+    if coherence < COHERENT or None in left_out:
+        return None
+    parts = torch.stack([part for part in left_out if part is not None])
+    error = ((len(parts) - 1) * parts.var(0, correction=0)).sqrt()
+    dy, dx = (round(k + float(r), 4) + 0.0 for k, r in zip(lag, rest, strict=True))
+    return Displacement((dy, dx), (float(error[0]), float(error[1])), min(1.0, coherence))
+
+
+def _normalised(x: Tensor) -> Tensor:
+    """Each channel less its mean, over its deviation; a flat one is zero."""
+    size = float(x.detach().abs().max()) if isinstance(x, Tensor) and x.numel() and not x.is_complex() else 1.0
+    images = as_images(x, size if math.isfinite(size) and size > 0 else 1.0)
+    images = images - images.mean((0, 2, 3), keepdim=True)
+    deviation = images.square().mean((0, 2, 3), keepdim=True).sqrt()
+    return torch.where(deviation > 1e-5, images / deviation.clamp_min(1e-5), 0.0)
+
+
+def _whole_pixels(a: Tensor, b: Tensor) -> tuple[int, int]:
+    """The peak of the cross-correlation, in whole pixels, with the spectrum of natural content flattened."""
+    height, width = a.shape[2:]
+    taper = _hann(height, a)[:, None] * _hann(width, a)
+    frequency = (
+        torch.fft.fftfreq(height, device=a.device)[:, None].square()
+        + torch.fft.rfftfreq(width, device=a.device).square()
+    )
+    weight = torch.where(frequency <= HIGHEST**2, frequency, 0.0)
+    spectra = [torch.fft.rfft2(x * taper) for x in (a, b)]
+    correlation = torch.fft.irfft2((spectra[0] * spectra[1].conj()).sum((0, 1)) * weight, s=(height, width))
+    reach = [min(FARTHEST, size - SMALLEST) for size in (height, width)]
+    near = correlation.roll(reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
+    row, column = divmod(int(near.argmax()), near.shape[1])
+    return row - reach[0], column - reach[1]
+
+
+def _overlap(x: Tensor, lag: tuple[int, int], sign: int) -> Tensor:
+    """The part of one stack that the other shows, too, when it is moved by the lag."""
+    for axis, k in zip((2, 3), lag, strict=True):
+        x = x.narrow(axis, max(0, sign * k), x.shape[axis] - abs(k))
+    return x
+
+
+def _moved(x: Tensor, shift: Tensor) -> Tensor:
+    """The stack moved by up to a pixel, with Keys' cubic convolution (1981)."""
+    kernels = []
+    for s in shift.tolist():
+        t = (torch.arange(-2, 3, dtype=x.dtype, device=x.device) + s).abs()
+        near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+        kernels.append(torch.where(t <= 1, near, torch.where(t < 2, far, 0.0)))
+    return separable(x, kernels[0], kernels[1])
+
+
+def _hann(size: int, like: Tensor) -> Tensor:
+    return torch.hann_window(size, periodic=False, dtype=like.dtype, device=like.device)
+
+
+def _frequencies(like: Tensor) -> Tensor:
+    """(2, F) vertical and horizontal cycles per pixel that are read: half of the low ones, the others mirror them."""
+    steps = int(HIGHEST * WINDOW)
+    line = torch.arange(-steps, steps + 1, device=like.device, dtype=like.real.dtype) / WINDOW
+    v, h = torch.meshgrid(line, line, indexing="ij")
+    kept = ((h > 0) | ((h == 0) & (v > 0))) & (v**2 + h**2 <= HIGHEST**2)
+    return torch.stack([v[kept], h[kept]])
+
+
+def _block_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-spectra (blocks, F) of the windows in each block of the image, and the powers (blocks, 2) of both."""
+    frequencies = _frequencies(a)
+    t = torch.arange(WINDOW, dtype=a.dtype, device=a.device)
+    taper = _hann(WINDOW, a)[:, None] * _hann(WINDOW, a)
+    phase = -2 * math.pi * (frequencies[0, :, None, None] * t[:, None] + frequencies[1, :, None, None] * t)
+    waves = torch.cat([phase.cos(), phase.sin()]) * taper
+    waves = waves - waves.mean((1, 2), keepdim=True)  # blind to a window's mean
+    weight = frequencies.square().sum(0).sqrt()  # natural spectra fall with frequency
+    spectra = []
+    for x in (a, b):
+        windows = x.unfold(2, WINDOW, WINDOW // 2).unfold(3, WINDOW, WINDOW // 2)
+        real, imaginary = (windows.flatten(4) @ waves.flatten(1).T).chunk(2, -1)
+        spectra.append(torch.complex(real, imaginary))
+    rows, columns = spectra[0].shape[2:4]
+    cross = (spectra[0] * spectra[1].conj()).sum((0, 1)) * weight
+    powers = [(s.abs().square() * weight).sum((0, 1, 4)) for s in spectra]
+    row = torch.arange(rows, device=a.device) * BLOCKS // rows
+    column = torch.arange(columns, device=a.device) * BLOCKS // columns
+    block = (row[:, None] * BLOCKS + column).flatten()
+    each = cross.flatten(0, 1), torch.stack(powers, -1).flatten(0, 1)
+    sums, power = (part.new_zeros(BLOCKS**2, part.shape[1]).index_add(0, block, part) for part in each)
+    return sums, power
+
+
+def _turn(shift: Tensor) -> Tensor:
+    """Phasors (F,) that undo the ramp of a displacement."""
+    phase = 2 * math.pi * (shift[:, None] * _frequencies(shift)).sum(0)
+    return torch.polar(torch.ones_like(phase), phase)
+
+
+def _slope(cross: Tensor) -> Tensor | None:
+    """The displacement (2,) whose ramp the phase follows best, by Newton's method; None where it follows none."""
+    frequencies = 2 * math.pi * _frequencies(cross)
+    shift = cross.real.new_zeros(2)
+    for _ in range(NEWTON_STEPS):
+        aligned = cross * _turn(shift)
+        slope = -(aligned.imag * frequencies).sum(1)
+        bend = (aligned.real.clamp_min(0) * frequencies) @ frequencies.T  # never negative, so that it climbs
+        if float(torch.linalg.det(bend)) <= 1e-6 * float(bend.diagonal().mean()) ** 2 or float(bend.trace()) <= 0:
+            return None
+        shift = shift + torch.linalg.solve(bend, slope).clamp(-0.5, 0.5)
+    return shift

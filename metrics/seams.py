@@ -1,0 +1,215 @@
+"""Straight lines that repeat at a fixed spacing: where tiles of an image were computed apart and put together.
+
+At a seam the image steps, or its texture breaks, along a whole straight line, and it does so at every line of a comb.
+Natural content has straight lines, too, and brick even repeats them. So lines are compared with their neighbourhood,
+every line counts up to a limit, different images (or else halves of one) must agree on the comb, and what the model's
+input shows already is taken off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from artifactlab.errors import InputError
+from artifactlab.metrics.inputs import as_images, as_pair
+
+SMALLEST_PERIOD = 5
+"""pixels; a shorter comb is a grid, which `checkerboard_energy` sees"""
+LARGEST_SHARE = 3
+"""lines at least that a comb must have room for"""
+ROWS = 16
+"""pixels along a line that are judged together"""
+MIN_BLOCKS = 4
+"""of ROWS pixels; fewer are too few to average"""
+NEIGHBOURS = 8
+"""pixels on either side that a line is compared with"""
+FAINTEST = 0.1 / 255
+"""data ranges; steps below are rounding"""
+REACH = 2
+"""pixels on either side that a line must exceed, so that it counts where it is and not beside"""
+LIMIT = 6.0
+"""deviations of the profile up to which a line counts, so that no single one makes a comb"""
+QUIETEST = 0.03
+"""octaves; smallest deviation of a profile that is believed"""
+OWN = 3.0
+"""standard errors from which on a comb that stands out half as much in the inputs is theirs"""
+PRESENT = 0.7
+"""share of a comb's lines that must stand out"""
+CERTAIN, CERTAIN_ALONE = 5.2, 8.0
+"""standard errors by which a comb must stand out in each half of the evidence, with inputs of the same size, or not"""
+
+
+class Comb(NamedTuple):
+    """Lines at `phase`, `phase + period`, ... pixels from the image's start."""
+
+    period: int
+    """pixels"""
+    phase: int
+    """first pixel after the first line"""
+    strength: float
+    """standard errors by which its lines stand out in the weaker half of the evidence"""
+
+
+def find_seams(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor | None] = (),
+    *,
+    data_range: float = 1.0,
+    explained: Sequence[tuple[int, int]] = (),
+) -> tuple[Comb | None, Comb | None]:
+    """The comb of straight lines that stands out most across rows, and across columns; None where there is none.
+
+    Args:
+        outputs: `(N, C, H, W)` images of one model, of any sizes, with different content. One alone, without
+            an input of its size, cannot be told from a brick wall: nothing is found in it. Sides of 64 pixels at least.
+        inputs: what the model made each of them from, of any size, or None; lines that these show are no seams.
+        data_range: distance between black and white of the outputs; an input is brought to its output's contrast.
+        explained: periods (vertical, horizontal) of lattices that are known of; what repeats with them is taken off.
+
+    Returns:
+        Combs of horizontal lines (a vertical period) and of vertical lines (a horizontal period). Periods are whole
+        pixels, from 5 to a third of the side.
+
+    Raises:
+        InputError: if a tensor is no real `(N, C, H, W)`, or holds NaN or Inf; if `data_range` is not positive; if
+            inputs are neither as many as outputs nor none; or if a period is no pair of positive integers.
+
+    >>> import torch
+    >>> blobs = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    >>> images = torch.nn.functional.interpolate(blobs, scale_factor=8, mode="bicubic")
+    >>> tiles = torch.arange(16.0).sin().view(1, 1, 4, 4).repeat_interleave(48, 2).repeat_interleave(48, 3)
+    >>> across_rows, across_columns = find_seams([images + 0.02 * tiles], [images])
+    >>> across_rows.period, across_columns.period
+    (48, 48)
+    """
+    if len(inputs) not in (0, len(outputs)):
+        raise InputError(f"expected one input per output, or none, got {len(inputs)} for {len(outputs)}")
+    periods = [as_pair(period, "explained") for period in explained]
+    images = [as_images(output, data_range) for output in outputs]
+    given = inputs or [None] * len(images)
+    sources = [None if x is None else _alike(x, image) for x, image in zip(given, images, strict=True)]
+    # an input of another size is as sharp as the output nowhere: it explains some, not all
+    comparable = all(x is not None and x.shape[2:] == image.shape[2:] for x, image in zip(given, images, strict=True))
+    found = []
+    for axis in (0, 1):
+        halves = _halves(images, sources, axis, comparable)
+        known = {period[axis] for period in periods if period[axis] > 1}
+        certain = CERTAIN if comparable else CERTAIN_ALONE
+        own = [line for x in sources if x is not None for line in _lines(x if axis else x.mT, None)]
+        shown = _mean_profile(own) if own else None
+        found.append(_best_comb(halves, known, certain, shown) if len(halves) == 2 else None)
+    return found[0], found[1]
+
+
+def _alike(source: Tensor, image: Tensor) -> Tensor | None:
+    """The input at the output's size and contrast, in one channel; None where it is no batch of the same images."""
+    size = float(source.detach().abs().amax()) if source.numel() else 1.0
+    images = as_images(source, size if math.isfinite(size) and size > 0 else 1.0).mean(1, keepdim=True)
+    if len(images) != len(image):
+        return None
+    if images.shape[2:] != image.shape[2:]:
+        images = F.interpolate(images, image.shape[2:], mode="bicubic", align_corners=False)
+    contrast = image.mean(1, keepdim=True).std((2, 3), keepdim=True, correction=0)
+    own = images.std((2, 3), keepdim=True, correction=0)
+    return images * torch.where(own > 1e-6, contrast / own.clamp_min(1e-6), 0.0).to(images)
+
+
+def _halves(images: Sequence[Tensor], sources: Sequence[Tensor | None], axis: int, comparable: bool) -> list[Tensor]:
+    """Two independent profiles of line strength along an axis: of every other image, or of the halves of one."""
+    blocks: list[Tensor] = []  # per image, (blocks of rows, positions)
+    for image, source in zip(images, sources, strict=True):
+        own = source if axis or source is None else source.mT
+        blocks.extend(_lines(image if axis else image.mT, own))
+    if len(blocks) == 1 and comparable:  # what an input explains needs no second one
+        blocks = [part for part in blocks[0].tensor_split(2) if len(part)]
+    return [_mean_profile(group) for group in (blocks[::2], blocks[1::2]) if group]
+
+
+def _mean_profile(blocks: Sequence[Tensor]) -> Tensor:
+    """The mean over all blocks of all images, each as far as it reaches."""
+    length = max(block.shape[1] for block in blocks)
+    total = sum(F.pad(block.sum(0), (0, length - block.shape[1])) for block in blocks)
+    count = sum(F.pad(torch.full_like(b[0], float(len(b))), (0, length - b.shape[1])) for b in blocks)
+    return torch.as_tensor(total) / torch.as_tensor(count)
+
+
+def _lines(images: Tensor, sources: Tensor | None) -> Sequence[Tensor]:
+    """How strongly each block of rows breaks before each column, over its neighbourhood: `(blocks, W)` per image.
+
+    In octaves, less what the source shows there. Nothing for images without room for that.
+    """
+    if images.shape[2] < MIN_BLOCKS * ROWS or images.shape[3] < LARGEST_SHARE * SMALLEST_PERIOD + 3:
+        return ()
+    steps = _steps(images)
+    flat = steps.flatten(0, 1)
+    padded = F.pad(flat, (NEIGHBOURS, NEIGHBOURS), mode="replicate")
+    usual = padded.unfold(-1, 2 * NEIGHBOURS + 1, 1).median(-1).values.view_as(steps) + FAINTEST
+    peaks = F.max_pool1d(flat, 2 * REACH + 1, 1, REACH).view_as(steps)
+    strength = torch.where(steps == peaks, (1 + steps / usual).log2(), 0.0)
+    if sources is not None:
+        own = F.max_pool1d(_steps(sources).flatten(0, 1), 3, 1, 1).view_as(steps[:, :1])
+        strength = strength - (1 + own / usual).log2()
+    return tuple(F.pad(strength.mean(1), (2, 1)))
+
+
+def _steps(images: Tensor) -> Tensor:
+    """Steps `(N, C, blocks, W - 3)` before each column but the first two and the last: medians over blocks of rows."""
+    n, channels, height, _ = images.shape
+    rows = images[:, :, : height // ROWS * ROWS]
+    # a step, less what the slopes beside it explain
+    breaks = 1.5 * (rows[..., 2:-1] - rows[..., 1:-2]) + 0.5 * (rows[..., :-3] - rows[..., 3:])
+    return breaks.view(n, channels, height // ROWS, ROWS, -1).median(3).values.abs()
+
+
+def _best_comb(halves: Sequence[Tensor], known: set[int], certain: float, shown: Tensor | None) -> Comb | None:
+    """The comb that stands out most, by the weaker half; None if none does enough, or those that do are `shown`."""
+    length = min(len(half) for half in halves)
+    profiles = torch.stack([_standardised(half[:length], known) for half in halves])
+    source = None if shown is None else _standardised(shown, set())[None, :length]
+    best: Comb | None = None
+    for period in range(SMALLEST_PERIOD, length // LARGEST_SHARE + 1):
+        if any(k % period == 0 for k in known):
+            continue
+        teeth = _comb_teeth(profiles, period)  # (halves, period, lines), NaN beyond the image
+        strength = _stands_out(teeth).amin(0)
+        present = (teeth.sum(0) > 1).sum(1) / teeth[0].isfinite().sum(1)
+        strength = torch.where(present >= PRESENT, strength, 0.0)
+        if source is not None:
+            own = _stands_out(_comb_teeth(source, period))[0]
+            strength = torch.where(own < (strength / 2).clamp_min(OWN), strength, 0.0)
+        strength[0 if length <= 2 * period else period :] = 0
+        phase = int(strength.argmax())
+        if float(strength[phase]) > (best.strength if best else certain):
+            best = Comb(period, phase, float(strength[phase]))
+    return best
+
+
+def _stands_out(teeth: Tensor) -> Tensor:
+    """Standard errors by which the mean of a comb's lines is above none."""
+    return teeth.nanmean(2) * teeth.isfinite().sum(2).sqrt()
+
+
+def _comb_teeth(profiles: Tensor, period: int) -> Tensor:
+    """The values `(halves, period, lines)` at each comb; the image's own border is no line."""
+    length = profiles.shape[1]
+    padded = F.pad(profiles, (0, -length % period), value=math.nan)
+    teeth = padded.view(len(profiles), -1, period).mT.clone()
+    teeth[:, :3, 0] = math.nan
+    return teeth
+
+
+def _standardised(profile: Tensor, known: set[int]) -> Tensor:
+    """The profile less what repeats with known lattices, in its own robust deviations, up to LIMIT."""
+    for period in sorted(known):
+        if len(profile) >= 2 * LARGEST_SHARE * period:
+            lines = F.pad(profile, (0, -len(profile) % period), value=math.nan).view(-1, period)
+            profile = profile - lines.nanmedian(0).values.repeat(len(lines))[: len(profile)]
+    profile = profile - profile.median()
+    deviation = 1.4826 * profile.abs().median()
+    return (profile / deviation.clamp_min(QUIETEST)).clamp(-LIMIT, LIMIT)

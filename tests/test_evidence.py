@@ -1,0 +1,48 @@
+"""Evidence looks at some channels of wide activations, at all of narrow ones, and at every value for NaN."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from artifactlab import CaptureError
+from artifactlab.evidence import LATTICE_CHANNELS, measure_evidence, spread
+from artifactlab.metrics import checkerboard_energy
+
+
+def gridded(channels: int, side: int = 64, strength: float = 0.3) -> Tensor:
+    """Noise, with a checkerboard of a strength of its own in each channel."""
+    board = (-1.0) ** (torch.arange(side)[:, None] + torch.arange(side))
+    return torch.randn(1, channels, side, side) + strength * torch.rand(channels, 1, 1) * board
+
+
+def test_narrow_activations_are_measured_in_all_their_channels() -> None:
+    activation = gridded(LATTICE_CHANNELS)
+    found = measure_evidence(activation, (2.0, 2.0), "up").checkerboard_energy
+    assert found == float(checkerboard_energy(activation, 2, data_range=spread(activation)))
+
+
+def test_wide_activations_read_about_what_all_their_channels_do() -> None:
+    activation = gridded(8 * LATTICE_CHANNELS)
+    found = measure_evidence(activation, (2.0, 2.0), "up").checkerboard_energy
+    everything = float(checkerboard_energy(activation, 2, data_range=spread(activation)))
+    assert found == pytest.approx(everything, rel=0.25)
+    assert everything > 0.01
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_single_bad_value_is_found_in_channels_that_are_not_measured(bad: float, dtype: torch.dtype) -> None:
+    activation = gridded(2 * LATTICE_CHANNELS).to(dtype)
+    activation[0, 1, 5, 7] = bad
+    with pytest.raises(CaptureError, match="up holds NaN or Inf"):
+        measure_evidence(activation, (2.0, 2.0), "up")
+
+
+def test_the_spread_is_that_of_quantiles_and_zero() -> None:
+    values = torch.randn(1, 1, 300, 300)
+    low, high = torch.quantile(values.flatten(), torch.tensor([0.005, 0.995])).tolist()
+    assert spread(values) == pytest.approx(high - low, rel=1e-3)
+    assert spread(values.abs() + 2) == pytest.approx(torch.quantile(values.abs(), 0.995).item() + 2, rel=1e-3)
+    assert spread(torch.zeros(1, 1, 4, 4)) == 0

@@ -1,0 +1,70 @@
+"""Guilty sites are repaired together, and every site says where it acts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import artifactlab
+from artifactlab import InputError
+
+
+def test_two_guilty_sites_are_repaired_on_top_of_each_other_until_nothing_shows(three_sites, scene: Tensor) -> None:
+    diagnosis = artifactlab.diagnose(three_sites.plant("up2", 0.2).plant("up3", 0.15), scene, data_range=1.0)
+    first, second = diagnosis.joint
+    assert {first.key.split("/")[0], second.key.split("/")[0]} == {"up2", "up3"}
+    assert first.key == diagnosis.sites[0].site.key
+    assert first.adds == diagnosis.sites[0].effect
+    left = diagnosis.output["severity"] - first.adds.value - second.adds.value
+    assert second.severity == pytest.approx(left, abs=1e-4)
+    assert second.severity < 1 < first.severity
+    assert "Also guilty: " in diagnosis.verdict
+    assert diagnosis.verdict.endswith("All repaired, nothing shows.")
+
+
+def test_one_guilty_site_needs_no_second_repair(three_sites, scene: Tensor) -> None:
+    passes: list[int] = []
+    model = three_sites.plant("up2")
+    model.register_forward_hook(lambda *_: passes.append(1))
+    diagnosis = artifactlab.diagnose(model, scene, data_range=1.0)
+    assert [step.key for step in diagnosis.joint] == ["up2/conv_transpose2d#0"]
+    assert len(passes) == 1 + 3 + 2 * bool(diagnosis.findings is None)
+
+
+def test_stacked_nearest_resizes_share_the_blame(scene: Tensor) -> None:
+    class Stacked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            smooth = F.interpolate(x, scale_factor=2, mode="bilinear")
+            return F.interpolate(F.interpolate(smooth, scale_factor=2, mode="nearest"), scale_factor=2, mode="nearest")
+
+    diagnosis = artifactlab.diagnose(Stacked(), scene, data_range=1.0)
+    assert {step.key for step in diagnosis.joint} == {"interpolate#1", "interpolate#2"}
+    assert diagnosis.joint[-1].severity < 0.3 * diagnosis.output["severity"]
+
+
+def test_an_innocent_model_has_no_joint_repair(three_sites, scene: Tensor) -> None:
+    assert artifactlab.diagnose(three_sites, scene, data_range=1.0).joint == ()
+
+
+def test_the_artifact_map_shows_where_in_the_output_a_site_acts(three_sites) -> None:
+    half = torch.cat([torch.full((1, 3, 48, 24), 0.5), torch.zeros(1, 3, 48, 24)], 3)
+    diagnosis = artifactlab.diagnose(three_sites.plant("up2"), half, data_range=1.0)
+    where = diagnosis.artifact_map("up2/conv_transpose2d#0")
+    assert where.shape == (384, 384)
+    assert where[:, :170].mean() > 0.01
+    assert where[:, 214:].mean() < 1e-4
+    assert diagnosis.artifact_map("up3/conv_transpose2d#0")[40:-40, 40:150].max() < 2e-3
+    with pytest.raises(InputError, match="no site 'up9'; the diagnosis has up1/conv_transpose2d#0, up2"):
+        diagnosis.artifact_map("up9")
+    with pytest.raises(InputError, match="no example 3: this diagnosis carries 1"):
+        diagnosis.artifact_map("up2/conv_transpose2d#0", example=3)
+
+
+def test_the_maps_are_drawn_one_panel_per_site(three_sites, scene: Tensor) -> None:
+    figure = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0).plot_maps()
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert titles[0] == "output"
+    assert titles[1] == "up2/conv_transpose2d#0\noffender"
+    assert len(titles) == 4
