@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from artifactlab.capture import Capture, unwrap, watch
 from artifactlab.effects import CONFIDENCE, effect_of
-from artifactlab.errors import CaptureError, InputError
+from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.evidence import lattice_period, spread
 from artifactlab.fast import first_order_effects
 from artifactlab.metrics import axis_excess, checkerboard_energy
@@ -21,15 +22,21 @@ from artifactlab.outputs import first_image
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
+    Effect,
+    Evidence,
     Example,
+    Finding,
     JointStep,
     Site,
     SiteDiagnosis,
 )
+from artifactlab.registration import misregistrations
 from artifactlab.runner import Call, Runner, as_calls
+from artifactlab.seams import foreign_periods
 from artifactlab.severity import (
     VISIBLE_GRID,
     VISIBLE_STEPS,
+    Severity,
     joint_period,
     measure_severity,
     pool,
@@ -38,6 +45,8 @@ from artifactlab.severity import (
 from artifactlab.trials import EXAMPLES, Trial, Trials, repair_together
 from artifactlab.verdicts import VISIBLE, adds_enough, judge, sentence
 
+MOST_TURNED = 2
+"""inputs on which the registration of merges is measured, at two forward passes each"""
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 Progress = Callable[[int, int], None]
 
@@ -89,46 +98,27 @@ def diagnose(
     if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     with Runner(unwrap(model), output, seed) as runner:
-        captured, outputs = _capture(runner, calls)
-        chosen = _select(captured, sites)
+        captured, outputs, merges = _survey(runner, calls)
+        chosen = [c.site for c in _select(captured, sites)]
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
         before = pool([measure_severity(image, period, scale) for image in outputs])
-        where = [c.site for c in chosen]
         alone: list[Trial] = []
         joint: tuple[JointStep, ...] = ()
         if fast:
-            effects = first_order_effects(runner, calls, where, before, period, scale, seed)
+            effects = first_order_effects(runner, calls, chosen, before, period, scale, seed)
         else:
-            trials = Trials(runner, calls, outputs, before, period, scale, _counter(progress, len(calls) * len(where)))
-            alone = [trials.repaired([site]) for site in where]
+            trials = Trials(runner, calls, outputs, before, period, scale, _counter(progress, len(calls) * len(chosen)))
+            alone = [trials.repaired([site]) for site in chosen]
             effects = [effect_of(before, trial.severity, seed) for trial in alone]
-            joint = repair_together(trials, where, alone, effects, seed)
-    grid, steps = before.together()
-    ranked = sorted(range(len(chosen)), key=lambda i: -effects[i].value)
-    guilty = {step.key for step in joint}
-    if fast:
-        guilty = {c.site.key for c, effect in zip(chosen, effects) if adds_enough(effect, grid + steps, grid + steps)}
-    found = tuple(
-        SiteDiagnosis(
-            chosen[i].site,
-            chosen[i].evidence,
-            effects[i],
-            judge(chosen[i].evidence, effects[i], grid + steps, chosen[i].site.key in guilty),
-            rank,
-        )
-        for rank, i in enumerate(ranked, start=1)
-    )
-    measured = {
-        "severity": grid + steps,
-        "lattice_amplitude": max(0.0, grid) ** 0.5 * VISIBLE_GRID,
-        "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
-        "axis_excess": _mean(axis_excess, outputs, scale),
-        "checkerboard_energy": _mean(partial(checkerboard_energy, period=period), outputs, scale),
-    }
+            joint = repair_together(trials, chosen, alone, effects, seed)
+        findings = _coarse_causes(runner, calls, outputs, captured, scale, merges and not fast)
+        measured = _measured(before, outputs, period, scale)
+    evidence = {c.site: c.evidence for c in captured}
+    found = _judged(chosen, evidence, effects, measured["severity"], None if fast else joint)
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, joint, measured, period) + _note_on_inputs(calls, outputs, period),
+        verdict=sentence(found, joint, findings, measured, period) + _note_on_inputs(calls, outputs, period),
         output=measured,
         config={
             "inputs": len(calls),
@@ -141,20 +131,73 @@ def diagnose(
             "confidence": CONFIDENCE,
         },
         joint=joint,
-        examples=_examples(calls, outputs, where, alone),
+        findings=findings,
+        examples=_examples(calls, outputs, chosen, alone),
     )
 
 
-def _capture(runner: Runner, calls: list[Call]) -> tuple[list[CapturedSite], list[Tensor]]:
-    """One plain pass per input: the sites with their evidence, and the outputs."""
+def _survey(runner: Runner, calls: list[Call]) -> tuple[list[CapturedSite], list[Tensor], bool]:
+    """One plain pass per input: the sites with their evidence, the outputs, and whether features of two paths meet."""
     found = Capture()
     outputs = []
+    merges: list[tuple[str, str, int]] = []
     for call in calls:
-        with watch(runner.model, found.visit):
+        with watch(runner.model, found.visit, merged=lambda merge: merges.append(merge.key)):
             image = runner.run(call)
         found.finish(image)
         outputs.append(image.cpu())
-    return found.sites, outputs
+    return found.sites, outputs, bool(merges)
+
+
+def _coarse_causes(
+    runner: Runner,
+    calls: list[Call],
+    outputs: list[Tensor],
+    captured: list[CapturedSite],
+    data_range: float,
+    merges: bool,
+) -> tuple[Finding, ...]:
+    """What no site's lattice explains: features that meet displaced, and seams."""
+    shifted: tuple[Finding, ...] = ()
+    if merges:
+        with suppress(ModelError, CaptureError):  # not every model runs on a turned input
+            shifted = misregistrations(runner, calls[:MOST_TURNED])
+    given = [first_image((call.args, call.kwargs)) for call in calls]
+    seams = foreign_periods(
+        outputs, [None if x is None else x.cpu() for x in given], [c.site.period for c in captured], data_range
+    )
+    return shifted + seams
+
+
+def _judged(
+    sites: list[Site],
+    evidence: dict[Site, Evidence],
+    effects: list[Effect],
+    severity: float,
+    joint: tuple[JointStep, ...] | None,
+) -> tuple[SiteDiagnosis, ...]:
+    """The sites by rank; offenders are those repaired together, or, without joint repair, each that helps enough."""
+    guilty = {step.key for step in joint or ()}
+    if joint is None:
+        pairs = zip(sites, effects, strict=True)
+        guilty = {site.key for site, effect in pairs if adds_enough(effect, severity, severity)}
+    ranked = sorted(zip(sites, effects, strict=True), key=lambda pair: -pair[1].value)
+    return tuple(
+        SiteDiagnosis(site, evidence[site], effect, judge(evidence[site], effect, severity, site.key in guilty), rank)
+        for rank, (site, effect) in enumerate(ranked, start=1)
+    )
+
+
+def _measured(before: Severity, outputs: list[Tensor], period: tuple[int, int], data_range: float) -> dict[str, float]:
+    """What the outputs show."""
+    grid, steps = before.together()
+    return {
+        "severity": grid + steps,
+        "lattice_amplitude": max(0.0, grid) ** 0.5 * VISIBLE_GRID,
+        "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
+        "axis_excess": _mean(axis_excess, outputs, data_range),
+        "checkerboard_energy": _mean(partial(checkerboard_energy, period=period), outputs, data_range),
+    }
 
 
 def _select(captured: list[CapturedSite], pattern: str) -> list[CapturedSite]:
@@ -178,9 +221,7 @@ def _counter(progress: Progress | None, passes: int) -> Callable[[], None]:
     return count
 
 
-def _examples(
-    calls: list[Call], outputs: list[Tensor], sites: list[Site], alone: list[Trial]
-) -> tuple[Example, ...]:
+def _examples(calls: list[Call], outputs: list[Tensor], sites: list[Site], alone: list[Trial]) -> tuple[Example, ...]:
     """The first inputs with their outputs, and where repairing each site changes them."""
     examples = []
     for k, (call, image) in enumerate(zip(calls[:EXAMPLES], outputs, strict=False)):

@@ -10,8 +10,9 @@ where it matters, let the full diagnosis repair the sites.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from artifactlab.capture import Visit, watch
 from artifactlab.effects import effect_of_first_order
+from artifactlab.errors import ModelError, first_line
 from artifactlab.metrics.gradients import gaussian
 from artifactlab.metrics.lattice import lattice_statistics
 from artifactlab.outputs import pick_output
@@ -41,7 +43,11 @@ def first_order_effects(
     data_range: float,
     seed: int,
 ) -> list[Effect]:
-    """The effect of repairing each site alone, from one forward and one backward pass per input."""
+    """The effect of repairing each site alone, from one forward and one backward pass per input.
+
+    Raises:
+        ModelError: if the model fails, or no gradient comes through it.
+    """
     drops: dict[Key, list[Tensor]] = {(site.name, site.op, site.call): [] for site in sites}
     steps = before.together()[1]
     for call in calls:
@@ -51,12 +57,12 @@ def first_order_effects(
 
 
 def _drops(
-    runner: Runner, call: Call, keys: Sequence[Key], steps: float, period: tuple[int, int], data_range: float
+    runner: Runner, call: Call, keys: Collection[Key], steps: float, period: tuple[int, int], data_range: float
 ) -> dict[Key, Tensor]:
     """First-order drop of every crop's severity (crops,), by site."""
     gradients: dict[Key, tuple[Tensor, Tensor]] = {}
     leaf = torch.zeros((), requires_grad=True)
-    outputs: list[Tensor] = []
+    results: list[Any] = []
 
     def visit(visited: Visit) -> Tensor | None:
         if visited.key not in keys:
@@ -64,6 +70,8 @@ def _drops(
         output = visited.growth.output
         change = output.detach() - repair(visited.growth)
         watched = output + leaf.to(output)  # a graph that starts here, though no parameter asks for one
+        if not watched.requires_grad:
+            return None
         watched.register_hook(lambda gradient: gradients.__setitem__(visited.key, (gradient, change)))
         return watched
 
@@ -73,25 +81,29 @@ def _drops(
             parameter.requires_grad_(False)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(
-            watch(runner.model, visit, lambda result: outputs.append(pick_output(result, runner.output)))
-        )
+        stack.enter_context(watch(runner.model, visit, results.append))
         runner.run(call)
-        image = outputs[-1].float() / data_range
-        if image.requires_grad:
-            torch.autograd.grad(_differentiable_severity(image, steps, period), leaf, allow_unused=True)
+        image = pick_output(results[-1], runner.output).float() / data_range
+        try:
+            torch.autograd.grad(_differentiable_severity(image, steps, period), leaf)
+        except RuntimeError as error:
+            raise ModelError(f"the model gives no gradient ({first_line(error)}); leave fast out") from error
     counts = crop_counts(image.shape[-2:], period)
     n = image.shape[0]
-    return {key: _by_crop(*gradients[key], counts) if key in gradients else torch.zeros(_total(n, counts)) for key in keys}
+    return {
+        key: _by_crop(*gradients[key], counts) if key in gradients else torch.zeros(_total(n, counts)) for key in keys
+    }
 
 
 def _differentiable_severity(image: Tensor, steps: float, period: tuple[int, int]) -> Tensor:
-    """Grid severity, added up over crops; and what stands for `steps`, whose value is not right but whose gradient is."""
+    """Grid severity, added up over crops, and what stands for `steps`: only its gradient means anything."""
     grid = lattice_statistics(split_crops(image, period), period).locked.sum() / VISIBLE_GRID**2
     kernel = gaussian(BLUR, image)
     planes = image.flatten(0, 1).unsqueeze(1)
     side = kernel.numel() // 2
-    smooth = F.conv2d(F.conv2d(F.pad(planes, (side,) * 4, mode="replicate"), kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
+    smooth = F.conv2d(
+        F.conv2d(F.pad(planes, (side,) * 4, mode="replicate"), kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1)
+    )
     energy = (planes - smooth).square().sum()
     crops = _total(image.shape[0], crop_counts(image.shape[-2:], period))
     return grid + crops * steps * energy.clamp_min(1e-12).log()

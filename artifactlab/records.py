@@ -128,7 +128,7 @@ class Finding:
     where: str
     """key of the merge, e.g. `dec/cat#0`; `output` for a seam"""
     value: tuple[float, float]
-    """(vertical, horizontal): displacement in pixels of the merge, or period in output pixels (0 where there is none)"""
+    """(vertical, horizontal): displacement in pixels of the merge, or period in output pixels, 0 for none"""
     error: tuple[float, float]
     """standard error of `value`; 0 for a period, which is a whole number"""
     text: str

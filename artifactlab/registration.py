@@ -154,7 +154,8 @@ def _finding(shift: Shift, first: Shift) -> Finding:
     if shift is first:
         text += (
             "Make both ways agree: a strided convolution or pooling with an odd kernel samples half a pixel off what "
-            "resizing assumes, so give it an even kernel and symmetric padding; crop and pad evenly on both sides."
+            "resizing assumes, so give it an even kernel and symmetric padding; crop and pad evenly on both sides. "
+            "A trained net may have learned to live with it; the next one need not."
         )
     else:
         text += f"This may follow from {first.name}: mend that first."

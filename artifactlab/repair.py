@@ -7,8 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.evidence import lattice_period
-from artifactlab.metrics.gradients import gaussian
+from artifactlab.metrics.lattice import running_sum
 from artifactlab.sites import Growth
+
+NEIGHBOURS = 3
+"""blocks a side over which the phase pattern is averaged, twice"""
+LACKING = 0.1
+"""share of a block's variation that may be missing before it is put back"""
+CACHED = 1 << 17
+"""values that are worked on at a time, so that temporaries stay in the cache"""
 
 
 def repair(growth: Growth) -> Tensor:
@@ -22,98 +29,85 @@ def repair(growth: Growth) -> Tensor:
         if growth.nearest and growth.input is not None:
             return output + ramps(growth.input.detach(), output.shape[-2:]).to(output.dtype)
         scale = lattice_period(growth.scale)
-        return smooth_blocks(remove_content_lattice(remove_lattice(output, scale), scale), scale)
+        return smooth_blocks(remove_lattice(output, scale), scale)
 
 
 def remove_lattice(activation: Tensor, period: tuple[int, int]) -> Tensor:
     """Notch out the lattice frequencies of `period`, everywhere in an (N, C, H, W) activation.
 
-    At each pixel: the Gaussian mean of the pixels of the same phase, minus the Gaussian mean of all pixels, is the
-    local phase pattern, and is subtracted. In frequency that is a Gaussian notch of 0.16 / period cycles per pixel
-    around each lattice frequency; constants pass unchanged, borders included, as means are taken over
-    inside pixels only.
+    What a triangle of two periods leaves over, averaged over the neighbouring blocks' pixels of the same phase, is the
+    local phase pattern, and is subtracted. The triangle passes ramps and is blind to the lattice, so that slopes are no
+    pattern, and grids are nothing else. Constants pass unchanged, up to the border.
 
     >>> import torch
     >>> board = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8)[None, None]
-    >>> remove_lattice(board, (2, 2))[..., 6:-6, 6:-6].std().item() < 1e-3
+    >>> remove_lattice(board, (2, 2))[..., 6:-6, 6:-6].std().item() < 1e-6
     True
     """
     if period == (1, 1):
         return activation.clone()
-    planes = activation.float().flatten(0, 1).unsqueeze(1)
-    sigma = (period[0] * WIDE, period[1] * WIDE)
-    same_phase = _local_mean(planes, sigma, period)
-    everything = _local_mean(planes, sigma, (1, 1))
-    return (planes - same_phase + everything).reshape(activation.shape).to(activation.dtype)
+    planes = activation.float().flatten(0, 1)
+    together = max(1, CACHED // max(1, planes[0].numel()))
+    repaired = [part - _phase_pattern(part, period) for part in planes.split(together)]
+    return torch.cat(repaired).view_as(activation).to(activation.dtype)
 
 
-def _local_mean(planes: Tensor, sigma: tuple[int, int], stride: tuple[int, int]) -> Tensor:
-    """Gaussian mean over the pixels a multiple of `stride` away, normalised over those inside the image."""
-    for axis in (0, 1):
-        kernel = gaussian(sigma[axis], planes)
-        offset = torch.arange(kernel.numel(), device=planes.device) - kernel.numel() // 2
-        kernel = torch.where(offset % stride[axis] == 0, kernel, 0.0)
-        kernel = kernel.view((1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1))
-        inside = F.conv2d(torch.ones_like(planes[:1]), kernel, padding="same")
-        planes = F.conv2d(planes, kernel, padding="same") / inside
-    return planes
+def _phase_pattern(planes: Tensor, period: tuple[int, int]) -> Tensor:
+    """The local phase pattern of (P, H, W) planes."""
+    (ph, pw), (count, h, w) = period, planes.shape
+    smooth = planes
+    for axis, p in ((1, ph), (2, pw)):
+        smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis) / p**2
+    detail = _extended(_extended(planes - smooth, 1, 0, -h % ph), 2, 0, -w % pw)
+    phases = detail.view(count, detail.shape[1] // ph, ph, detail.shape[2] // pw, pw)
+    side = NEIGHBOURS // 2
+    for axis in (1, 3, 1, 3):
+        phases = running_sum(_extended(phases, axis, side, side), NEIGHBOURS, axis) / NEIGHBOURS
+    pattern = phases - phases.mean((2, 4), keepdim=True)
+    return pattern.reshape(detail.shape)[:, :h, :w]
 
 
-UP = 2
-WIDE = 2
-
-
-def remove_content_lattice(activation: Tensor, scale: tuple[int, int]) -> Tensor:
-    """Take out what a block's phases have of the block's own means, channels mixed: a pattern that follows the content."""
-    n, c, h, w = activation.shape
-    (sh, sw) = scale
-    if scale == (1, 1):
-        return activation
-    values = activation.float()
-    whole = F.pad(values, (0, -w % sw, 0, -h % sh), mode="replicate")
-    means = F.avg_pool2d(whole, scale)
-    detail = (means - _local_mean(means.flatten(0, 1).unsqueeze(1), (1, 1), (1, 1)).view_as(means)).transpose(0, 1).flatten(1)
-    hh, ww = means.shape[-2:]
-    phases = whole.view(n, c, hh, sh, ww, sw).permute(1, 3, 5, 0, 2, 4).reshape(c, sh * sw, -1)
-    pattern = phases - phases.mean(1, keepdim=True)
-    gram = detail @ detail.T
-    ridge = 1e-3 * gram.diagonal().mean().clamp_min(1e-20)
-    gains = torch.linalg.solve(gram + ridge * torch.eye(c, device=gram.device), detail @ pattern.flatten(0, 1).T)
-    predicted = (gains.T @ detail).view(c, sh * sw, -1)
-    own = remove_lattice(detail.view(c, n, hh, ww).transpose(0, 1), (UP, UP)).transpose(0, 1).flatten(1)
-    used = (gains.T @ own).view(c, sh * sw, -1)
-    explained = predicted.square().sum((1, 2)) / pattern.square().sum((1, 2)).clamp_min(1e-20)
-    predicted = used * ((explained - 0.4) / 0.4).clamp(0, 1)[:, None, None]
-    predicted = predicted.view(c, sh, sw, n, hh, ww).permute(3, 0, 4, 1, 5, 2).reshape(n, c, hh * sh, ww * sw)
-    return (values - predicted[..., :h, :w]).to(activation.dtype)
+def _extended(values: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """The first and last values along an axis repeated beyond the border."""
+    first, last = values.narrow(axis, 0, 1), values.narrow(axis, -1, 1)
+    return torch.cat([*[first] * before, values, *[last] * after], axis) if before + after else values
 
 
 def smooth_blocks(activation: Tensor, scale: tuple[int, int]) -> Tensor:
     """Put the ramps back into blocks of `scale` that an upsampler has levelled, channel by channel.
 
-    A smooth upsampler varies within its blocks about as the cubic interpolation of the blocks' means does; nearest
-    replication does not at all. The share of that variation that a channel lacks, by least squares, is added to it.
-    Channels that vary as much or more are left alone, whatever else they do, and so is a grid that came with the
-    input: it is another site's.
+    Where means of neighbouring blocks differ, a smooth upsampler varies within the blocks as a ramp between them does;
+    nearest replication does not vary at all. The share of that variation that a channel lacks is added to it. Channels
+    that vary as much or more are left alone, whatever else they do. A grid that came in with the input is no ramp.
 
     >>> import torch
-    >>> ramp = torch.arange(64.0).expand(1, 1, 64, 64)
+    >>> ramp = torch.arange(64.0).expand(1, 1, 64, 64) / 64
     >>> steps = torch.nn.functional.avg_pool2d(ramp, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    >>> torch.allclose(smooth_blocks(steps, (2, 2))[..., 1:-1], ramp[..., 1:-1])
+    >>> bool((smooth_blocks(steps, (2, 2)) - ramp)[..., 8:-8].abs().max() < 0.1 * (steps - ramp).abs().max())
     True
     """
-    if scale == (1, 1):
+    h, w = activation.shape[-2:]
+    if scale == (1, 1) or h < 3 * scale[0] or w < 3 * scale[1]:
         return activation
-    values = activation.float()
-    h, w = values.shape[-2:]
-    whole = F.pad(values, (0, -w % scale[1], 0, -h % scale[0]), mode="replicate")
+    whole = F.pad(activation.float(), (0, -w % scale[1], 0, -h % scale[0]), mode="replicate")
     means = F.avg_pool2d(whole, scale)
-    varying = (whole - F.interpolate(means, whole.shape[-2:], mode="nearest"))[..., :h, :w]
-    wanted = ramps(means, whole.shape[-2:])[..., :h, :w]
-    over = (0, 2, 3)
-    there = (varying.square().sum(over) / wanted.square().sum(over).clamp_min(1e-30)).sqrt()
-    lacking = (1 - there).clamp(0, 1)
-    return (values + lacking[:, None, None] * wanted).to(activation.dtype)
+    within = whole.square().mean((0, 2, 3)) - means.square().mean((0, 2, 3))
+    lacking = 1 - (within.clamp_min(0) / _ramp_variance(means, scale).clamp_min(1e-30)).sqrt()
+    lacking = lacking.where(lacking > LACKING, 0.0)
+    levelled = lacking.nonzero()[:, 0]
+    if len(levelled) == 0:
+        return activation
+    wanted = ramps(means[:, levelled], whole.shape[-2:])[..., :h, :w] * lacking[levelled, None, None]
+    return activation.index_add(1, levelled, wanted.to(activation.dtype))
+
+
+def _ramp_variance(means: Tensor, scale: tuple[int, int]) -> Tensor:
+    """The variance (C,) within blocks that ramps between their means have."""
+    smooth = remove_lattice(means, (2, 2))
+    rows, columns = smooth[:, :, 2:] - smooth[:, :, :-2], smooth[..., 2:] - smooth[..., :-2]
+    slopes = (step.square().mean((0, 2, 3)) / (2 * p) ** 2 for step, p in zip((rows, columns), scale, strict=True))
+    vertical, horizontal = (slope * (p**2 - 1) / 12 for slope, p in zip(slopes, scale, strict=True))
+    return vertical + horizontal
 
 
 def ramps(source: Tensor, size: torch.Size) -> Tensor:
@@ -123,5 +117,6 @@ def ramps(source: Tensor, size: torch.Size) -> Tensor:
     halve it, and the site that drew it would go free.
     """
     smooth = remove_lattice(source.float(), (2, 2))
-    cubic = F.interpolate(smooth, size, mode="bicubic", align_corners=False)
+    # with antialias torch takes Keys' cubic, which keeps straight ramps straight; its other cubic does not
+    cubic = F.interpolate(smooth, size, mode="bicubic", align_corners=False, antialias=True)
     return cubic - F.interpolate(smooth, size, mode="nearest")

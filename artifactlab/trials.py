@@ -49,7 +49,8 @@ class Trials:
 
     def repaired(self, sites: Sequence[Site]) -> Trial:
         """Every input again, with these sites repaired."""
-        severities, changes = [], []
+        severities: list[Severity] = []
+        changes: list[Tensor] = []
         for call, original in zip(self.calls, self.outputs, strict=True):
             image = repaired_output(self.runner, call, sites)
             severities.append(measure_severity(image, self.period, self.data_range))

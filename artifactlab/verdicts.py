@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
-from artifactlab.records import Effect, Evidence, JointStep, SiteDiagnosis, Verdict
+from artifactlab.records import Effect, Evidence, Finding, JointStep, SiteDiagnosis, Verdict
 from artifactlab.severity import VISIBLE_GRID, VISIBLE_STEPS, smallest_side
 
 VISIBLE = 1.0
@@ -59,7 +59,11 @@ def shows(evidence: Evidence) -> bool:
 
 
 def sentence(
-    sites: Sequence[SiteDiagnosis], joint: Sequence[JointStep], output: dict[str, float], period: tuple[int, int]
+    sites: Sequence[SiteDiagnosis],
+    joint: Sequence[JointStep],
+    findings: Sequence[Finding],
+    output: dict[str, float],
+    period: tuple[int, int],
 ) -> str:
     """The verdict in plain words; `period` is the lattice that the output was measured at."""
     offenders = [site for site in sites if site.verdict == "offender"]
@@ -76,7 +80,7 @@ def sentence(
         )
     else:
         text = f"No offender: the output shows {_artifact(output)}, but repairing no single site removes it."
-    return text + _compensated(sites) + _unmeasured(sites, period)
+    return text + _compensated(sites) + _unmeasured(sites, period) + _coarse(findings)
 
 
 def period_text(period: tuple[float, float]) -> str:
@@ -136,3 +140,8 @@ def _unmeasured(sites: Sequence[SiteDiagnosis], period: tuple[int, int]) -> str:
         return ""
     side = smallest_side(max(max(lattice_period(site.period)) for site in wide))
     return f" Not measured in full: {', '.join(site.key for site in wide)}; that takes outputs of {side} pixels a side."
+
+
+def _coarse(findings: Sequence[Finding]) -> str:
+    """What is wrong besides, and no site's doing."""
+    return "".join(f" Besides, {finding.text}" for finding in findings)

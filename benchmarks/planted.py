@@ -180,11 +180,16 @@ def _innocent(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in records if all(truth["severity"] < VISIBLE for truth in record["truths"])]
 
 
-def _innocence(claim: str, records: Sequence[dict[str, Any]], target: float | None) -> tuple[str, str, str, bool | None]:
+def _innocence(
+    claim: str, records: Sequence[dict[str, Any]], target: float | None
+) -> tuple[str, str, str, bool | None]:
     wrong, count = accused(records)
     rate = 1 - wrong / max(1, count)
-    return claim, f">= {target:.2f}".replace("0.", ".") if target else "", f"{count - wrong} of {count}", (
-        None if target is None else rate >= target
+    return (
+        claim,
+        f">= {target:.2f}".replace("0.", ".") if target else "",
+        f"{count - wrong} of {count}",
+        (None if target is None else rate >= target),
     )
 
 

@@ -77,7 +77,7 @@ class Case:
 def plans(split: str, rounds: int) -> list[Plan]:
     """All cases of a split: each site of each net is guilty once per round, under changing inputs."""
     found = []
-    for round_ in range(rounds):
+    for _ in range(rounds):
         for net in NETS[split]:
             for guilty in range(sites_of(split, net)):
                 found.append(("planted", net, guilty))

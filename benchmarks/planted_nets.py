@@ -7,6 +7,7 @@ in and out, sides a multiple of 8.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -84,7 +85,7 @@ class Chain(nn.Module):
     def __init__(self, widths: tuple[int, ...], styles: tuple[str, ...], slope: float, encoder: str = "conv") -> None:
         super().__init__()
         full, *_, deep = widths
-        levels = list(zip(widths[:-1], widths[1:], strict=True))
+        levels = list(pairwise(widths))
         self.encoder = nn.Sequential()
         if encoder == "conv":
             self.encoder = nn.Sequential(Block(1, full, slope), *(Block(a, b, slope, stride=2) for a, b in levels))
@@ -114,7 +115,7 @@ class UNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], styles: tuple[str, ...], slope: float) -> None:
         super().__init__()
-        levels = list(zip(widths[:-1], widths[1:], strict=True))
+        levels = list(pairwise(widths))
         self.stem = Block(1, widths[0], slope)
         self.downs = nn.ModuleList(Block(a, b, slope, stride=2) for a, b in levels)
         self.ups = nn.ModuleList(Upsampler(style, b) for style, (_, b) in zip(styles, levels[::-1], strict=True))
@@ -169,7 +170,7 @@ class Pyramid(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], styles: tuple[str, ...], slope: float) -> None:
         super().__init__()
-        levels = list(zip(widths[:-1], widths[1:], strict=True))
+        levels = list(pairwise(widths))
         self.encoder = nn.Sequential(Block(1, widths[0], slope), *(Block(a, b, slope, stride=2) for a, b in levels))
         self.steps = len(levels)
         grown = [Upsampler(style, b) for style, (_, b) in zip(styles, levels[::-1], strict=False)]

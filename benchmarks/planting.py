@@ -137,8 +137,10 @@ def unequal_subkernels(phases: Phases, seen: Seen, strength: float, rng: torch.G
 
 def nearest(phases: Phases, seen: Seen, strength: float, rng: torch.Generator) -> Upsampler:
     """Block means, replicated."""
-    return Upsampler("nearest", phases.weight.shape[0]) if phases.style == "bilinear" else realised(
-        phases, "smoothed nearest"
+    return (
+        Upsampler("nearest", phases.weight.shape[0])
+        if phases.style == "bilinear"
+        else realised(phases, "smoothed nearest")
     )
 
 

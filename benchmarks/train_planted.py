@@ -80,13 +80,12 @@ def main() -> None:
     torch.set_num_threads(1)
     images = training_images()
     WEIGHTS.mkdir(exist_ok=True)
-    for number, (split, name, make) in enumerate(
-        (split, name, make) for nets in (NETS, COMPENSATED) for split in nets for name, make in nets[split].items()
-    ):
+    wanted = [(split, name) for nets in (NETS, COMPENSATED) for split in nets for name in nets[split]]
+    for number, (split, name) in enumerate(wanted):
         if options.only and f"{split}-{name}" not in options.only:
             continue
         torch.manual_seed(number)
-        model = make()
+        model = (NETS[split] | COMPENSATED[split])[name]()
         for module in model.modules():
             if isinstance(module, Upsampler):
                 module.start_even()

@@ -225,15 +225,15 @@ def _high_pass(images: Tensor, period: tuple[int, int]) -> Tensor:
     (ph, pw), (height, width) = period, images.shape[-2:]
     smooth = images
     for axis, p in ((2, ph), (3, pw)):
-        smooth = _running_sum(_running_sum(smooth, p, axis), p, axis)
+        smooth = running_sum(running_sum(smooth, p, axis), p, axis)
     return images[..., ph - 1 : height - ph + 1, pw - 1 : width - pw + 1] - smooth / (ph * pw) ** 2
 
 
-def _running_sum(images: Tensor, length: int, axis: int) -> Tensor:
+def running_sum(images: Tensor, length: int, axis: int) -> Tensor:
     """Sums of `length` neighbours along an axis, doubling the length with each addition."""
     if length == 1:
         return images
-    half = _running_sum(images, length // 2, axis)
+    half = running_sum(images, length // 2, axis)
     size = images.shape[axis] - length + 1
     total = half.narrow(axis, 0, size) + half.narrow(axis, length // 2, size)
     return total if length % 2 == 0 else total + images.narrow(axis, length - 1, size)

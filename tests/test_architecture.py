@@ -35,14 +35,17 @@ LAYERS = {
     "verdicts": 5,
     "registration": 5,
     "seams": 5,
+    "effects": 5,
     "score": 5,
-    "diagnose": 6,
     "lint": 5,
-    "demo": 7,
-    "report": 7,
-    "cli": 8,
-    "__main__": 9,
-    "__init__": 10,
+    "trials": 6,
+    "fast": 6,
+    "diagnose": 7,
+    "demo": 8,
+    "report": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 11,
 }
 """part of the house -> floor; a file imports from its own part and from lower floors"""
 

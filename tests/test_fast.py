@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab import InputError
+from artifactlab import InputError, ModelError
 
 
 @pytest.mark.parametrize("guilty", ["up1", "up2", "up3"])
@@ -64,10 +64,49 @@ def test_in_place_operations_after_a_site_do_not_spoil_the_gradient(three_sites,
             self.decoder = three_sites.plant("up3")
 
         def forward(self, x: Tensor) -> Tensor:
-            return F.relu(self.decoder(x), inplace=True).mul_(0.5)
+            return F.relu(self.decoder(x), inplace=True)
 
     diagnosis = artifactlab.diagnose(InPlace(), scene, data_range=1.0, fast=True)
     assert [site.site.name for site in diagnosis.offenders] == ["decoder.up3"]
+
+
+def test_a_model_without_gradients_is_sent_to_the_full_diagnosis(three_sites, scene: Tensor) -> None:
+    class Spoilt(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = three_sites
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(self.decoder(x)).mul_(0.5)  # overwrites what the gradient of relu needs
+
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = three_sites
+
+        @torch.no_grad()
+        def forward(self, x: Tensor) -> Tensor:
+            return self.decoder(x)
+
+    for model in (Spoilt(), Frozen()):
+        with pytest.raises(ModelError, match=r"no gradient .* leave fast out"):
+            artifactlab.diagnose(model, scene, data_range=1.0, fast=True)
+    assert artifactlab.diagnose(Spoilt(), scene, data_range=1.0).sites
+
+
+def test_a_site_that_the_output_does_not_depend_on_has_no_effect(three_sites, scene: Tensor) -> None:
+    class Unused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = three_sites.plant("up2")
+
+        def forward(self, x: Tensor) -> Tensor:
+            F.interpolate(x, scale_factor=2)
+            return self.decoder(x)
+
+    diagnosis = artifactlab.diagnose(Unused(), scene, data_range=1.0, fast=True)
+    assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
+    assert diagnosis.sites[-1].effect.value <= 0.01
 
 
 def test_it_carries_no_maps_but_can_be_drawn(three_sites, scene: Tensor) -> None:

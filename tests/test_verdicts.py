@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from artifactlab.records import Effect, Evidence, Site, SiteDiagnosis
-from artifactlab.verdicts import judge, sentence
+from artifactlab.records import Effect, Evidence, Finding, JointStep, Site, SiteDiagnosis
+from artifactlab.verdicts import adds_enough, judge, sentence
 
 LOUD = Evidence(edge_jaggedness=0.0, axis_excess=0.0, checkerboard_energy=0.9)
 QUIET = Evidence(edge_jaggedness=0.0, axis_excess=0.0, checkerboard_energy=0.0)
@@ -16,34 +16,49 @@ def effect(value: float, low: float | None, high: float | None, share: float = 0
 
 
 @pytest.mark.parametrize(
-    ("evidence", "value", "low", "high", "severity", "verdict"),
+    ("value", "low", "left", "whole", "enough"),
     [
-        (LOUD, 4.0, 3.0, 5.0, 5.0, "offender"),
-        (QUIET, 4.0, 3.0, 5.0, 5.0, "offender"),  # evidence is not asked
-        (LOUD, 4.0, None, None, 5.0, "harmless"),  # one crop: no interval, no accusation
-        (LOUD, 4.0, -0.1, 9.0, 5.0, "harmless"),  # the interval contains zero
-        (LOUD, 0.9, 0.8, 0.95, 0.95, "harmless"),  # all of it, but nothing shows
-        (LOUD, 2.0, 1.5, 2.5, 30.0, "offender"),  # a small share that would show on its own
-        (LOUD, 0.5, 0.4, 0.6, 30.0, "harmless"),  # a small share that would not
-        (LOUD, 1.2, 1.0, 1.4, 90.0, "harmless"),  # drowned
-        (LOUD, -5.0, -6.0, -4.0, 0.1, "compensated"),
-        (LOUD, -5.0, -11.0, 0.1, 0.1, "harmless"),
-        (LOUD, -0.3, -0.4, -0.2, 0.1, "harmless"),  # worse, but it still would not show
-        (QUIET, -0.3, -0.4, -0.2, 0.1, "clean"),
-        (QUIET, 0.0, 0.0, 0.0, 0.0, "clean"),
+        (4.0, 3.0, 5.0, 5.0, True),
+        (4.0, None, 5.0, 5.0, False),  # one crop: no interval, no accusation
+        (4.0, -0.1, 5.0, 5.0, False),  # the interval contains zero
+        (0.9, 0.8, 0.95, 0.95, False),  # all of it, but nothing shows
+        (2.0, 1.5, 30.0, 30.0, True),  # a small share that would show on its own
+        (0.5, 0.4, 30.0, 30.0, False),  # a small share that would not
+        (1.2, 1.0, 90.0, 90.0, False),  # drowned
+        (1.2, 1.0, 2.0, 90.0, True),  # ... until the loud one is repaired
+        (1.2, 1.0, 2.0, 900.0, False),  # within what other repairs leave over
     ],
 )
-def test_a_verdict_needs_an_effect_that_is_sure_and_shows(
-    evidence: Evidence, value: float, low: float, high: float, severity: float, verdict: str
+def test_a_repair_is_named_if_it_surely_takes_enough(
+    value: float, low: float | None, left: float, whole: float, enough: bool
 ) -> None:
-    assert judge(evidence, effect(value, low, high), severity) == verdict
+    assert adds_enough(effect(value, low, 99.0), left, whole) == enough
+
+
+@pytest.mark.parametrize(
+    ("evidence", "value", "low", "high", "severity", "guilty", "verdict"),
+    [
+        (LOUD, 4.0, 3.0, 5.0, 5.0, True, "offender"),
+        (QUIET, 4.0, 3.0, 5.0, 5.0, True, "offender"),  # evidence is not asked
+        (LOUD, 4.0, 3.0, 5.0, 5.0, False, "harmless"),
+        (LOUD, -5.0, -6.0, -4.0, 0.1, False, "compensated"),
+        (LOUD, -5.0, -11.0, 0.1, 0.1, False, "harmless"),
+        (LOUD, -0.3, -0.4, -0.2, 0.1, False, "harmless"),  # worse, but it still would not show
+        (QUIET, -0.3, -0.4, -0.2, 0.1, False, "clean"),
+        (QUIET, 0.0, 0.0, 0.0, 0.0, False, "clean"),
+    ],
+)
+def test_a_verdict_asks_what_repairs_do_before_what_activations_show(
+    evidence: Evidence, value: float, low: float, high: float, severity: float, guilty: bool, verdict: str
+) -> None:
+    assert judge(evidence, effect(value, low, high), severity, guilty) == verdict
 
 
 def diagnosed(
     name: str, verdict: str, share: float, period: tuple[int, int] = (4, 4), low: float | None = 0.5
 ) -> SiteDiagnosis:
     site = Site(name, "interpolate", 0, (2, 2), period, (1, 1, 8, 8), (1, 1, 16, 16))
-    return SiteDiagnosis(site, LOUD, effect(1.0, low, 1.5, share), verdict, 1)  # type: ignore[arg-type]
+    return SiteDiagnosis(site, LOUD, effect(share * 9.0, low, 1.5, share), verdict, 1)  # type: ignore[arg-type]
 
 
 def output(grid: float, jaggedness: float) -> dict[str, float]:
@@ -53,7 +68,7 @@ def output(grid: float, jaggedness: float) -> dict[str, float]:
 
 
 def test_the_sentence_names_the_offender_its_share_and_its_period() -> None:
-    text = sentence([diagnosed("dec.up2", "offender", 0.934)], output(3.0, 0.02), (4, 4))
+    text = sentence([diagnosed("dec.up2", "offender", 0.934)], (), (), output(3.0, 0.02), (4, 4))
     assert text == (
         "dec.up2/interpolate#0 causes the output's checkerboard (3.0/255 rms, period 4): "
         "repairing it alone removes 93% of it."
@@ -61,7 +76,7 @@ def test_the_sentence_names_the_offender_its_share_and_its_period() -> None:
 
 
 def test_the_sentence_names_what_must_be_left_alone() -> None:
-    text = sentence([diagnosed("up", "compensated", -8.0)], output(0.2, 0.0), (4, 4))
+    text = sentence([diagnosed("up", "compensated", -8.0)], (), (), output(0.2, 0.0), (4, 4))
     assert text == (
         "No offender: the output is clean (grid 0.2/255 rms, jaggedness 0.00 px; neither shows). "
         "Leave up/interpolate#0 alone: later layers cancel what it draws."
@@ -69,28 +84,38 @@ def test_the_sentence_names_what_must_be_left_alone() -> None:
 
 
 def test_the_sentence_says_when_no_single_site_explains_what_shows() -> None:
-    text = sentence([diagnosed("up", "harmless", 0.01)], output(0.0, 0.3), (4, 4))
+    text = sentence([diagnosed("up", "harmless", 0.01)], (), (), output(0.0, 0.3), (4, 4))
     assert text == "No offender: the output shows stair-steps (0.30 px), but repairing no single site removes it."
 
 
 def test_the_sentence_admits_that_one_crop_cannot_tell() -> None:
-    text = sentence([diagnosed("up", "harmless", 0.9, low=None)], output(3.0, 0.0), (4, 4))
+    text = sentence([diagnosed("up", "harmless", 0.9, low=None)], (), (), output(3.0, 0.0), (4, 4))
     assert text.startswith("Cannot tell: the output shows checkerboard (3.0/255 rms), but is too small for an interval")
 
 
-def test_several_offenders_are_listed_with_their_shares() -> None:
+def test_several_offenders_are_listed_with_what_each_adds_and_what_is_left() -> None:
     sites = [diagnosed("a", "offender", 0.6, (4, 2)), diagnosed("b", "offender", 0.3)]
-    text = sentence(sites, output(3.0, 0.31), (4, 4))
+    adds = effect(18.61 * 0.25, 1.0, 9.0, 0.4)
+    joint = (JointStep("a/interpolate#0", adds, 9.0), JointStep("b/interpolate#0", adds, 0.5))
+    text = sentence(sites, joint, (), output(3.0, 0.31), (4, 4))
     assert text.startswith("a/interpolate#0 causes the output's stair-steps (0.31 px) and checkerboard (3.0/255 rms, ")
-    assert text.endswith("period 4x2): repairing it alone removes 60% of it. Also guilty: b/interpolate#0 (30%).")
+    assert text.endswith("Also guilty: b/interpolate#0 (25% more). All repaired, nothing shows.")
+    left = (joint[0], JointStep("b/interpolate#0", adds, 18.61 * 0.1))
+    assert sentence(sites, left, (), output(3.0, 0.31), (4, 4)).endswith("All repaired, 10% is left.")
+
+
+def test_coarse_causes_are_told_besides() -> None:
+    seam = Finding("seam", "output", (48.0, 0.0), (0.0, 0.0), "the output has straight seams.")
+    text = sentence([diagnosed("a", "clean", 0.0)], (), (seam,), output(0.0, 0.0), (4, 4))
+    assert text.endswith("Besides, the output has straight seams.")
 
 
 def test_a_severity_just_above_one_from_both_kinds_names_the_larger() -> None:
-    text = sentence([diagnosed("a", "harmless", 0.1)], output(0.8, 0.07), (4, 4))
+    text = sentence([diagnosed("a", "harmless", 0.1)], (), (), output(0.8, 0.07), (4, 4))
     assert "shows checkerboard (0.8/255 rms)," in text
 
 
 def test_sites_wider_than_the_output_are_named_not_called_clean() -> None:
     sites = [diagnosed("wide", "clean", 0.0, (64, 64)), diagnosed("a", "clean", 0.0)]
-    text = sentence(sites, output(0.0, 0.0), (4, 4))
+    text = sentence(sites, (), (), output(0.0, 0.0), (4, 4))
     assert text.endswith("Not measured in full: wide/interpolate#0; that takes outputs of 254 pixels a side.")

@@ -43,7 +43,7 @@ def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
             if not diagnosis.config["fast"]:  # which has no maps
                 drafts += [Path(scratch) / name for name in ("maps.png", "maps.npz")]
                 diagnosis.plot_maps().savefig(drafts[2], dpi=100)
-                np.savez_compressed(drafts[3], **_maps(diagnosis))
+                np.savez_compressed(drafts[3], **_maps(diagnosis))  # type: ignore[arg-type]  # its names are no flags
             for draft in drafts:
                 os.replace(draft, folder / draft.name)
     except OSError as error:
@@ -52,7 +52,7 @@ def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
 
 
 def _maps(diagnosis: Diagnosis) -> dict[str, np.ndarray]:
-    """Every site's artifact map on every example, in half precision; a key's slashes would be folders in the archive."""
+    """Every site's map on every example, in half precision; a key's slashes would be folders in the archive."""
     return {
         f"{key.replace('/', ':')}@{number}": change.half().numpy()
         for number, example in enumerate(diagnosis.examples)
