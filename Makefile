@@ -16,7 +16,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/real_models.py
 	$(BIN)/python benchmarks/metric_validity.py
+	$(BIN)/python benchmarks/lint.py
+	$(BIN)/python benchmarks/coarse.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cost.py
 

@@ -33,9 +33,9 @@ TRAINED_TOLERANCE = 0.05
 """share of unequal phases from which a trained layer is named"""
 INITIAL_TOLERANCE = 0.01
 """... and an untrained one, whose phases can be made equal exactly"""
-GRAVE = 0.5
-"""share from which it is a warning: eight trained layers of four nets whose outputs show no grid read 0.07 to 0.47, the
-demo's broken layer 0.76, random weights 0.87"""
+GRAVE = 0.6
+"""share from which it is a warning: between trained layers whose output shows no grid and those that draw one which the
+next layers have to cancel; `benchmarks/lint.py` lists both"""
 
 
 def lint(model: nn.Module, *, trained: bool) -> tuple[LintFinding, ...]:

@@ -67,7 +67,7 @@ UNEVEN_OVERLAP = Rule(
 UNEQUAL_SUMS = Rule(
     name="unequal-sums",
     level="warning",
-    description="a transposed convolution whose kernel sums differ between output phases; a note below 0.5, where"
+    description="a transposed convolution whose kernel sums differ between output phases; a note below 0.6, where"
     " layers of trained nets that show no grid lie",
     unit="rms share of the flat answer",
     why="a flat input comes out as a grid; only with equal sums does the layer draw none, whatever the kernel's size",
@@ -79,7 +79,7 @@ UNEQUAL_SHUFFLE = Rule(
     name="unequal-shuffle",
     level="warning",
     description="a convolution that feeds a pixel shuffle and whose sub-kernel sums or biases differ within a group; a"
-    " note below 0.5. Not said where a norm layer sits in between, which rescales the sub-kernels",
+    " note below 0.6. Not said where a norm layer sits in between, which rescales the sub-kernels",
     unit="rms share of the flat answer",
     why="a flat input comes out as a grid; biases that differ draw one even from an input of zeros",
     source=f"{_AITKEN}; {_SUGAWARA}",

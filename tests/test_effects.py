@@ -1,0 +1,73 @@
+"""From severities to effects with intervals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from artifactlab.effects import ALWAYS, OF_EFFECT, OF_SEVERITY, effect_of, effect_of_first_order
+from artifactlab.metrics.jaggedness import LEVELS, STATISTICS
+from artifactlab.severity import Severity
+
+
+def severity(grid: list[float] | Tensor) -> Severity:
+    """Of grids alone, crop by crop."""
+    grid = torch.as_tensor(grid, dtype=torch.float64)
+    return Severity(grid, torch.zeros(len(grid), LEVELS, STATISTICS, dtype=torch.float64))
+
+
+def test_the_effect_is_the_drop_and_its_share() -> None:
+    effect = effect_of(severity([8.0, 12.0]), severity([1.0, 3.0]), seed=0)
+    assert effect.value == pytest.approx(8.0)
+    assert effect.share == pytest.approx(0.8)
+    assert effect.kind == "checkerboard"
+
+
+def test_crops_that_agree_leave_only_what_repairs_are_off_by() -> None:
+    effect = effect_of(severity([10.0] * 6), severity([4.0] * 6), seed=0)
+    error = ((OF_EFFECT * 6) ** 2 + (OF_SEVERITY * 10) ** 2 + ALWAYS**2) ** 0.5
+    assert (effect.low, effect.high) == (pytest.approx(6 - error), pytest.approx(6 + error))
+
+
+def test_crops_that_disagree_widen_the_interval() -> None:
+    alike = effect_of(severity([10.0] * 8), severity([4.0] * 8), seed=0)
+    mixed = effect_of(severity([18.0, 2.0] * 4), severity([6.0, 2.0] * 4), seed=0)
+    assert mixed.value == pytest.approx(alike.value)
+    assert mixed.low < alike.low
+    assert mixed.high > alike.high
+
+
+def test_nothing_changed_is_no_effect_and_no_certainty() -> None:
+    same = severity([5.0, 7.0, 6.0])
+    effect = effect_of(same, same, seed=0)
+    assert effect.value == 0
+    assert effect.low < 0 < effect.high
+
+
+def test_a_single_crop_has_no_interval() -> None:
+    effect = effect_of(severity([5.0]), severity([1.0]), seed=0)
+    assert (effect.low, effect.high) == (None, None)
+
+
+@given(st.lists(st.floats(0, 1000), min_size=2, max_size=12), st.floats(0, 1.5), st.integers(0, 9))
+def test_the_interval_holds_the_value_and_follows_the_seed_alone(grid: list[float], left: float, seed: int) -> None:
+    before, after = severity(grid), severity(left * torch.tensor(grid, dtype=torch.float64))
+    effect = effect_of(before, after, seed)
+    assert effect.low <= effect.value <= effect.high
+    assert effect_of(before, after, seed) == effect
+
+
+@given(st.floats(0, 1))
+def test_first_order_is_exact_where_a_repair_takes_a_share_of_the_artifact(share: float) -> None:
+    """An artifact of amplitude a reads a^2: its gradient times share a is 2 share a^2, the drop is a^2 - (1-share)^2 a^2."""
+    amplitudes = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
+    before = severity(amplitudes**2)
+    effect = effect_of_first_order(before, 2 * share * amplitudes**2, seed=0)
+    assert effect.value == pytest.approx(float((amplitudes**2).mean()) * (1 - (1 - share) ** 2), abs=1e-6)
+
+
+def test_a_first_order_beyond_all_of_it_takes_all_of_it() -> None:
+    assert effect_of_first_order(severity([4.0, 4.0]), torch.tensor([20.0, 20.0]), seed=0).value == pytest.approx(4.0)
