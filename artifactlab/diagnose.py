@@ -34,6 +34,7 @@ from artifactlab.registration import misregistrations
 from artifactlab.runner import Call, Runner, as_calls
 from artifactlab.seams import foreign_periods
 from artifactlab.severity import (
+    VISIBLE,
     VISIBLE_GRID,
     VISIBLE_STEPS,
     Severity,
@@ -43,7 +44,7 @@ from artifactlab.severity import (
     smallest_side,
 )
 from artifactlab.trials import EXAMPLES, Trial, Trials, repair_together
-from artifactlab.verdicts import VISIBLE, adds_enough, judge, sentence
+from artifactlab.verdicts import adds_enough, judge, sentence
 
 MOST_TURNED = 2
 """inputs on which the registration of merges is measured, at two forward passes each"""
@@ -78,7 +79,7 @@ def diagnose(
         fast: estimate all effects from one backward pass, see `artifactlab.fast`, instead of a forward pass per site;
             coarser, above all for stair-steps, and without joint repair and artifact maps.
         seed: of the random state every forward pass starts from, and of the intervals' half-samples.
-        progress: called with (forward passes done, forward passes in all).
+        progress: called with (passes with a site repaired, such passes in all); one per input where `fast`.
 
     Returns:
         A `Diagnosis`, its sites ranked by effect.
@@ -105,10 +106,11 @@ def diagnose(
         before = pool([measure_severity(image, period, scale) for image in outputs])
         alone: list[Trial] = []
         joint: tuple[JointStep, ...] = ()
+        passed = _counter(progress, len(calls) * (1 if fast else len(chosen)))
         if fast:
-            effects = first_order_effects(runner, calls, chosen, before, period, scale, seed)
+            effects = first_order_effects(runner, calls, chosen, before, period, scale, seed, passed)
         else:
-            trials = Trials(runner, calls, outputs, before, period, scale, _counter(progress, len(calls) * len(chosen)))
+            trials = Trials(runner, calls, outputs, before, period, scale, passed)
             alone = [trials.repaired([site]) for site in chosen]
             effects = [effect_of(before, trial.severity, seed) for trial in alone]
             joint = repair_together(trials, chosen, alone, effects, seed)
@@ -118,7 +120,8 @@ def diagnose(
     found = _judged(chosen, evidence, effects, measured["severity"], None if fast else joint)
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, joint, findings, measured, period) + _note_on_inputs(calls, outputs, period),
+        verdict=sentence(found, None if fast else joint, findings, measured, period)
+        + _note_on_inputs(calls, outputs, period),
         output=measured,
         config={
             "inputs": len(calls),

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from artifactlab.records import Effect
-from artifactlab.severity import Severity
+from artifactlab.severity import VISIBLE, Severity
 
 CONFIDENCE = 0.9
 """of intervals; the numbers below were chosen so that it holds on the development split of `benchmarks/planted.py`"""
 SAMPLES = 1000
 SAMPLED = 0.5
 """part of the half-samples' spread that counts: an effect is that on the given inputs, not on all there might be"""
-OF_EFFECT, OF_SEVERITY, ALWAYS = 0.3, 0.1, 0.5
+OF_EFFECT, OF_SEVERITY, ALWAYS = 0.5, 0.1, 0.3
 """what repairs are off by: of the effect itself, of the severity that other sites cause, and in any case"""
 
 
@@ -33,12 +33,17 @@ def effect_of(before: Severity, after: Severity, seed: int) -> Effect:
 
 
 def effect_of_first_order(before: Severity, drops: Tensor, seed: int) -> Effect:
-    """The effect behind first-order drops of severity (crops,), see `artifactlab.fast`."""
+    """The effect behind first-order drops of severity (crops,), see `artifactlab.fast`.
+
+    A repair that makes things worse, or an output that shows nothing, has no share to read off; there the first order
+    is left as it is.
+    """
     counts = _half_samples(before.grid.numel(), seed)
     grid, steps = before.of(counts)
-    total = (grid + steps).clamp_min(1e-6)
-    share = (counts.to(drops) @ drops / counts.sum(1)).to(total) / (2 * total)
-    drop = total * (2 * share - share.square()).where(share < 1, 1.0)
+    total = grid + steps
+    linear = (counts.to(drops) @ drops / counts.sum(1)).to(total)
+    share = (linear / (2 * total.clamp_min(VISIBLE))).clamp(0, 1)
+    drop = (total * (2 * share - share.square())).where((linear > 0) & (total >= VISIBLE), linear / 2)
     return _effect(drop, float(total[0]), by_grid=bool(grid[0] >= steps[0]))
 
 
@@ -52,7 +57,8 @@ def _effect(drops: Tensor, total: float, by_grid: bool) -> Effect:
         error = math.hypot(OF_EFFECT * value, OF_SEVERITY * total, ALWAYS)
         low = value - math.hypot(SAMPLED * max(0.0, value - ends[0]), error)
         high = value + math.hypot(SAMPLED * max(0.0, ends[1] - value), error)
-    return Effect(value, low, high, value / total if total > 0 else None, "checkerboard" if by_grid else "stair-step")
+    share = value / total if total >= VISIBLE else None
+    return Effect(value, low, high, share, "checkerboard" if by_grid else "stair-step")
 
 
 def _half_samples(crops: int, seed: int) -> Tensor:

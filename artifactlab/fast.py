@@ -10,7 +10,8 @@ where it matters, let the full diagnosis repair the sites.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -27,7 +28,7 @@ from artifactlab.outputs import pick_output
 from artifactlab.records import Effect, Site
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner
-from artifactlab.severity import VISIBLE_GRID, Severity, crop_counts, split_crops
+from artifactlab.severity import VISIBLE, VISIBLE_GRID, Severity, crop_counts, split_crops
 
 BLUR = 1.5
 """standard deviation, in pixels, of the Gaussian that stands for the smooth path of edges"""
@@ -42,22 +43,31 @@ def first_order_effects(
     period: tuple[int, int],
     data_range: float,
     seed: int,
+    passed: Callable[[], None],
 ) -> list[Effect]:
     """The effect of repairing each site alone, from one forward and one backward pass per input.
 
     Raises:
         ModelError: if the model fails, or no gradient comes through it.
     """
+    if any(parameter.is_inference() for parameter in runner.model.parameters()):
+        raise ModelError("the model was made in inference mode, which gives no gradient; leave fast out")
     drops: dict[Key, list[Tensor]] = {(site.name, site.op, site.call): [] for site in sites}
-    steps = before.together()[1]
+    severity = before.together()
     for call in calls:
-        for key, drop in _drops(runner, call, drops.keys(), steps, period, data_range).items():
+        for key, drop in _drops(runner, call, drops.keys(), severity, period, data_range).items():
             drops[key].append(drop)
+        passed()
     return [effect_of_first_order(before, torch.cat(found), seed) for found in drops.values()]
 
 
 def _drops(
-    runner: Runner, call: Call, keys: Collection[Key], steps: float, period: tuple[int, int], data_range: float
+    runner: Runner,
+    call: Call,
+    keys: Collection[Key],
+    severity: tuple[float, float],
+    period: tuple[int, int],
+    data_range: float,
 ) -> dict[Key, Tensor]:
     """First-order drop of every crop's severity (crops,), by site."""
     gradients: dict[Key, tuple[Tensor, Tensor]] = {}
@@ -76,23 +86,28 @@ def _drops(
         return watched
 
     with ExitStack() as stack:
-        for parameter in runner.model.parameters():
+        for parameter in filter(_asks_for_gradient, runner.model.parameters()):
             stack.callback(parameter.requires_grad_, parameter.requires_grad)
             parameter.requires_grad_(False)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(watch(runner.model, visit, results.append))
-        runner.run(call)
+        try:
+            runner.run(call)
+        except ModelError as error:
+            raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
         image = pick_output(results[-1], runner.output).float() / data_range
         try:
-            torch.autograd.grad(_differentiable_severity(image, steps, period), leaf)
+            torch.autograd.grad(_differentiable_severity(image, severity[1], period), leaf)
         except RuntimeError as error:
             raise ModelError(f"the model gives no gradient ({first_line(error)}); leave fast out") from error
-    counts = crop_counts(image.shape[-2:], period)
-    n = image.shape[0]
-    return {
-        key: _by_crop(*gradients[key], counts) if key in gradients else torch.zeros(_total(n, counts)) for key in keys
+    shape = (image.shape[0], *crop_counts(image.shape[-2:], period))
+    drops = {
+        key: _by_crop(*gradients[key], shape) if key in gradients else torch.zeros(shape).flatten() for key in keys
     }
+    if sum(severity) >= VISIBLE and not any(map(torch.any, drops.values())):
+        raise ModelError("no gradient comes through the model (is its output rounded, or clipped?); leave fast out")
+    return drops
 
 
 def _differentiable_severity(image: Tensor, steps: float, period: tuple[int, int]) -> Tensor:
@@ -105,16 +120,22 @@ def _differentiable_severity(image: Tensor, steps: float, period: tuple[int, int
         F.conv2d(F.pad(planes, (side,) * 4, mode="replicate"), kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1)
     )
     energy = (planes - smooth).square().sum()
-    crops = _total(image.shape[0], crop_counts(image.shape[-2:], period))
+    crops = image.shape[0] * math.prod(crop_counts(image.shape[-2:], period))
     return grid + crops * steps * energy.clamp_min(1e-12).log()
 
 
-def _by_crop(gradient: Tensor, change: Tensor, counts: tuple[int, int]) -> Tensor:
-    """Products of gradient and change, added up over each crop's part of the activation; in the order of the crops."""
+def _by_crop(gradient: Tensor, change: Tensor, crops: tuple[int, int, int]) -> Tensor:
+    """Products of gradient and change, added up over the part of the activation under each crop; in the crops' order.
+
+    Where the activation is of another batch than the output, nobody knows which: all crops get the same.
+    """
     product = (gradient.float() * change.float()).sum(1)
-    per_crop = F.adaptive_avg_pool2d(product, counts) * (product[0].numel() / (counts[0] * counts[1]))
+    images, rows, columns = crops
+    if product.shape[0] != images:
+        return (product.sum() / math.prod(crops)).expand(math.prod(crops)).cpu()
+    per_crop = F.adaptive_avg_pool2d(product, (rows, columns)) * (product[0].numel() / (rows * columns))
     return per_crop.permute(1, 2, 0).flatten().cpu()
 
 
-def _total(images: int, counts: tuple[int, int]) -> int:
-    return images * counts[0] * counts[1]
+def _asks_for_gradient(parameter: Tensor) -> bool:
+    return parameter.requires_grad

@@ -75,11 +75,11 @@ class Effect:
     value: float
     """drop of the output's severity, see `artifactlab.severity`; 1 is a grid that just shows"""
     low: float | None
-    """lower end of the 90% interval over inputs and crops; None where there is only one crop to resample"""
+    """lower end of the 90% interval for what a real cure would do to these inputs; None where there is only one crop"""
     high: float | None
     """upper end of that interval"""
     share: float | None
-    """`value` as a fraction of the output's severity; None where the output has none"""
+    """`value` as a fraction of the output's severity; None where the output shows nothing"""
     kind: Kind
     """which of the two artifacts carries the larger part of the change"""
 
@@ -154,7 +154,7 @@ class Diagnosis:
     sites: tuple[SiteDiagnosis, ...]
     """every site, largest effect first"""
     verdict: str
-    """one plain sentence"""
+    """in plain words, the main finding first"""
     output: dict[str, float]
     """what the output itself shows: `severity`, `lattice_amplitude`, `edge_jaggedness`, `axis_excess`,
     `checkerboard_energy`"""
@@ -167,7 +167,7 @@ class Diagnosis:
     model: dict[str, str | None] = field(default_factory=lambda: {"source": None, "sha256": None})
     """where the model came from and the digest of its checkpoint"""
     examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
-    """the first inputs, for pictures"""
+    """the first calls, for pictures"""
 
     @property
     def offenders(self) -> tuple[SiteDiagnosis, ...]:
@@ -199,14 +199,16 @@ class Diagnosis:
 
         Args:
             key: of the site, e.g. `dec.up2/interpolate#0`.
-            example: which of the first inputs.
+            example: which of the first calls; of each it is the first image.
 
         Returns:
             (H, W), in fractions of the data range.
 
         Raises:
-            InputError: if there is no such site or example.
+            InputError: if there is no such site or example, or the diagnosis was a fast one.
         """
+        if self.config["fast"]:
+            raise InputError("a fast diagnosis carries no artifact maps: it repairs nothing; leave fast out")
         if not 0 <= example < len(self.examples):
             raise InputError(f"there is no example {example}: this diagnosis carries {len(self.examples)}")
         changes = self.examples[example].changes

@@ -27,7 +27,7 @@ def repair(growth: Growth) -> Tensor:
     with torch.no_grad(), torch.autocast(growth.output.device.type, enabled=False):
         output = growth.output.detach()
         if growth.nearest and growth.input is not None:
-            return output + ramps(growth.input.detach(), output.shape[-2:]).to(output.dtype)
+            return _resized(growth.input.detach().float(), output.shape[-2:]).to(output.dtype)
         scale = lattice_period(growth.scale)
         return smooth_blocks(remove_lattice(output, scale), scale)
 
@@ -97,7 +97,9 @@ def smooth_blocks(activation: Tensor, scale: tuple[int, int]) -> Tensor:
     levelled = lacking.nonzero()[:, 0]
     if len(levelled) == 0:
         return activation
-    wanted = ramps(means[:, levelled], whole.shape[-2:])[..., :h, :w] * lacking[levelled, None, None]
+    means, size = means[:, levelled], whole.shape[-2:]
+    ramps = (_resized(means, size) - F.interpolate(means, size, mode="nearest"))[..., :h, :w]
+    wanted = ramps * lacking[levelled, None, None]
     return activation.index_add(1, levelled, wanted.to(activation.dtype))
 
 
@@ -110,13 +112,12 @@ def _ramp_variance(means: Tensor, scale: tuple[int, int]) -> Tensor:
     return vertical + horizontal
 
 
-def ramps(source: Tensor, size: torch.Size) -> Tensor:
-    """What turns the nearest resize of `source` to `size` into a smooth one.
+def _resized(source: Tensor, size: torch.Size) -> Tensor:
+    """A smooth resize, but for a grid of period 2 in `source`, at its Nyquist frequency.
 
-    A grid of period 2 in `source`, at its Nyquist frequency, stays as nearest resizing leaves it: interpolation would
-    halve it, and the site that drew it would go free.
+    That stays as a nearest resize leaves it: interpolation would halve it, and the site that drew it would go free.
     """
-    smooth = remove_lattice(source.float(), (2, 2))
+    smooth = remove_lattice(source, (2, 2))
     # with antialias torch takes Keys' cubic, which keeps straight ramps straight; its other cubic does not
     cubic = F.interpolate(smooth, size, mode="bicubic", align_corners=False, antialias=True)
-    return cubic - F.interpolate(smooth, size, mode="nearest")
+    return cubic + F.interpolate(source - smooth, size, mode="nearest")

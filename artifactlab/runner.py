@@ -131,10 +131,14 @@ class Runner:
 
     def _restore_state(self) -> None:
         with torch.no_grad():
-            for owner, name, tensor, values in self._state:
+            for owner, name, tensor, values, in_graph in self._state:
                 owner[name] = tensor
-                if tensor is not None and values is not None and not torch.equal(tensor, values):
+                if tensor is None or values is None:
+                    continue
+                if not torch.equal(tensor, values):
                     tensor.copy_(values)
+                if tensor.grad_fn is not None and not in_graph:
+                    tensor.detach_()  # a pass with gradients wrote to it
 
     def _placed(self, value: Any) -> Any:
         """The arguments on the model's device, cloned, as a model may write into its input."""
@@ -156,6 +160,8 @@ class _Saved(NamedTuple):
     name: str
     tensor: Tensor | None
     values: Tensor | None
+    in_graph: bool
+    """whether it was part of a graph before"""
 
 
 def _saved_state(model: nn.Module) -> list[_Saved]:
@@ -165,7 +171,10 @@ def _saved_state(model: nn.Module) -> list[_Saved]:
         raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")
     owners = [owner for module in model.modules() for owner in (module._parameters, module._buffers)]
     return [
-        _Saved(owner, name, tensor, None if tensor is None else tensor.detach().clone())
+        _Saved(
+            *(owner, name, tensor, None if tensor is None else tensor.detach().clone()),
+            tensor is not None and tensor.grad_fn is not None,
+        )
         for owner in owners
         for name, tensor in owner.items()
     ]

@@ -18,6 +18,8 @@ from artifactlab.images import luma
 from artifactlab.metrics.jaggedness import edge_statistics, pooled_jaggedness
 from artifactlab.metrics.lattice import lattice_statistics, window_size
 
+VISIBLE = 1.0
+"""severity below which an output is innocent, whatever its activations look like"""
 VISIBLE_GRID = 1 / 255
 """rms amplitude, as a fraction of the data range, at which an 8-bit image can show a grid everywhere"""
 VISIBLE_STEPS = 0.1

@@ -12,11 +12,11 @@ from artifactlab.effects import effect_of
 from artifactlab.records import Effect, JointStep, Site
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner
-from artifactlab.severity import Severity, measure_severity, pool
-from artifactlab.verdicts import VISIBLE, adds_enough
+from artifactlab.severity import VISIBLE, Severity, measure_severity, pool
+from artifactlab.verdicts import adds_enough
 
 EXAMPLES = 4
-"""inputs whose changed pixels are kept for pictures"""
+"""calls of whose first image the changed pixels are kept for pictures"""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Trial:
     severity: Severity
     """of the outputs then"""
     changes: list[Tensor]
-    """for the first inputs, (H, W): how far each pixel of their first output moves, in fractions of the data range"""
+    """for the first calls, (H, W): how far each pixel of their first image moves, in fractions of the data range"""
 
 
 class Trials:
@@ -55,7 +55,7 @@ class Trials:
             image = repaired_output(self.runner, call, sites)
             severities.append(measure_severity(image, self.period, self.data_range))
             if len(changes) < EXAMPLES:
-                changes.append((image[0].cpu() - original[0]).abs().mean(0) / self.data_range)
+                changes.append((image[0].cpu().float() - original[0].float()).abs().mean(0) / self.data_range)
             self.passed()
         return Trial(pool(severities), changes)
 

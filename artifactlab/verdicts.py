@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
 from artifactlab.records import Effect, Evidence, Finding, JointStep, SiteDiagnosis, Verdict
-from artifactlab.severity import VISIBLE_GRID, VISIBLE_STEPS, smallest_side
+from artifactlab.severity import VISIBLE, VISIBLE_GRID, VISIBLE_STEPS, smallest_side
 
-VISIBLE = 1.0
-"""severity below which an output is innocent, whatever its activations look like"""
 LARGE_SHARE = 0.2
 """a repair that takes this much of the severity that is left is worth naming, however little that is"""
 SMALL_SHARE = 0.05
@@ -60,26 +58,37 @@ def shows(evidence: Evidence) -> bool:
 
 def sentence(
     sites: Sequence[SiteDiagnosis],
-    joint: Sequence[JointStep],
+    joint: Sequence[JointStep] | None,
     findings: Sequence[Finding],
     output: dict[str, float],
     period: tuple[int, int],
 ) -> str:
-    """The verdict in plain words; `period` is the lattice that the output was measured at."""
+    """The verdict in plain words.
+
+    Args:
+        sites: by rank.
+        joint: what was repaired together; None where nothing was repaired, in a fast diagnosis.
+        findings: coarse causes.
+        output: what it shows.
+        period: the lattice that the output was measured at.
+    """
     offenders = [site for site in sites if site.verdict == "offender"]
     if output["severity"] < VISIBLE:
         levels = f"grid {_grid(output)}, jaggedness {output['edge_jaggedness']:.2f} px"
         text = f"No offender: the output is clean ({levels}; neither shows)."
     elif offenders:
         first = offenders[0]
-        text = f"{first.site.key} causes the output's {_artifact(output, first)}: repairing it alone removes "
-        text += f"{_share(first.effect.value, output)} of it.{_also(joint, output)}"
+        removes = "would remove an estimated" if joint is None else "removes"
+        also = _also_estimated(offenders[1:], output) if joint is None else _also(joint, output)
+        text = f"{first.site.key} causes the output's {_artifact(output, first)}: repairing it alone {removes} "
+        text += f"{_share(first.effect.value, output)} of it.{also}"
     elif all(site.effect.low is None for site in sites):
         text = (
             f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give larger inputs."
         )
     else:
-        text = f"No offender: the output shows {_artifact(output)}, but repairing no single site removes it."
+        nobody = "no site is estimated to cause it" if joint is None else "repairing no single site removes it"
+        text = f"No offender: the output shows {_artifact(output)}, but {nobody}."
     return text + _compensated(sites) + _unmeasured(sites, period) + _coarse(findings)
 
 
@@ -108,6 +117,14 @@ def _grid(output: dict[str, float]) -> str:
 
 def _share(value: float, output: dict[str, float]) -> str:
     return f"{min(1.0, value / output['severity']):.0%}"
+
+
+def _also_estimated(others: Sequence[SiteDiagnosis], output: dict[str, float]) -> str:
+    """The other offenders of a fast diagnosis, each by itself."""
+    if not others:
+        return ""
+    rest = ", ".join(f"{site.site.key} ({_share(site.effect.value, output)} alone)" for site in others)
+    return f" Also suspect: {rest}."
 
 
 def _also(joint: Sequence[JointStep], output: dict[str, float]) -> str:

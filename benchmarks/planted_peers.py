@@ -10,8 +10,9 @@ from planted_cases import PERIOD, Case, watched
 from torch import Tensor, nn
 
 from artifactlab.metrics.lattice import lattice_statistics
+from artifactlab.severity import measure_severity
 
-STEPS = 5
+STEPS = 3
 """of the path integral of LayerConductance"""
 
 
@@ -36,22 +37,27 @@ def output_spectrum(case: Case, images: Tensor) -> dict[int, float]:
 
 
 def layer_ablation(case: Case, images: Tensor) -> dict[int, float]:
-    """captum: how far the output's grid falls when a layer is set to zero."""
-    return _captum(case, lambda model, layer: LayerFeatureAblation(model, layer).attribute(images, layer_mask=ONE))
+    """captum: how far the output's severity falls when a layer is set to zero; every element says the same number."""
+    model = _SeverityOf(case.model)
+
+    def fall(layer: nn.Module) -> Tensor:
+        return LayerFeatureAblation(model, layer).attribute(images, layer_mask=ONE).mean((1, 2, 3))
+
+    return _captum(case, fall)
 
 
 def layer_conductance(case: Case, images: Tensor) -> dict[int, float]:
     """captum: the part of the output's grid that flows through a layer (Dhamdhere et al. 2018)."""
-    return _captum(case, lambda model, layer: LayerConductance(model, layer).attribute(images, n_steps=STEPS))
+    model = _GridOf(case.model)
+    return _captum(case, lambda layer: LayerConductance(model, layer).attribute(images, n_steps=STEPS))
 
 
 ONE = torch.zeros(1, 1, 1, 1, dtype=torch.long)
 """a mask that makes all of a layer one feature"""
 
 
-def _captum(case: Case, attribute: Callable[[nn.Module, nn.Module], Tensor]) -> dict[int, float]:
+def _captum(case: Case, attribute: Callable[[nn.Module], Tensor]) -> dict[int, float]:
     """Attributions added up, by site; none for sites that are no modules, which captum's hooks cannot see."""
-    model = _GridOf(case.model)
     found = {}
     for site, layer in enumerate(case.model.ups):
         seen: list[bool] = []
@@ -59,7 +65,7 @@ def _captum(case: Case, attribute: Callable[[nn.Module, nn.Module], Tensor]) -> 
         with torch.no_grad():
             case.model(images_of(case))
         handle.remove()
-        found[site] = float(attribute(model, layer).sum()) if seen else 0.0
+        found[site] = float(attribute(layer).sum()) if seen else 0.0
     return found
 
 
@@ -68,8 +74,20 @@ def images_of(case: Case) -> Tensor:
     return case.images(0)[:1]
 
 
+class _SeverityOf(nn.Module):
+    """The severity of a model's output, one number per image, without gradients."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        outputs = self.decoder(images).split(1)
+        return torch.tensor([sum(measure_severity(output, PERIOD, 1.0).together()) for output in outputs])
+
+
 class _GridOf(nn.Module):
-    """The grid energy of a model's output, one number per image: what captum attributes."""
+    """The grid energy of a model's output, one number per image: the part of the severity that has gradients."""
 
     def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
@@ -92,5 +110,5 @@ PEERS: dict[str, Callable[[Case, Tensor], dict[int, float]]] = {
     "always the last site": always_last,
     "output spectrum": output_spectrum,
     "captum LayerFeatureAblation": layer_ablation,
-    "captum LayerConductance": layer_conductance,
+    f"captum LayerConductance, {STEPS} steps": layer_conductance,
 }

@@ -129,6 +129,12 @@ def test_half_precision_models_get_the_same_verdicts(dtype: torch.dtype, image: 
         assert half[key][2][0] == pytest.approx(full[key][2][0], rel=0.05, abs=0.5)
 
 
+def test_a_half_precision_diagnosis_can_be_drawn(image: Tensor) -> None:
+    diagnosis = artifactlab.diagnose(Decoder().to(torch.bfloat16), image.to(torch.bfloat16))
+    assert diagnosis.plot().axes
+    assert diagnosis.plot_maps().axes
+
+
 def test_channels_last_changes_rounding_alone(said: Said, image: Tensor) -> None:
     expected = plain(said, image)
     turned = said(Decoder().eval().to(memory_format=torch.channels_last), image.to(memory_format=torch.channels_last))

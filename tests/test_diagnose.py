@@ -137,7 +137,7 @@ def test_sites_are_selected_by_glob(three_sites, scene: Tensor) -> None:
         artifactlab.diagnose(three_sites, scene, sites="dec.*")
 
 
-def test_the_interval_contains_the_effect_and_needs_crops_to_resample(three_sites, scene: Tensor) -> None:
+def test_the_interval_contains_the_effect_and_needs_more_than_one_crop(three_sites, scene: Tensor) -> None:
     effect = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0).sites[0].effect
     assert effect.low <= effect.value <= effect.high
     single = artifactlab.diagnose(three_sites, scene[..., :12, :12], data_range=1.0).sites[0].effect

@@ -111,6 +111,78 @@ def test_a_site_that_the_output_does_not_depend_on_has_no_effect(three_sites, sc
 
 def test_it_carries_no_maps_but_can_be_drawn(three_sites, scene: Tensor) -> None:
     diagnosis = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0, fast=True)
-    with pytest.raises(InputError, match="no site 'up2/conv_transpose2d#0'"):
+    with pytest.raises(InputError, match="fast diagnosis carries no artifact maps"):
         diagnosis.artifact_map("up2/conv_transpose2d#0")
     assert diagnosis.plot().axes
+
+
+class Batched(nn.Module):
+    """A decoder that is run on flipped copies, whose mean is returned."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = self.decoder(torch.cat([x, x.flip(-1)]))
+        return (both[: len(x)] + both[len(x) :].flip(-1)) / 2
+
+
+def test_a_batch_of_another_size_inside_the_model_is_no_obstacle(three_sites, scene: Tensor) -> None:
+    diagnosis = artifactlab.diagnose(Batched(three_sites.plant("up2")), scene, data_range=1.0, fast=True)
+    assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
+
+
+def test_a_clean_output_makes_nobody_compensated(three_sites) -> None:
+    torch.manual_seed(3)
+    diagnosis = artifactlab.diagnose(three_sites, torch.rand(2, 3, 32, 32), data_range=1.0, fast=True)
+    assert {site.verdict for site in diagnosis.sites} <= {"harmless", "clean"}
+    assert all(abs(site.effect.value) < 1 for site in diagnosis.sites)
+    assert all(site.effect.share is None for site in diagnosis.sites)
+
+
+def test_buffers_written_in_place_come_back_outside_any_graph(three_sites, scene: Tensor) -> None:
+    class Averaging(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = three_sites.plant("up2")
+            self.register_buffer("ema", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.decoder(x)
+            self.ema.mul_(0.9).add_(0.1 * y.mean())
+            return y
+
+    model = Averaging()
+    artifactlab.diagnose(model, scene, data_range=1.0, fast=True)
+    assert model.ema.is_leaf
+    assert not model.ema.requires_grad
+    assert float(model.ema) == 0
+
+
+def test_a_rounded_output_is_no_all_clear(three_sites, scene: Tensor) -> None:
+    class Rounded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = three_sites.plant("up2", 0.4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (255 * self.decoder(x)).round() / 255
+
+    with pytest.raises(ModelError, match=r"no gradient comes through the model .*leave fast out"):
+        artifactlab.diagnose(Rounded(), scene, data_range=1.0, fast=True)
+
+
+def test_a_model_made_in_inference_mode_is_sent_to_the_full_diagnosis(scene: Tensor) -> None:
+    with torch.inference_mode():
+        model = nn.Sequential(nn.ConvTranspose2d(3, 3, 4, 2, 1))
+    with pytest.raises(ModelError, match="made in inference mode"):
+        artifactlab.diagnose(model, scene, data_range=1.0, fast=True)
+
+
+def test_the_sentence_speaks_of_estimates(three_sites, scene: Tensor) -> None:
+    model = three_sites.plant("up2", 0.3).plant("up3", 0.2)
+    text = artifactlab.diagnose(model, scene, data_range=1.0, fast=True).verdict
+    assert "repairing it alone would remove an estimated" in text
+    assert "Also suspect: " in text
+    assert "All repaired" not in text

@@ -72,6 +72,16 @@ def test_nearest_is_swapped_for_a_cubic_resize_of_the_same_input() -> None:
     assert left.abs().max() < 0.1 * (nearest - cubic).abs().max()
 
 
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+def test_nearest_resizes_to_any_size_are_swapped_for_the_same_cubic_one(mode: str) -> None:
+    t = torch.linspace(0, 3, 40)
+    source = torch.sin(t)[:, None] * torch.cos(2 * t)[None, :] * torch.ones(1, 3, 1, 1)
+    output = F.interpolate(source, (90, 100), mode=mode)
+    cubic = F.interpolate(source, (90, 100), mode="bicubic", align_corners=False, antialias=True)
+    found = repair(Growth("x", (2.25, 2.5), (1, 3, 40, 40), (1, 3, 90, 100), source, output, nearest=True))
+    assert (found - cubic).abs().mean() < 0.1 * (output - cubic).abs().mean()
+
+
 def test_a_grid_that_came_in_with_the_input_of_a_nearest_resize_stays() -> None:
     board = 0.5 + 0.1 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(24, 24)[None, None]
     nearest = F.interpolate(board, scale_factor=2)

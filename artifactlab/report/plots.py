@@ -36,8 +36,8 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
         raise InputError("this diagnosis carries no example images to draw; use the object `diagnose` returned")
     example = diagnosis.examples[0]
     guilty = diagnosis.sites[0].site.key
-    change = example.changes.get(guilty, torch.zeros(example.output.shape[1:]))  # a fast diagnosis has none
-    top, left = _busiest(change)
+    change = example.changes.get(guilty)  # a fast diagnosis has none
+    top, left = _busiest(torch.zeros(example.output.shape[1:]) if change is None else change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
@@ -48,7 +48,10 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
     _outline(picture, top * ratio[0], left * ratio[1], ZOOM * ratio[0], ZOOM * ratio[1])
     _show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
-    _show_change(where, change, f"how far repairing\n{guilty} moves it")
+    if change is None:
+        where.set_axis_off()
+    else:
+        _show_change(where, change, f"how far repairing\n{guilty} moves it")
     plot_sites(diagnosis, bars)
     figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
     return figure
