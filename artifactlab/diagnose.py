@@ -30,7 +30,7 @@ from artifactlab.records import (
     Site,
     SiteDiagnosis,
 )
-from artifactlab.registration import misregistrations
+from artifactlab.registration import Features, misregistrations
 from artifactlab.runner import Call, Runner, as_calls
 from artifactlab.seams import foreign_periods
 from artifactlab.severity import (
@@ -47,7 +47,7 @@ from artifactlab.trials import EXAMPLES, Trial, Trials, repair_together
 from artifactlab.verdicts import adds_enough, judge, sentence
 
 MOST_TURNED = 2
-"""inputs on which the registration of merges is measured, at two forward passes each"""
+"""inputs on which the registration of merges is measured, at a forward pass each"""
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 Progress = Callable[[int, int], None]
 
@@ -99,7 +99,7 @@ def diagnose(
     if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     with Runner(unwrap(model), output, seed) as runner:
-        captured, outputs, merges = _survey(runner, calls)
+        captured, outputs, features = _survey(runner, calls)
         chosen = [c.site for c in _select(captured, sites)]
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
@@ -114,7 +114,7 @@ def diagnose(
             alone = [trials.repaired([site]) for site in chosen]
             effects = [effect_of(before, trial.severity, seed) for trial in alone]
             joint = repair_together(trials, chosen, alone, effects, seed)
-        findings = _coarse_causes(runner, calls, outputs, captured, scale, merges and not fast)
+        findings = _coarse_causes(runner, calls, outputs, captured, scale, [] if fast else features)
         measured = _measured(before, outputs, period, scale)
     evidence = {c.site: c.evidence for c in captured}
     found = _judged(chosen, evidence, effects, measured["severity"], None if fast else joint)
@@ -139,17 +139,18 @@ def diagnose(
     )
 
 
-def _survey(runner: Runner, calls: list[Call]) -> tuple[list[CapturedSite], list[Tensor], bool]:
-    """One plain pass per input: the sites with their evidence, the outputs, and whether features of two paths meet."""
+def _survey(runner: Runner, calls: list[Call]) -> tuple[list[CapturedSite], list[Tensor], list[Features]]:
+    """One plain pass per input: sites with their evidence, outputs, and the features that meet in the first passes."""
     found = Capture()
     outputs = []
-    merges: list[tuple[str, str, int]] = []
-    for call in calls:
-        with watch(runner.model, found.visit, merged=lambda merge: merges.append(merge.key)):
+    features = [Features() for _ in calls[:MOST_TURNED]]
+    for number, call in enumerate(calls):
+        merged = features[number].look if number < len(features) else None
+        with watch(runner.model, found.visit, merged=merged):
             image = runner.run(call)
         found.finish(image)
         outputs.append(image.cpu())
-    return found.sites, outputs, bool(merges)
+    return found.sites, outputs, features
 
 
 def _coarse_causes(
@@ -158,13 +159,13 @@ def _coarse_causes(
     outputs: list[Tensor],
     captured: list[CapturedSite],
     data_range: float,
-    merges: bool,
+    features: list[Features],
 ) -> tuple[Finding, ...]:
     """What no site's lattice explains: features that meet displaced, and seams."""
     shifted: tuple[Finding, ...] = ()
-    if merges:
-        with suppress(ModelError, CaptureError):  # not every model runs on a turned input
-            shifted = misregistrations(runner, calls[:MOST_TURNED])
+    with suppress(ModelError, CaptureError):  # not every model runs on a turned input
+        plain = list(zip(features, outputs, strict=False))
+        shifted = misregistrations(runner, calls[: len(plain)], plain)
     given = [first_image((call.args, call.kwargs)) for call in calls]
     seams = foreign_periods(
         outputs, [None if x is None else x.cpu() for x in given], [c.site.period for c in captured], data_range

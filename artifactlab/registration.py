@@ -67,31 +67,48 @@ class Shift:
         )
 
 
-def misregistrations(runner: Runner, calls: Sequence[Call]) -> tuple[Finding, ...]:
+class Features:
+    """A sample of the features at each merge of one forward pass."""
+
+    def __init__(self) -> None:
+        self.at: dict[Key, tuple[tuple[int, int], list[Tensor]]] = {}
+        """merge -> its size, and what meets there"""
+
+    def look(self, merge: Merge) -> None:
+        """The visitor, see `artifactlab.capture.watch`."""
+        height, width = merge.upsampled.shape[2:]
+        self.at[merge.key] = (height, width), [_sample(merge.upsampled), _sample(merge.skipped)]
+
+
+def misregistrations(
+    runner: Runner, calls: Sequence[Call], straight: Sequence[tuple[Features, Tensor]]
+) -> tuple[Finding, ...]:
     """The merges at which skip and decoder features meet displaced, in the order they run.
 
     Args:
         runner: of the model, entered.
-        calls: its inputs; two forward passes are run of each.
+        calls: its inputs; one forward pass, turned, is run of each whose features meet.
+        straight: of each, the features and the output of a plain pass.
 
     Raises:
         ModelError: if the model fails. CaptureError: if its output holds NaN or Inf, or is too small.
     """
-    displaced = [shift for shift in measure_shifts(runner, calls) if shift.shows]
+    displaced = [shift for shift in measure_shifts(runner, calls, straight) if shift.shows]
     return tuple(_finding(shift, displaced[0]) for shift in displaced)
 
 
-def measure_shifts(runner: Runner, calls: Sequence[Call]) -> list[Shift]:
+def measure_shifts(runner: Runner, calls: Sequence[Call], straight: Sequence[tuple[Features, Tensor]]) -> list[Shift]:
     """The displacement at every merge where it can be told, in the order they run, averaged over inputs."""
     found: dict[Key, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     growth: dict[Key, tuple[float, float]] = {}
-    for call in calls:
-        straight, size = _features(runner, call)
+    for call, (plain, output) in zip(calls, straight, strict=True):
+        if not plain.at:
+            continue
         with TurnedKernels():
-            turned, _ = _features(runner, turned_call(call))
-        for key, (sides, operands) in straight.items():
-            growth[key] = (size[0] / sides[0], size[1] / sides[1])
-            other = turned.get(key)
+            turned, _ = features_of(runner, turned_call(call))
+        for key, (sides, operands) in plain.at.items():
+            growth[key] = (output.shape[2] / sides[0], output.shape[3] / sides[1])
+            other = turned.at.get(key)
             if other is None or other[0] != sides:
                 continue
             pairs = [(a, half_turn(b)) for a, b in zip(operands, other[1], strict=True)]
@@ -104,17 +121,11 @@ def measure_shifts(runner: Runner, calls: Sequence[Call]) -> list[Shift]:
     return [_averaged(key, parts, growth[key]) for key, parts in found.items()]
 
 
-def _features(runner: Runner, call: Call) -> tuple[dict[Key, tuple[tuple[int, int], list[Tensor]]], tuple[int, int]]:
-    """A sample of the features at each merge of one pass, with the size of the merge; and that of the output."""
-    seen: dict[Key, tuple[tuple[int, int], list[Tensor]]] = {}
-
-    def look(merge: Merge) -> None:
-        height, width = merge.upsampled.shape[2:]
-        seen[merge.key] = (height, width), [_sample(merge.upsampled), _sample(merge.skipped)]
-
-    with watch(runner.model, _leave_alone, merged=look):
-        output = runner.run(call)
-    return seen, (output.shape[2], output.shape[3])
+def features_of(runner: Runner, call: Call) -> tuple[Features, Tensor]:
+    """The features that meet in one forward pass, and its output."""
+    features = Features()
+    with watch(runner.model, _leave_alone, merged=features.look):
+        return features, runner.run(call)
 
 
 def _leave_alone(visit: Visit) -> None:

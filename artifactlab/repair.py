@@ -57,13 +57,14 @@ def _phase_pattern(planes: Tensor, period: tuple[int, int]) -> Tensor:
     (ph, pw), (count, h, w) = period, planes.shape
     smooth = planes
     for axis, p in ((1, ph), (2, pw)):
-        smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis) / p**2
+        smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis).div_(p**2)
     detail = _extended(_extended(planes - smooth, 1, 0, -h % ph), 2, 0, -w % pw)
     phases = detail.view(count, detail.shape[1] // ph, ph, detail.shape[2] // pw, pw)
-    side = NEIGHBOURS // 2
-    for axis in (1, 3, 1, 3):
-        phases = running_sum(_extended(phases, axis, side, side), NEIGHBOURS, axis) / NEIGHBOURS
-    pattern = phases - phases.mean((2, 4), keepdim=True)
+    k = NEIGHBOURS
+    for axis in (1, 3):
+        phases = running_sum(running_sum(_extended(phases, axis, k - 1, k - 1), k, axis), k, axis).div_(k**2)
+    block_means = F.avg_pool2d(phases.reshape(detail.shape), period)
+    pattern = phases - block_means[:, :, None, :, None]
     return pattern.reshape(detail.shape)[:, :h, :w]
 
 
@@ -89,9 +90,11 @@ def smooth_blocks(activation: Tensor, scale: tuple[int, int]) -> Tensor:
     h, w = activation.shape[-2:]
     if scale == (1, 1) or h < 3 * scale[0] or w < 3 * scale[1]:
         return activation
-    whole = F.pad(activation.float(), (0, -w % scale[1], 0, -h % scale[0]), mode="replicate")
+    whole, beyond = activation.float(), (0, -w % scale[1], 0, -h % scale[0])
+    if any(beyond):
+        whole = F.pad(whole, beyond, mode="replicate")
     means = F.avg_pool2d(whole, scale)
-    within = whole.square().mean((0, 2, 3)) - means.square().mean((0, 2, 3))
+    within = _energy(whole) - _energy(means)
     lacking = 1 - (within.clamp_min(0) / _ramp_variance(means, scale).clamp_min(1e-30)).sqrt()
     lacking = lacking.where(lacking > LACKING, 0.0)
     levelled = lacking.nonzero()[:, 0]
@@ -107,9 +110,14 @@ def _ramp_variance(means: Tensor, scale: tuple[int, int]) -> Tensor:
     """The variance (C,) within blocks that ramps between their means have."""
     smooth = remove_lattice(means, (2, 2))
     rows, columns = smooth[:, :, 2:] - smooth[:, :, :-2], smooth[..., 2:] - smooth[..., :-2]
-    slopes = (step.square().mean((0, 2, 3)) / (2 * p) ** 2 for step, p in zip((rows, columns), scale, strict=True))
+    slopes = (_energy(step) / (2 * p) ** 2 for step, p in zip((rows, columns), scale, strict=True))
     vertical, horizontal = (slope * (p**2 - 1) / 12 for slope, p in zip(slopes, scale, strict=True))
     return vertical + horizontal
+
+
+def _energy(values: Tensor) -> Tensor:
+    """Mean square of each channel (C,)."""
+    return torch.linalg.vector_norm(values, dim=(2, 3)).square().mean(0) / max(1, values[0, 0].numel())
 
 
 def _resized(source: Tensor, size: torch.Size) -> Tensor:

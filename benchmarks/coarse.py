@@ -19,7 +19,7 @@ from publish import arguments, markdown_table, publish
 from torch import Tensor, nn
 
 from artifactlab.demo.unet import ConvBlock, healthy
-from artifactlab.registration import Shift, measure_shifts
+from artifactlab.registration import Shift, features_of, measure_shifts
 from artifactlab.runner import Runner, as_calls
 from artifactlab.seams import foreign_periods
 
@@ -113,7 +113,8 @@ SHIFTS: dict[str, tuple[tuple[float, float], Shifted]] = {
 
 def shifts(model: nn.Module, inputs: list[Tensor]) -> list[Shift]:
     with Runner(model, None, 0) as runner:
-        return measure_shifts(runner, as_calls(inputs))
+        calls = as_calls(inputs)
+        return measure_shifts(runner, calls, [features_of(runner, call) for call in calls])
 
 
 def registration_rows() -> Iterator[list[str]]:

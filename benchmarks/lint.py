@@ -23,8 +23,10 @@ def main() -> None:
     run = [sys.executable, "-m", *command]
     shown = subprocess.run(run, env={**os.environ, "COLUMNS": "110"}, check=True, capture_output=True, text=True).stdout
     lines = "\n".join(line.rstrip() for line in shown.splitlines())
-    clean = [share for split in NETS for name in NETS[split] for share in unequal(trained(split, name))]
-    bad = [share for split in COMPENSATED for name in COMPENSATED[split] for share in unequal(trained(split, name))]
+    clean, bad = (
+        [share for split in nets for name in nets[split] for share in unequal(trained(split, name))]
+        for nets in (NETS, COMPENSATED)
+    )
     text = (
         f"```text\n$ {' '.join(command)}\n{lines}\n```\n\n"
         f"Unequal sums and shuffles named in trained nets that show no grid: {spread(clean)}, in the demo's healthy net "

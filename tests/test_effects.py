@@ -62,7 +62,7 @@ def test_the_interval_holds_the_value_and_follows_the_seed_alone(grid: list[floa
 
 @given(st.floats(0, 1))
 def test_first_order_is_exact_where_a_repair_takes_a_share_of_the_artifact(share: float) -> None:
-    """An artifact of amplitude a reads a^2: its gradient times share a is 2 share a^2, the drop is a^2 - (1-share)^2 a^2."""
+    """An artifact of amplitude a reads a^2; to first order, taking a share of it takes 2 share a^2."""
     amplitudes = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
     before = severity(amplitudes**2)
     effect = effect_of_first_order(before, 2 * share * amplitudes**2, seed=0)

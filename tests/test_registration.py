@@ -15,9 +15,15 @@ from torch import Tensor, nn
 from artifactlab.capture import watch
 from artifactlab.demo.unet import healthy
 from artifactlab.merges import Merge
-from artifactlab.registration import measure_shifts, misregistrations
+from artifactlab.registration import features_of, measure_shifts, misregistrations
 from artifactlab.runner import Runner, as_calls
 from artifactlab.turned import TurnedKernels, half_turn, turned_call
+
+
+def measured(function: Any, runner: Runner, inputs: Any) -> Any:
+    """What it says of the inputs, each of which is run straight first."""
+    calls = as_calls(inputs)
+    return function(runner, calls, [features_of(runner, call) for call in calls])
 
 
 class Decoder(nn.Module):
@@ -72,7 +78,7 @@ def image() -> Tensor:
 
 def shifts(model: nn.Module, x: Tensor) -> dict[str, tuple[float, float]]:
     with Runner(model, None, 0) as runner:
-        return {shift.name: shift.value for shift in measure_shifts(runner, as_calls(x))}
+        return {shift.name: shift.value for shift in measured(measure_shifts, runner, x)}
 
 
 @pytest.mark.parametrize(
@@ -213,7 +219,7 @@ def test_registered_features_read_zero_whatever_the_kernels_are(image: Tensor) -
 
 def test_the_demos_net_is_registered(image: Tensor) -> None:
     with Runner(healthy(), None, 0) as runner:
-        assert misregistrations(runner, as_calls(image.repeat(1, 1, 2, 2))) == ()
+        assert measured(misregistrations, runner, image.repeat(1, 1, 2, 2)) == ()
 
 
 @pytest.mark.parametrize(
@@ -229,7 +235,7 @@ def test_planted_displacements_are_found_with_size_direction_and_words(
     function: Any, truth: tuple[float, float], image: Tensor
 ) -> None:
     with Runner(Net(function), None, 0) as runner:
-        (finding,) = misregistrations(runner, as_calls([image, image.flip(3)]))
+        (finding,) = measured(misregistrations, runner, [image, image.flip(3)])
     assert finding.kind == "misregistration"
     assert finding.value == pytest.approx(truth, abs=0.1)
     assert max(finding.error) < 0.05
@@ -259,7 +265,7 @@ def test_later_merges_refer_to_the_first(image: Tensor) -> None:
         return torch.cat([F.interpolate(first[..., ::2, ::2], scale_factor=2), b], 1)
 
     with Runner(Net(chain), None, 0) as runner:
-        found = misregistrations(runner, as_calls(image))
+        found = measured(misregistrations, runner, image)
     assert [finding.where for finding in found] == ["dec/cat#0", "dec/cat#1"]
     assert "may follow from dec/cat#0" in found[1].text
 
