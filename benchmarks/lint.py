@@ -29,9 +29,9 @@ def main() -> None:
     )
     text = (
         f"```text\n$ {' '.join(command)}\n{lines}\n```\n\n"
-        f"Unequal sums and shuffles named in trained nets that show no grid: {spread(clean)}, in the demo's healthy net "
-        f"{spread(unequal(healthy()))}; where kernels of 2 or 3 were trained along, and are compensated: {spread(bad)}; "
-        f"in the demo's broken layer {max(unequal(broken())):.2f}."
+        f"Unequal sums and shuffles named in trained nets that show no grid: {spread(clean)}, in the demo's healthy"
+        f" net {spread(unequal(healthy()))}; where kernels of 2 or 3 were trained along, and are compensated:"
+        f" {spread(bad)}; in the demo's broken layer {max(unequal(broken())):.2f}."
     )
     publish("lint", text, options.readme)
 

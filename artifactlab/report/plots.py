@@ -37,7 +37,7 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     example = diagnosis.examples[0]
     guilty = diagnosis.sites[0].site.key
     change = example.changes.get(guilty)  # a fast diagnosis has none
-    top, left = _busiest(torch.zeros(example.output.shape[1:]) if change is None else change)
+    top, left = _busiest(_detail(example.output) if change is None else change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
@@ -139,6 +139,12 @@ def _outline(ax: Axes, top: float, left: float, height: float, width: float) -> 
     from matplotlib.patches import Rectangle
 
     ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="#D55E00", linewidth=1.5))
+
+
+def _detail(image: Tensor) -> Tensor:
+    """(H, W): how far pixels are from their upper left neighbours."""
+    steps = (image[:, 1:, 1:] - image[:, :-1, :-1]).float().abs().mean(0)
+    return torch.nn.functional.pad(steps, (1, 0, 1, 0))
 
 
 def _busiest(change: Tensor) -> tuple[int, int]:
