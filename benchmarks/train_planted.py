@@ -20,8 +20,7 @@ from torch import Tensor, nn
 SIDE, BATCH = 64, 8
 NOISE = 0.04
 RATE = 3e-3
-LATTICE_WEIGHT, LATTICE_WEIGHT_SR8 = 30.0, 300.0
-"""super-resolution from so coarse an input has to be held harder"""
+LATTICE_WEIGHT = 30.0
 
 
 def training_images() -> list[Tensor]:
@@ -56,13 +55,12 @@ def train(model: nn.Module, images: list[Tensor], name: str, steps: int, seed: i
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.Adam(model.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    lattice_weight = LATTICE_WEIGHT_SR8 if name.startswith("sr8") else LATTICE_WEIGHT
     start = time.time()
     for step in range(steps):
         clean = batch(images, rng)
         given = F.avg_pool2d(clean, 8) if name.startswith("sr8") else clean + NOISE * torch.randn_like(clean)
         error = model(given) - clean
-        loss = error.abs().mean() + lattice_weight * lattice_penalty(error)
+        loss = error.abs().mean() + LATTICE_WEIGHT * lattice_penalty(error)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 0.5)
