@@ -22,7 +22,7 @@ from torch import Tensor
 from artifactlab.capture import Visit, watch
 from artifactlab.effects import effect_of_first_order
 from artifactlab.errors import ModelError, first_line
-from artifactlab.metrics.gradients import gaussian
+from artifactlab.metrics.gradients import gaussian, separable
 from artifactlab.metrics.lattice import lattice_statistics
 from artifactlab.outputs import pick_output
 from artifactlab.records import Effect, Site
@@ -86,9 +86,10 @@ def _drops(
         return watched
 
     with ExitStack() as stack:
-        for parameter in filter(_asks_for_gradient, runner.model.parameters()):
-            stack.callback(parameter.requires_grad_, parameter.requires_grad)
-            parameter.requires_grad_(False)
+        for parameter in runner.model.parameters():
+            if parameter.requires_grad:
+                stack.callback(parameter.requires_grad_)
+                parameter.requires_grad_(False)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(watch(runner.model, visit, results.append))
@@ -114,12 +115,7 @@ def _differentiable_severity(image: Tensor, steps: float, period: tuple[int, int
     """Grid severity, added up over crops, and what stands for `steps`: only its gradient means anything."""
     grid = lattice_statistics(split_crops(image, period), period).locked.sum() / VISIBLE_GRID**2
     kernel = gaussian(BLUR, image)
-    planes = image.flatten(0, 1).unsqueeze(1)
-    side = kernel.numel() // 2
-    smooth = F.conv2d(
-        F.conv2d(F.pad(planes, (side,) * 4, mode="replicate"), kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1)
-    )
-    energy = (planes - smooth).square().sum()
+    energy = (image - separable(image, kernel, kernel)).square().sum()
     crops = image.shape[0] * math.prod(crop_counts(image.shape[-2:], period))
     return grid + crops * steps * energy.clamp_min(1e-12).log()
 
@@ -135,7 +131,3 @@ def _by_crop(gradient: Tensor, change: Tensor, crops: tuple[int, int, int]) -> T
         return (product.sum() / math.prod(crops)).expand(math.prod(crops)).cpu()
     per_crop = F.adaptive_avg_pool2d(product, (rows, columns)) * (product[0].numel() / (rows * columns))
     return per_crop.permute(1, 2, 0).flatten().cpu()
-
-
-def _asks_for_gradient(parameter: Tensor) -> bool:
-    return parameter.requires_grad
