@@ -19,6 +19,10 @@ class CaptureError(ArtifactLabError):
     """A model that ran, but in which there is nothing to measure."""
 
 
+class FixError(ArtifactLabError):
+    """A site that cannot be replaced as the model stands, or a fix that cannot go on."""
+
+
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough to quote."""
     return (str(error).strip().splitlines() or [""])[0]

@@ -1,0 +1,78 @@
+"""Bring the features of a skip and of the decoder together."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from artifactlab.errors import InputError
+from artifactlab.fix.upsample.checks import features, one_of
+
+FUSIONS = ("concat", "add", "gated", "none")
+
+
+def aligned(skip: Tensor, reference: Tensor) -> Tensor:
+    """`skip` at the size of `reference`, from which it may differ by a row and a column.
+
+    A strided layer drops the last row of an odd height, so that it is the last one that is cropped, or repeated: what
+    remains lies where it lay. InputError: a larger difference, which is a wiring mistake and no rounding.
+
+    >>> tuple(aligned(torch.rand(1, 2, 9, 7), torch.rand(1, 4, 8, 8)).shape)
+    (1, 2, 8, 8)
+    """
+    (h, w), (rows, columns) = skip.shape[-2:], reference.shape[-2:]
+    if abs(h - rows) > 1 or abs(w - columns) > 1:
+        raise InputError(
+            f"skip is {h}x{w} where the upsampled features are {rows}x{columns}; expected the same size but for one"
+            " row and column: check which level the skip comes from, and the scale"
+        )
+    if h < rows or w < columns:
+        skip = F.pad(skip, (0, max(columns - w, 0), 0, max(rows - h, 0)), mode="replicate")
+    return skip[..., :rows, :columns]
+
+
+class Fusion(nn.Module):
+    """The upsampled features x (N, channels, H, W) with a skip's (N, skip_channels, H, W), in the shape of x.
+
+    mode:
+        "concat": side by side, and a 3x3 convolution back to `channels` (U-Net, Ronneberger et al. 2015).
+        "add": their sum.
+        "gated": gate * x + (1 - gate) * skip, the gate a sigmoid of a 1x1 convolution of both, per pixel and channel.
+        "none": the skip is left out.
+
+    A skip of other channels is projected by a 1x1 convolution first, and one that is off by a row or column is
+    cropped, or extended by its last one. InputError: another mode, wrong channels, or sizes further apart.
+
+    >>> fuse = Fusion(4, 6, "gated")
+    >>> tuple(fuse(torch.rand(1, 4, 8, 8), torch.rand(1, 6, 9, 8)).shape)
+    (1, 4, 8, 8)
+    """
+
+    def __init__(self, channels: int, skip_channels: int, mode: str = "concat") -> None:
+        super().__init__()
+        one_of("fusion", mode, FUSIONS)
+        self.channels, self.skip_channels, self.mode = channels, skip_channels, mode
+        other = mode != "none" and skip_channels != channels
+        self.project = nn.Conv2d(skip_channels, channels, 1) if other else nn.Identity()
+        self.mix: nn.Module = nn.Identity()
+        if mode == "concat":
+            self.mix = nn.Conv2d(2 * channels, channels, 3, padding=1, padding_mode="replicate")
+        elif mode == "gated":
+            self.mix = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        features("x", x, self.channels)
+        features("skip", skip, self.skip_channels)
+        if self.mode == "none":
+            return x
+        skip = self.project(aligned(skip, x))
+        if self.mode == "add":
+            return x + skip
+        both = self.mix(torch.cat([x, skip], 1))
+        return both if self.mode == "concat" else blended(both.sigmoid(), x, skip)
+
+
+def blended(gate: Tensor, x: Tensor, skip: Tensor) -> Tensor:
+    """gate * x + (1 - gate) * skip."""
+    return skip + gate * (x - skip)

@@ -1,0 +1,148 @@
+"""pix2pix's U-Net, with any of the upsamplers in its decoder."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from artifactlab.errors import InputError
+from artifactlab.fix.upsample.block import LearnableInterpolationUpsample
+from artifactlab.fix.upsample.checks import features
+from artifactlab.fix.upsample.refine import make_norm
+
+WIDEST = 8
+"""times ngf channels, from the fourth level on"""
+DROPOUT_FROM = 4
+"""the first level whose decoder drops out, where that is asked for; the innermost never does"""
+
+
+class UnetSkipConnectionBlock(nn.Module):
+    """A level of the U-Net with all levels inside it: halve, go deeper, upsample and fuse with what came in.
+
+    (N, outer_nc, H, W) to the same shape; H and W even. The outermost takes (N, input_nc, H, W), has no skip (mode
+    "gated" becomes the "interpolate_conv" it is made of) and ends with tanh. The innermost has no `submodule` and no
+    norm before its upsampler, as there may be one pixel left.
+
+    The decoder is ReLU -> `LearnableInterpolationUpsample` (fusion, norm, FiLM by `cond`) -> dropout; pix2pix's would
+    normalise before it concatenates.
+
+    >>> import torch
+    >>> inner = UnetSkipConnectionBlock(4, 8)
+    >>> tuple(UnetSkipConnectionBlock(3, 4, input_nc=1, submodule=inner, outermost=True)(torch.rand(1, 1, 8, 8)).shape)
+    (1, 3, 8, 8)
+    """
+
+    def __init__(
+        self,
+        outer_nc: int,
+        inner_nc: int,
+        *,
+        input_nc: int | None = None,
+        submodule: UnetSkipConnectionBlock | None = None,
+        outermost: bool = False,
+        norm: str | None = "batch",
+        use_dropout: bool = False,
+        mode: str = "deconv",
+        fusion: str = "concat",
+        res_skip: bool = False,
+        attention: bool = False,
+        film_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        halve = nn.Conv2d(input_nc or outer_nc, inner_nc, 4, 2, 1, bias=norm != "batch", padding_mode="replicate")
+        before = nn.Identity() if outermost else nn.LeakyReLU(0.2)
+        after = nn.Identity() if outermost or submodule is None else make_norm(norm, inner_nc)
+        self.down = nn.Sequential(before, halve, after)
+        self.submodule = submodule
+        self.relu = nn.ReLU()
+        self.up = LearnableInterpolationUpsample(
+            inner_nc,
+            outer_nc,
+            0 if outermost else outer_nc,
+            "interpolate_conv" if outermost and mode == "gated" else mode,
+            fusion,
+            res_skip=res_skip and not outermost,
+            norm=None if outermost else norm,
+            activation="tanh" if outermost else None,
+            film_dim=film_dim,
+            attention=attention and not outermost,
+        )
+        self.outermost = outermost
+        self.dropout = nn.Dropout(0.5) if use_dropout else nn.Identity()
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        inside = self.down(x)
+        if self.submodule is not None:
+            inside = self.submodule(inside, cond)
+        return self.dropout(self.up(self.relu(inside), None if self.outermost else x, cond))
+
+
+class UNetGenerator(nn.Module):
+    """The generator of pix2pix (Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR
+    2017), whose decoder upsamples by any mode.
+
+    Args:
+        input_nc, output_nc: channels of the images.
+        num_downs: halvings, 2 or more; 256x256 images become one pixel after 8.
+        ngf: channels of the outermost level; they double per level up to 8 * ngf.
+        norm, mode, fusion, res_skip, attention, film_dim: see `LearnableInterpolationUpsample`; of every level but
+            for the outermost, which has an upsampler, FiLM and tanh only.
+        use_dropout: in the levels of full width but for the innermost.
+
+    `forward(x, cond=None)`: (N, input_nc, H, W), multiples of 2**num_downs, to (N, output_nc, H, W) in [-1, 1].
+
+    Raises:
+        InputError: for other sizes, fewer than 2 halvings, and what the levels refuse.
+
+    >>> import torch
+    >>> net = UNetGenerator(num_downs=3, ngf=4, mode="interpolate_conv")
+    >>> tuple(net(torch.rand(2, 3, 16, 24)).shape)
+    (2, 3, 16, 24)
+    """
+
+    def __init__(
+        self,
+        input_nc: int = 3,
+        output_nc: int = 3,
+        num_downs: int = 8,
+        ngf: int = 64,
+        norm: str | None = "batch",
+        use_dropout: bool = False,
+        mode: str = "deconv",
+        fusion: str = "concat",
+        *,
+        res_skip: bool = False,
+        attention: bool = False,
+        film_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        if num_downs < 2:
+            raise InputError(f"num_downs is {num_downs}; expected 2 or more")
+        self.input_nc, self.multiple = input_nc, 2**num_downs
+        widths = [output_nc, *(ngf * min(2**level, WIDEST) for level in range(num_downs))]
+        block: UnetSkipConnectionBlock | None = None
+        for level in reversed(range(num_downs)):
+            block = UnetSkipConnectionBlock(
+                widths[level],
+                widths[level + 1],
+                input_nc=input_nc if level == 0 else None,
+                submodule=block,
+                outermost=level == 0,
+                norm=norm,
+                use_dropout=use_dropout and DROPOUT_FROM <= level < num_downs - 1,
+                mode=mode,
+                fusion=fusion,
+                res_skip=res_skip,
+                attention=attention,
+                film_dim=film_dim,
+            )
+        self.model = block
+
+    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
+        features("x", x, self.input_nc)
+        if any(size % self.multiple for size in x.shape[-2:]):
+            raise InputError(
+                f"the image is {x.shape[-2]}x{x.shape[-1]}; expected multiples of {self.multiple}: pad it and crop the"
+                " result, or use fewer num_downs"
+            )
+        assert self.model is not None
+        return self.model(x, cond)
