@@ -32,7 +32,8 @@ def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint:
     Args:
         target: `package.module:factory` or `path/to/file.py:factory`; the factory may be a class.
         kwargs: keyword arguments for the factory.
-        checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and plain containers.
+        checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and plain containers. One that
+            `artifactlab fix` wrote brings its replaced modules along.
 
     Raises:
         ModelError: if the target cannot be imported, the factory fails or returns no module, or the checkpoint does
@@ -40,8 +41,17 @@ def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint:
     """
     model = _build(target, dict(kwargs or {}))
     if checkpoint is not None:
-        _fit(model, read_checkpoint(checkpoint), checkpoint)
+        weights = read_checkpoint(checkpoint)
+        _install_fixes(model, checkpoint)
+        _fit(model, weights, checkpoint)
     return model
+
+
+def _install_fixes(model: nn.Module, checkpoint: Path) -> None:
+    """Replace what `artifactlab fix` has replaced in the model that the checkpoint is of."""
+    from artifactlab.fix.weights import install_replacements, read_replacements  # upwards, and lazy: few files need it
+
+    install_replacements(model, read_replacements(checkpoint))
 
 
 def sha256(path: Path) -> str:

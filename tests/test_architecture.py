@@ -42,10 +42,11 @@ LAYERS = {
     "fast": 6,
     "diagnose": 7,
     "demo": 8,
-    "report": 8,
-    "cli": 9,
-    "__main__": 10,
-    "__init__": 11,
+    "fix": 8,
+    "report": 9,
+    "cli": 10,
+    "__main__": 11,
+    "__init__": 12,
 }
 """part of the house -> floor; a file imports from its own part and from lower floors"""
 

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
-from torch import nn
 
 import artifactlab
-from artifactlab.cli.options import json_object
+from artifactlab.cli.options import json_object, placed
 from artifactlab.cli.progress import progress_bar
-from artifactlab.errors import InputError, ModelError
+from artifactlab.errors import InputError
 from artifactlab.inputs import RANGES, load_inputs
 from artifactlab.models import load_model, sha256
 from artifactlab.probes import PROBES
@@ -86,7 +84,7 @@ def diagnose(
         refuse_unwritable(folder)
     # what the model prints must not mix with the data on stdout
     with redirect_stdout(sys.stderr), progress_bar("diagnosing") as progress:
-        model = _placed(load_model(target, kwargs, checkpoint), device)
+        model = placed(load_model(target, kwargs, checkpoint), device)
         diagnosis = artifactlab.diagnose(
             model,
             tensors,
@@ -108,10 +106,3 @@ def diagnose(
         print_out(diagnosis_table(diagnosis))
     if fail_on_offender and diagnosis.offenders:
         sys.exit(1)
-
-
-def _placed(model: nn.Module, device: str) -> nn.Module:
-    try:
-        return model.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot move the model to device {device!r}: {str(error).splitlines()[0]}") from error

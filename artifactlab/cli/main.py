@@ -10,6 +10,7 @@ import click
 
 from artifactlab.cli.demo import demo
 from artifactlab.cli.diagnose import diagnose
+from artifactlab.cli.fix import fix
 from artifactlab.cli.lint import lint
 from artifactlab.cli.score import score
 from artifactlab.errors import ArtifactLabError, first_line
@@ -51,6 +52,7 @@ def main(debug: bool) -> None:
     \b
     artifactlab demo                                  see it work
     artifactlab diagnose models.py:make --input DIR   which layer of your model causes it
+    artifactlab fix models.py:make -o fixed.safetensors   replace that layer
     artifactlab lint models.py:make                   what its weights and structure show without data
     artifactlab score DIR                             how bad your outputs are
     """
@@ -58,5 +60,6 @@ def main(debug: bool) -> None:
 
 main.add_command(demo)
 main.add_command(diagnose)
+main.add_command(fix)
 main.add_command(lint)
 main.add_command(score)

@@ -6,6 +6,10 @@ import json
 from typing import Any
 
 import click
+import torch
+from torch import nn
+
+from artifactlab.errors import ModelError
 
 
 def json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
@@ -17,3 +21,11 @@ def json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict[
     if not isinstance(parsed, dict):
         raise click.BadParameter(f"expected a JSON object such as '{{\"channels\": 3}}', got {value!r}")
     return parsed
+
+
+def placed(model: nn.Module, device: str) -> nn.Module:
+    """The model on the device of --device."""
+    try:
+        return model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"cannot move the model to device {device!r}: {str(error).splitlines()[0]}") from error

@@ -37,21 +37,21 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     example = diagnosis.examples[0]
     guilty = diagnosis.sites[0].site.key
     change = example.changes.get(guilty)  # a fast diagnosis has none
-    top, left = _busiest(_detail(example.output) if change is None else change)
+    top, left = busiest(_detail(example.output) if change is None else change)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
     picture, crop, where = above.subplots(1, 3)
     bars = below.subplots()
     shown, title = (example.output, "output") if example.input is None else (example.input, "input")
-    _show(picture, shown, f"{title}; the crop is outlined")
+    show(picture, shown, f"{title}; the crop is outlined")
     ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
     _outline(picture, top * ratio[0], left * ratio[1], ZOOM * ratio[0], ZOOM * ratio[1])
-    _show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
+    show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
     if change is None:
         where.set_axis_off()
     else:
-        _show_change(where, change, f"how far repairing\n{guilty} moves it")
+        show_change(where, change, f"how far repairing\n{guilty} moves it")
     plot_sites(diagnosis, bars)
     figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
     return figure
@@ -71,10 +71,10 @@ def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
     rows = -(-(len(sites) + 1) // columns)
     figure = Figure(figsize=(3.6 * columns, 3.9 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
-    _show(next(panels), diagnosis.examples[example].output, "output")
+    show(next(panels), diagnosis.examples[example].output, "output")
     for site, change in zip(sites, maps, strict=True):
         ax = next(panels)
-        _show_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
+        show_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
         ax.title.set_color(COLOURS[site.verdict])
     for unused in panels:
         unused.set_axis_off()
@@ -113,7 +113,7 @@ def plot_sites(diagnosis: Diagnosis, ax: Axes) -> Axes:
     return ax
 
 
-def _show(ax: Axes, image: Tensor, title: str) -> None:
+def show(ax: Axes, image: Tensor, title: str) -> None:
     """An image as it is if its values fit [0, 1], else stretched to its own range."""
     channels = image[:3] if image.shape[0] >= 3 else image[:1]
     values = channels.float().cpu()
@@ -126,7 +126,7 @@ def _show(ax: Axes, image: Tensor, title: str) -> None:
     ax.set_axis_off()
 
 
-def _show_change(ax: Axes, change: Tensor, title: str) -> None:
+def show_change(ax: Axes, change: Tensor, title: str) -> None:
     """How far a repair moves each pixel, in 1/255 of the data range."""
     values = 255 * change.numpy()
     image = ax.imshow(values, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(values, 0.995))))
@@ -147,7 +147,7 @@ def _detail(image: Tensor) -> Tensor:
     return torch.nn.functional.pad(steps, (1, 0, 1, 0))
 
 
-def _busiest(change: Tensor) -> tuple[int, int]:
+def busiest(change: Tensor) -> tuple[int, int]:
     """Corner of the ZOOM-sized window where the change is largest."""
     size = min(ZOOM, *change.shape)
     sums = torch.nn.functional.avg_pool2d(change[None, None].float(), size, stride=max(1, size // 4))[0, 0]

@@ -1,0 +1,119 @@
+"""`artifactlab fix`: swap the layer that causes it, keep the model."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import click
+
+from artifactlab.cli.options import json_object, placed
+from artifactlab.cli.progress import progress_stages
+from artifactlab.fix.pipeline import fix_site
+from artifactlab.fix.replace import REPLACEABLE
+from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
+from artifactlab.inputs import RANGES, load_inputs
+from artifactlab.models import load_model
+from artifactlab.probes import PROBES
+from artifactlab.report.fix_report import fix_json, fix_table, write_fix
+from artifactlab.report.terminal import print_out
+
+
+@click.command()
+@click.argument("target")
+@click.option("--site", "site", metavar="NAME", help="Key or module; default is the first offender.")
+@click.option(
+    "--with", "mode", type=click.Choice(REPLACEABLE), default="interpolate_conv", show_default=True, help="The new one."
+)
+@click.option("--options", metavar="JSON", default="{}", callback=json_object, help="Arguments of the new one.")
+@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors.")
+@click.option("--input", "inputs", multiple=True, metavar="PATH", help="Images to check on: files, folders, globs.")
+@click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
+@click.option("--distil", "images", multiple=True, metavar="PATH", help="Images to train the new layer on; no labels.")
+@click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
+@click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True, help="Most steps to train.")
+@click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
+@click.option(
+    "--range",
+    "value_range",
+    type=click.Choice(list(RANGES)),
+    default="0,1",
+    show_default=True,
+    help="What black and white are to the model.",
+)
+@click.option(
+    "--data-range", type=click.FloatRange(min=0, min_open=True), help="Distance of its output's black and white."
+)
+@click.option("--gray", is_flag=True, help="One channel instead of three.")
+@click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels.")
+@click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge.")
+@click.option("--device", default="cpu", show_default=True, help="Where to run the model.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all random numbers.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def fix(
+    target: str,
+    site: str | None,
+    mode: str,
+    options: dict[str, Any],
+    out: Path,
+    inputs: tuple[str, ...],
+    probes: tuple[str, ...],
+    images: tuple[str, ...],
+    neighbours: bool,
+    seconds: float,
+    steps: int,
+    kwargs: dict[str, Any],
+    checkpoint: Path | None,
+    value_range: str,
+    data_range: float | None,
+    gray: bool,
+    crop: int | None,
+    output: str | None,
+    device: str,
+    seed: int,
+    form: str,
+) -> None:
+    """Replace an upsampling layer of a model, and check that the artifact went and the image stayed.
+
+    TARGET is package.module:factory or path/to/file.py:factory. The new layer starts as the old one's copy without a
+    lattice; --distil trains it to match the old model's output with the lattice taken out. A training that was killed
+    goes on where it was when the same command is given again. Writes OUT, which `diagnose --checkpoint` and
+    `artifactlab.load_model` take, and a picture beside it. Exit code 1: not fixed.
+    """
+    refuse_unwritable_file(out)
+    low, high = RANGES[value_range]
+    given: dict[str, Any] = {"value_range": (low, high), "gray": gray, "crop": crop}
+    taught = load_inputs(images, **given) if images else None
+    checked = (
+        load_inputs(inputs, probes, **given) if inputs or probes else taught or load_inputs((), tuple(PROBES), **given)
+    )
+    with redirect_stdout(sys.stderr), progress_stages() as stage:  # prints of the model must not mix with the data
+        made = fix_site(
+            placed(load_model(target, kwargs, checkpoint), device),
+            checked,
+            site,
+            mode,
+            distil_on=taught,
+            options=options,
+            neighbours=neighbours,
+            steps=steps,
+            seconds=seconds,
+            output=output,
+            data_range=data_range or high - low,
+            checkpoint=out.with_name(f"{out.name}.resume"),
+            seed=seed,
+            stage=stage,
+        )
+    earlier = read_replacements(checkpoint) if checkpoint else []
+    for path in write_fix(made, earlier, out):
+        click.echo(f"wrote {path}", err=True)
+    if form == "json":
+        click.echo(fix_json(made))
+    else:
+        print_out(fix_table(made))
+    if not made.check.cured:
+        sys.exit(1)

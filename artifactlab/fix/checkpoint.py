@@ -1,0 +1,81 @@
+"""The state of a training that may be killed, in a file that is always whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artifactlab.errors import FixError, first_line
+
+
+@dataclass
+class State:
+    """Where a training stands."""
+
+    step: int
+    """steps done"""
+    seconds: float
+    """time spent, over all runs"""
+    first_loss: float
+    """on the held-out inputs, before the first step"""
+    best_loss: float
+    """the smallest since"""
+    best: dict[str, Tensor]
+    """the weights that had it"""
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    """the weights now"""
+    optimiser: dict[str, Any] = field(default_factory=dict)
+    """the optimiser's own state"""
+
+
+def fingerprint(settings: dict[str, Any], targets: Sequence[Tensor]) -> str:
+    """A digest of everything that must be the same for a training to be gone on with."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for target in targets:
+        digest.update(str(tuple(target.shape)).encode())
+        digest.update(f"{float(target.double().mean()):.4g}".encode())
+    return digest.hexdigest()
+
+
+def save_state(path: Path, run: str, state: State) -> None:
+    """Write the state beside its place and move it there, so that a kill leaves the last one.
+
+    Raises:
+        FixError: if the file cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        torch.save({"run": run, **asdict(state)}, draft)
+        os.replace(draft, path)
+    except (OSError, RuntimeError) as error:
+        draft.unlink(missing_ok=True)
+        raise FixError(f"cannot write the checkpoint {path}: {first_line(error)}") from error
+
+
+def load_state(path: Path, run: str) -> State | None:
+    """The state in a file; None where there is none yet.
+
+    Raises:
+        FixError: if the file is no such state, or of a run with other settings, inputs or weights.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content.pop("run") != run:
+            raise FixError(
+                f"the checkpoint {path} belongs to another run: its settings, inputs or model are not these; remove it"
+                " to start anew"
+            )
+        return State(**content)
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+        raise FixError(f"{path} is no checkpoint of a fix: {first_line(error)}; remove it to start anew") from error

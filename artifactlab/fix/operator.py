@@ -1,0 +1,203 @@
+"""Which modules of a model make up a site: the upsampler, and the convolution that belongs to it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from artifactlab.errors import FixError, InputError
+from artifactlab.fix.advice import how_to_make_it_a_module
+from artifactlab.fix.response import Response, impulse_response
+from artifactlab.lint.graph import ROOT_NAME, ModuleGraph, Op, module_graph
+from artifactlab.lint.model_copy import eval_copy
+from artifactlab.lint.ops import Convolution, is_known
+from artifactlab.records import Site
+
+PADDINGS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d, nn.Identity)
+"""what may stand between a resize and its convolution"""
+
+
+@dataclass(frozen=True)
+class SiteOperator:
+    """The modules that enlarge at a site, and what they do together."""
+
+    site: str
+    """what the user called it"""
+    paths: tuple[str, ...]
+    """qualified names in running order; the output of each is the next one's input, and nobody else's"""
+    in_channels: int
+    """of the first module's input"""
+    response: Response
+    """what all of them do together"""
+
+    @property
+    def out_channels(self) -> int:
+        """Of the last module's output."""
+        return self.response.kernel.shape[0]
+
+
+def find_operator(model: nn.Module, site: Site | str) -> SiteOperator:
+    """The modules behind a site.
+
+    A transposed convolution stands alone; a pixel shuffle comes with the convolution that feeds it, a resize with the
+    convolution that reads it, where there is one; a module of the user's own that does nothing but enlarge counts as a
+    whole, whatever its forward calls.
+
+    Args:
+        model: the user's own module, without wrappers.
+        site: from `capture` or `diagnose`, or its key or module name.
+
+    Raises:
+        InputError: if the model has no such module.
+        FixError: if the site is no module that can be swapped; the message says which line to change, and how.
+    """
+    key, name = _key_and_name(site)
+    module = _module(model, name, key)
+    if isinstance(module, nn.ConvTranspose2d) and is_known(module):
+        return _operator(model, site, key, (name,), module.in_channels)
+    if isinstance(module, (nn.PixelShuffle, nn.Upsample)) and is_known(module):
+        paths = _with_convolution(model, name, feeds=isinstance(module, nn.PixelShuffle))
+        return _operator(model, site, key, paths, _in_channels(model, paths, site, key))
+    if not name:
+        raise FixError(how_to_make_it_a_module(module, name, key))
+    try:
+        return _operator(model, site, key, (name,), _in_channels(model, (name,), site, key))
+    except FixError as error:
+        raise FixError(f"{how_to_make_it_a_module(module, name, key)} ({error})") from error
+
+
+def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
+    """The modules with weights right before and right after an operator, those of both paths where two meet."""
+    graph, modules = module_graph(model), dict(model.named_modules())
+    inside = [op for op in graph.ops if any(op.site == path or op.site.startswith(f"{path}.") for path in paths)]
+    found: dict[str, None] = {}
+    for step in ("inputs", "users"):
+        seen, behind = set(inside), list(inside)
+        while behind:
+            for op in getattr(behind.pop(), step):
+                if op in seen:
+                    continue
+                seen.add(op)
+                if isinstance(op.spec, Convolution) and op.site in modules:
+                    found[op.site] = None
+                else:
+                    behind.append(op)
+    return tuple(found)
+
+
+class Chain(nn.Module):
+    """Modules run one after the other, outside of the model they belong to."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ...], in_channels: int) -> SiteOperator:
+    """The operator, its modules' answers read off copies on the CPU, so that the model is left alone."""
+    copies = eval_copy(Chain([model.get_submodule(path) for path in paths]))
+    parts = copies.to("cpu", torch.float32)
+    if any(p.device.type != "cpu" for p in parts.parameters()):
+        raise FixError(f"{key} cannot be moved to the CPU to be read")
+    try:
+        response = impulse_response(parts, in_channels)
+    except InputError as error:
+        raise FixError(f"{' and '.join(paths)} cannot be replaced: {error}") from error
+    return SiteOperator(key, paths, in_channels, response)
+
+
+def _key_and_name(site: Site | str) -> tuple[str, str]:
+    """`dec.up/interpolate#0` -> itself and `dec.up`."""
+    if isinstance(site, Site):
+        return site.key, site.name
+    name, slash, _ = site.rpartition("/")
+    return site, name if slash else "" if "#" in site else site
+
+
+def _module(model: nn.Module, name: str, key: str) -> nn.Module:
+    try:
+        return model.get_submodule(name)
+    except AttributeError as error:
+        names = [known for known, _ in model.named_modules()]
+        near = (
+            difflib.get_close_matches(name, names, 3)
+            or [
+                known
+                for known, module in model.named_modules()
+                if isinstance(module, (nn.ConvTranspose2d, nn.PixelShuffle))
+            ][:5]
+        )
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise InputError(f"the model has no module {name!r} (from site {key!r}){hint}") from error
+
+
+def _with_convolution(model: nn.Module, name: str, feeds: bool) -> tuple[str, ...]:
+    """A shuffle or resize with the convolution before or after it, if the two belong to nobody else."""
+    graph = module_graph(model)
+    runs = [op for op in graph.ops if op.site == name]
+    if len(runs) > 1:
+        raise FixError(
+            f"{name} runs {len(runs)} times in a forward pass, at several sites; give each call a module of its own"
+            " (it has no weights, so the checkpoint still fits), and fix that one"
+        )
+    chain = [name]
+    op = runs[0] if runs else None
+    while op is not None:
+        op = _only_neighbour(op, feeds, model, graph)
+        if op is None:
+            break
+        chain.append(op.site)
+        if isinstance(op.spec, Convolution):
+            return tuple(reversed(chain)) if feeds else tuple(chain)
+    return (name,)
+
+
+def _only_neighbour(op: Op, before: bool, model: nn.Module, graph: ModuleGraph) -> Op | None:
+    """The padding or plain convolution next to `op`, where no other call reads what passes between them."""
+    found = op.inputs if before else op.users
+    if len(found) != 1 or len(found[0].users if before else found[0].inputs) != 1:
+        return None
+    (near,) = found
+    if near.site not in dict(model.named_modules()) or _is_guessed(op.site, near.site, graph):
+        return None
+    if sum(other.site == near.site for other in graph.ops) > 1:
+        return None
+    module = model.get_submodule(near.site)
+    plain = isinstance(near.spec, Convolution) and not near.spec.transposed and max(near.spec.stride) == 1
+    return near if plain or isinstance(module, PADDINGS) else None
+
+
+def _is_guessed(first: str, second: str, graph: ModuleGraph) -> bool:
+    """Whether the forward that runs the two could not be followed, so that their order is only that of registration."""
+    shared = []
+    for a, b in zip(first.split(".")[:-1], second.split(".")[:-1], strict=False):
+        if a != b:
+            break
+        shared.append(a)
+    return (".".join(shared) or ROOT_NAME) in graph.untraced
+
+
+def _in_channels(model: nn.Module, paths: tuple[str, ...], site: Site | str, key: str) -> int:
+    """Channels of the first convolution inside, or those that came in when the site was seen running."""
+    first = model.get_submodule(paths[0])
+    for module in first.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            return module.in_channels
+    if isinstance(site, Site):
+        return site.in_shape[1]
+    for path in paths[1:]:
+        module = model.get_submodule(path)
+        if isinstance(module, nn.Conv2d):
+            return module.in_channels
+    raise FixError(
+        f"{key} has no weights to read its channels from; pass the Site that `capture` or `diagnose` lists, not a name"
+    )

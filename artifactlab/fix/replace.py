@@ -1,0 +1,212 @@
+"""Swap the operator of a site for another one of the same shapes: all of it or nothing, and say what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from artifactlab.capture import unwrap
+from artifactlab.errors import FixError, InputError
+from artifactlab.fix.mimic import mimic
+from artifactlab.fix.operator import SiteOperator, find_operator
+from artifactlab.fix.upsample import MODES
+from artifactlab.records import Site
+
+NEEDS_A_SKIP = ("gated",)
+"""modes that a layer with one input cannot be replaced by"""
+REPLACEABLE = tuple(mode for mode in MODES if mode not in NEEDS_A_SKIP)
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What stands where a site's operator stood; enough to do the same to another copy of the model."""
+
+    site: str
+    """key or name of the site, as it was given"""
+    paths: tuple[str, ...]
+    """qualified names: the new module stands at the first, `nn.Identity` at the others"""
+    mode: str
+    """one of `REPLACEABLE`"""
+    in_channels: int
+    out_channels: int
+    scale: int
+    more: tuple[int, int]
+    """rows and columns that the output has beyond `scale` times the input; below zero: fewer"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """keyword arguments of the new module"""
+
+    def build(self) -> nn.Module:
+        """A fresh module of this kind.
+
+        Raises:
+            InputError: if the mode does not take these options.
+        """
+        if self.mode in NEEDS_A_SKIP:
+            raise InputError(
+                f"mode {self.mode!r} blends with a skip, which a replaced layer is not given; build the decoder with"
+                f" LearnableInterpolationUpsample(..., mode={self.mode!r}), or choose {', '.join(REPLACEABLE)}"
+            )
+        if self.mode not in REPLACEABLE:
+            raise InputError(f"unknown mode {self.mode!r}; expected one of {', '.join(REPLACEABLE)}")
+        try:
+            made = MODES[self.mode](self.in_channels, self.out_channels, scale=self.scale, **self.options)
+        except TypeError as error:
+            raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {error}") from error
+        return made if self.more == (0, 0) else Trimmed(made, self.more)
+
+    def install(self, model: nn.Module, new: nn.Module) -> None:
+        """Put `new` where the operator stood."""
+        for path in self.paths:
+            _refuse_missing(model, path)
+        for path in self.paths:
+            put(model, path, new if path == self.paths[0] else nn.Identity())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the header of a weights file."""
+        names = ("site", "mode", "in_channels", "out_channels", "scale", "options")
+        return {name: getattr(self, name) for name in names} | {"paths": list(self.paths), "more": list(self.more)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Replacement:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: if something is missing or of another kind.
+        """
+        try:
+            vertical, horizontal = map(int, data["more"])
+            return cls(
+                site=str(data["site"]),
+                paths=tuple(map(str, data["paths"])),
+                mode=str(data["mode"]),
+                in_channels=int(data["in_channels"]),
+                out_channels=int(data["out_channels"]),
+                scale=int(data["scale"]),
+                more=(vertical, horizontal),
+                options=dict(data["options"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"this is no replacement that artifactlab wrote: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Swap:
+    """The result of `replace_upsampler`."""
+
+    replacement: Replacement
+    """what stands there now"""
+    removed: tuple[str, ...]
+    """what stood there, module by module, e.g. `dec.up2: ConvTranspose2d(40, 24, ...)`"""
+    parameters: tuple[int, int]
+    """how many weights the site had and has"""
+    difference: float
+    """how far the new one is from the old one on smooth inputs, relative to its rms; the lattice is part of it"""
+
+    def __str__(self) -> str:
+        new = self.replacement
+        before, after = self.parameters
+        shapes = f"{new.in_channels} to {new.out_channels} channels, x{new.scale}"
+        return (
+            f"Replaced {' and '.join(self.removed)} by {new.mode} ({shapes}) at {new.paths[0]}; weights {before} ->"
+            f" {after}; differs at first by {self.difference:.1%} on smooth features, the lattice included."
+        )
+
+
+class Trimmed(nn.Module):
+    """An upsampler whose output is cut or repeated at its end, to the size that the old one gave."""
+
+    def __init__(self, up: nn.Module, more: tuple[int, int]) -> None:
+        super().__init__()
+        self.up = up
+        self.more = more
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.up(x)
+        height, width = y.shape[2] + self.more[0], y.shape[3] + self.more[1]
+        beyond = (0, max(0, self.more[1]), 0, max(0, self.more[0]))
+        return nn.functional.pad(y, beyond, mode="replicate")[..., :height, :width]
+
+
+def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpolate_conv", **options: Any) -> Swap:
+    """Swap a site's upsampler, with the convolution that belongs to it, for another of the same shapes, in place.
+
+    The new one starts as the old one's least squares copy without a lattice, see `artifactlab.fix.mimic`; its channels,
+    scale, output size, device, precision and train flag are the old one's. Nothing else in the model changes, and
+    nothing at all where an error is raised.
+
+    Args:
+        model: any `nn.Module`; DataParallel and `torch.compile` wrappers are looked through.
+        site: from `capture` or `diagnose`, or its key or module name, e.g. `dec.up2`.
+        mode: one of `REPLACEABLE`; `artifactlab.fix.upsample` says what each is.
+        options: further keyword arguments of that mode's class.
+
+    Returns:
+        What was swapped, to print, and to save with the weights.
+
+    Raises:
+        InputError: if the model has no such module, or there is no such mode or option.
+        FixError: if the site is no module that can be swapped; the message says which line to change, and how.
+
+    >>> import torch
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ConvTranspose2d(8, 3, 3, 2, 1, output_padding=1))
+    >>> swap = replace_upsampler(model, "1/conv_transpose2d#0")
+    >>> type(model[1]).__name__, tuple(model(torch.rand(1, 3, 20, 30)).shape)
+    ('ResizeConvUpsample', (1, 3, 40, 60))
+    """
+    model = unwrap(model)
+    if mode not in MODES:
+        raise InputError(f"unknown mode {mode!r}; expected one of {', '.join(REPLACEABLE)}")
+    found = find_operator(model, site)
+    replacement = _replacement(found, mode, options)
+    new = replacement.build()
+    difference = mimic(new.up if isinstance(new, Trimmed) else new, found.response)
+    old = [model.get_submodule(path) for path in found.paths]
+    removed = tuple(f"{path}: {module}" for path, module in zip(found.paths, old, strict=True))
+    _like(new, old, model)
+    replacement.install(model, new)
+    return Swap(replacement, removed, (sum(map(_weights, old)), _weights(new)), difference)
+
+
+def put(model: nn.Module, path: str, new: nn.Module) -> None:
+    """Make `new` the submodule at `path`."""
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, new)
+
+
+def _replacement(found: SiteOperator, mode: str, options: dict[str, Any]) -> Replacement:
+    response = found.response
+    if mode == "deconv":  # so that every phase has three weights an axis, which a copy of a smooth layer takes
+        options = {"kernel_size": 3 * response.scale} | options
+    return Replacement(
+        site=found.site,
+        paths=found.paths,
+        mode=mode,
+        in_channels=found.in_channels,
+        out_channels=found.out_channels,
+        scale=response.scale,
+        more=response.more,
+        options=options,
+    )
+
+
+def _like(new: nn.Module, old: list[nn.Module], model: nn.Module) -> None:
+    """Device, precision and train flag of what is replaced, or of the model where that has no weights."""
+    weights = [p for module in old for p in module.parameters() if p.is_floating_point()]
+    weights += [p for p in model.parameters() if p.is_floating_point()]
+    if weights:
+        new.to(weights[0].device, weights[0].dtype)
+    new.train(old[0].training)
+
+
+def _refuse_missing(model: nn.Module, path: str) -> None:
+    try:
+        model.get_submodule(path)
+    except AttributeError as error:
+        raise FixError(f"the model has no {path}; this fix was made for another model") from error
+
+
+def _weights(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

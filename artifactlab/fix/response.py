@@ -1,0 +1,161 @@
+"""What an upsampling operator does, read off its answers to impulses: any way of writing it down becomes one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from artifactlab.errors import InputError, first_line
+from artifactlab.randomness import random_states_kept
+
+SIDES = (13, 25, 49)
+"""pixels a side of the probes, larger ones where an answer reaches the border"""
+IMPULSES = 64
+"""impulses at a time, which bounds the memory"""
+SAME = 1e-3
+"""how far, in its own rms, an answer may be from the kernel's for the operator to count as a convolution"""
+
+Operator = Callable[[Tensor], Tensor]
+"""(N, C, H, W) to (N, C', scale * H + more, scale * W + more)"""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An affine upsampler: every output pixel is a weighted sum of the input pixels around, plus a constant.
+
+    Output pixel `(scale * y + a, scale * x + b)` reads input pixel `(y + u - reach, x + v - reach)` with weight
+    `kernel[..., a, b, u, v]`.
+    """
+
+    kernel: Tensor
+    """(C', C, scale, scale, taps, taps), taps = 2 * reach + 1; float64 on the CPU"""
+    bias: Tensor
+    """(C', scale, scale)"""
+    more: tuple[int, int]
+    """rows and columns by which the output is larger than `scale` times the input; below zero: smaller"""
+
+    @property
+    def scale(self) -> int:
+        """Growth factor."""
+        return self.kernel.shape[2]
+
+    @property
+    def reach(self) -> int:
+        """How many input pixels away the kernel reaches."""
+        return self.kernel.shape[-1] // 2
+
+
+def impulse_response(operator: Operator, in_channels: int) -> Response:
+    """The kernel of an affine, shift-equivariant upsampler.
+
+    Whether it is a transposed convolution, a convolution and a pixel shuffle, or a reshape by hand, is all the same:
+    one impulse per input channel shows every weight (Shi et al. 2016, "Is the deconvolution layer the same as a
+    convolutional layer?").
+
+    Args:
+        operator: takes (N, in_channels, H, W); is run on the CPU in the precision it has.
+        in_channels: of its input.
+
+    Raises:
+        InputError: if it fails on such inputs, does not grow both axes by the same whole number, or is no convolution
+            (an activation or a normalisation inside, say).
+
+    >>> up = torch.nn.Upsample(scale_factor=2, mode="bilinear")
+    >>> impulse_response(up, 1).kernel[0, 0, 0, 0]
+    tensor([[0.0625, 0.1875, 0.0000],
+            [0.1875, 0.5625, 0.0000],
+            [0.0000, 0.0000, 0.0000]], dtype=torch.float64)
+    """
+    with torch.no_grad(), random_states_kept():
+        for side in SIDES:
+            flat = _answer(operator, torch.zeros(1, in_channels, side, side))
+            scale, more = _growth(flat, side)
+            answers = _impulses(operator, in_channels, side) - flat
+            kernel = _by_phase(answers.transpose(0, 1), scale, side)
+            reach = _reach(kernel)
+            if reach <= side // 4:
+                middle = side // 2
+                bias = flat[0, :, middle * scale : (middle + 1) * scale, middle * scale : (middle + 1) * scale]
+                inside = slice(side // 2 - reach, side // 2 + reach + 1)
+                response = Response(kernel[..., inside, inside].contiguous(), bias.clone(), more)
+                _refuse_other(operator, response, in_channels)
+                return response
+    raise InputError(f"an impulse spreads over more than {SIDES[-1] // 2} pixels; this is no convolution with a kernel")
+
+
+def apply_response(response: Response, x: Tensor) -> Tensor:
+    """What an operator with this response gives inside, with zeros beyond the border, less `more`."""
+    out, inside, r, _, taps, _ = response.kernel.shape
+    weight = response.kernel.permute(0, 2, 3, 1, 4, 5).reshape(out * r * r, inside, taps, taps)
+    y = torch.nn.functional.conv2d(x.double(), weight, response.bias.flatten(), padding=response.reach)
+    return torch.nn.functional.pixel_shuffle(y, r)
+
+
+def _answer(operator: Operator, x: Tensor) -> Tensor:
+    try:
+        y = operator(x)
+    except Exception as error:
+        shape = tuple(x.shape)
+        raise InputError(f"the operator failed on an input of {shape}: {first_line(error)}") from error
+    if not isinstance(y, Tensor) or y.ndim != 4:
+        raise InputError("the operator gives no (N, C, H, W) tensor, but something else")
+    return y.double()
+
+
+def _growth(answer: Tensor, side: int) -> tuple[int, tuple[int, int]]:
+    """The scale, and what the output has beyond it; a transposed convolution may be short by a kernel."""
+    height, width = answer.shape[-2:]
+    scale = round(height / side)
+    more = (height - scale * side, width - scale * side)
+    if scale < 2 or max(map(abs, more)) >= side // 2:
+        raise InputError(
+            f"the operator makes {height}x{width} pixels of {side}x{side}; expected growth by the same whole number,"
+            " 2 or more, in both directions"
+        )
+    return scale, more
+
+
+def _impulses(operator: Operator, channels: int, side: int) -> Tensor:
+    """(channels, C', H', W'): the answer to an impulse in the middle of each channel."""
+    answers = []
+    for start in range(0, channels, IMPULSES):
+        count = min(IMPULSES, channels - start)
+        x = torch.zeros(count, channels, side, side)
+        x[torch.arange(count), torch.arange(start, start + count), side // 2, side // 2] = 1
+        answers.append(_answer(operator, x))
+    return torch.cat(answers)
+
+
+def _by_phase(answers: Tensor, scale: int, side: int) -> Tensor:
+    """(C', C, H', W') answers to a middle impulse -> (C', C, scale, scale, side, side) weights by phase and offset."""
+    size = scale * side
+    short = [size - answers.shape[-1], size - answers.shape[-2]]
+    whole = torch.nn.functional.pad(answers, (0, short[0], 0, short[1]))  # negative: cropped
+    blocks = whole.unflatten(3, (side, scale)).unflatten(2, (side, scale))  # C', C, Y, a, X, b
+    # the impulse lies at offset middle - Y from output block Y: offsets run against positions
+    return blocks.permute(0, 1, 3, 5, 2, 4).flip(-2, -1)
+
+
+def _reach(kernel: Tensor) -> int:
+    """The largest offset from the middle with a weight that is not rounding."""
+    size = kernel.abs().amax((0, 1, 2, 3))
+    middle = kernel.shape[-1] // 2
+    used = (size > 1e-6 * size.max()).nonzero()
+    return int((used - middle).abs().max()) if len(used) else 0
+
+
+def _refuse_other(operator: Operator, response: Response, in_channels: int) -> None:
+    """Random inputs of two sizes must be answered as the kernel says, away from the border."""
+    generator = torch.Generator().manual_seed(0)
+    side, margin = 4 * response.reach + 9, response.reach * response.scale + abs(min(response.more))
+    for size in (1.0, 30.0):
+        x = size * torch.randn(1, in_channels, side, side, generator=generator)
+        given, expected = _answer(operator, x), apply_response(response, x)
+        rows, columns = (min(a, b) for a, b in zip(given.shape[2:], expected.shape[2:], strict=True))
+        inside = (..., slice(margin, rows - margin), slice(margin, columns - margin))
+        given, expected = given[inside], expected[inside]
+        if (given - expected).square().mean().sqrt() > SAME * expected.square().mean().sqrt().clamp_min(1e-12):
+            raise InputError("it is no convolution: its answer to a sum is not the sum of its answers")

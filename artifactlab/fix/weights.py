@@ -1,0 +1,81 @@
+"""Fixed models as files: the weights, and in the header what was replaced by what, so that they load again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from artifactlab.errors import FixError, ModelError
+from artifactlab.fix.replace import Replacement
+
+HEADER = "artifactlab.fix"
+"""key of the header entry: a JSON list of replacements, in the order they were made"""
+
+
+def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> None:
+    """Write a model's weights, and what was replaced in it, as safetensors: completely or not at all.
+
+    Args:
+        path: ends in `.safetensors`.
+        model: the fixed one.
+        replacements: all that were made to the model as its own code builds it, first to last.
+
+    Raises:
+        FixError: if the file cannot be written.
+    """
+    refuse_unwritable_file(path)
+    # copies, as safetensors refuses weights that share memory
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        save_file(tensors, draft, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
+        os.replace(draft, path)
+    except (OSError, SafetensorError) as error:
+        draft.unlink(missing_ok=True)
+        raise FixError(f"cannot write {path}: {error}") from error
+
+
+def read_replacements(path: Path) -> list[Replacement]:
+    """The replacements that a weights file was saved with; none for any other file.
+
+    Raises:
+        ModelError: if it is no readable safetensors file.
+        InputError: if the header is damaged.
+    """
+    if path.suffix != ".safetensors" or not path.is_file():
+        return []
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(HEADER, "[]")
+        listed = json.loads(header)
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise ModelError(f"checkpoint {path} is no readable safetensors file: {error}") from error
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise ModelError(f"checkpoint {path}: its list of replacements is damaged")
+    return [Replacement.from_dict(item) for item in listed]
+
+
+def install_replacements(model: nn.Module, replacements: Sequence[Replacement]) -> None:
+    """Put fresh modules where a fixed model has them, so that its weights fit; in place.
+
+    Raises:
+        FixError: if the model lacks a module that was replaced.
+        InputError: if a replacement cannot be built.
+    """
+    for made in replacements:
+        made.install(model, made.build())
+
+
+def refuse_unwritable_file(path: Path) -> None:
+    """Raise a FixError, before any work is done, where a file cannot be written."""
+    if path.suffix != ".safetensors":
+        raise FixError(f"{path}: weights are written as .safetensors, got {path.suffix or 'no suffix'!r}")
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise FixError(f"cannot write {path}: its folder is missing or read-only, or it is a folder itself")
