@@ -20,6 +20,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/coarse.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/planted.py
+	$(BIN)/python benchmarks/fix.py
+	$(BIN)/python benchmarks/fix_shipped.py
+	$(BIN)/python benchmarks/upsamplers.py
+	$(BIN)/python benchmarks/fuse.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cost.py
 

@@ -32,12 +32,13 @@ def repair(growth: Growth) -> Tensor:
         return smooth_blocks(remove_lattice(output, scale), scale)
 
 
-def remove_lattice(activation: Tensor, period: tuple[int, int]) -> Tensor:
+def remove_lattice(activation: Tensor, period: tuple[int, int], neighbours: int = NEIGHBOURS) -> Tensor:
     """Notch out the lattice frequencies of `period`, everywhere in an (N, C, H, W) activation.
 
     What a triangle of two periods leaves over, averaged over the neighbouring blocks' pixels of the same phase, is the
     local phase pattern, and is subtracted. The triangle passes ramps and is blind to the lattice, so that slopes are no
-    pattern, and grids are nothing else. Constants pass unchanged, up to the border.
+    pattern, and grids are nothing else. Constants pass unchanged, up to the border. The more `neighbours` a side, the
+    less texture looks like a pattern, and the less a grid may change from place to place.
 
     >>> import torch
     >>> board = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8)[None, None]
@@ -48,11 +49,11 @@ def remove_lattice(activation: Tensor, period: tuple[int, int]) -> Tensor:
         return activation.clone()
     planes = activation.float().flatten(0, 1)
     together = max(1, CACHED // max(1, planes[0].numel()))
-    repaired = [part - _phase_pattern(part, period) for part in planes.split(together)]
+    repaired = [part - _phase_pattern(part, period, neighbours) for part in planes.split(together)]
     return torch.cat(repaired).view_as(activation).to(activation.dtype)
 
 
-def _phase_pattern(planes: Tensor, period: tuple[int, int]) -> Tensor:
+def _phase_pattern(planes: Tensor, period: tuple[int, int], neighbours: int) -> Tensor:
     """The local phase pattern of (P, H, W) planes."""
     (ph, pw), (count, h, w) = period, planes.shape
     smooth = planes
@@ -60,7 +61,7 @@ def _phase_pattern(planes: Tensor, period: tuple[int, int]) -> Tensor:
         smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis).div_(p**2)
     detail = _extended(_extended(planes - smooth, 1, 0, -h % ph), 2, 0, -w % pw)
     phases = detail.view(count, detail.shape[1] // ph, ph, detail.shape[2] // pw, pw)
-    k = NEIGHBOURS
+    k = neighbours
     for axis in (1, 3):
         phases = running_sum(running_sum(_extended(phases, axis, k - 1, k - 1), k, axis), k, axis).div_(k**2)
     block_means = F.avg_pool2d(phases.reshape(detail.shape), period)

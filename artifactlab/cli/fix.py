@@ -34,7 +34,7 @@ from artifactlab.report.terminal import print_out
 @click.option("--distil", "images", multiple=True, metavar="PATH", help="Images to train the new layer on; no labels.")
 @click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
-@click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True, help="Most steps to train.")
+@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
 @click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
 @click.option(

@@ -1,6 +1,8 @@
 """Get rid of it: replace the upsampler that causes the artifact, train the new one without labels, check, and fuse."""
 
 from artifactlab.fix.distil import Distilled, distil
+from artifactlab.fix.fuse import count_fused, fuse, fuse_model
+from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.pipeline import Fix, fix_site
 from artifactlab.fix.replace import REPLACEABLE, Replacement, Swap, replace_upsampler
 from artifactlab.fix.verify import FixCheck, check_fix
@@ -11,11 +13,15 @@ __all__ = [
     "Distilled",
     "Fix",
     "FixCheck",
+    "FusedUpsample",
     "Replacement",
     "Swap",
     "check_fix",
+    "count_fused",
     "distil",
     "fix_site",
+    "fuse",
+    "fuse_model",
     "replace_upsampler",
     "save_fixed",
 ]

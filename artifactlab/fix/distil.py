@@ -2,8 +2,9 @@
 
 The target takes from two passes of the old model what each is right about. Off the lattice's frequencies it is the
 plain output, so that the image stays the same; on them it is the output with the site repaired as `diagnose` repairs
-it. Tried before: the plain output with the lattice notched out, which at periods of 4 and 8 takes fine texture along;
-the repaired output alone, which later layers shift where they had learned to expect a grid.
+it, less what keeps step with the lattice over many blocks even then. Tried before: the plain output with the lattice
+notched out, which at periods of 4 and 8 takes fine texture along; the repaired output alone, which later layers shift
+where they had learned to expect a grid.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, fingerprint, load_state, save_state
 from artifactlab.fix.operator import neighbours_of
 from artifactlab.fix.replace import Swap
+from artifactlab.fix.verify import inside
 from artifactlab.metrics.gradients import gradient
 from artifactlab.outputs import pick_output
 from artifactlab.randomness import random_states_kept
@@ -37,6 +39,10 @@ EVERY = 25
 """steps between two looks at the held-out inputs, and between two checkpoints"""
 HELD_OUT = 5
 """every so manieth input is not trained on, but decides which weights are kept"""
+WIDE = 7
+"""blocks a side within which what is left of a grid after the repair is told from texture"""
+LATTICE = 2.0
+"""weight of the term for the lattice, which is small beside all else in a pixel's error"""
 EDGE_SCALE = 0.7
 """pixels: sigma of the derivatives in the edge term"""
 
@@ -70,17 +76,20 @@ class _Training:
     targets: list[Tensor]
     output: str | int | None
     data_range: float
+    period: tuple[int, int]
     seed: int
     held_out: list[int] = field(default_factory=list)
     used: list[int] = field(default_factory=list)
 
     def loss(self, number: int) -> Tensor:
-        """Distance of one output from its target: of the pixels, and of the edges."""
+        """Distance of one output from its target: of pixels, of edges, and of what keeps step with the lattice."""
         call = self.calls[number]
         difference = self._run(call).float() - self.targets[number].to(next(iter(self.weights.values())).device)
-        planes = (difference / self.data_range).flatten(0, 1)[:, None]
+        planes = inside(difference / self.data_range, self.period).flatten(0, 1)[:, None]
         vertical, horizontal = gradient(planes, EDGE_SCALE)
-        return planes.abs().mean() + vertical.abs().mean() + horizontal.abs().mean()
+        pattern = planes - remove_lattice(planes, self.period, WIDE)
+        edges = vertical.abs().mean() + horizontal.abs().mean()
+        return planes.abs().mean() + edges + LATTICE * pattern.abs().mean()
 
     def held_out_loss(self) -> float:
         """The mean loss over the held-out inputs."""
@@ -107,9 +116,9 @@ def distil(
     inputs: Any,
     *,
     neighbours: bool = False,
-    steps: int = 400,
+    steps: int = 600,
     seconds: float = 600.0,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 5e-3,
     output: str | int | None = None,
     data_range: float = 1.0,
     checkpoint: Path | None = None,
@@ -118,7 +127,8 @@ def distil(
 ) -> Distilled:
     """Train the replaced site of `model`, in place, against `old` with that site's lattice taken out.
 
-    L1 of pixels and of Gaussian derivatives between the two outputs; Adam, its rate falling along a cosine. The model
+    L1 of pixels, of Gaussian derivatives and of the phase pattern between the two outputs; Adam, its rate falling along
+    a cosine. The model
     runs in eval mode and everything but the trained weights is frozen. The weights kept are those that are best on
     held-out inputs (a fifth of them; of fewer than five, all), the initial ones included: it can only get better there.
 
@@ -152,13 +162,13 @@ def distil(
     start = time.monotonic()
     model, calls = unwrap(model), as_calls(inputs)
     trained = [swap.replacement.paths[0], *(neighbours_of(unwrap(old), swap.replacement.paths) if neighbours else ())]
-    targets = teacher_outputs(unwrap(old), swap, calls, output, seed)
+    targets, period = teacher_outputs(unwrap(old), swap, calls, output, seed)
     weights = {
         f"{path}.{name}": parameter
         for path in trained
         for name, parameter in model.get_submodule(path).named_parameters()
     }
-    job = _Training(model, weights, calls, targets, output, data_range, seed)
+    job = _Training(model, weights, calls, targets, output, data_range, period, seed)
     job.held_out = list(range(len(calls)))[::HELD_OUT] if len(calls) >= HELD_OUT else list(range(len(calls)))
     job.used = [k for k in range(len(calls)) if k not in job.held_out] or job.held_out
     run = fingerprint(
@@ -180,8 +190,8 @@ def distil(
 
 def teacher_outputs(
     old: nn.Module, swap: Swap, calls: Sequence[Call], output: str | int | None = None, seed: int = 0
-) -> list[Tensor]:
-    """The old model's outputs with the site's lattice taken out where it is made; on the CPU, float32."""
+) -> tuple[list[Tensor], tuple[int, int]]:
+    """What the new model is to give, float32 on the CPU, and the period of the lattice that is taken out."""
     targets = []
     with Runner(old, output, seed) as runner:
         found = Capture()
@@ -194,8 +204,9 @@ def teacher_outputs(
         period = joint_period([site.period for site in sites], (1 << 30, 1 << 30))
         for call in calls:
             plain, repaired = runner.run(call).float(), repaired_output(runner, call, sites).float()
-            targets.append((remove_lattice(plain, period) + repaired - remove_lattice(repaired, period)).cpu())
-    return targets
+            rest = remove_lattice(repaired, period, WIDE)
+            targets.append((remove_lattice(plain, period) + rest - remove_lattice(rest, period)).cpu())
+    return targets, period
 
 
 def sites_at(sites: Sequence[Site], paths: Sequence[str]) -> list[Site]:

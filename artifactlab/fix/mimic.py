@@ -26,8 +26,8 @@ from artifactlab.fix.upsample.subpixel import SubpixelUpsample
 
 CORRELATION = 0.9
 """of neighbouring pixels of a feature map, for which the fit is made; they are smooth, and not zero on average"""
-RIDGE = 1e-6
-"""of the largest eigenvalue: keeps weights that no smooth input needs from growing"""
+RIDGE = 1e-10
+"""of the largest eigenvalue: for weights that no input needs"""
 
 
 def mimic(new: nn.Module, old: Response) -> float:

@@ -71,21 +71,18 @@ def find_operator(model: nn.Module, site: Site | str) -> SiteOperator:
 
 
 def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
-    """The modules with weights right before and right after an operator, those of both paths where two meet."""
+    """The modules with weights right before and right after an operator; where paths meet, on the shortest."""
     graph, modules = module_graph(model), dict(model.named_modules())
     inside = [op for op in graph.ops if any(op.site == path or op.site.startswith(f"{path}.") for path in paths)]
     found: dict[str, None] = {}
     for step in ("inputs", "users"):
-        seen, behind = set(inside), list(inside)
-        while behind:
-            for op in getattr(behind.pop(), step):
-                if op in seen:
-                    continue
-                seen.add(op)
-                if isinstance(op.spec, Convolution) and op.site in modules:
-                    found[op.site] = None
-                else:
-                    behind.append(op)
+        seen, level = set(inside), list(inside)
+        weighted: list[Op] = []
+        while level and not weighted:
+            level = [op for near in level for op in getattr(near, step) if op not in seen]
+            seen.update(level)
+            weighted = [op for op in level if isinstance(op.spec, Convolution) and op.site in modules]
+        found.update({op.site: None for op in weighted})
     return tuple(found)
 
 
@@ -104,15 +101,23 @@ class Chain(nn.Module):
 
 def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ...], in_channels: int) -> SiteOperator:
     """The operator, its modules' answers read off copies on the CPU, so that the model is left alone."""
-    copies = eval_copy(Chain([model.get_submodule(path) for path in paths]))
-    parts = copies.to("cpu", torch.float32)
-    if any(p.device.type != "cpu" for p in parts.parameters()):
-        raise FixError(f"{key} cannot be moved to the CPU to be read")
+    parts = eval_copy(Chain([model.get_submodule(path) for path in paths]))
+    _part_from_the_model(parts)
     try:
         response = impulse_response(parts, in_channels)
     except InputError as error:
         raise FixError(f"{' and '.join(paths)} cannot be replaced: {error}") from error
     return SiteOperator(key, paths, in_channels, response)
+
+
+def _part_from_the_model(copies: nn.Module) -> None:
+    """Give copies that share the model's parameters their own, on the CPU in full precision."""
+    for module in copies.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                own = parameter.detach().to("cpu", torch.float32, copy=True)
+                module._parameters[name] = nn.Parameter(own, requires_grad=False)
+    copies.to("cpu", torch.float32)
 
 
 def _key_and_name(site: Site | str) -> tuple[str, str]:

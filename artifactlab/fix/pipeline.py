@@ -51,7 +51,7 @@ def fix_site(
     distil_on: Any = None,
     options: dict[str, Any] | None = None,
     neighbours: bool = False,
-    steps: int = 400,
+    steps: int = 600,
     seconds: float = 600.0,
     output: str | int | None = None,
     data_range: float = 1.0,

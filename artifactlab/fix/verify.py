@@ -22,6 +22,8 @@ ENOUGH = 0.8
 """share of an artifact that must be gone"""
 SAME_IMAGE = 35.0
 """decibels between the two outputs, away from the lattice, from which on the image counts as the same"""
+RIM = 2
+"""periods along the border that are not compared"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class FixCheck:
     steps_drop: float | None
     """likewise, of the stair-steps' severity"""
     psnr: float
-    """between the two outputs with the lattice notched out of both, in dB"""
+    """between the two outputs with the lattice notched out of both, but for the border, in dB"""
     cured: bool
     """whether what showed is gone, and the image is the same"""
     verdict: str
@@ -117,12 +119,17 @@ def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) 
 
 
 def _psnr(before: list[Tensor], after: list[Tensor], period: tuple[int, int], data_range: float) -> float:
-    """Of all outputs together; where they are equal, infinity."""
-    errors = [
-        (remove_lattice(a, period) - remove_lattice(b, period)).flatten() for a, b in zip(before, after, strict=True)
-    ]
+    """Of all outputs together, away from the border; where they are equal, infinity."""
+    pairs = zip(before, after, strict=True)
+    errors = [inside(remove_lattice(a, period) - remove_lattice(b, period), period).flatten() for a, b in pairs]
     error = float(torch.cat(errors).double().square().mean())
     return 10 * math.log10(data_range**2 / error) if error else math.inf
+
+
+def inside(image: Tensor, period: tuple[int, int]) -> Tensor:
+    """Without the outermost pixels of the site, where an old layer may have read zeros and a new one repeats pixels."""
+    (top, left), (height, width) = (RIM * period[0], RIM * period[1]), image.shape[-2:]
+    return image[..., top : height - top, left : width - left]
 
 
 def _drop(before: float, after: float) -> float | None:

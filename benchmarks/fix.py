@@ -1,0 +1,172 @@
+"""Does `fix` cure? `python benchmarks/fix.py`: a planted offender is replaced, trained without labels, and checked.
+
+One defect is planted at a site of a trained net, so that the healthy net is known: how near the fixed one comes to it
+is the truth that no part of the fix has seen. Training images and those that it is judged on share no image.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Sequence
+from multiprocessing import get_context
+from statistics import mean, median
+from typing import Any
+
+import torch
+from planted_cases import Plan, make, plans
+from planted_nets import Chain, trained
+from planting import with_planted
+from publish import arguments, markdown_table, publish
+from torch import Tensor, nn
+
+import artifactlab
+from artifactlab.fix import check_fix, distil, replace_upsampler
+from artifactlab.fix.distil import sites_at
+from artifactlab.severity import VISIBLE
+
+ROUNDS = {"development": 2, "test": 3}
+"""cases per site"""
+TRAINING = range(1, 7)
+"""numbers of the sets of images that the new layer is trained on; the result is judged on set 0"""
+WAYS = {
+    "closed form": ("interpolate_conv", False, False),
+    "trained": ("interpolate_conv", True, False),
+    "trained, with neighbours": ("interpolate_conv", True, True),
+    "subpixel, trained": ("subpixel", True, False),
+}
+"""name -> (mode, whether it is trained, whether its neighbours are)"""
+
+
+def run(plan: Plan) -> dict[str, Any] | None:
+    """What each way of fixing one case does; None where what was planted does not show."""
+    torch.set_num_threads(1)
+    case = make(plan)
+    healthy = as_modules(trained(plan.split, plan.net), plan)
+    old = as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
+    judged = list(case.images(0).split(1))
+    site = next(iter(sites_at(sites(old, judged[0]), [f"ups.{plan.guilty}"])))
+    truth = check_fix(old, healthy, site, judged)
+    if truth.severity[0] < VISIBLE:
+        return None
+    training = [image for number in TRAINING for image in case.images(number).split(1)]
+    record: dict[str, Any] = {"plan": plan, "defect": case.names[plan.guilty], "truth": truth, "ways": {}}
+    record["before"] = psnr(old, healthy, judged)
+    for way, (mode, train, neighbours) in WAYS.items():
+        start, new = time.perf_counter(), copy.deepcopy(old)
+        swap = replace_upsampler(new, site, mode)
+        if train:
+            distil(new, old, swap, training, neighbours=neighbours)
+        seconds = time.perf_counter() - start
+        check = check_fix(old, new, site, judged)
+        record["ways"][way] = {"check": check, "seconds": seconds, "healthy": psnr(new, healthy, judged)}
+    return record
+
+
+def as_modules(model: nn.Module, plan: Plan) -> nn.Module:
+    """The net whose forward enlarges by itself, rewritten as `fix` advises: its calls become its modules'."""
+    if plan.net.startswith("functional"):
+        model.__class__ = Chain
+    return model
+
+
+def sites(model: nn.Module, image: Tensor) -> list[artifactlab.Site]:
+    """The sites of a model."""
+    with artifactlab.capture(model) as cap, torch.no_grad():
+        model(image)
+    return [found.site for found in cap.sites]
+
+
+def psnr(model: nn.Module, healthy: nn.Module, images: Sequence[Tensor]) -> float:
+    """How near a model's outputs are to the healthy net's, in dB."""
+    with torch.no_grad():
+        errors = [(model(image) - healthy(image)).square().mean() for image in images]
+    return -10 * math.log10(max(1e-12, float(torch.stack(errors).mean())))
+
+
+def table(records: Sequence[dict[str, Any]]) -> str:
+    """One column per way."""
+    columns = {way: [record["ways"][way] for record in records] for way in WAYS}
+    truths = [record["truth"] for record in records]
+
+    def row(name: str, value: Any, text: str = "{}") -> list[str]:
+        return [name, *(text.format(value(column)) for column in columns.values())]
+
+    def share(test: Any) -> Any:
+        return lambda column: f"{sum(map(test, column))} of {len(column)}"
+
+    def drop(result: dict[str, Any]) -> float:
+        return result["check"].energy_drop or 0.0
+
+    def fraction(column: Sequence[dict[str, Any]]) -> str:
+        parts = [drop(r) / (t.energy_drop or 1.0) for r, t in zip(column, truths, strict=True)]
+        return f"{sum(part >= 0.8 for part in parts)} of {len(parts)}"
+
+    rows = [
+        row("lattice energy at the offender's period down by >= 80%", share(lambda r: drop(r) >= 0.8)),
+        row("... by >= 80% of what taking the defect out removes", fraction),
+        row("PSNR to the old output, lattice aside, >= 35 dB", share(lambda r: r["check"].psnr >= 35)),
+        row("both", share(lambda r: drop(r) >= 0.8 and r["check"].psnr >= 35)),
+        row("median drop", lambda c: median(map(drop, c)), "{:.1%}"),
+        row("median PSNR to the old output, lattice aside", lambda c: median(r["check"].psnr for r in c), "{:.1f} dB"),
+        row("median PSNR to the healthy net", lambda c: median(r["healthy"] for r in c), "{:.1f} dB"),
+        row("nearer to the healthy net than the old one", lambda c: _nearer(c, records)),
+        row("severity left, mean", lambda c: mean(r["check"].severity[1] for r in c), "{:.2f}"),
+        row("seconds, median and longest", lambda c: _times(c)),
+    ]
+    return markdown_table(["", *WAYS], rows)
+
+
+def _nearer(column: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]) -> str:
+    count = sum(result["healthy"] > record["before"] for result, record in zip(column, records, strict=True))
+    return f"{count} of {len(column)}"
+
+
+def _times(column: Sequence[dict[str, Any]]) -> str:
+    seconds = [result["seconds"] for result in column]
+    return f"{median(seconds):.1f}, {max(seconds):.1f}"
+
+
+def by_size(records: Sequence[dict[str, Any]]) -> str:
+    """The same for small, middling and gross defects."""
+    rows = []
+    for low, high in ((1, 10), (10, 100), (100, math.inf)):
+        chosen = [r for r in records if low <= r["truth"].severity[0] < high]
+        if not chosen:
+            continue
+        healthy = [r["truth"].psnr for r in chosen]
+        cells = [f"{median(r['ways'][way]['check'].psnr for r in chosen):.1f} dB" for way in WAYS]
+        name = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} and more"
+        rows.append([name, str(len(chosen)), f"{median(healthy):.1f} dB", *cells])
+    header = [
+        "severity of the defect",
+        "cases",
+        "median PSNR of the healthy net to the old output, lattice aside",
+        *WAYS,
+    ]
+    return markdown_table(header, rows)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--split", choices=("development", "test"), default="test")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not for the README")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    start = time.perf_counter()
+    chosen = [plan for plan in plans(options.split, ROUNDS[options.split]) if plan.kind == "planted"][:: options.every]
+    with get_context("spawn").Pool(options.workers) as processes:
+        found = list(processes.imap(run, chosen))
+    records = [record for record in found if record is not None]
+    minutes = (time.perf_counter() - start) / 60
+    text = (
+        f"{options.split.capitalize()} split: {len(records)} cases that show, of {len(chosen)};"
+        f" {minutes:.0f} minutes.\n\n" + table(records) + "\n\n" + by_size(records)
+    )
+    publish("fix", text, options.readme)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Cures trained networks from PyPI and npm: `python benchmarks/fix_shipped.py` (about 15 minutes).
+
+Nobody planted anything in them, see `shipped_models.py`. Every offender that `diagnose` names is replaced and trained,
+one after the other, on crops of some of scikit-image's photos; it is judged on others, against the first output.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import skimage
+import torch
+from publish import arguments, markdown_table, publish
+from shipped_models import MODELS
+from torch import Tensor, nn
+
+import artifactlab
+from artifactlab.fix import check_fix, distil, replace_upsampler
+from artifactlab.fix.verify import FixCheck
+
+TRAINED_ON = ("immunohistochemistry", "retina", "hubble_deep_field", "rocket", "cat")
+JUDGED_ON = ("astronaut", "coffee", "chelsea")
+SIDES = {"style15": (192, 256), "style17": (192, 256), "style19": (192, 256), "slim_x8": (48, 96)}
+"""network -> pixels a side of the crops that are trained and judged on"""
+CROPS = 20
+SHOWN = 64
+"""pixels a side of the crops in the picture"""
+PICTURE = Path(__file__).resolve().parent.parent / "docs" / "fix.png"
+
+
+def crops(names: tuple[str, ...], count: int, side: int, data_range: float) -> list[Tensor]:
+    """Random squares of photos, (1, 3, side, side)."""
+    rng = np.random.default_rng(0)
+    made = []
+    for k in range(count):
+        image = getattr(skimage.data, names[k % len(names)])()[..., :3]
+        top, left = (int(rng.integers(size - side + 1)) for size in image.shape[:2])
+        part = torch.from_numpy(image[top : top + side, left : left + side].copy())
+        made.append(data_range / 255 * part.permute(2, 0, 1)[None])
+    return made
+
+
+def cure(name: str) -> dict[str, Any]:
+    """Fix one network, offender by offender."""
+    factory, data_range, package = MODELS[name]
+    old = factory()
+    training, judging = SIDES[name]
+    taught = crops(TRAINED_ON, CROPS, training, data_range)
+    judged = crops(JUDGED_ON, len(JUDGED_ON), judging, data_range)
+    before = artifactlab.diagnose(old, judged, data_range=data_range)
+    sites = {site.site.key: site.site for site in before.sites}
+    start, new = time.perf_counter(), copy.deepcopy(old)
+    for step in before.joint:
+        teacher = copy.deepcopy(new)
+        swap = replace_upsampler(new, sites[step.key], "subpixel")
+        distil(new, teacher, swap, taught, data_range=data_range)
+    seconds = time.perf_counter() - start
+    widest = max((sites[step.key] for step in before.joint), key=lambda site: max(site.period))
+    return {
+        "package": package,
+        "sites": [step.key for step in before.joint],
+        "seconds": seconds,
+        "before": before,
+        "after": artifactlab.diagnose(new, judged, data_range=data_range),
+        "check": check_fix(old, new, widest, judged, data_range=data_range),
+        "crops": [close_up(model, judged[1], data_range) for model in (old, new)],
+    }
+
+
+@torch.no_grad()
+def close_up(model: nn.Module, image: Tensor, data_range: float) -> np.ndarray:
+    """The middle of an output, its pixels enlarged, as 8-bit BGR."""
+    output = (model(image)[0] / data_range).clamp(0, 1)
+    top, left = ((size - SHOWN) // 2 for size in output.shape[1:])
+    pixels = (255 * output[:, top : top + SHOWN, left : left + SHOWN]).round().byte().permute(1, 2, 0).numpy()
+    return cv2.resize(pixels[..., ::-1], None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+
+
+def row(name: str, found: dict[str, Any]) -> list[str]:
+    check: FixCheck = found["check"]
+    grid = [f"{255 * amplitude:.2f}" for amplitude in check.lattice_amplitude]
+    steps = [f"{jaggedness:.2f}" for jaggedness in check.edge_jaggedness]
+    severity = [f"{diagnosis.output['severity']:.2f}" for diagnosis in (found["before"], found["after"])]
+    return [
+        f"`{name}` ({found['package']})",
+        ", ".join(f"`{key}`" for key in found["sites"]),
+        " -> ".join(grid),
+        "-" if check.energy_drop is None else f"{check.energy_drop:.0%}",
+        " -> ".join(steps),
+        " -> ".join(severity),
+        f"{check.psnr:.1f} dB",
+        f"{found['seconds']:.0f} s",
+        "fixed" if check.cured else "**not fixed**",
+    ]
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(SIDES), default=list(SIDES), help="not for the README")
+    options = parser.parse_args()
+    cured = {name: cure(name) for name in options.only}
+    header = ["network", "replaced", "grid, 1/255", "energy gone", "stair-steps, px", "severity", "PSNR", "time", ""]
+    verdicts = "\n".join(f"- `{name}`: {found['check'].verdict}" for name, found in cured.items())
+    if options.readme:
+        columns = [np.vstack(found["crops"]) for found in cured.values()]
+        cv2.imwrite(str(PICTURE), np.hstack(columns))
+    publish(
+        "fix_shipped",
+        markdown_table(header, [row(name, found) for name, found in cured.items()]) + f"\n\n{verdicts}",
+        options.readme,
+    )
+
+
+if __name__ == "__main__":
+    main()

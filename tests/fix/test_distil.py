@@ -1,0 +1,159 @@
+"""Training a replaced site: without labels, nothing else touched, and to be gone on with after a kill."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+from artifactlab.errors import FixError, InputError
+from artifactlab.fix import Distilled, check_fix, distil, replace_upsampler
+from artifactlab.fix.distil import teacher_outputs
+from artifactlab.fix.replace import Swap
+from artifactlab.runner import as_calls
+
+
+def spoiled(decoders: ModuleType) -> tuple[nn.Module, nn.Module, Swap]:
+    """A gridded decoder, the same with its upsampler replaced and then disturbed, and what was replaced."""
+    old = decoders.gridded()
+    new = copy.deepcopy(old)
+    swap = replace_upsampler(new, "up")
+    with torch.no_grad():
+        new.up.conv.weight.mul_(0.9).add_(0.01 * torch.randn(new.up.conv.weight.shape))
+    return old, new, swap
+
+
+def test_the_target_is_the_old_output_less_its_grid(decoders: ModuleType) -> None:
+    grid, clean = decoders.gridded(), decoders.gridded(0.0)
+    inputs = decoders.images(2)
+    swap = replace_upsampler(copy.deepcopy(grid), "up")
+    targets, period = teacher_outputs(grid, swap, as_calls(inputs))
+    assert period == (2, 2)
+    with torch.no_grad():
+        for x, target in zip(inputs, targets, strict=True):
+            inside = (..., slice(8, -8), slice(8, -8))
+            bad, good, made = (y[inside] for y in (grid(x), clean(x), target))
+            # a grid that brightens one phase of four by 10% brightens all by 2.5%, and that stays
+            assert (made - 1.025 * good).abs().max() < 0.2 * (bad - 1.025 * good).abs().max()
+
+
+def test_training_comes_nearer_to_the_target_and_touches_nothing_else(decoders: ModuleType) -> None:
+    old, new, swap = spoiled(decoders)
+    new.stem.train()
+    kept = {name: value.clone() for name, value in new.state_dict().items() if not name.startswith("up")}
+    before, random = copy.deepcopy(old.state_dict()), torch.get_rng_state()
+    inputs = decoders.images(6)
+    made = distil(new, old, swap, inputs, steps=60)
+    assert made.trained == ("up",)
+    assert made.steps == 60
+    assert made.loss[1] < 0.4 * made.loss[0]
+    assert "Trained up for 60 steps" in str(made)
+    assert all(torch.equal(new.state_dict()[name], value) for name, value in kept.items())
+    assert all(torch.equal(value, before[name]) for name, value in old.state_dict().items())
+    assert new.stem.training
+    assert not new.up.training
+    assert all(p.requires_grad and p.grad is None for p in new.parameters())
+    assert torch.equal(random, torch.get_rng_state())
+
+
+def test_the_neighbours_are_trained_on_request_only(decoders: ModuleType) -> None:
+    old, new, swap = spoiled(decoders)
+    before = {name: value.clone() for name, value in new.state_dict().items()}
+    made = distil(new, old, swap, decoders.images(2), steps=30, neighbours=True)
+    assert set(made.trained) == {"up", "stem", "head"}
+    assert not torch.equal(new.stem.weight, before["stem.weight"])
+    assert not torch.equal(new.head.weight, before["head.weight"])
+
+
+def test_weights_that_get_worse_are_not_kept(decoders: ModuleType) -> None:
+    old = decoders.gridded()
+    new = copy.deepcopy(old)
+    swap = replace_upsampler(new, "up")
+    before = {name: value.clone() for name, value in new.state_dict().items()}
+    made = distil(new, old, swap, decoders.images(2), steps=25, learning_rate=30.0)
+    assert made.loss[0] == made.loss[1]
+    assert all(torch.equal(value, before[name]) for name, value in new.state_dict().items())
+
+
+class Killed(Exception):
+    pass
+
+
+def _kill_at(step: int) -> Callable[[int, int], None]:
+    def progress(done: int, planned: int) -> None:
+        if done == step:
+            raise Killed
+
+    return progress
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_like_one_that_was_not(decoders: ModuleType, tmp_path: Path) -> None:
+    inputs = decoders.images(3)
+    old, whole, swap = spoiled(decoders)
+    cut, state = copy.deepcopy(whole), tmp_path / "state"
+    initial = {name: value.clone() for name, value in cut.state_dict().items()}
+    expected = distil(whole, old, swap, inputs, steps=80)
+    with pytest.raises(Killed):
+        distil(cut, old, swap, inputs, steps=80, checkpoint=state, progress=_kill_at(60))
+    assert all(torch.equal(value, initial[name]) for name, value in cut.state_dict().items())
+    assert state.exists()
+    steps: list[int] = []
+    made = distil(cut, old, swap, inputs, steps=80, checkpoint=state, progress=lambda done, _: steps.append(done))
+    assert steps[0] == 51
+    assert not state.exists()
+    assert made.loss == expected.loss
+    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in cut.state_dict().items())
+
+
+def test_a_checkpoint_of_another_run_or_of_something_else_is_refused(decoders: ModuleType, tmp_path: Path) -> None:
+    inputs = decoders.images(2)
+    old, new, swap = spoiled(decoders)
+    state = tmp_path / "state"
+    with pytest.raises(Killed):
+        distil(new, old, swap, inputs, steps=50, checkpoint=state, progress=_kill_at(30))
+    with pytest.raises(FixError, match="another run"):
+        distil(new, old, swap, decoders.images(3)[1:], steps=50, checkpoint=state)
+    state.write_bytes(b"no checkpoint")
+    with pytest.raises(FixError, match="no checkpoint of a fix"):
+        distil(new, old, swap, inputs, steps=50, checkpoint=state)
+
+
+def test_time_runs_out(decoders: ModuleType) -> None:
+    old, new, swap = spoiled(decoders)
+    made = distil(new, old, swap, decoders.images(2), steps=100_000, seconds=1.0)
+    assert made.steps < 100_000
+    assert made.seconds < 5.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"steps": 0}, "positive"), ({"seconds": 0.0}, "positive"), ({"data_range": -1}, "-1")]
+)
+def test_numbers_out_of_range_are_refused(settings: dict[str, float], message: str, decoders: ModuleType) -> None:
+    old, new, swap = spoiled(decoders)
+    with pytest.raises(InputError, match=message):
+        distil(new, old, swap, decoders.images(1), **settings)
+
+
+def test_a_model_that_is_no_longer_the_old_one_is_refused(decoders: ModuleType) -> None:
+    _, new, swap = spoiled(decoders)
+    with pytest.raises(FixError, match="draws no lattice at up"):
+        distil(new, decoders.Functional(), swap, decoders.images(1))
+
+
+def test_what_was_trained_shows_no_grid_and_the_same_image(decoders: ModuleType) -> None:
+    from artifactlab import capture
+
+    old = decoders.gridded()
+    with capture(old) as cap, torch.no_grad():
+        old(decoders.images(1)[0])
+    new = copy.deepcopy(old)
+    swap = replace_upsampler(new, "up", "subpixel")
+    made: Distilled = distil(new, old, swap, decoders.images(6), steps=100)
+    check = check_fix(old, new, cap.sites[0].site, decoders.images(9)[6:])
+    assert made.loss[1] <= made.loss[0]
+    assert check.cured, check.verdict

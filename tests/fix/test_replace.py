@@ -1,0 +1,228 @@
+"""A site's operator is found with its convolution, swapped all or nothing, and what cannot be swapped is told how."""
+
+from __future__ import annotations
+
+import copy
+from types import ModuleType
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import artifactlab
+from artifactlab.errors import FixError, InputError
+from artifactlab.fix import REPLACEABLE, Replacement, replace_upsampler
+from artifactlab.fix.operator import find_operator, neighbours_of
+from artifactlab.fix.upsample import ResizeConvUpsample
+
+
+def site_of(model: nn.Module) -> artifactlab.Site:
+    with artifactlab.capture(model) as cap, torch.no_grad():
+        model(torch.rand(1, 1, 64, 64))
+    return cap.sites[0].site
+
+
+UPS = {
+    "transposed": (lambda: nn.ConvTranspose2d(6, 4, 3, 2, 1, output_padding=1), 4, ("up",)),
+    "short": (lambda: nn.ConvTranspose2d(6, 4, 3, 2, 1), 4, ("up",)),
+    "shuffle": (lambda: nn.Sequential(nn.Conv2d(6, 16, 3, padding=1), nn.PixelShuffle(2)), 4, ("up.0", "up.1")),
+    "resize and convolve": (
+        lambda: nn.Sequential(nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(6, 4, 3), nn.ReLU()),
+        4,
+        ("up.0", "up.1", "up.2"),
+    ),
+    "resize, then the head": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), 6, ("up", "head")),
+    "shuffle after an activation": (
+        lambda: nn.Sequential(nn.Conv2d(6, 16, 3, padding=1), nn.ReLU(), nn.PixelShuffle(2)),
+        4,
+        ("up.2",),
+    ),
+    "resize before an activation": (lambda: nn.Sequential(nn.Upsample(scale_factor=2), nn.ReLU()), 6, ("up.0",)),
+}
+
+
+@pytest.mark.parametrize("name", UPS)
+def test_the_operator_is_found_with_its_convolution(name: str, decoders: ModuleType) -> None:
+    make, channels, paths = UPS[name]
+    model = decoders.Decoder(make(), channels)
+    assert find_operator(model, site_of(model)).paths == paths
+
+
+@pytest.mark.parametrize("mode", REPLACEABLE)
+@pytest.mark.parametrize("name", UPS)
+@torch.no_grad()
+def test_any_mode_replaces_any_operator_in_its_shapes(name: str, mode: str, decoders: ModuleType) -> None:
+    make, channels, paths = UPS[name]
+    model = decoders.Decoder(make(), channels).eval()
+    x = torch.rand(2, 1, 20, 23)
+    before = model(x)
+    swap = replace_upsampler(model, site_of(model), mode)
+    after = model(x)
+    assert after.shape == before.shape
+    assert torch.isfinite(after).all()
+    assert swap.replacement.paths == paths
+    assert all(isinstance(model.get_submodule(path), nn.Identity) for path in paths[1:])
+    assert mode in str(swap)
+    assert all(path in str(swap) for path in paths)
+
+
+@torch.no_grad()
+def test_a_smooth_layer_is_replaced_without_a_change(decoders: ModuleType) -> None:
+    model = decoders.Decoder(ResizeConvUpsample(6, 4)).eval()
+    x = torch.rand(1, 1, 24, 24)
+    before = model(x)
+    swap = replace_upsampler(model, "up", "subpixel")
+    assert swap.difference < 1e-3
+    assert torch.allclose(model(x), before, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_users_own_upsampling_module_is_replaced_as_a_whole(decoders: ModuleType) -> None:
+    model = decoders.Decoder(decoders.OwnUpsampler()).eval()
+    site = site_of(model)
+    assert site.key == "up/reshape#0"
+    swap = replace_upsampler(model, site)
+    assert swap.replacement.paths == ("up",)
+    assert (swap.replacement.in_channels, swap.replacement.out_channels) == (6, 4)
+    assert model(torch.rand(1, 1, 16, 16)).shape == (1, 1, 32, 32)
+
+
+def test_a_call_in_a_forward_is_told_which_line_to_change_and_how(decoders: ModuleType) -> None:
+    model = decoders.Functional()
+    with pytest.raises(FixError) as error:
+        replace_upsampler(model, "interpolate#0")
+    said = str(error.value)
+    assert "decoders.py:" in said
+    assert "x = self.act(F.interpolate(x, scale_factor=2, mode='nearest'))" in said
+    assert "self.resize = nn.Upsample(scale_factor=2, mode='nearest')" in said
+    assert "x = self.act(self.resize(x))" in said
+    assert "fix resize" in said
+
+
+@torch.no_grad()
+def test_what_the_advice_says_works(decoders: ModuleType) -> None:
+    class Followed(decoders.Functional):
+        def __init__(self) -> None:
+            super().__init__()
+            self.resize = nn.Upsample(scale_factor=2, mode="nearest")
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.act(self.stem(x))
+            x = self.act(self.resize(x))
+            return self.head(x)
+
+    old, new = decoders.Functional().eval(), Followed().eval()
+    new.load_state_dict(old.state_dict())
+    x = torch.rand(1, 1, 16, 16)
+    assert torch.equal(old(x), new(x))
+    assert replace_upsampler(new, site_of(new)).replacement.paths == ("resize",)  # an activation comes next
+
+
+class Shared(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=2)
+        self.a, self.b = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.up(self.a(self.up(x))))
+
+
+class ReadTwice(nn.Module):
+    """The convolution before the shuffle also feeds something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.shuffle = nn.Conv2d(1, 4, 3, padding=1), nn.PixelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return self.shuffle(y) + F.interpolate(y.mean(1, keepdim=True), scale_factor=2)
+
+
+class Branching(nn.Module):
+    """Cannot be followed without data, so that only registration order is known of its parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=2)
+        self.other, self.conv = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x) if x.sum() > 0 else x
+        return self.conv(self.other(x) + 1) + self.up(x).mean()
+
+
+def test_a_module_that_runs_at_several_sites_is_left_alone() -> None:
+    with pytest.raises(FixError, match="runs 2 times"):
+        replace_upsampler(Shared(), "up")
+
+
+def test_a_convolution_that_others_read_is_not_taken_along() -> None:
+    model = ReadTwice()
+    assert find_operator(model, site_of(model)).paths == ("shuffle",)
+
+
+def test_a_guessed_neighbour_is_not_taken_along() -> None:
+    site = artifactlab.Site("up", "interpolate", 0, (2.0, 2.0), (2.0, 2.0), (1, 1, 8, 8), (1, 1, 16, 16))
+    assert find_operator(Branching(), site).paths == ("up",)
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "options", "kind", "message"),
+    [
+        ("up", "cubic", {}, InputError, "unknown mode 'cubic'; expected one of deconv"),
+        ("up", "gated", {}, InputError, "needs|skip"),
+        ("upp", "subpixel", {}, InputError, "no module 'upp'.*did you mean up"),
+        ("stem", "subpixel", {}, FixError, "same whole number"),
+        ("up", "subpixel", {"wings": 2}, InputError, "wings"),
+        ("up", "deconv", {"kernel_size": 4}, FixError, "kernel_size=6"),
+        ("up", "deconv", {"kernel_size": 5}, InputError, "multiple of the scale"),
+    ],
+)
+def test_a_mistake_is_an_error_and_changes_nothing(
+    site: str, mode: str, options: dict[str, int], kind: type[Exception], message: str, decoders: ModuleType
+) -> None:
+    model = decoders.Decoder(decoders.transposed())
+    before, structure = copy.deepcopy(model.state_dict()), str(model)
+    with pytest.raises(kind, match=message):
+        replace_upsampler(model, site, mode, **options)
+    assert str(model) == structure
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_new_module_takes_over_precision_and_train_flag(decoders: ModuleType) -> None:
+    model = decoders.Decoder(decoders.transposed()).double().eval()
+    model.stem.train()
+    replace_upsampler(model, "up")
+    assert model.up.conv.weight.dtype == torch.float64
+    assert not model.up.training
+    assert model.stem.training
+    assert model(torch.rand(1, 1, 16, 16, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_reading_the_operator_does_not_move_or_change_the_old_one(decoders: ModuleType) -> None:
+    model = decoders.Decoder(decoders.transposed()).to(torch.bfloat16)
+    old, values = model.up, model.up.weight.clone()
+    replace_upsampler(model, "up")
+    assert old.weight.dtype == torch.bfloat16
+    assert torch.equal(old.weight, values)
+
+
+@torch.no_grad()
+def test_a_replacement_as_data_installs_again(decoders: ModuleType) -> None:
+    model = decoders.Decoder(nn.ConvTranspose2d(6, 4, 3, 2, 1)).eval()
+    swap = replace_upsampler(model, "up", "carafe", compressed=8)
+    again = decoders.Decoder(nn.ConvTranspose2d(6, 4, 3, 2, 1)).eval()
+    made = Replacement.from_dict(swap.replacement.to_dict())
+    assert made == swap.replacement
+    made.install(again, made.build())
+    again.load_state_dict(model.state_dict())
+    x = torch.rand(1, 1, 16, 16)
+    assert torch.equal(again(x), model(x))
+
+
+def test_neighbours_are_the_layers_with_weights_before_and_after(decoders: ModuleType) -> None:
+    model = decoders.Decoder(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(6, 4, 4, 2, 1), nn.ReLU()))
+    assert set(neighbours_of(model, ["up.1"])) == {"stem", "head"}

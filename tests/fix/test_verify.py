@@ -1,0 +1,145 @@
+"""Success is claimed only where the artifact went and the image stayed; files bring their replacements along."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from artifactlab import Site, capture, load_model
+from artifactlab.errors import FixError, InputError, ModelError
+from artifactlab.fix import FixCheck, check_fix, fix_site, replace_upsampler, save_fixed
+from artifactlab.fix.weights import HEADER, read_replacements
+
+
+def checked(decoders: ModuleType, old: nn.Module, new: nn.Module) -> FixCheck:
+    with capture(old) as cap, torch.no_grad():
+        old(decoders.images(1)[0])
+    return check_fix(old, new, cap.sites[0].site, decoders.images(3))
+
+
+def test_a_cure_is_called_a_cure(decoders: ModuleType) -> None:
+    old = decoders.gridded()
+    new = copy.deepcopy(old)
+    replace_upsampler(new, "up")
+    check = checked(decoders, old, new)
+    assert check.cured
+    assert check.verdict.startswith("Fixed: ")
+    assert check.energy_drop is not None
+    assert check.energy_drop > 0.95
+    assert check.lattice_amplitude[0] > 2 / 255 > check.lattice_amplitude[1]
+    assert check.psnr > 35
+
+
+@pytest.mark.parametrize(
+    ("strength", "brighter", "reason"),
+    [
+        (0.1, 0.0, "of the grid went"),
+        (0.07, 0.0, "of the grid went"),
+        (0.0, 0.1, "the image changed"),
+    ],
+    ids=["nothing was done", "too little was done", "the grid went, and the image with it"],
+)
+def test_what_is_no_cure_is_called_none(strength: float, brighter: float, reason: str, decoders: ModuleType) -> None:
+    new = decoders.gridded(strength)
+    with torch.no_grad():
+        new.head.bias += brighter
+    check = checked(decoders, decoders.gridded(), new)
+    assert not check.cured
+    assert check.verdict.startswith("Not fixed: ")
+    assert reason in check.verdict
+
+
+def test_where_nothing_showed_nothing_is_claimed(decoders: ModuleType) -> None:
+    check = checked(decoders, decoders.gridded(0.0), decoders.gridded(0.0))
+    assert not check.cured
+    assert check.verdict.startswith("Nothing to fix")
+    assert math.isinf(check.psnr)
+    assert check.to_dict()["psnr"] is None
+
+
+def test_a_new_artifact_is_no_cure(decoders: ModuleType) -> None:
+    check = checked(decoders, decoders.gridded(0.0), decoders.gridded(0.2))
+    assert not check.cured
+    assert "now shows grid" in check.verdict
+
+
+def test_outputs_of_other_sizes_are_refused(decoders: ModuleType) -> None:
+    bigger = nn.Sequential(decoders.gridded(), nn.Upsample(scale_factor=2))
+    site = Site("up", "conv_transpose2d", 0, (2.0, 2.0), (2.0, 2.0), (1, 6, 64, 64), (1, 4, 128, 128))
+    with pytest.raises(FixError, match="output is"):
+        check_fix(decoders.gridded(), bigger, site, decoders.images(1))
+
+
+def test_the_whole_fix_names_the_offender_itself_and_leaves_the_model_alone(decoders: ModuleType) -> None:
+    model = decoders.gridded()
+    before = copy.deepcopy(model.state_dict())
+    stages: list[str] = []
+    made = fix_site(model, decoders.images(3), stage=lambda name: stages.append(name))
+    assert made.swap.replacement.site == "up/conv_transpose2d#0"
+    assert made.check.cured
+    assert [site.site.name for site in made.before.offenders] == ["up"]
+    assert not made.after.offenders
+    assert not made.warnings
+    assert stages == ["diagnosing", "diagnosing again"]
+    assert isinstance(model.up, nn.ConvTranspose2d)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_without_an_offender_a_site_must_be_named(decoders: ModuleType) -> None:
+    model = decoders.gridded(0.0)
+    with pytest.raises(FixError, match=r"No offender.*Name a site"):
+        fix_site(model, decoders.images(2))
+    made = fix_site(model, decoders.images(2), "up")
+    assert made.warnings == ("up/conv_transpose2d#0 is clean: it draws nothing.",)
+    assert not made.check.cured
+    with pytest.raises(InputError, match="no site 'down'; the model has up/conv_transpose2d#0"):
+        fix_site(model, decoders.images(2), "down")
+
+
+@torch.no_grad()
+def test_a_fixed_file_loads_with_its_replacement(decoders: ModuleType, decoders_file: Path, tmp_path: Path) -> None:
+    model = decoders.gridded()
+    swap = replace_upsampler(model, "up", "conv_only_up", hidden=9)
+    path = tmp_path / "fixed.safetensors"
+    save_fixed(path, model, [swap.replacement])
+    again = load_model(f"{decoders_file}:gridded", checkpoint=path).eval()
+    x = decoders.images(1)[0]
+    assert torch.equal(again(x), model(x))
+    assert read_replacements(path) == [swap.replacement]
+    assert [file.name for file in tmp_path.iterdir()] == ["fixed.safetensors"]
+
+
+def test_a_fixed_file_for_another_model_is_refused(decoders: ModuleType, decoders_file: Path, tmp_path: Path) -> None:
+    model = nn.Sequential(decoders.transposed())
+    swap = replace_upsampler(model, "0")
+    save_fixed(tmp_path / "other.safetensors", model, [swap.replacement])
+    with pytest.raises(FixError, match="has no 0; this fix was made for another model"):
+        load_model(f"{decoders_file}:gridded", checkpoint=tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("header", ["{", "[1]", '{"a": 1}', '[{"site": "up"}]'])
+def test_a_damaged_header_is_an_error(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={HEADER: header})
+    with pytest.raises((ModelError, InputError)):
+        read_replacements(path)
+
+
+def test_other_checkpoints_hold_no_replacements(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
+    assert read_replacements(tmp_path / "x.safetensors") == []
+    assert read_replacements(tmp_path / "x.pth") == []
+
+
+@pytest.mark.parametrize("name", ["fixed.pth", "missing/fixed.safetensors"])
+def test_where_the_weights_cannot_go_it_is_said(name: str, decoders: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(FixError, match=r"\.safetensors|folder is missing"):
+        save_fixed(tmp_path / name, decoders.gridded(), [])
+    assert not list(tmp_path.iterdir())
