@@ -28,6 +28,8 @@ JUDGED_ON = ("astronaut", "coffee", "chelsea")
 SIDES = {"style15": (192, 256), "style17": (192, 256), "style19": (192, 256), "slim_x8": (48, 96)}
 """network -> pixels a side of the crops that are trained and judged on"""
 CROPS = 20
+LADDER = (("interpolate_conv", 0), ("interpolate_conv", 300), ("subpixel", 600))
+"""(mode, steps of training), the cheapest first"""
 SHOWN = 64
 """pixels a side of the crops in the picture"""
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "fix.png"
@@ -46,7 +48,7 @@ def crops(names: tuple[str, ...], count: int, side: int, data_range: float) -> l
 
 
 def cure(name: str) -> dict[str, Any]:
-    """Fix one network, offender by offender."""
+    """Fix one network, offender by offender, each by the cheapest way that cures it, else by the last."""
     factory, data_range, package = MODELS[name]
     old = factory()
     training, judging = SIDES[name]
@@ -54,16 +56,22 @@ def cure(name: str) -> dict[str, Any]:
     judged = crops(JUDGED_ON, len(JUDGED_ON), judging, data_range)
     before = artifactlab.diagnose(old, judged, data_range=data_range)
     sites = {site.site.key: site.site for site in before.sites}
-    start, new = time.perf_counter(), copy.deepcopy(old)
+    start, new, done = time.perf_counter(), old, []
     for step in before.joint:
-        teacher = copy.deepcopy(new)
-        swap = replace_upsampler(new, sites[step.key], "subpixel")
-        distil(new, teacher, swap, taught, data_range=data_range)
+        for mode, steps in LADDER:
+            made = copy.deepcopy(new)
+            swap = replace_upsampler(made, sites[step.key], mode)
+            if steps:
+                distil(made, new, swap, taught, steps=steps, data_range=data_range)
+            if check_fix(new, made, sites[step.key], judged, data_range=data_range).cured:
+                break
+        new = made
+        done.append(f"`{step.key}` by {mode}, {f'{steps} steps' if steps else 'closed form'}")
     seconds = time.perf_counter() - start
     widest = max((sites[step.key] for step in before.joint), key=lambda site: max(site.period))
     return {
         "package": package,
-        "sites": [step.key for step in before.joint],
+        "done": done,
         "seconds": seconds,
         "before": before,
         "after": artifactlab.diagnose(new, judged, data_range=data_range),
@@ -88,7 +96,7 @@ def row(name: str, found: dict[str, Any]) -> list[str]:
     severity = [f"{diagnosis.output['severity']:.2f}" for diagnosis in (found["before"], found["after"])]
     return [
         f"`{name}` ({found['package']})",
-        ", ".join(f"`{key}`" for key in found["sites"]),
+        "; ".join(found["done"]),
         " -> ".join(grid),
         "-" if check.energy_drop is None else f"{check.energy_drop:.0%}",
         " -> ".join(steps),
