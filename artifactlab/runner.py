@@ -100,7 +100,9 @@ class Runner:
             ModelError: if the model fails, or returns no image.
             CaptureError: if the image holds NaN or Inf, or is too small to measure.
         """
-        args, kwargs = self._placed(call.args), self._placed(dict(call.kwargs))
+        parameter = next(self.model.parameters(), None)
+        device = None if parameter is None else parameter.device
+        args, kwargs = placed(call.args, device), placed(dict(call.kwargs), device)
         self._restore_state()  # a model that counts, or updates averages, would make passes differ
         try:
             with random_states_kept(self.seed), self._precision():
@@ -140,17 +142,17 @@ class Runner:
                 if tensor.grad_fn is not None and not in_graph:
                     tensor.detach_()  # a pass with gradients wrote to it
 
-    def _placed(self, value: Any) -> Any:
-        """The arguments on the model's device, cloned, as a model may write into its input."""
-        if isinstance(value, Tensor):
-            parameter = next(self.model.parameters(), value)
-            return value.detach().clone().to(parameter.device)
-        if isinstance(value, (list, tuple)):
-            placed = [self._placed(item) for item in value]
-            return type(value)(*placed) if hasattr(value, "_fields") else type(value)(placed)
-        if isinstance(value, dict):
-            return {key: self._placed(item) for key, item in value.items()}
-        return value
+
+def placed(value: Any, device: torch.device | None) -> Any:
+    """Arguments on a device, cloned, as a model may write into its input; None leaves them where they are."""
+    if isinstance(value, Tensor):
+        return value.detach().clone().to(device)
+    if isinstance(value, (list, tuple)):
+        items = [placed(item, device) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return {key: placed(item, device) for key, item in value.items()}
+    return value
 
 
 class _Saved(NamedTuple):

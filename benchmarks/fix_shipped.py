@@ -23,7 +23,7 @@ import artifactlab
 from artifactlab.fix import check_fix, distil, replace_upsampler
 from artifactlab.fix.verify import FixCheck
 
-TRAINED_ON = ("immunohistochemistry", "retina", "hubble_deep_field", "rocket", "cat")
+TRAINED_ON = ("immunohistochemistry", "retina", "hubble_deep_field", "rocket")
 JUDGED_ON = ("astronaut", "coffee", "chelsea")
 SIDES = {"style15": (192, 256), "style17": (192, 256), "style19": (192, 256), "slim_x8": (48, 96)}
 """network -> pixels a side of the crops that are trained and judged on"""

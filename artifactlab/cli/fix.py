@@ -11,6 +11,7 @@ import click
 
 from artifactlab.cli.options import json_object, placed
 from artifactlab.cli.progress import progress_stages
+from artifactlab.errors import InputError
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
@@ -81,10 +82,14 @@ def fix(
 
     TARGET is package.module:factory or path/to/file.py:factory. The new layer starts as the old one's copy without a
     lattice; --distil trains it to match the old model's output with the lattice taken out. A training that was killed
-    goes on where it was when the same command is given again. Writes OUT, which `diagnose --checkpoint` and
-    `artifactlab.load_model` take, and a picture beside it. Exit code 1: not fixed.
+    goes on where it was when the same command is given again. Without --input, it is judged on those same images, or on
+    synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
+    it, fixed or not; exit code 1 says that it is not.
     """
     refuse_unwritable_file(out)
+    if not images and neighbours:
+        raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
+    resume = out.with_name(f"{out.name}.resume")
     low, high = RANGES[value_range]
     given: dict[str, Any] = {"value_range": (low, high), "gray": gray, "crop": crop}
     taught = load_inputs(images, **given) if images else None
@@ -104,13 +109,14 @@ def fix(
             seconds=seconds,
             output=output,
             data_range=data_range or high - low,
-            checkpoint=out.with_name(f"{out.name}.resume"),
+            checkpoint=resume,
             seed=seed,
             stage=stage,
         )
     earlier = read_replacements(checkpoint) if checkpoint else []
     for path in write_fix(made, earlier, out):
         click.echo(f"wrote {path}", err=True)
+    resume.unlink(missing_ok=True)
     if form == "json":
         click.echo(fix_json(made))
     else:

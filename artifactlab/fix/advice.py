@@ -85,11 +85,23 @@ def _holds(statement: ast.stmt, call: ast.Call) -> bool:
 
 def _as_module(call: ast.Call, op: str) -> str | None:
     """The module that does the same as the call, where there is one without weights."""
-    if not call.args:
+    rest = [*call.args[1:], *(keyword.value for keyword in call.keywords)]
+    if not call.args or not all(map(_is_known_beforehand, rest)):
         return None
     given = [ast.unparse(argument) for argument in call.args[1:]] + [ast.unparse(keyword) for keyword in call.keywords]
     if op == "pixel_shuffle":
         return f"nn.PixelShuffle({', '.join(given)})"
-    if op == "interpolate" and _name(call) == "interpolate" and not any("antialias" in text for text in given):
+    if (
+        op == "interpolate"
+        and _name(call) == "interpolate"
+        and not any(text.startswith(("antialias", "size")) for text in given)
+    ):
         return f"nn.Upsample({', '.join(given)})"
     return None
+
+
+def _is_known_beforehand(value: ast.expr) -> bool:
+    """Whether an argument is a constant or an attribute of self, so that `__init__` can have it, too."""
+    names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
+    calls = any(isinstance(node, ast.Call) for node in ast.walk(value))
+    return not calls and all(name == "self" for name in names)

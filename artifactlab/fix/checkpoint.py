@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from artifactlab.errors import FixError, first_line
 
+NO_PICKLE = (pickle.UnpicklingError, struct.error)
+"""what torch.load also raises on files of another kind"""
+
 
 @dataclass
 class State:
@@ -23,6 +27,8 @@ class State:
 
     step: int
     """steps done"""
+    planned: int
+    """steps that there is time for"""
     seconds: float
     """time spent, over all runs"""
     first_loss: float
@@ -42,7 +48,7 @@ def fingerprint(settings: dict[str, Any], targets: Sequence[Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for target in targets:
         digest.update(str(tuple(target.shape)).encode())
-        digest.update(f"{float(target.double().mean()):.4g}".encode())
+        digest.update(target.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -77,5 +83,7 @@ def load_state(path: Path, run: str) -> State | None:
                 " to start anew"
             )
         return State(**content)
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+    except FixError:
+        raise
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError, *NO_PICKLE) as error:
         raise FixError(f"{path} is no checkpoint of a fix: {first_line(error)}; remove it to start anew") from error

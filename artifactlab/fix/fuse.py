@@ -9,6 +9,7 @@ from torch import nn
 from artifactlab.capture import unwrap
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.fused import FusedUpsample
+from artifactlab.fix.operator import with_convolution
 from artifactlab.fix.pairs import BORDERS, is_plain, pair_of_block, pair_of_sequence
 from artifactlab.fix.replace import put
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
@@ -83,7 +84,7 @@ def fuse_model(model: nn.Module) -> nn.Module:
                     return made[id(module)]
                 put(fused, path, made[id(module)])
             elif isinstance(module, nn.Sequential) and is_plain(module, nn.Sequential):
-                refused |= _fuse_inside(module, path)
+                refused |= _fuse_inside(model, module, path)
         except FixError as error:
             refused[path] = str(error)
     if not count_fused(fused):
@@ -104,8 +105,8 @@ def count_fused(model: nn.Module) -> int:
     return sum(isinstance(module, FusedUpsample) for module in model.modules())
 
 
-def _fuse_inside(sequence: nn.Sequential, path: str) -> dict[str, str]:
-    """Fuse a sequence's resizes with their convolutions, in place; path of the resize -> why not, for the others."""
+def _fuse_inside(model: nn.Module, sequence: nn.Sequential, path: str) -> dict[str, str]:
+    """Fuse the resizes of a copied sequence, in place; path of the resize -> why not, for the others."""
     refused = {}
     names = list(sequence._modules)
     for start, name in enumerate(names):
@@ -117,8 +118,11 @@ def _fuse_inside(sequence: nn.Sequential, path: str) -> dict[str, str]:
         if end == len(names) or not isinstance(sequence._modules[names[end]], nn.Conv2d):
             continue
         parts = [sequence.get_submodule(inside) for inside in names[start : end + 1]]
+        full = tuple(f"{path}.{inside}" if path else inside for inside in names[start : end + 1])
         try:
             new = FusedUpsample(pair_of_sequence(parts))
+            if with_convolution(model, full[0], feeds=False) != full:  # a forward may use a sequence's parts one by one
+                raise FixError("the convolution was not seen to read it, and nothing else")
         except FixError as error:
             refused[f"{path}.{name}" if path else name] = str(error)
             continue

@@ -118,6 +118,10 @@ def _correlation_root(reach: int) -> Tensor:
 def _copy(new: nn.Module, response: Response) -> None:
     """Weights with which a mode that can do so computes exactly this response."""
     if isinstance(new, SubpixelUpsample):
+        if new.blur:
+            raise FixError(
+                "a subpixel layer with blur displaces by half a pixel, so that it cannot be a copy; leave it out"
+            )
         _copy_phases(new.conv, response.kernel, response.bias)
     elif isinstance(new, ConvOnlyUpsample):
         _copy_through_gelu(new, response)

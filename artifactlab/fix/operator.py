@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.advice import how_to_make_it_a_module
@@ -57,17 +60,26 @@ def find_operator(model: nn.Module, site: Site | str) -> SiteOperator:
     """
     key, name = _key_and_name(site)
     module = _module(model, name, key)
+    if not name:
+        if type(module).__module__.startswith("torch.nn."):
+            raise FixError(f"the model itself is the upsampler {key}; put it into an nn.Sequential to replace it")
+
+        raise FixError(how_to_make_it_a_module(module, name, key))
+    if isinstance(module, nn.Upsample) and module.size is not None:
+        raise FixError(f"{name} resizes to {module.size}, whatever comes in; give it a scale_factor, and fix that")
     if isinstance(module, nn.ConvTranspose2d) and is_known(module):
         return _operator(model, site, key, (name,), module.in_channels)
     if isinstance(module, (nn.PixelShuffle, nn.Upsample)) and is_known(module):
-        paths = _with_convolution(model, name, feeds=isinstance(module, nn.PixelShuffle))
+        paths = with_convolution(model, name, feeds=isinstance(module, nn.PixelShuffle))
         return _operator(model, site, key, paths, _in_channels(model, paths, site, key))
-    if not name:
-        raise FixError(how_to_make_it_a_module(module, name, key))
-    try:
-        return _operator(model, site, key, (name,), _in_channels(model, (name,), site, key))
-    except FixError as error:
-        raise FixError(f"{how_to_make_it_a_module(module, name, key)} ({error})") from error
+    reasons = []
+    for channels in _possible_channels(module, site):
+        try:
+            return _operator(model, site, key, (name,), channels)
+        except FixError as error:
+            reasons.append(str(error))
+    why = f" ({reasons[-1]})" if reasons else ""
+    raise FixError(f"{how_to_make_it_a_module(module, name, key)}{why}")
 
 
 def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
@@ -101,13 +113,38 @@ class Chain(nn.Module):
 
 def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ...], in_channels: int) -> SiteOperator:
     """The operator, its modules' answers read off copies on the CPU, so that the model is left alone."""
-    parts = eval_copy(Chain([model.get_submodule(path) for path in paths]))
+    modules = [model.get_submodule(path) for path in paths]
+    _refuse_unreadable(modules, paths)
+    parts = eval_copy(Chain(modules))
     _part_from_the_model(parts)
+    what = " and ".join(paths)
     try:
         response = impulse_response(parts, in_channels)
     except InputError as error:
-        raise FixError(f"{' and '.join(paths)} cannot be replaced: {error}") from error
+        raise FixError(f"{what} cannot be replaced: {error}") from error
+    if isinstance(site, Site) and len(paths) == 1 and site.scale != (response.scale, response.scale):
+        raise FixError(f"{what} enlarges by {response.scale}, but by {site.scale} where the model runs it")
     return SiteOperator(key, paths, in_channels, response)
+
+
+def _refuse_unreadable(modules: Sequence[nn.Module], paths: Sequence[str]) -> None:
+    """What would be lost without a word, or cannot be read: hooks, and weights that are not there yet."""
+    for module, path in zip(modules, paths, strict=True):
+        if any(is_lazy(tensor) for tensor in [*module.parameters(), *module.buffers()]):
+            raise FixError(f"{path} is not initialised yet; run the model once")
+        for inner in module.modules():
+            hooks = [*inner._forward_hooks.values(), *inner._forward_pre_hooks.values()]
+            if any(not isinstance(hook, (WeightNorm, SpectralNorm)) for hook in hooks):
+                raise FixError(
+                    f"{path} has hooks, which would be lost with it; remove them, fix, and put them on again"
+                )
+
+
+def _possible_channels(module: nn.Module, site: Site | str) -> list[int]:
+    """Of a user's own module: those of its first convolution, as registered, and those that came in at the site."""
+    found = [inner.in_channels for inner in module.modules() if isinstance(inner, (nn.Conv2d, nn.ConvTranspose2d))][:1]
+    seen = [site.in_shape[1]] if isinstance(site, Site) else []
+    return list(dict.fromkeys([*found, *seen]))
 
 
 def _part_from_the_model(copies: nn.Module) -> None:
@@ -145,7 +182,7 @@ def _module(model: nn.Module, name: str, key: str) -> nn.Module:
         raise InputError(f"the model has no module {name!r} (from site {key!r}){hint}") from error
 
 
-def _with_convolution(model: nn.Module, name: str, feeds: bool) -> tuple[str, ...]:
+def with_convolution(model: nn.Module, name: str, feeds: bool) -> tuple[str, ...]:
     """A shuffle or resize with the convolution before or after it, if the two belong to nobody else."""
     graph = module_graph(model)
     runs = [op for op in graph.ops if op.site == name]

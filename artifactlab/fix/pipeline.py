@@ -16,6 +16,7 @@ from artifactlab.errors import FixError, InputError
 from artifactlab.fix.distil import Distilled, distil
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.verify import FixCheck, check_fix
+from artifactlab.randomness import random_states_kept
 from artifactlab.records import Diagnosis, Site
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
@@ -91,7 +92,8 @@ def fix_site(
     before = diagnose(model, inputs, progress=stage("diagnosing"), **settings)
     chosen = choose_site(before, site)
     fixed = copy.deepcopy(unwrap(model))
-    swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
+    with random_states_kept(seed):
+        swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
     distilled = None
     if distil_on is not None:
         limits: dict[str, Any] = {"neighbours": neighbours, "steps": steps, "seconds": seconds}

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from artifactlab.capture import unwrap
-from artifactlab.errors import FixError, InputError
+from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.upsample import MODES
@@ -17,6 +18,8 @@ from artifactlab.records import Site
 
 NEEDS_A_SKIP = ("gated",)
 """modes that a layer with one input cannot be replaced by"""
+MOST = 1 << 16
+"""channels, and pixels per pixel, of a replacement that a file may ask for"""
 REPLACEABLE = tuple(mode for mode in MODES if mode not in NEEDS_A_SKIP)
 
 
@@ -53,16 +56,21 @@ class Replacement:
             raise InputError(f"unknown mode {self.mode!r}; expected one of {', '.join(REPLACEABLE)}")
         try:
             made = MODES[self.mode](self.in_channels, self.out_channels, scale=self.scale, **self.options)
-        except TypeError as error:
-            raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {error}") from error
+        except InputError:
+            raise
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+            raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {first_line(error)}") from error
         return made if self.more == (0, 0) else Trimmed(made, self.more)
 
     def install(self, model: nn.Module, new: nn.Module) -> None:
-        """Put `new` where the operator stood."""
+        """Put `new` where the operator stood, under every name that it has in the model."""
         for path in self.paths:
             _refuse_missing(model, path)
         for path in self.paths:
-            put(model, path, new if path == self.paths[0] else nn.Identity())
+            made = new if path == self.paths[0] else nn.Identity()
+            old = model.get_submodule(path)
+            for name in [name for name, module in model.named_modules(remove_duplicate=False) if module is old]:
+                put(model, name.removesuffix("._orig_mod"), made)  # a compiled module would go on running the old one
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the header of a weights file."""
@@ -78,7 +86,7 @@ class Replacement:
         """
         try:
             vertical, horizontal = map(int, data["more"])
-            return cls(
+            made = cls(
                 site=str(data["site"]),
                 paths=tuple(map(str, data["paths"])),
                 mode=str(data["mode"]),
@@ -88,8 +96,12 @@ class Replacement:
                 more=(vertical, horizontal),
                 options=dict(data["options"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"this is no replacement that artifactlab wrote: {error!r}") from error
+        sizes = (made.in_channels, made.out_channels, made.scale)
+        if not made.paths or "" in made.paths or not all(1 <= size <= MOST for size in sizes):
+            raise InputError(f"this is no replacement that artifactlab wrote: paths {made.paths}, sizes {sizes}")
+        return made
 
 
 @dataclass(frozen=True)
@@ -161,8 +173,9 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
         raise InputError(f"unknown mode {mode!r}; expected one of {', '.join(REPLACEABLE)}")
     found = find_operator(model, site)
     replacement = _replacement(found, mode, options)
-    new = replacement.build()
-    difference = mimic(new.up if isinstance(new, Trimmed) else new, found.response)
+    with torch.inference_mode(False):
+        new = replacement.build()
+        difference = mimic(new.up if isinstance(new, Trimmed) else new, found.response)
     old = [model.get_submodule(path) for path in found.paths]
     removed = tuple(f"{path}: {module}" for path, module in zip(found.paths, old, strict=True))
     _like(new, old, model)
@@ -199,6 +212,8 @@ def _like(new: nn.Module, old: list[nn.Module], model: nn.Module) -> None:
     if weights:
         new.to(weights[0].device, weights[0].dtype)
     new.train(old[0].training)
+    trainable = [p.requires_grad for module in old for p in module.parameters()]
+    new.requires_grad_(any(trainable) or not trainable)
 
 
 def _refuse_missing(model: nn.Module, path: str) -> None:

@@ -11,8 +11,10 @@ from torch import Tensor
 from artifactlab.errors import InputError, first_line
 from artifactlab.randomness import random_states_kept
 
-SIDES = (13, 25, 49)
+SIDES = (9, 17, 33, 65)
 """pixels a side of the probes, larger ones where an answer reaches the border"""
+ROUNDING = 1e-6
+"""of the largest weight: less is none"""
 IMPULSES = 64
 """impulses at a time, which bounds the memory"""
 SAME = 1e-3
@@ -69,21 +71,19 @@ def impulse_response(operator: Operator, in_channels: int) -> Response:
             [0.1875, 0.5625, 0.0000],
             [0.0000, 0.0000, 0.0000]], dtype=torch.float64)
     """
-    with torch.no_grad(), random_states_kept():
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False), random_states_kept():
         for side in SIDES:
-            flat = _answer(operator, torch.zeros(1, in_channels, side, side))
-            scale, more = _growth(flat, side)
-            answers = _impulses(operator, in_channels, side) - flat
-            kernel = _by_phase(answers.transpose(0, 1), scale, side)
-            reach = _reach(kernel)
-            if reach <= side // 4:
-                middle = side // 2
-                bias = flat[0, :, middle * scale : (middle + 1) * scale, middle * scale : (middle + 1) * scale]
-                inside = slice(side // 2 - reach, side // 2 + reach + 1)
-                response = Response(kernel[..., inside, inside].contiguous(), bias.clone(), more)
+            flat = _answer(operator, _zeros(1, in_channels, side))
+            scale, more = _growth(operator, in_channels, side, flat)
+            kernel, is_whole = _kernel(operator, in_channels, side, flat, scale)
+            if is_whole:
+                reach = _reach(kernel)
+                inside = slice(side // 4 - reach, side // 4 + reach + 1)
+                middle = slice(side // 2 * scale, (side // 2 + 1) * scale)
+                response = Response(kernel[..., inside, inside].double(), flat[0, :, middle, middle].clone(), more)
                 _refuse_other(operator, response, in_channels)
                 return response
-    raise InputError(f"an impulse spreads over more than {SIDES[-1] // 2} pixels; this is no convolution with a kernel")
+    raise InputError(f"an impulse spreads over more than {SIDES[-1] // 4} pixels; this is no convolution with a kernel")
 
 
 def apply_response(response: Response, x: Tensor) -> Tensor:
@@ -105,36 +105,46 @@ def _answer(operator: Operator, x: Tensor) -> Tensor:
     return y.double()
 
 
-def _growth(answer: Tensor, side: int) -> tuple[int, tuple[int, int]]:
-    """The scale, and what the output has beyond it; a transposed convolution may be short by a kernel."""
-    height, width = answer.shape[-2:]
-    scale = round(height / side)
-    more = (height - scale * side, width - scale * side)
-    if scale < 2 or max(map(abs, more)) >= side // 2:
+def _zeros(count: int, channels: int, side: int) -> Tensor:
+    return torch.zeros(count, channels, side, side, dtype=torch.float32)
+
+
+def _growth(operator: Operator, channels: int, side: int, answer: Tensor) -> tuple[int, tuple[int, int]]:
+    """The scale, by how the output grows with the input, and what it has beyond it."""
+    sizes, longer = answer.shape[-2:], _answer(operator, _zeros(1, channels, side + 1)).shape[-2:]
+    scale = longer[0] - sizes[0]
+    if longer[1] - sizes[1] != scale or scale < 2:
         raise InputError(
-            f"the operator makes {height}x{width} pixels of {side}x{side}; expected growth by the same whole number,"
-            " 2 or more, in both directions"
+            f"the operator makes {sizes[0]}x{sizes[1]} pixels of {side}x{side}, and {longer[0]}x{longer[1]} of"
+            f" {side + 1}x{side + 1}; expected growth by the same whole number, 2 or more, in both directions"
         )
-    return scale, more
+    return scale, (sizes[0] - scale * side, sizes[1] - scale * side)
 
 
-def _impulses(operator: Operator, channels: int, side: int) -> Tensor:
-    """(channels, C', H', W'): the answer to an impulse in the middle of each channel."""
-    answers = []
-    for start in range(0, channels, IMPULSES):
+def _kernel(operator: Operator, channels: int, side: int, flat: Tensor, scale: int) -> tuple[Tensor, bool]:
+    """(C', C, scale, scale, taps, taps) within side // 4 of the middle, and whether nothing lies beyond that."""
+    reach, middle = side // 4, side // 2
+    inside = slice(middle - reach, middle + reach + 1)
+    kernel = torch.empty(flat.shape[1], channels, scale, scale, 2 * reach + 1, 2 * reach + 1, dtype=torch.float32)
+    largest = beyond = 0.0
+    for start in range(0, channels, IMPULSES):  # a few at a time, as their answers are many times the kernel
         count = min(IMPULSES, channels - start)
-        x = torch.zeros(count, channels, side, side)
-        x[torch.arange(count), torch.arange(start, start + count), side // 2, side // 2] = 1
-        answers.append(_answer(operator, x))
-    return torch.cat(answers)
+        x = _zeros(count, channels, side)
+        x[torch.arange(count), torch.arange(start, start + count), middle, middle] = 1
+        weights = _by_phase(_answer(operator, x) - flat, scale, side)
+        kernel[:, start : start + count] = weights[..., inside, inside].transpose(0, 1)
+        largest = max(largest, float(weights.abs().max()))
+        weights[..., inside, inside] = 0
+        beyond = max(beyond, float(weights.abs().max()))
+    return kernel, beyond <= ROUNDING * largest
 
 
 def _by_phase(answers: Tensor, scale: int, side: int) -> Tensor:
-    """(C', C, H', W') answers to a middle impulse -> (C', C, scale, scale, side, side) weights by phase and offset."""
+    """(C, C', H', W') answers to a middle impulse -> (C, C', scale, scale, side, side) weights by phase and offset."""
     size = scale * side
     short = [size - answers.shape[-1], size - answers.shape[-2]]
     whole = torch.nn.functional.pad(answers, (0, short[0], 0, short[1]))  # negative: cropped
-    blocks = whole.unflatten(3, (side, scale)).unflatten(2, (side, scale))  # C', C, Y, a, X, b
+    blocks = whole.unflatten(3, (side, scale)).unflatten(2, (side, scale))  # C, C', Y, a, X, b
     # the impulse lies at offset middle - Y from output block Y: offsets run against positions
     return blocks.permute(0, 1, 3, 5, 2, 4).flip(-2, -1)
 
@@ -143,19 +153,22 @@ def _reach(kernel: Tensor) -> int:
     """The largest offset from the middle with a weight that is not rounding."""
     size = kernel.abs().amax((0, 1, 2, 3))
     middle = kernel.shape[-1] // 2
-    used = (size > 1e-6 * size.max()).nonzero()
+    used = (size > ROUNDING * size.max()).nonzero()
     return int((used - middle).abs().max()) if len(used) else 0
 
 
 def _refuse_other(operator: Operator, response: Response, in_channels: int) -> None:
     """Random inputs of two sizes must be answered as the kernel says, away from the border."""
     generator = torch.Generator().manual_seed(0)
-    side, margin = 4 * response.reach + 9, response.reach * response.scale + abs(min(response.more))
+    side, margin = 4 * response.reach + 12, response.reach * response.scale + abs(min(response.more))
     for size in (1.0, 30.0):
-        x = size * torch.randn(1, in_channels, side, side, generator=generator)
+        x = size * torch.randn(1, in_channels, side, side, generator=generator, dtype=torch.float32)
         given, expected = _answer(operator, x), apply_response(response, x)
         rows, columns = (min(a, b) for a, b in zip(given.shape[2:], expected.shape[2:], strict=True))
         inside = (..., slice(margin, rows - margin), slice(margin, columns - margin))
         given, expected = given[inside], expected[inside]
         if (given - expected).square().mean().sqrt() > SAME * expected.square().mean().sqrt().clamp_min(1e-12):
-            raise InputError("it is no convolution: its answer to a sum is not the sum of its answers")
+            raise InputError(
+                "it is no convolution with one kernel everywhere: look for an activation or a norm inside, for a resize"
+                " to a fixed size, and for align_corners=True"
+            )

@@ -7,23 +7,34 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from artifactlab.capture import unwrap
 from artifactlab.errors import FixError
 from artifactlab.evidence import lattice_period
+from artifactlab.images import MIN_SIDE
+from artifactlab.metrics.gradients import gradient
 from artifactlab.records import Site, plain
 from artifactlab.repair import remove_lattice
 from artifactlab.runner import Runner, as_calls
 from artifactlab.severity import VISIBLE, VISIBLE_GRID, VISIBLE_STEPS, measure_severity, pool, smallest_side
 
 ENOUGH = 0.8
-"""share of an artifact that must be gone"""
+"""share of an artifact's energy that must be gone"""
+WORSE = 0.3
+"""severity by which an artifact may grow, within the noise of measuring it"""
 SAME_IMAGE = 35.0
 """decibels between the two outputs, away from the lattice, from which on the image counts as the same"""
+SAME_BORDER = 15.0
+"""likewise along the border, where an old layer may have read zeros and a new one repeats pixels"""
+SAME_DETAIL = 0.6
+"""share of the old output's gradients, lattice aside, that must be left: a blur is no cure"""
+OTHER_PERIODS = (8, 3)
+"""lattices that a fix must not draw instead; what they contain, 2 and 4, is measured along"""
+SLOPE_SCALE = 0.7
+"""pixels: sigma of those derivatives"""
 RIM = 2
-"""periods along the border that are not compared"""
+"""periods along the border that are compared by themselves"""
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,9 @@ def check_fix(
 ) -> FixCheck:
     """Compare a model's outputs before and after a site was replaced.
 
-    An artifact counts as gone if 80% of its energy is, or if it no longer shows; the image as the same if the two
-    outputs, lattice aside, are within 35 dB.
+    It is a cure if 80% of the energy of what showed is gone, grid and stair-steps each, if no grid of any period and no
+    stair-steps came up instead, and if the image is the same: lattice aside, the two outputs are within 35 dB, 15 dB
+    along the border, and 60% of the gradients are left.
 
     Args:
         old, new: the model before and after.
@@ -89,12 +101,14 @@ def check_fix(
     for a, b in zip(before, after, strict=True):
         if a.shape != b.shape:
             raise FixError(f"the fixed model's output is {tuple(b.shape)}, the old one's is {tuple(a.shape)}")
-        if min(a.shape[-2:]) < smallest_side(max(period)):
+        if not _fits([a], period):
             raise FixError(f"outputs of {tuple(a.shape)} are too small to measure a grid of period {max(period)}")
     grids, steps = zip(*(_severity(images, period, data_range) for images in (before, after)), strict=True)
-    psnr = _psnr(before, after, period, data_range)
+    drawn = [[_severity(images, p, data_range)[0] for images in (before, after)] for p in _wider(period, before)]
+    drawn = [[whole - own for whole, own in zip(pair, grids, strict=True)] for pair in drawn]
+    kept = _Kept(before, after, period, data_range)
     drops = [_drop(*parts) for parts in (grids, steps)]
-    cured, verdict = _verdict(site.key, grids, steps, psnr)
+    cured, verdict = _verdict(site.key, {"grid": grids, "stair-steps": steps}, drawn, kept)
     return FixCheck(
         site=site.key,
         period=period,
@@ -103,7 +117,7 @@ def check_fix(
         severity=_pair([grid + step for grid, step in zip(grids, steps, strict=True)]),
         energy_drop=drops[0],
         steps_drop=drops[1],
-        psnr=psnr,
+        psnr=kept.psnr,
         cured=cured,
         verdict=verdict,
     )
@@ -118,12 +132,54 @@ def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) 
     return pool([measure_severity(image, period, data_range) for image in images]).together()
 
 
-def _psnr(before: list[Tensor], after: list[Tensor], period: tuple[int, int], data_range: float) -> float:
-    """Of all outputs together, away from the border; where they are equal, infinity."""
-    pairs = zip(before, after, strict=True)
-    errors = [inside(remove_lattice(a, period) - remove_lattice(b, period), period).flatten() for a, b in pairs]
-    error = float(torch.cat(errors).double().square().mean())
-    return 10 * math.log10(data_range**2 / error) if error else math.inf
+def _fits(images: Sequence[Tensor], period: tuple[int, int]) -> bool:
+    """Whether a grid of this period can be measured in outputs of this size, and something is left inside the rim."""
+    side = min(min(image.shape[-2:]) for image in images)
+    return side >= max(smallest_side(max(period)), 2 * RIM * max(period) + MIN_SIDE)
+
+
+def _wider(period: tuple[int, int], images: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """Lattices that contain the site's own and `OTHER_PERIODS`."""
+    wider = [(math.lcm(period[0], other), math.lcm(period[1], other)) for other in OTHER_PERIODS]
+    return [both for both in wider if both != period and _fits(images, both)]
+
+
+class _Kept:
+    """How much of the image is as it was, with the lattice notched out of both outputs."""
+
+    def __init__(self, before: list[Tensor], after: list[Tensor], period: tuple[int, int], data_range: float) -> None:
+        pairs = [(remove_lattice(a, period), remove_lattice(b, period)) for a, b in zip(before, after, strict=True)]
+        errors = [((a - b) / data_range).double().square() for a, b in pairs]
+        middles = [inside(error, period) for error in errors]
+        whole, middle = (sum(float(e.sum()) for e in parts) for parts in (errors, middles))
+        counts = [sum(e.numel() for e in parts) for parts in (errors, middles)]
+        self.psnr = _decibels(middle / counts[1])
+        self.border = _decibels(max(0.0, whole - middle) / (counts[0] - counts[1]))
+        slopes = [sum(_slopes(inside(pair[k], period)) for pair in pairs) for k in (0, 1)]
+        self.detail = math.sqrt(slopes[1] / slopes[0]) if slopes[0] else 1.0
+
+    def lost(self) -> list[str]:
+        """What is not as it was, in words."""
+        found = []
+        if not self.psnr >= SAME_IMAGE:
+            found.append(f"the image changed ({self})")
+        if not self.border >= SAME_BORDER:
+            found.append(f"the border changed ({self.border:.1f} dB)")
+        if not self.detail >= SAME_DETAIL:
+            found.append(f"detail was lost ({self.detail:.0%} of the gradients are left)")
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.psnr:.1f} dB to the old output, lattice and border aside"
+
+
+def _decibels(error: float) -> float:
+    return -10 * math.log10(error) if error > 0 else math.nan if math.isnan(error) else math.inf
+
+
+def _slopes(image: Tensor) -> float:
+    """Energy of the image's Gaussian derivatives."""
+    return sum(float(part.double().square().sum()) for part in gradient(image.flatten(0, 1)[:, None], SLOPE_SCALE))
 
 
 def inside(image: Tensor, period: tuple[int, int]) -> Tensor:
@@ -136,33 +192,25 @@ def _drop(before: float, after: float) -> float | None:
     return 1 - after / before if before > 0 else None
 
 
-def _verdict(site: str, grids: Sequence[float], steps: Sequence[float], psnr: float) -> tuple[bool, str]:
-    """Whether to claim success, and a sentence that says so or why not."""
-    shown = [
-        (name, before, after)
-        for name, (before, after) in (("grid", grids), ("stair-steps", steps))
-        if before >= VISIBLE
-    ]
-    left = [
-        f"{1 - after / before:.0%} of the {name} went"
-        for name, before, after in shown
-        if after >= VISIBLE and after > (1 - ENOUGH) * before
-    ]
-    new = [
-        name
-        for name, (before, after) in (("grid", grids), ("stair-steps", steps))
-        if before < VISIBLE <= after and after > 2 * max(before, 0.5)
-    ]
-    image = f"{psnr:.1f} dB to the old output, lattice aside"
-    if psnr < SAME_IMAGE:
-        left.append(f"the image changed ({image})")
-    left += [f"the output now shows {name}" for name in new]
-    if left:
-        return False, f"Not fixed: {'; '.join(left)}."
+def _verdict(
+    site: str, parts: dict[str, Sequence[float]], drawn: Sequence[Sequence[float]], kept: _Kept
+) -> tuple[bool, str]:
+    """Whether to claim success, and a sentence that says so or why not; pairs of severities are (before, after)."""
+    shown = {name: 1 - after / before for name, (before, after) in parts.items() if before >= VISIBLE}
+    wrong = [f"{gone:.0%} of the {name} went" for name, gone in shown.items() if gone < ENOUGH]
+    wrong += [f"the output now shows {name}" for name, pair in parts.items() if name not in shown and _is_worse(*pair)]
+    wrong += ["the output now shows a grid of another period"] if any(_is_worse(*pair) for pair in drawn) else []
+    wrong += kept.lost()
+    if wrong:
+        return False, f"Not fixed: {'; '.join(wrong)}."
     if not shown:
-        return False, f"Nothing to fix: the output showed neither grid nor stair-steps at {site}'s period ({image})."
-    gone = " and ".join(f"{min(1.0, 1 - after / before):.0%} of the {name}" for name, before, after in shown)
-    return True, f"Fixed: {gone} went, and the image is the same ({image})."
+        return False, f"Nothing to fix: the output showed neither grid nor stair-steps at {site}'s period ({kept})."
+    gone = " and ".join(f"{min(1.0, share):.0%} of the {name}" for name, share in shown.items())
+    return True, f"Fixed: {gone} went, and the image is the same ({kept})."
+
+
+def _is_worse(before: float, after: float) -> bool:
+    return after >= VISIBLE and after > before + WORSE
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

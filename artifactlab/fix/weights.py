@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from artifactlab.errors import FixError, ModelError
+from artifactlab.errors import FixError, ModelError, first_line
 from artifactlab.fix.replace import Replacement
 
 HEADER = "artifactlab.fix"
@@ -31,12 +31,12 @@ def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]
     """
     refuse_unwritable_file(path)
     # copies, as safetensors refuses weights that share memory
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     draft = path.with_name(f".{path.name}.part")
     try:
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
         save_file(tensors, draft, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
         os.replace(draft, path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, AttributeError, TypeError) as error:
         draft.unlink(missing_ok=True)
         raise FixError(f"cannot write {path}: {error}") from error
 
@@ -54,8 +54,8 @@ def read_replacements(path: Path) -> list[Replacement]:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER, "[]")
         listed = json.loads(header)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise ModelError(f"checkpoint {path} is no readable safetensors file: {error}") from error
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         raise ModelError(f"checkpoint {path}: its list of replacements is damaged")
     return [Replacement.from_dict(item) for item in listed]

@@ -76,7 +76,7 @@ def write_fix(made: Fix, earlier: Sequence[Replacement], path: Path) -> list[Pat
         FixError: if one of them cannot be written.
     """
     save_fixed(path, made.model, [*earlier, made.swap.replacement])
-    picture = path.with_suffix(".png")
+    picture = path.with_suffix(".fix.png")
     try:
         plot_fix(made).savefig(picture, dpi=100)
     except OSError as error:

@@ -9,12 +9,12 @@ from types import ModuleType
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from artifactlab.errors import FixError, InputError
+from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix import Distilled, check_fix, distil, replace_upsampler
-from artifactlab.fix.distil import teacher_outputs
 from artifactlab.fix.replace import Swap
+from artifactlab.fix.teacher import teacher_outputs
 from artifactlab.runner import as_calls
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_like_one_that_was_not(decoders: 
     steps: list[int] = []
     made = distil(cut, old, swap, inputs, steps=80, checkpoint=state, progress=lambda done, _: steps.append(done))
     assert steps[0] == 51
-    assert not state.exists()
+    assert state.exists()
     assert made.loss == expected.loss
     assert all(torch.equal(value, whole.state_dict()[name]) for name, value in cut.state_dict().items())
 
@@ -157,3 +157,45 @@ def test_what_was_trained_shows_no_grid_and_the_same_image(decoders: ModuleType)
     check = check_fix(old, new, cap.sites[0].site, decoders.images(9)[6:])
     assert made.loss[1] <= made.loss[0]
     assert check.cured, check.verdict
+
+
+def test_a_model_without_gradients_is_told_so(decoders: ModuleType) -> None:
+    class Quiet(decoders.Decoder):
+        @torch.no_grad()
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    old = Quiet(decoders.transposed()).eval()
+    new = copy.deepcopy(old)
+    swap = replace_upsampler(new, "up")
+    with pytest.raises(ModelError, match="without gradients"):
+        distil(new, old, swap, decoders.images(1), steps=2)
+
+
+def test_a_layer_that_is_called_with_more_than_features_is_told_so(decoders: ModuleType) -> None:
+    class Sized(decoders.Decoder):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.up(self.stem(x), output_size=[2 * side for side in x.shape[2:]]))
+
+    old = Sized(nn.ConvTranspose2d(6, 4, 3, 2, 1)).eval()
+    new = copy.deepcopy(old)
+    swap = replace_upsampler(new, "up")
+    with pytest.raises(ModelError, match="no output_size"):
+        distil(new, old, swap, decoders.images(1), steps=2)
+
+
+def test_buffers_that_forward_writes_are_as_before(decoders: ModuleType) -> None:
+    class Counting(decoders.Decoder):
+        def __init__(self, up: nn.Module) -> None:
+            super().__init__(up)
+            self.register_buffer("n", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.n = self.n + 1
+            return super().forward(x)
+
+    old = Counting(decoders.transposed()).eval()
+    new = copy.deepcopy(old)
+    swap = replace_upsampler(new, "up")
+    distil(new, old, swap, decoders.images(1), steps=3)
+    assert float(new.n) == float(old.n) == 0.0

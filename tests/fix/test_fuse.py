@@ -209,7 +209,14 @@ class Decoder(nn.Module):
         self.again = self.block
         self.sharp = ResizeConvUpsample(4, 4, resample="bicubic")
         self.tail = nn.Sequential(
-            nn.Conv2d(4, 4, 1), UP, nn.ReflectionPad2d(1), nn.Conv2d(4, 3, 3), nn.ReLU(), UP, nn.ReLU(), UP
+            nn.Conv2d(4, 4, 1),
+            copy.deepcopy(UP),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(4, 3, 3),
+            nn.ReLU(),
+            copy.deepcopy(UP),
+            nn.ReLU(),
+            copy.deepcopy(UP),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -227,6 +234,19 @@ def test_a_model_is_copied_with_every_pair_in_it_fused() -> None:
     kinds = [type(layer).__name__ for layer in fused.tail]
     assert kinds == ["Conv2d", "FusedUpsample", "Identity", "Identity", "ReLU", "Upsample", "ReLU", "Upsample"]
     assert not any(module.training for module in fused.modules())
+
+
+def test_a_sequence_whose_parts_a_forward_runs_one_by_one_is_left_alone() -> None:
+    class Apart(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 3, 3, padding=1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.up[1](self.up[0](x) + 1)
+
+    with pytest.raises(FixError, match=r"up\.0: the convolution was not seen to read it"):
+        fuse_model(Apart())
 
 
 def test_the_model_may_be_the_pair_itself() -> None:

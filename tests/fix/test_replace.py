@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -226,3 +227,98 @@ def test_a_replacement_as_data_installs_again(decoders: ModuleType) -> None:
 def test_neighbours_are_the_layers_with_weights_before_and_after(decoders: ModuleType) -> None:
     model = decoders.Decoder(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(6, 4, 4, 2, 1), nn.ReLU()))
     assert set(neighbours_of(model, ["up.1"])) == {"stem", "head"}
+
+
+class Aliased(nn.Module):
+    """Runs its upsampler under another name than the one it was first given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(1, 1, 4, 2, 1)
+        self.alias = self.up
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.alias(x)
+
+
+@torch.no_grad()
+def test_a_module_is_replaced_under_all_its_names() -> None:
+    model, x = Aliased(), torch.rand(1, 1, 16, 16)
+    before = model(x)
+    replace_upsampler(model, "up", "subpixel")
+    assert model.alias is model.up
+    assert not torch.equal(model(x), before)
+
+
+@torch.no_grad()
+def test_a_compiled_submodule_is_replaced_with_its_wrapper(decoders: ModuleType) -> None:
+    model = decoders.Decoder(decoders.transposed()).eval()
+    model.up = torch.compile(model.up, backend="eager")
+    replace_upsampler(model, "up._orig_mod")
+    assert isinstance(model.up, ResizeConvUpsample)
+
+
+@pytest.mark.parametrize(
+    ("up", "message"),
+    [
+        (nn.Upsample(size=(64, 64)), "whatever comes in"),
+        (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), "align_corners=True"),
+        (nn.LazyConvTranspose2d(6, 4, 2, 2), "not initialised"),
+    ],
+)
+def test_what_has_no_single_kernel_is_refused_with_the_reason(
+    up: nn.Module, message: str, decoders: ModuleType
+) -> None:
+    site = artifactlab.Site("up", "interpolate", 0, (2.0, 2.0), (2.0, 2.0), (1, 6, 32, 32), (1, 6, 64, 64))
+    with pytest.raises(FixError, match=message):
+        find_operator(decoders.Decoder(nn.Sequential(up, nn.ReLU()), 6), replace(site, name="up.0"))
+
+
+def test_a_model_that_is_itself_the_upsampler_is_refused() -> None:
+    model = nn.ConvTranspose2d(1, 1, 4, 2, 1)
+    with pytest.raises(FixError, match=r"put it into an nn\.Sequential"):
+        replace_upsampler(model, "conv_transpose2d#0")
+    assert not list(model.children())
+
+
+def test_a_layer_with_hooks_is_refused_but_weight_norm_is_folded_in(decoders: ModuleType) -> None:
+    model = decoders.Decoder(decoders.transposed())
+    handle = model.up.register_forward_hook(lambda module, given, made: 2 * made)
+    with pytest.raises(FixError, match="hooks"):
+        replace_upsampler(model, "up")
+    handle.remove()
+    nn.utils.parametrizations.weight_norm(model.up)
+    assert replace_upsampler(model, "up").replacement.paths == ("up",)
+
+
+def test_a_frozen_layer_stays_frozen(decoders: ModuleType) -> None:
+    model = decoders.Decoder(decoders.transposed()).requires_grad_(False)
+    replace_upsampler(model, "up")
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_an_unpadded_layer_of_a_large_kernel_is_read_with_its_real_scale() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 2, 16, 8))
+    swap = replace_upsampler(model, "1")
+    assert (swap.replacement.scale, swap.replacement.more) == (8, (8, 8))
+    assert model(torch.rand(1, 1, 9, 11)).shape == (1, 2, 80, 96)
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": 10**6}, {"paths": [""]}, {"in_channels": -1}, {"more": [1]}, {"options": {"kernel_size": -2}}]
+)
+def test_a_replacement_from_a_file_is_not_trusted(change: dict[str, object], decoders: ModuleType) -> None:
+    swap = replace_upsampler(decoders.Decoder(decoders.transposed()), "up")
+    with pytest.raises(InputError):
+        Replacement.from_dict(swap.replacement.to_dict() | change).build()
+
+
+def test_an_argument_that_only_forward_has_is_not_advised_for_init() -> None:
+    class ToSkip(nn.Module):
+        def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+            return F.interpolate(x, size=skip.shape[2:])
+
+    with pytest.raises(FixError) as error:
+        replace_upsampler(nn.Sequential(ToSkip()), "0/interpolate#0")
+    assert "nn.Upsample" not in str(error.value)
+    assert "Move it into a module" in str(error.value)

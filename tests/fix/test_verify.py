@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -143,3 +144,82 @@ def test_where_the_weights_cannot_go_it_is_said(name: str, decoders: ModuleType,
     with pytest.raises(FixError, match=r"\.safetensors|folder is missing"):
         save_fixed(tmp_path / name, decoders.gridded(), [])
     assert not list(tmp_path.iterdir())
+
+
+class Drawn(nn.Module):
+    """The image with a chessboard of some period on it."""
+
+    def __init__(self, period: int, strength: float) -> None:
+        super().__init__()
+        self.period, self.strength = period, strength
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        place = torch.arange(x.shape[-1]) * 2 // self.period % 2
+        return x + self.strength * (place[:, None] ^ place[None, :]).float()
+
+
+class Changed(nn.Module):
+    """The image, changed by a function."""
+
+    def __init__(self, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.change(x)
+
+
+def blackened(x: torch.Tensor) -> torch.Tensor:
+    x = x.clone()
+    x[..., :1, :] = x[..., -1:, :] = x[..., :, :1] = x[..., :, -1:] = 0
+    return x
+
+
+def jagged(x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.interpolate(nn.functional.avg_pool2d(x, 4), scale_factor=4)
+
+
+SITE = Site("up", "interpolate", 0, (2.0, 2.0), (2.0, 2.0), (1, 1, 64, 64), (1, 1, 128, 128))
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        (Drawn(4, 8 / 255), "a grid of another period"),
+        (Changed(lambda x: 0.5 + 0 * x), "detail was lost"),
+        (Changed(blackened), "the border changed"),
+        (Changed(jagged), "now shows stair-steps"),
+        (Changed(lambda x: 0.9 * x), "the image changed"),
+    ],
+    ids=["another grid", "a constant", "black borders", "stair-steps", "darker"],
+)
+def test_a_grid_that_went_with_something_else_is_no_cure(new: nn.Module, reason: str, decoders: ModuleType) -> None:
+    check = check_fix(Drawn(2, 8 / 255), new, SITE, decoders.images(3, 128))
+    assert check.energy_drop is not None
+    assert check.energy_drop > 0.9
+    assert not check.cured
+    assert reason in check.verdict
+
+
+def test_stair_steps_that_went_are_a_cure_and_those_that_stay_are_none(decoders: ModuleType) -> None:
+    inputs = decoders.images(3, 192)
+    gone = check_fix(Changed(jagged), Changed(lambda x: x), SITE, inputs)
+    assert gone.steps_drop is not None
+    assert gone.steps_drop > 0.9
+    assert "100% of the stair-steps" in gone.verdict
+    kept = check_fix(Changed(jagged), Changed(jagged), SITE, inputs)
+    assert "0% of the stair-steps went" in kept.verdict
+    assert not kept.cured
+
+
+def test_less_than_four_fifths_is_no_cure_even_if_nothing_shows_then(decoders: ModuleType) -> None:
+    check = check_fix(Drawn(2, 2.4 / 255), Drawn(2, 1.5 / 255), SITE, decoders.images(3, 128))
+    assert check.severity[0] > 1 > check.severity[1]
+    assert not check.cured
+    assert "of the grid went" in check.verdict
+
+
+def test_outputs_too_small_for_the_period_are_refused_instead_of_judged(decoders: ModuleType) -> None:
+    wide = Site("up", "interpolate", 0, (2.0, 2.0), (16.0, 16.0), (1, 1, 4, 4), (1, 1, 8, 8))
+    with pytest.raises(FixError, match="too small to measure a grid of period 16"):
+        check_fix(Drawn(16, 0.1), Changed(lambda x: 0 * x), wide, decoders.images(1, 64))

@@ -10,8 +10,8 @@ from artifactlab.fix.upsample.block import LearnableInterpolationUpsample
 class PixelShuffleUpBlock(nn.Module):
     """Sub-pixel convolution, fusion with the skip, and a residual block that can take out what grid the shuffle draws.
 
-    The level of a sub-pixel decoder (Shi et al., CVPR 2016; Aitken et al. 2017) in one piece; its options are those of
-    `LearnableInterpolationUpsample`, which it is made of, and so are its errors.
+    The level of a sub-pixel decoder (Shi et al., CVPR 2016; Aitken et al. 2017) in one piece: a
+    `LearnableInterpolationUpsample` of mode "subpixel" with `res_skip`, whose options and errors it shares.
 
     >>> import torch
     >>> up = PixelShuffleUpBlock(8, 4, skip_channels=6)
