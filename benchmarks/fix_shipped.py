@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import copy
 import time
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import skimage
 import torch
 from publish import arguments, markdown_table, publish
 from shipped_models import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 import artifactlab
 from artifactlab.fix import check_fix, distil, replace_upsampler
@@ -30,9 +28,6 @@ SIDES = {"style15": (192, 256), "style17": (192, 256), "style19": (192, 256), "s
 CROPS = 20
 LADDER = (("interpolate_conv", 0), ("interpolate_conv", 300), ("subpixel", 600))
 """(mode, steps of training), the cheapest first"""
-SHOWN = 64
-"""pixels a side of the crops in the picture"""
-PICTURE = Path(__file__).resolve().parent.parent / "docs" / "fix.png"
 
 
 def crops(names: tuple[str, ...], count: int, side: int, data_range: float) -> list[Tensor]:
@@ -68,7 +63,8 @@ def cure(name: str) -> dict[str, Any]:
         new = made
         done.append(f"`{step.key}` by {mode}, {f'{steps} steps' if steps else 'closed form'}")
     seconds = time.perf_counter() - start
-    widest = max((sites[step.key] for step in before.joint), key=lambda site: max(site.period))
+    named = [sites[step.key] for step in before.joint] or [before.sites[0].site]
+    widest = max(named, key=lambda site: max(site.period))
     return {
         "package": package,
         "done": done,
@@ -76,17 +72,7 @@ def cure(name: str) -> dict[str, Any]:
         "before": before,
         "after": artifactlab.diagnose(new, judged, data_range=data_range),
         "check": check_fix(old, new, widest, judged, data_range=data_range),
-        "crops": [close_up(model, judged[1], data_range) for model in (old, new)],
     }
-
-
-@torch.no_grad()
-def close_up(model: nn.Module, image: Tensor, data_range: float) -> np.ndarray:
-    """The middle of an output, its pixels enlarged, as 8-bit BGR."""
-    output = (model(image)[0] / data_range).clamp(0, 1)
-    top, left = ((size - SHOWN) // 2 for size in output.shape[1:])
-    pixels = (255 * output[:, top : top + SHOWN, left : left + SHOWN]).round().byte().permute(1, 2, 0).numpy()
-    return cv2.resize(pixels[..., ::-1], None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
 
 
 def row(name: str, found: dict[str, Any]) -> list[str]:
@@ -114,9 +100,6 @@ def main() -> None:
     cured = {name: cure(name) for name in options.only}
     header = ["network", "replaced", "grid, 1/255", "energy gone", "stair-steps, px", "severity", "PSNR", "time", ""]
     verdicts = "\n".join(f"- `{name}`: {found['check'].verdict}" for name, found in cured.items())
-    if options.readme:
-        columns = [np.vstack(found["crops"]) for found in cured.values()]
-        cv2.imwrite(str(PICTURE), np.hstack(columns))
     publish(
         "fix_shipped",
         markdown_table(header, [row(name, found) for name, found in cured.items()]) + f"\n\n{verdicts}",
