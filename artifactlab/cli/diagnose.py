@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import artifactlab
-from artifactlab.cli.options import json_object, placed
+from artifactlab.cli.options import model_options, placed
 from artifactlab.cli.progress import progress_bar
 from artifactlab.errors import InputError
 from artifactlab.inputs import RANGES, load_inputs
@@ -27,25 +27,7 @@ from artifactlab.report.terminal import print_out
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Image files, folders or globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
-@click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
-@click.option(
-    "--range",
-    "value_range",
-    type=click.Choice(list(RANGES)),
-    default="0,1",
-    show_default=True,
-    help="What black and white are to the model.",
-)
-@click.option(
-    "--data-range",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Distance between the output's black and white, where it is not that of --range.",
-)
-@click.option("--gray", is_flag=True, help="One channel instead of three.")
-@click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels.")
-@click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge.")
-@click.option("--device", default="cpu", show_default=True, help="Where to run the model.")
+@model_options
 @click.option("--sites", default="*", show_default=True, metavar="GLOB", help="Only sites whose key or name matches.")
 @click.option("--fast", is_flag=True, help="One backward pass for all sites: coarser, no joint repair, no maps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")

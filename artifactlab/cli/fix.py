@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from artifactlab.cli.options import json_object, placed
+from artifactlab.cli.options import json_object, model_options, placed
 from artifactlab.cli.progress import progress_stages
 from artifactlab.errors import InputError
 from artifactlab.fix.pipeline import fix_site
@@ -36,23 +36,7 @@ from artifactlab.report.terminal import print_out
 @click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
-@click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
-@click.option(
-    "--range",
-    "value_range",
-    type=click.Choice(list(RANGES)),
-    default="0,1",
-    show_default=True,
-    help="What black and white are to the model.",
-)
-@click.option(
-    "--data-range", type=click.FloatRange(min=0, min_open=True), help="Distance of its output's black and white."
-)
-@click.option("--gray", is_flag=True, help="One channel instead of three.")
-@click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels.")
-@click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge.")
-@click.option("--device", default="cpu", show_default=True, help="Where to run the model.")
+@model_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random numbers.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def fix(
