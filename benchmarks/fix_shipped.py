@@ -25,9 +25,9 @@ TRAINED_ON = ("immunohistochemistry", "retina", "hubble_deep_field", "rocket")
 JUDGED_ON = ("astronaut", "coffee", "chelsea")
 SIDES = {"style15": (192, 256), "style17": (192, 256), "style19": (192, 256), "slim_x8": (48, 96)}
 """network -> pixels a side of the crops that are trained and judged on"""
-CROPS = 20
-LADDER = (("interpolate_conv", 0), ("interpolate_conv", 300), ("subpixel", 600))
-"""(mode, steps of training), the cheapest first"""
+CROPS = 60
+LADDER = (("interpolate_conv", 0, 2.0), ("interpolate_conv", 300, 2.0), ("subpixel", 1000, 4.0))
+"""(mode, steps of training, weight of the lattice), the cheapest first"""
 
 
 def crops(names: tuple[str, ...], count: int, side: int, data_range: float) -> list[Tensor]:
@@ -53,11 +53,11 @@ def cure(name: str) -> dict[str, Any]:
     sites = {site.site.key: site.site for site in before.sites}
     start, new, done = time.perf_counter(), old, []
     for step in before.joint:
-        for mode, steps in LADDER:
+        for mode, steps, weight in LADDER:
             made = copy.deepcopy(new)
             swap = replace_upsampler(made, sites[step.key], mode)
             if steps:
-                distil(made, new, swap, taught, steps=steps, data_range=data_range)
+                distil(made, new, swap, taught, steps=steps, lattice_weight=weight, data_range=data_range)
             if check_fix(new, made, sites[step.key], judged, data_range=data_range).cured:
                 break
         new = made

@@ -63,7 +63,18 @@ def test_the_json_validates_and_says_the_same(folder: Path) -> None:
 
 
 def test_distilling_trains_the_new_layer_and_leaves_no_checkpoint(folder: Path) -> None:
-    arguments = ["--gray", "--distil", "photos", "--steps", "25", "--with", "subpixel", "--neighbours"]
+    arguments = [
+        "--gray",
+        "--distil",
+        "photos",
+        "--steps",
+        "25",
+        "--lattice-weight",
+        "4",
+        "--with",
+        "subpixel",
+        "--neighbours",
+    ]
     result = run(GRIDDED, *arguments, "-o", "fixed.safetensors", "--format", "json")
     data = json.loads(result.stdout)
     jsonschema.validate(data, schema("fix"))

@@ -36,6 +36,13 @@ from artifactlab.report.terminal import print_out
 @click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
+@click.option(
+    "--lattice-weight",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="Raise it where training leaves a grid, lower it where the image changes.",
+)
 @model_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random numbers.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -51,6 +58,7 @@ def fix(
     neighbours: bool,
     seconds: float,
     steps: int,
+    lattice_weight: float,
     kwargs: dict[str, Any],
     checkpoint: Path | None,
     value_range: str,
@@ -91,6 +99,7 @@ def fix(
             neighbours=neighbours,
             steps=steps,
             seconds=seconds,
+            lattice_weight=lattice_weight,
             output=output,
             data_range=data_range or high - low,
             checkpoint=resume,

@@ -34,8 +34,6 @@ MOST_HELD_OUT = 8
 """inputs at most that decide"""
 TEACHING = 0.3
 """share of the time after which no more inputs are shown to the teacher"""
-LATTICE = 2.0
-"""weight of the term for the lattice, which is small beside all else in a pixel's error"""
 EDGE_SCALE = 0.7
 """pixels: sigma of the derivatives in the edge term"""
 
@@ -70,6 +68,7 @@ class _Training:
     output: str | int | None
     data_range: float
     period: tuple[int, int]
+    lattice_weight: float
     seed: int
     held_out: list[int] = field(default_factory=list)
     used: list[int] = field(default_factory=list)
@@ -94,7 +93,7 @@ class _Training:
         vertical, horizontal = gradient(planes, EDGE_SCALE)
         pattern = planes - remove_lattice(planes, self.period, WIDE)
         edges = vertical.abs().mean() + horizontal.abs().mean()
-        return planes.abs().mean() + edges + LATTICE * pattern.abs().mean()
+        return planes.abs().mean() + edges + self.lattice_weight * pattern.abs().mean()
 
     def held_out_loss(self) -> float:
         """The mean loss over the held-out inputs."""
@@ -124,6 +123,7 @@ def distil(
     steps: int = 600,
     seconds: float = 600.0,
     learning_rate: float = 5e-3,
+    lattice_weight: float = 2.0,
     output: str | int | None = None,
     data_range: float = 1.0,
     checkpoint: Path | None = None,
@@ -147,6 +147,8 @@ def distil(
         seconds: time after which no step begins; a third of it at most goes to the teacher, which may then not have
             seen all inputs.
         learning_rate: at the start.
+        lattice_weight: of the error's phase pattern, which is small beside all else in a pixel's error. Raise it where
+            the grid stays, lower it where the image changes.
         output: key, attribute or index of the output to match.
         data_range: distance between the output's darkest and brightest value.
         checkpoint: file to go on from if it is there, written every 25 steps; a run that was killed and one that was
@@ -160,10 +162,10 @@ def distil(
             weights are then as they were.
         ModelError: if a model fails on an input.
     """
-    if steps < 1 or not seconds > 0 or not learning_rate > 0 or not data_range > 0:
+    if steps < 1 or not seconds > 0 or not learning_rate > 0 or not data_range > 0 or not lattice_weight >= 0:
         raise InputError(
-            "steps, seconds, learning_rate and data_range must be positive, got"
-            f" {steps}, {seconds}, {learning_rate}, {data_range}"
+            "steps, seconds, learning_rate and data_range must be positive, and lattice_weight not negative, got"
+            f" {steps}, {seconds}, {learning_rate}, {data_range}, {lattice_weight}"
         )
     start = time.monotonic()
     model, calls = unwrap(model), as_calls(inputs)
@@ -175,19 +177,13 @@ def distil(
         for path in trained
         for name, parameter in model.get_submodule(path).named_parameters()
     }
-    job = _Training(model, weights, calls, targets, output, data_range, period, seed)
+    job = _Training(model, weights, calls, targets, output, data_range, period, lattice_weight, seed)
     job.held_out = list(range(len(calls)))[:: HELD_OUT if len(calls) >= HELD_OUT else 1][:MOST_HELD_OUT]
     job.used = [k for k in range(len(calls)) if k not in job.held_out] or job.held_out
-    run = fingerprint(
-        swap.replacement.to_dict()
-        | {"steps": steps, "learning_rate": learning_rate, "seed": seed, "trained": trained}
-        | {
-            "output": output,
-            "data_range": data_range,
-            "weights": {n: float(p.detach().sum()) for n, p in weights.items()},
-        },
-        targets,
-    )
+    settings: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "lattice_weight": lattice_weight}
+    settings |= {"seed": seed, "trained": trained, "output": output, "data_range": data_range}
+    settings["weights"] = {name: float(parameter.detach().sum()) for name, parameter in weights.items()}
+    run = fingerprint(swap.replacement.to_dict() | settings, targets)
     before = {name: parameter.detach().clone() for name, parameter in weights.items()}
     with _only_trainable(model, weights):
         try:

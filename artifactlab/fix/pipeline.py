@@ -54,6 +54,7 @@ def fix_site(
     neighbours: bool = False,
     steps: int = 600,
     seconds: float = 600.0,
+    lattice_weight: float = 2.0,
     output: str | int | None = None,
     data_range: float = 1.0,
     checkpoint: Path | None = None,
@@ -71,6 +72,7 @@ def fix_site(
         options: further keyword arguments of the mode's class.
         neighbours: train the layers before and after it, too.
         steps, seconds: limits of the training.
+        lattice_weight: how much the grid counts in it, see `distil`.
         output: key, attribute or index of the output to judge.
         data_range: distance between the output's darkest and brightest value.
         checkpoint: file that a training which was killed goes on from.
@@ -97,6 +99,7 @@ def fix_site(
     distilled = None
     if distil_on is not None:
         limits: dict[str, Any] = {"neighbours": neighbours, "steps": steps, "seconds": seconds}
+        limits["lattice_weight"] = lattice_weight
         progress = stage("training")
         distilled = distil(
             fixed, model, swap, distil_on, checkpoint=checkpoint, progress=progress, **limits, **settings

@@ -131,7 +131,13 @@ def test_time_runs_out(decoders: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"steps": 0}, "positive"), ({"seconds": 0.0}, "positive"), ({"data_range": -1}, "-1")]
+    ("settings", "message"),
+    [
+        ({"steps": 0}, "positive"),
+        ({"seconds": 0.0}, "positive"),
+        ({"data_range": -1}, "-1"),
+        ({"lattice_weight": -1.0}, "not negative"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(settings: dict[str, float], message: str, decoders: ModuleType) -> None:
     old, new, swap = spoiled(decoders)
