@@ -67,19 +67,15 @@ def find_operator(model: nn.Module, site: Site | str) -> SiteOperator:
         raise FixError(how_to_make_it_a_module(module, name, key))
     if isinstance(module, nn.Upsample) and module.size is not None:
         raise FixError(f"{name} resizes to {module.size}, whatever comes in; give it a scale_factor, and fix that")
-    if isinstance(module, nn.ConvTranspose2d) and is_known(module):
-        return _operator(model, site, key, (name,), module.in_channels)
     if isinstance(module, (nn.PixelShuffle, nn.Upsample)) and is_known(module):
         paths = with_convolution(model, name, feeds=isinstance(module, nn.PixelShuffle))
-        return _operator(model, site, key, paths, _in_channels(model, paths, site, key))
-    reasons = []
-    for channels in _possible_channels(module, site):
-        try:
-            return _operator(model, site, key, (name,), channels)
-        except FixError as error:
-            reasons.append(str(error))
-    why = f" ({reasons[-1]})" if reasons else ""
-    raise FixError(f"{how_to_make_it_a_module(module, name, key)}{why}")
+        return _operator(model, site, key, paths)
+    try:
+        return _operator(model, site, key, (name,))
+    except FixError as error:
+        if is_known(module):
+            raise
+        raise FixError(f"{how_to_make_it_a_module(module, name, key)} ({error})") from error
 
 
 def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
@@ -111,20 +107,27 @@ class Chain(nn.Module):
         return x
 
 
-def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ...], in_channels: int) -> SiteOperator:
+def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ...]) -> SiteOperator:
     """The operator, its modules' answers read off copies on the CPU, so that the model is left alone."""
     modules = [model.get_submodule(path) for path in paths]
     _refuse_unreadable(modules, paths)
     parts = eval_copy(Chain(modules))
     _part_from_the_model(parts)
-    what = " and ".join(paths)
-    try:
-        response = impulse_response(parts, in_channels)
-    except InputError as error:
-        raise FixError(f"{what} cannot be replaced: {error}") from error
-    if isinstance(site, Site) and len(paths) == 1 and site.scale != (response.scale, response.scale):
-        raise FixError(f"{what} enlarges by {response.scale}, but by {site.scale} where the model runs it")
-    return SiteOperator(key, paths, in_channels, response)
+    what, reason = " and ".join(paths), ""
+    for channels in _possible_channels(modules, site):
+        try:
+            response = impulse_response(parts, channels)
+        except InputError as error:
+            reason = str(error)
+            continue
+        if isinstance(site, Site) and len(paths) == 1 and site.scale != (response.scale, response.scale):
+            raise FixError(f"{what} enlarges by {response.scale}, but by {site.scale} where the model runs it")
+        return SiteOperator(key, paths, channels, response)
+    if reason:
+        raise FixError(f"{what} cannot be replaced: {reason}")
+    raise FixError(
+        f"{key} has no weights to read its channels from; pass the Site that `capture` or `diagnose` lists, not a name"
+    )
 
 
 def _refuse_unreadable(modules: Sequence[nn.Module], paths: Sequence[str]) -> None:
@@ -140,11 +143,13 @@ def _refuse_unreadable(modules: Sequence[nn.Module], paths: Sequence[str]) -> No
                 )
 
 
-def _possible_channels(module: nn.Module, site: Site | str) -> list[int]:
-    """Of a user's own module: those of its first convolution, as registered, and those that came in at the site."""
-    found = [inner.in_channels for inner in module.modules() if isinstance(inner, (nn.Conv2d, nn.ConvTranspose2d))][:1]
+def _possible_channels(modules: Sequence[nn.Module], site: Site | str) -> list[int]:
+    """What may come in: the channels of the first module's first convolution, as registered; those that came in where
+    the site was seen running; those of a convolution after a resize, which keeps them."""
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    first, *others = [[part.in_channels for part in m.modules() if isinstance(part, kinds)][:1] for m in modules]
     seen = [site.in_shape[1]] if isinstance(site, Site) else []
-    return list(dict.fromkeys([*found, *seen]))
+    return list(dict.fromkeys([*first, *seen, *(channels for found in others for channels in found)]))
 
 
 def _part_from_the_model(copies: nn.Module) -> None:
@@ -169,15 +174,9 @@ def _module(model: nn.Module, name: str, key: str) -> nn.Module:
     try:
         return model.get_submodule(name)
     except AttributeError as error:
-        names = [known for known, _ in model.named_modules()]
-        near = (
-            difflib.get_close_matches(name, names, 3)
-            or [
-                known
-                for known, module in model.named_modules()
-                if isinstance(module, (nn.ConvTranspose2d, nn.PixelShuffle))
-            ][:5]
-        )
+        upsamplers = (nn.ConvTranspose2d, nn.PixelShuffle, nn.Upsample)
+        near = difflib.get_close_matches(name, dict(model.named_modules()), 3)
+        near = near or [known for known, module in model.named_modules() if isinstance(module, upsamplers)][:5]
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise InputError(f"the model has no module {name!r} (from site {key!r}){hint}") from error
 
@@ -226,20 +225,3 @@ def _is_guessed(first: str, second: str, graph: ModuleGraph) -> bool:
             break
         shared.append(a)
     return (".".join(shared) or ROOT_NAME) in graph.untraced
-
-
-def _in_channels(model: nn.Module, paths: tuple[str, ...], site: Site | str, key: str) -> int:
-    """Channels of the first convolution inside, or those that came in when the site was seen running."""
-    first = model.get_submodule(paths[0])
-    for module in first.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            return module.in_channels
-    if isinstance(site, Site):
-        return site.in_shape[1]
-    for path in paths[1:]:
-        module = model.get_submodule(path)
-        if isinstance(module, nn.Conv2d):
-            return module.in_channels
-    raise FixError(
-        f"{key} has no weights to read its channels from; pass the Site that `capture` or `diagnose` lists, not a name"
-    )

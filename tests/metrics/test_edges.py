@@ -138,6 +138,20 @@ def test_a_line_has_one_point_in_each_row_or_column_of_cells_it_crosses(level, d
 
 
 @pytest.mark.parametrize("level", LEVELS)
+def test_nearly_every_line_has_exactly_one_point_in_each_row_or_column_of_cells(level):
+    rng = np.random.default_rng(0)
+    lines = [
+        (d, o) for d, o in zip(rng.uniform(12, 78, 200), rng.uniform(-20, 20, 200), strict=True) if abs(d - 45) > 3
+    ]
+    exact = 0
+    for degrees, offset in lines:
+        points = find(anti_aliased(160, degrees, offset), level)
+        crossed = points.column if degrees < 45 else points.row
+        exact += set(Counter((crossed // CELL).int().tolist()).values()) == {1}
+    assert exact >= 0.95 * len(lines)
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_no_cell_holds_two_points(level, photo):
     for name in ("coffee", "grass", "brick"):
         image = photo(name, 256)
