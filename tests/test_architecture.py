@@ -44,6 +44,7 @@ LAYERS = {
     "demo": 8,
     "fix": 8,
     "report": 9,
+    "integrations": 10,
     "cli": 10,
     "__main__": 11,
     "__init__": 12,

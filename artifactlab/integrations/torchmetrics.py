@@ -1,0 +1,172 @@
+"""The three metrics as `torchmetrics.Metric`s: accumulated over batches and processes, read at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
+
+try:
+    from torchmetrics import Metric
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "artifactlab's metrics for torchmetrics need it: pip install artifactlab[torchmetrics]"
+    ) from error
+
+
+class _MeanOverImages(Metric):
+    """The mean of one score per image: a sum and a count, which batches and processes add to."""
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    plot_lower_bound = 0.0
+
+    images: Tensor
+
+    def __init__(self, data_range: float, settings: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+        self._scores(torch.zeros(1, 1, 8, 8))  # what the metric has against the arguments, it says here
+        # A MetricCollection updates only one of several metrics whose states have the same names and, in the first
+        # batch, the same values. On clean images all of these read 0; so each setting has a name of its own.
+        self._total = f"total_{type(self).__name__}_{data_range:g}{settings}"
+        # states move along with the metric, and MPS has no float64
+        dtype = torch.float32 if torch.backends.mps.is_available() else torch.float64
+        self.add_state(self._total, torch.zeros((), dtype=dtype), dist_reduce_fx="sum")
+        self.add_state("images", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, images: Tensor) -> None:
+        """Add the scores of a batch of images.
+
+        Args:
+            images: `(N, C, H, W)` of the data range given at construction.
+
+        Raises:
+            InputError: if `images` is no finite `(N, C, H, W)` tensor.
+        """
+        total = getattr(self, self._total)
+        with torch.autocast(images.device.type if isinstance(images, Tensor) else "cpu", enabled=False):
+            scores = self._scores(images)
+        setattr(self, self._total, total + scores.to(total).sum())
+        self.images = self.images + len(scores)
+
+    def compute(self) -> Tensor:
+        """The mean over all images so far, a float32 scalar; 0 where there are none, with torchmetrics' warning."""
+        mean: Tensor = getattr(self, self._total) / self.images.clamp_min(1)
+        return mean.float()
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Any = None) -> Any:
+        """Draw one value or several, as every torchmetrics metric does.
+
+        Args:
+            val: what `compute` or `forward` returned, or a list of that; default is what `compute` returns now.
+            ax: matplotlib axes to draw on; default is a new figure's.
+
+        Returns:
+            The figure and its axes.
+        """
+        return self._plot(val, ax)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        """One score per image, (N,)."""
+        raise NotImplementedError
+
+
+class EdgeJaggedness(_MeanOverImages):
+    """Stair-steps over a set of images: the mean of `artifactlab.metrics.edge_jaggedness`.
+
+    Equal to the function's `reduction="mean"` over all images at once, whatever the batches and processes they came
+    in. Sums are kept in float64 (float32 on machines with MPS), and autocast does not reach them.
+
+    Args:
+        data_range: distance between the darkest and the brightest possible value.
+        kwargs: as for every `torchmetrics.Metric`.
+
+    Returns:
+        Pixels, at least 0; 0 before the first image. Not differentiable.
+
+    Raises:
+        InputError: if `data_range` is not usable.
+
+    >>> import torch
+    >>> metric = EdgeJaggedness()
+    >>> metric.update(torch.ones(48, 48).tril(3).repeat_interleave(4, 0).repeat_interleave(4, 1)[None, None])
+    >>> bool(metric.compute() > 0.5)
+    True
+    """
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(data_range, **kwargs)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        return edge_jaggedness(images, data_range=self.data_range, reduction="none")
+
+
+class CheckerboardEnergy(_MeanOverImages):
+    """Grids over a set of images: the mean of `artifactlab.metrics.checkerboard_energy`.
+
+    Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`.
+
+    Args:
+        period: lattice spacing in pixels, one number or (vertical, horizontal).
+        data_range: distance between the darkest and the brightest possible value.
+        kwargs: as for every `torchmetrics.Metric`.
+
+    Returns:
+        A share in [0, 1]; 0 before the first image. Not differentiable.
+
+    Raises:
+        InputError: if `period` or `data_range` is not usable.
+
+    >>> import torch
+    >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    >>> metric = CheckerboardEnergy(period=2)
+    >>> metric.update(0.5 + 0.02 * (-1.0) ** (x + y)[None, None])
+    >>> bool(metric.compute() > 0.99)
+    True
+    """
+
+    plot_upper_bound = 1.0
+
+    def __init__(self, period: int | tuple[int, int] = 2, data_range: float = 1.0, **kwargs: Any) -> None:
+        self.period = period
+        super().__init__(data_range, settings=f"_{period}", **kwargs)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        return checkerboard_energy(images, self.period, data_range=self.data_range, reduction="none")
+
+
+class AxisExcess(_MeanOverImages):
+    """Axis-parallel gradients on oblique edges over a set of images: the mean of `artifactlab.metrics.axis_excess`.
+
+    Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`.
+
+    Args:
+        data_range: distance between the darkest and the brightest possible value.
+        kwargs: as for every `torchmetrics.Metric`.
+
+    Returns:
+        A share in [0, 1]; 0 before the first image. Not differentiable.
+
+    Raises:
+        InputError: if `data_range` is not usable.
+
+    >>> import torch
+    >>> metric = AxisExcess()
+    >>> metric.update(torch.ones(40, 40).tril().repeat_interleave(4, 0).repeat_interleave(4, 1)[None, None])
+    >>> bool(metric.compute() > 0.5)
+    True
+    """
+
+    plot_upper_bound = 1.0
+
+    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(data_range, **kwargs)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        return axis_excess(images, data_range=self.data_range, reduction="none")

@@ -1,0 +1,201 @@
+"""The torchmetrics classes say what the functions say, however the images come in."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from matplotlib import pyplot
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchmetrics import Metric, MetricCollection
+
+from artifactlab import InputError
+from artifactlab.integrations.torchmetrics import AxisExcess, CheckerboardEnergy, EdgeJaggedness
+from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
+
+FUNCTIONS = {EdgeJaggedness: edge_jaggedness, CheckerboardEnergy: checkerboard_energy, AxisExcess: axis_excess}
+
+
+def images() -> Tensor:
+    """Six noisy stair-steps, each with a grid and noise of its own strength, (6, 1, 64, 64)."""
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    stairs = torch.ones(16, 16).tril(2).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    strength = torch.arange(6.0)[:, None, None, None] / 100
+    noise = torch.randn(6, 1, 64, 64, generator=torch.Generator().manual_seed(3))
+    return 0.2 + 0.5 * stairs + strength * ((-1.0) ** (x + y) + noise)
+
+
+@pytest.fixture(params=FUNCTIONS, ids=lambda kind: kind.__name__)
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def measured(metric: Metric, *batches: Tensor) -> Tensor:
+    for batch in batches:
+        metric.update(batch)
+    return metric.compute()
+
+
+@pytest.mark.parametrize("sizes", [[6], [1, 5], [2, 2, 2]])
+def test_batches_of_any_size_add_up_to_the_functions_mean(kind: Any, sizes: list[int]) -> None:
+    expected = FUNCTIONS[kind](images())
+    assert expected > 0.05
+    torch.testing.assert_close(measured(kind(), *images().split(sizes)), expected, rtol=1e-6, atol=0)
+
+
+def test_data_range_and_period_reach_the_function(kind: Any) -> None:
+    torch.testing.assert_close(measured(kind(data_range=255), 255 * images()), FUNCTIONS[kind](images()))
+    period = (1, 2)
+    assert measured(CheckerboardEnergy(period), images()) == checkerboard_energy(images(), period)
+    assert measured(CheckerboardEnergy(period), images()) != checkerboard_energy(images())
+
+
+def rank_computes(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    shares = images().split([4, 2])
+    results = {kind.__name__: measured(kind(), *shares[rank].split(1)) for kind in FUNCTIONS}
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+# Spawned processes would import everything again, for seconds. Here one thread computes, and the others only wait.
+@pytest.mark.filterwarnings("ignore:.*use of fork.. may lead to deadlocks:DeprecationWarning")
+def test_two_processes_get_exactly_what_one_gets(tmp_path: Path) -> None:
+    running = mp.start_processes(rank_computes, (str(tmp_path),), nprocs=2, join=False, start_method="fork")
+    while not running.join(timeout=60):
+        pass
+    for kind in FUNCTIONS:
+        alone = measured(kind(), *images().split(1))
+        assert [torch.load(tmp_path / f"{rank}.pt")[kind.__name__].item() for rank in (0, 1)] == [alone.item()] * 2
+
+
+def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch() -> None:
+    metrics = MetricCollection(
+        {"two": CheckerboardEnergy(2), "four": CheckerboardEnergy(4), "rows": CheckerboardEnergy((2, 1))}
+        | {"axes": AxisExcess(), "byte": AxisExcess(255), "steps": EdgeJaggedness()}
+    )
+    metrics.update(torch.full((2, 1, 64, 64), 0.5))
+    assert max(metrics.compute().values()) == 0
+    metrics.update(images())
+    expected = {"two": checkerboard_energy(images(), 2), "four": checkerboard_energy(images(), 4)}
+    expected |= {"rows": checkerboard_energy(images(), (2, 1)), "steps": edge_jaggedness(images())}
+    expected |= {"axes": axis_excess(images()), "byte": axis_excess(images(), data_range=255)}
+    for name, value in metrics.compute().items():
+        torch.testing.assert_close(value, expected[name] * 6 / 8)
+
+
+def test_forward_returns_the_batchs_own_score_and_accumulates(kind: Any) -> None:
+    metric, function = kind(), FUNCTIONS[kind]
+    for batch in images().split(2):
+        torch.testing.assert_close(metric(batch), function(batch))
+    torch.testing.assert_close(metric.compute(), function(images()))
+
+
+def test_reset_forgets_and_copies_and_pickles_remember(kind: Any) -> None:
+    metric = kind()
+    before = measured(metric, images()[:3])
+    twins = [pickle.loads(pickle.dumps(metric)), copy.deepcopy(metric), metric.to("cpu").float().half()]
+    for twin in twins:
+        assert twin.compute() == before
+        assert measured(twin, images()[3:]) == measured(kind(), images())
+    metric.reset()
+    assert measured(metric, images()[3:]) == measured(kind(), images()[3:])
+
+
+def test_states_are_sums_of_double_precision_where_there_is_any(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert torch.float64 in {state.dtype for state in kind().metric_state.values()}
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert torch.float64 not in {state.dtype for state in kind().metric_state.values()}
+
+
+def test_without_images_it_warns_and_says_zero(kind: Any) -> None:
+    with pytest.warns(UserWarning, match="was called before the ``update`` method"):
+        assert kind().compute() == 0
+
+
+def test_autocast_changes_nothing(kind: Any) -> None:
+    metric = kind()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        metric.update(images())
+    assert metric.compute() == measured(kind(), images())
+
+
+def test_wrong_arguments_are_refused_at_construction(kind: Any) -> None:
+    with pytest.raises(InputError, match="data_range must be a positive number"):
+        kind(data_range=-1)
+    with pytest.raises(InputError, match="period must be a positive integer"):
+        CheckerboardEnergy(period=0)
+
+
+def test_wrong_images_are_refused_and_not_counted(kind: Any) -> None:
+    metric = kind()
+    for wrong in (torch.rand(3, 64, 64), torch.full((1, 1, 64, 64), torch.nan), "image"):
+        with pytest.raises(InputError):
+            metric.update(wrong)
+    assert measured(metric, images()) == measured(kind(), images())
+
+
+def test_plots_begin_at_zero_and_those_of_shares_end_at_one(kind: Any) -> None:
+    metric = kind()
+    values = [metric(batch) for batch in images().split(2)]
+    figure, ax = metric.plot(values)
+    low, high = ax.get_ylim()
+    assert low == pytest.approx(0, abs=0.11)
+    assert kind is EdgeJaggedness or high == pytest.approx(1, abs=0.11)
+    pyplot.close(figure)
+
+
+def test_without_torchmetrics_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    monkeypatch.delitem(sys.modules, "artifactlab.integrations.torchmetrics")
+    with pytest.raises(ImportError, match=r"pip install artifactlab\[torchmetrics\]"):
+        importlib.import_module("artifactlab.integrations.torchmetrics")
+
+
+class Enlarger(pl.LightningModule):
+    """A transposed convolution that learns to enlarge, judged on its validation images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.ConvTranspose2d(1, 1, 2, 2)
+        self.energy = CheckerboardEnergy()
+        self.outputs: list[Tensor] = []
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        return (self.net(batch[:, :, ::2, ::2]) - batch).square().mean()
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        self.outputs.append(self.net(batch[:, :, ::2, ::2]))
+        self.energy.update(self.outputs[-1])
+        self.log("energy", self.energy)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_lightning_logs_the_mean_over_the_validation_images_of_each_epoch() -> None:
+    model = Enlarger()
+    trainer = pl.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    batches = DataLoader(images(), batch_size=4)
+    trainer.fit(model, batches, batches)
+    last = torch.cat(model.outputs[2:])
+    torch.testing.assert_close(trainer.callback_metrics["energy"], checkerboard_energy(last))
+    assert trainer.callback_metrics["energy"] > 0.05
