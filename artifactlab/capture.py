@@ -70,6 +70,14 @@ class _Run:
         self.partitions.clear()
         self.ancestry.start()
 
+    def out_of_sight(self) -> bool:
+        """Whether what runs now is no part of a pass: another thread's, the visitor's own, or backward's.
+
+        Where activations are checkpointed, backward runs parts of the model once more.
+        """
+        backward = torch._C._current_graph_task_id() != -1
+        return self.busy or backward or threading.get_ident() != self.thread
+
     def visit(self, growth: Growth) -> Tensor | None:
         """Give the site to the visitor, with everything the visitor itself computes out of sight."""
         for frame in self.frames:
@@ -109,7 +117,7 @@ class _FunctionWatch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.run.busy or not self.run.frames:
+        if not self.run.frames or self.run.out_of_sight():
             return func(*args, **kwargs)
         self.run.meet(func, args, kwargs)
         output = func(*args, **kwargs)
@@ -129,6 +137,8 @@ def watch(
     merged: Callable[[Merge], None] | None = None,
 ) -> Iterator[None]:
     """Call `visitor` at every site of `model`, and `finished` with each pass's output, inside the `with` block.
+
+    What backward runs again, where parts of the model are checkpointed, is no pass, and no part of one.
 
     Where `merged` is given, it sees the features at every merge, see `artifactlab.merges`, just before they meet.
 
@@ -153,14 +163,14 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
     """Hooks that push and pop the module's frame, and visit it if it grew its input by unseen means."""
 
     def before(_module: nn.Module, _args: Any, _kwargs: Any) -> None:
-        if threading.get_ident() != run.thread or run.busy:
+        if run.out_of_sight():
             return
         if not run.frames:
             run.start()
         run.frames.append(_Frame(name))
 
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-        if threading.get_ident() != run.thread or run.busy or not run.frames:
+        if not run.frames or run.out_of_sight():
             return None
         try:
             growth = None if run.frames[-1].grew_inside else module_growth((args, kwargs), output)

@@ -45,5 +45,6 @@ def _leave() -> None:
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    """By `torch.compile(module)`, or in place by `module.compile()`."""
-    return "_orig_mod" in module._modules or module._compiled_call_impl is not None
+    """By `torch.compile(module)`, in place by `module.compile()`, or method by method, as Lightning does it."""
+    by_lightning = getattr(module, "_compiler_ctx", None) is not None
+    return "_orig_mod" in module._modules or module._compiled_call_impl is not None or by_lightning

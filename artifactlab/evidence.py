@@ -26,9 +26,9 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
     Raises:
         CaptureError: if the activation holds NaN or Inf; `label` names the site.
     """
-    with torch.no_grad(), torch.autocast(activation.device.type, enabled=False):
-        extremes = torch.stack(torch.aminmax(activation.detach()))  # NaN where any value is; unlike `isfinite`, no copy
-        if not bool(extremes.isfinite().all()):
+    with torch.no_grad():
+        low, high = torch.aminmax(activation.detach())  # NaN where any value is; unlike `isfinite`, no copy
+        if not bool(low.isfinite() & high.isfinite()):
             raise CaptureError(
                 f"the activation at {label} holds NaN or Inf; check the model's weights and the input's range"
             )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.metrics.edges import CELL, MIN_CONTRAST, MIN_OBLIQUE, Core, EdgePoints, edge_points, runs, shrink
+from artifactlab.metrics.inputs import product
 
 HALF_LENGTH = 8
 """a contour is followed this many rows to both sides of an edge point, twice as many at the second level"""
@@ -110,7 +111,7 @@ def _crossing(
     safe = torch.where(contrast.abs() < 1e-6, 1e-6, contrast)
     share = patch.sub_(base[:, :, None]).mul_(1 / safe[:, :, None]).clamp_(0, 1)
     # `beyond` of the first pixel and all but that much of the last are outside of the 2 HALF_WIDTH columns
-    area = share @ share.new_ones(share.shape[2]) - beyond * share[:, :, 0] - (1 - beyond) * share[:, :, -1]
+    area = product(share, share.new_ones(share.shape[2])) - beyond * share[:, :, 0] - (1 - beyond) * share[:, :, -1]
     position = expected + HALF_WIDTH - area
     varies = sum((side - mean).square().mean(1).sqrt() for side, mean in ((low, base), (high, top)))
     contrast = contrast.abs().squeeze(1)
@@ -121,4 +122,4 @@ def _quadratic_fit(contour: Tensor) -> Tensor:
     """The smooth path of each contour: its least-squares parabola, which follows curved edges."""
     t = torch.linspace(-1, 1, contour.shape[1], dtype=contour.dtype, device=contour.device)
     basis, _ = torch.linalg.qr(torch.stack([torch.ones_like(t), t, t * t], 1))
-    return contour @ basis @ basis.T
+    return product(product(contour, basis), basis.T)

@@ -64,6 +64,12 @@ def as_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """`a @ b` in the precision of the two: products of matrices are what autocast would round, and metrics measure."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a @ b
+
+
 def wide(like: Tensor) -> torch.dtype:
     """float64, but for devices that have none: what millions of edges and windows are summed in."""
     return torch.float32 if like.device.type == "mps" else torch.float64

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.metrics.gradients import separable
-from artifactlab.metrics.inputs import as_images
+from artifactlab.metrics.inputs import as_images, product
 
 WINDOW = 16
 """pixels per window side; windows overlap by half"""
@@ -161,7 +161,7 @@ def _block_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     spectra = []
     for x in (a, b):
         windows = x.unfold(2, WINDOW, WINDOW // 2).unfold(3, WINDOW, WINDOW // 2)
-        real, imaginary = (windows.flatten(4) @ waves.flatten(1).T).chunk(2, -1)
+        real, imaginary = product(windows.flatten(4), waves.flatten(1).T).chunk(2, -1)
         spectra.append(torch.complex(real, imaginary))
     rows, columns = spectra[0].shape[2:4]
     cross = (spectra[0] * spectra[1].conj()).sum((0, 1)) * weight
@@ -187,7 +187,7 @@ def _slope(cross: Tensor) -> Tensor | None:
     for _ in range(NEWTON_STEPS):
         aligned = cross * _turn(shift)
         slope = -(aligned.imag * frequencies).sum(1)
-        bend = (aligned.real.clamp_min(0) * frequencies) @ frequencies.T  # never negative, so that it climbs
+        bend = product(aligned.real.clamp_min(0) * frequencies, frequencies.T)  # never negative, so that it climbs
         if float(torch.linalg.det(bend)) <= 1e-6 * float(bend.diagonal().mean()) ** 2 or float(bend.trace()) <= 0:
             return None
         shift = shift + torch.linalg.solve(bend, slope).clamp(-0.5, 0.5)

@@ -96,7 +96,8 @@ def test_metrics_stays_flat() -> None:
 def test_importing_the_package_stays_light() -> None:
     code = "import sys, artifactlab; print(*[m for m in sys.modules])"
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    unwanted = {"matplotlib", "torchvision", "torchmetrics", "pandas", "rich", "click", "skimage", "metrics"}
+    unwanted = {"matplotlib", "torchvision", "pandas", "rich", "click", "skimage", "metrics"}
+    unwanted |= {"lightning", "pytorch_lightning", "torchmetrics", "tensorboard"}
     assert unwanted & set(modules) == set()
 
 

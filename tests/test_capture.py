@@ -13,9 +13,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import artifactlab
 from artifactlab import CaptureError, ModelError
+from artifactlab.records import CapturedSite
 
 
 class AnyForward(nn.Module):
@@ -130,6 +132,34 @@ def test_a_module_called_twice_is_two_sites_in_every_pass() -> None:
         model(IMAGE)
         model(IMAGE[:, :, :24])
     assert [found.site.key for found in cap.sites] == ["0/interpolate#0", "0/interpolate#1"]
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["backward in forward", "backward after"])
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_what_backward_runs_again_is_no_pass_and_no_visit(reentrant: bool, inside: bool) -> None:
+    up = nn.Sequential(nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.Sigmoid())
+
+    def enlarge(x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2).sigmoid()
+
+    def seen(run: Any) -> list[CapturedSite]:
+        def forward(x: Tensor) -> Tensor:
+            output = run(up, run(enlarge, run(up, x)))
+            if inside:
+                torch.autograd.backward(output.square().mean())
+            return output
+
+        model = AnyForward(forward)
+        model.up = up
+        with artifactlab.capture(model) as cap:
+            output = model(IMAGE.clone().requires_grad_())
+            if not inside:
+                torch.autograd.backward(output.square().mean())
+        return cap.sites
+
+    expected = seen(lambda part, x: part(x))
+    assert [s.site.key for s in expected] == ["up.0/conv_transpose2d#0", "interpolate#0", "up.0/conv_transpose2d#1"]
+    assert seen(lambda part, x: checkpoint(part, x, use_reentrant=reentrant)) == expected
 
 
 def test_outputs_may_be_tuples_dicts_or_dataclasses() -> None:

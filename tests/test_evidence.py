@@ -40,6 +40,15 @@ def test_a_single_bad_value_is_found_in_channels_that_are_not_measured(bad: floa
         measure_evidence(activation, (2.0, 2.0), "up")
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_autocast_to_another_precision_than_the_activations_changes_nothing(dtype: torch.dtype) -> None:
+    activation = gridded(2 * LATTICE_CHANNELS).to(dtype)
+    expected = measure_evidence(activation, (2.0, 2.0), "up")
+    for precision in (torch.float16, torch.bfloat16):
+        with torch.autocast("cpu", dtype=precision):
+            assert measure_evidence(activation, (2.0, 2.0), "up") == expected
+
+
 def test_the_spread_is_that_of_quantiles_and_zero() -> None:
     values = torch.randn(1, 1, 300, 300)
     low, high = torch.quantile(values.flatten(), torch.tensor([0.005, 0.995])).tolist()

@@ -9,10 +9,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from artifactlab.capture import Capture, Visit, unwrap, watch
+from artifactlab.compiled import eagerly
 from artifactlab.errors import CaptureError, InputError
 from artifactlab.evidence import spread
 from artifactlab.integrations.tensorboard import plot_comparison
@@ -97,8 +97,7 @@ class ArtifactMonitor(Callback):
         if not trainer.is_global_zero or stretch == self._stretch:
             return
         self._stretch, self._step, self._watching = stretch, trainer.global_step, _Watching(self.figures)
-        if getattr(pl_module, "_compiler_ctx", None) is not None:  # Lightning's own way to compile a whole module
-            self._open.enter_context(torch.compiler.set_stance("force_eager"))
+        self._open.enter_context(eagerly(pl_module))  # what is compiled may be more than what is watched
         self._open.enter_context(watch(self._watched(pl_module), self._watching.visit, self._watching.finish))
 
     def on_train_batch_end(
@@ -177,8 +176,6 @@ class _Watching(Capture):
 
     def visit(self, visit: Visit) -> None:
         """Measure one site's activation, if it can be."""
-        if torch._C._current_graph_task_id() != -1:
-            return  # backward runs parts of the model once more where gradients are checkpointed
         self._grew = True
         try:
             super().visit(visit)

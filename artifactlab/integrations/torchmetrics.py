@@ -50,8 +50,7 @@ class _MeanOverImages(Metric):
             InputError: if `images` is no finite `(N, C, H, W)` tensor.
         """
         total = getattr(self, self._total)
-        with torch.autocast(images.device.type if isinstance(images, Tensor) else "cpu", enabled=False):
-            scores = self._scores(images)
+        scores = self._scores(images)
         setattr(self, self._total, total + scores.to(total).sum())
         self.images = self.images + len(scores)
 

@@ -325,6 +325,14 @@ def test_gradients_are_not_needed_and_do_not_change_the_number(name, specimen):
     assert tracked_number(name, specimen).equal(expected)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_does_not_reach_the_measurement(name, dtype, specimen):
+    expected = call(name, specimen)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(call(name, specimen), expected)
+
+
 def tracked_number(name, x):
     """Of an image that autograd follows; every warning counts, though torch would give most only once."""
     tracked, always = x.clone().requires_grad_(), torch.is_warn_always_enabled()

@@ -52,6 +52,13 @@ def test_contrast_sign_offset_and_sharpness_of_channels_do_not_matter(features):
     assert displacement(a[..., 8:-8, 8:-8], features[..., 8:-8, 8:-8]).shift == pytest.approx((0.5, -0.25), abs=0.05)
 
 
+def test_autocast_does_not_reach_the_measurement(features):
+    a, b = moved(features, 0.5, -0.25)[..., 8:-8, 8:-8], features[..., 8:-8, 8:-8]
+    expected = displacement(a, b)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert displacement(a, b) == expected
+
+
 def test_swapping_the_two_turns_the_displacement_round(features):
     a, b = moved(features, 1.5, 0.5)[..., 8:-8, 8:-8], features[..., 8:-8, 8:-8]
     assert displacement(b, a).shift == pytest.approx(tuple(-v for v in displacement(a, b).shift), abs=0.02)
