@@ -3,18 +3,22 @@
 from artifactlab.fix.distil import Distilled, distil
 from artifactlab.fix.fuse import count_fused, fuse, fuse_model
 from artifactlab.fix.fused import FusedUpsample
+from artifactlab.fix.loss import EdgeAwareLoss
 from artifactlab.fix.pipeline import Fix, fix_site
 from artifactlab.fix.replace import REPLACEABLE, Replacement, Swap, replace_upsampler
+from artifactlab.fix.site_penalty import SitePenalty
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.fix.weights import save_fixed
 
 __all__ = [
     "REPLACEABLE",
     "Distilled",
+    "EdgeAwareLoss",
     "Fix",
     "FixCheck",
     "FusedUpsample",
     "Replacement",
+    "SitePenalty",
     "Swap",
     "check_fix",
     "count_fused",

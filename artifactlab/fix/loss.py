@@ -1,0 +1,179 @@
+"""The loss that trains stair-steps and grids away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from artifactlab.errors import InputError
+from artifactlab.evidence import lattice_period
+from artifactlab.fix.loss_terms import edge_distances, lattice_distance
+from artifactlab.metrics.inputs import as_pair, check_reduction, reduce
+from artifactlab.records import Diagnosis
+
+PERIODS = (2, 4)
+"""lattices of the last two sites of a decoder that doubles the size each time"""
+WEIGHTS = {"direction": 2.0, "raggedness": 0.6, "lattice": 0.5}
+"""of the terms beside an L1 of weight 1; how they are balanced was chosen on validation photos (CONTRIBUTING.md)"""
+
+
+class EdgeAwareLoss(nn.Module):
+    """How differently an output's edges run from the target's, and how much of a grid it has that the target has not.
+
+    Add it to the loss that you have; it does not replace one, as it hardly sees colours. Where the input settles the
+    output (super-resolution, denoising) `loss_weight` may be 10 or 30; where many outputs would be right (another font)
+    the largest that the PSNR stands is about 1, beyond which flat images are the safer guess. Its terms are
+
+    - `direction`: gradient directions on the target's edges, see `direction_distance`;
+    - `raggedness`: how much more the output varies along these edges, see `excess_raggedness`;
+    - `lattice`: what of the error keeps step with the periods, see `lattice_distance`.
+
+    It runs in float32 (float64 for float64) whatever autocast says, has no buffers, takes any number of channels, any
+    range of values, and compiles in one graph. The target is taken as given: no gradient flows into it.
+
+    Args:
+        loss_weight: times which the sum of the terms is returned.
+        data_range: distance between the darkest and the brightest possible value.
+        reduction: "mean", "sum" or "none" over the batch.
+        periods: lattice spacings in pixels of the output to look for, each one number or (vertical, horizontal);
+            default is 2 and 4. `from_diagnosis` takes those of the layers that were found guilty.
+        weights: of the terms by their names; those that are left out keep their own, see `WEIGHTS`; 0 switches a term
+            off.
+
+    `forward(output, target)` takes two (N, C, H, W) and returns a scalar, or (N,) for reduction "none". Afterwards
+    `terms` holds each term alone, unweighted, averaged over the batch and detached, for logging.
+
+    Raises:
+        InputError: if an argument is out of range; from `forward`, if output and target are no two tensors of one
+            shape.
+
+    What looks similar and is not: a loss on gradient magnitudes does not see direction; total variation rewards
+    steps, which are as flat as it gets; a Laplacian pyramid that samples `[::2]` sees one phase of a grid and not the
+    others; and a spectral loss whose weights and spectrum are both detached trains nothing.
+
+    >>> import torch
+    >>> loss = EdgeAwareLoss()
+    >>> output, target = torch.rand(2, 3, 64, 64, requires_grad=True), torch.rand(2, 3, 64, 64)
+    >>> (torch.nn.functional.l1_loss(output, target) + loss(output, target)).backward()
+    >>> sorted(loss.terms)
+    ['direction', 'lattice', 'raggedness']
+    """
+
+    terms: dict[str, Tensor]
+
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        data_range: float = 1.0,
+        reduction: str = "mean",
+        periods: Sequence[int | tuple[int, int]] | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        _check_number("loss_weight", loss_weight, 0.0)
+        _check_number("data_range", data_range)
+        check_reduction(reduction)
+        weights = {} if weights is None else weights
+        if unknown := set(weights) - set(WEIGHTS):
+            raise InputError(f"weights has {', '.join(map(repr, sorted(unknown)))}; the terms are {', '.join(WEIGHTS)}")
+        for name, weight in weights.items():
+            _check_number(f"weights[{name!r}]", weight, 0.0)
+        self.loss_weight, self.data_range, self.reduction = loss_weight, data_range, reduction
+        self.periods = _as_periods(PERIODS if periods is None else periods)
+        self.weights = WEIGHTS | dict(weights)
+        if not any(self.weights.values()):
+            raise InputError("all weights are 0, so there is nothing to train on; leave one term")
+        self.terms = {}
+
+    @classmethod
+    def from_diagnosis(cls, diagnosis: Diagnosis, **settings: Any) -> EdgeAwareLoss:
+        """The loss that looks for the lattices of a diagnosis' offenders, in the data range of the diagnosis.
+
+        Args:
+            diagnosis: what `artifactlab.diagnose` returned.
+            settings: other arguments of the class.
+
+        Raises:
+            InputError: if the diagnosis has no offender with a fixed lattice, or `settings` names its periods.
+
+        >>> import artifactlab
+        >>> from artifactlab.demo.unet import broken
+        >>> from artifactlab.demo.run import noisy_photo
+        >>> found = artifactlab.diagnose(broken(), noisy_photo()[..., :128, :128])
+        >>> EdgeAwareLoss.from_diagnosis(found).periods
+        ((4, 4),)
+        """
+        periods = {lattice_period(found.site.period) for found in diagnosis.offenders} - {(1, 1)}
+        if not periods:
+            raise InputError(
+                "the diagnosis names no offender with a lattice to aim at; EdgeAwareLoss() looks for those of the last"
+                f" two sites, EdgeAwareLoss(periods=...) for any. It says: {diagnosis.verdict}"
+            )
+        if "periods" in settings:
+            raise InputError(
+                "from_diagnosis takes the periods from the diagnosis; EdgeAwareLoss(periods=...) takes yours"
+            )
+        return cls(periods=sorted(periods), **{"data_range": diagnosis.config["data_range"], **settings})
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """The weighted sum of the terms."""
+        _check_pair(output, target)
+        with torch.autocast(output.device.type, enabled=False):
+            dtype = torch.float64 if output.dtype == torch.float64 else torch.float32
+            terms = self._distances(output.to(dtype) / self.data_range, target.detach().to(dtype) / self.data_range)
+            loss = sum((self.weights[name] * value for name, value in terms.items()), output.new_zeros(1, dtype=dtype))
+            self.terms = {name: value.detach().mean() for name, value in terms.items()}
+            return reduce(self.loss_weight * loss.expand(len(output)), self.reduction)
+
+    def _distances(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The terms (N,) whose weight is not 0."""
+        terms = {}
+        if self.weights["direction"] or self.weights["raggedness"]:
+            terms["direction"], terms["raggedness"] = edge_distances(output, target)
+        if self.weights["lattice"]:
+            terms["lattice"] = lattice_distance(output, target, self.periods)
+        return {name: value for name, value in terms.items() if self.weights[name]}
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return (
+            f"loss_weight={self.loss_weight}, data_range={self.data_range}, reduction={self.reduction!r},"
+            f" periods={self.periods}, weights={self.weights}"
+        )
+
+
+def _as_periods(periods: Sequence[int | tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    if not isinstance(periods, Sequence) or isinstance(periods, str) or not periods:
+        raise InputError(f"periods must be a sequence of lattice spacings, such as (2, 4), got {periods!r}")
+    pairs = tuple(dict.fromkeys(as_pair(period, "each of periods") for period in periods))
+    if (1, 1) in pairs:
+        raise InputError("a period of 1 is no lattice; leave it out, or give the spacing in pixels of the output")
+    return pairs
+
+
+def _check_number(name: str, value: float, least: float | None = None) -> None:
+    """Finite, and at least `least`, or above 0."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+    if not number or (value <= 0 if least is None else value < least):
+        raise InputError(
+            f"{name} must be a {'positive number' if least is None else 'number of at least 0'}, got {value!r}"
+        )
+
+
+def _check_pair(output: Tensor, target: Tensor) -> None:
+    for name, images in (("output", output), ("target", target)):
+        if not isinstance(images, Tensor) or images.ndim != 4 or images.is_complex():
+            given = (
+                f"shape {tuple(images.shape)}, {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+            )
+            raise InputError(f"{name} must be a real tensor of shape (N, C, H, W), got {given}")
+    if output.shape != target.shape or output.numel() == 0:
+        raise InputError(
+            f"output and target must have one shape and at least one pixel, got {tuple(output.shape)} and"
+            f" {tuple(target.shape)}"
+        )
+    if not output.is_floating_point():
+        raise InputError(f"output must be of a floating type, which gradients need, got {output.dtype}")

@@ -1,0 +1,245 @@
+"""The three distances that `EdgeAwareLoss` adds up: of edge directions, of raggedness along edges, and of grids.
+
+All are differentiable in the output, take the target as given, and return one number per image, in fractions of the
+data range (directions: of its square). Edges are looked at in the mean over channels, grids in every channel.
+
+Gradients are Roberts' crosses: with the differences p and q along the two diagonals, the components of the double
+angle are gx^2 - gy^2 = p q and 2 gx gy = (p^2 - q^2) / 2, for two subtractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from artifactlab.metrics.lattice import running_sum
+
+AROUND = 4
+"""pixels of the box that a target's edge directions are averaged over, twice"""
+JUST_SHOWS = 0.02
+"""gradient, in data ranges per pixel, of a target's edge that counts by half"""
+SCALES = (1, 4)
+"""pixels a side of the windows in which directions are compared"""
+LOCAL = 6
+"""pixels a side of the windows in which raggedness is compared"""
+SILENT = 1e-3
+"""gradient, in data ranges per pixel, below which raggedness makes no difference"""
+HALF_WINDOW = 8
+"""pixels by which the windows are apart in which grids are looked for, or two periods where these are more; windows
+are twice as large"""
+
+
+def direction_distance(output: Tensor, target: Tensor) -> Tensor:
+    """How differently gradients point along the target's edges, at two scales.
+
+    The mean over pixels and both double-angle components (gx^2 - gy^2, 2 gx gy) of their L1 distance, weighted by how
+    coherent and strong the target's edge is there; pixel by pixel, and averaged over windows; both added up. A loss on
+    gradient magnitudes does not see what this sees: a stair-step has the right magnitude and the wrong direction.
+
+    Args:
+        output, target: (N, C, H, W) of data range 1.
+
+    Returns:
+        (N,), in squared data ranges; 0 for images of less than 8 pixels a side.
+
+    >>> import torch
+    >>> ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+    >>> bool(direction_distance(ramp.mT, ramp) > direction_distance(ramp + 0.1, ramp))
+    True
+    """
+    return edge_distances(output, target)[0]
+
+
+def excess_raggedness(output: Tensor, target: Tensor) -> Tensor:
+    """How much more the output varies *along* the target's edges than the target itself does.
+
+    The rms derivative along the edge, in windows, less the target's own: texture, corners and curves that the target
+    has cost nothing, and less variation than the target's earns nothing, so that blur does not pay. Total variation,
+    by contrast, is lowest for steps.
+
+    Args:
+        output, target: (N, C, H, W) of data range 1.
+
+    Returns:
+        (N,), in data ranges per pixel; 0 for images of less than 8 pixels a side.
+
+    >>> import torch
+    >>> line = torch.arange(32.0)[:, None] > 0.4 * torch.arange(32.0) + 8
+    >>> smooth = torch.nn.functional.avg_pool2d(line.float()[None, None], 3, 1, 1)
+    >>> bool(excess_raggedness(line.float()[None, None], smooth) > 0)
+    True
+    >>> excess_raggedness(torch.full_like(smooth, 0.5), smooth)
+    tensor([0.])
+    """
+    return edge_distances(output, target)[1]
+
+
+def edge_distances(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """`direction_distance` and `excess_raggedness`, of the same gradients."""
+    with torch.no_grad():
+        wanted = _structure(target)
+        edges = _edges(wanted)
+        own = _rms_along(wanted, edges)
+    got = _structure(output)
+    apart = torch.stack([got.along - wanted.along, got.across - wanted.across], 1) * edges.weight[:, None]
+    direction = torch.stack([_mean(_pooled(apart, side).abs()) for side in SCALES]).sum(0)
+    return direction, _mean(F.relu(_rms_along(got, edges) - own))
+
+
+def lattice_distance(output: Tensor, target: Tensor, periods: Sequence[tuple[int, int]]) -> Tensor:
+    """How much of a grid of these periods the output has and the target has not, or the other way round.
+
+    L1 of the `phase_patterns` of what is between them: detail that the target has costs nothing, however regular.
+
+    Args:
+        output, target: (N, C, H, W) of data range 1.
+        periods: vertical and horizontal lattice spacings in pixels.
+
+    Returns:
+        (N,), in data ranges, the mean over the periods; 0 for images smaller than half a window.
+
+    >>> import torch
+    >>> board = 0.02 * (-1.0) ** (torch.arange(32)[:, None] + torch.arange(32))[None, None]
+    >>> lattice_distance(0.5 + board, torch.full_like(board, 0.5), [(2, 2)])
+    tensor([0.0200])
+    """
+    patterns = phase_patterns(output - target.detach(), periods)
+    return torch.stack([_mean(pattern.abs()) for pattern in patterns]).mean(0)
+
+
+def phase_patterns(values: Tensor, periods: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """What keeps step with lattices: the mean at each of their phases, in local windows, less the windows' ramps.
+
+    Windows overlap by half and start at the first pixel, so no phase is left out, unlike in a loss that looks at every
+    second pixel. Pixels to the right of and below the last half window are not looked at,
+    and along an axis with one half window only, ramps stay.
+
+    Args:
+        values: (N, C, H, W).
+        periods: vertical and horizontal lattice spacings in pixels.
+
+    Returns:
+        Per period, the largest first, (N, C, windows across, horizontal period, windows down, vertical period).
+    """
+    patterns: list[Tensor] = []
+    folded: dict[tuple[int, int], Tensor] = {}
+    for period in sorted(periods, reverse=True):
+        finer = [_folded_again(sums, period) for known, sums in folded.items() if _share_windows(known, period)]
+        folded[period] = finer[0] if finer else _folded(values, period)
+        pattern = _overlapping(_overlapping(folded[period], 2), 4)
+        pattern = pattern - pattern.mean((3, 5), keepdim=True)
+        patterns.append(pattern / (4 * _blocks(period[0]) * _blocks(period[1])))
+    return patterns
+
+
+def _folded(values: Tensor, period: tuple[int, int]) -> Tensor:
+    """(N, C, H, W) added up by half window and phase."""
+    # rows are added first, and columns as rows: adding long rows is what a CPU does best
+    rows = _folded_rows(values, period[0])
+    return _folded_rows(rows.flatten(2, 3).mT.contiguous(), period[1]).unflatten(4, rows.shape[2:4])
+
+
+def _share_windows(coarse: tuple[int, int], fine: tuple[int, int]) -> bool:
+    """Whether sums for the one period can be added up to those for the other."""
+    return all(c % f == 0 and c * _blocks(c) == f * _blocks(f) for c, f in zip(coarse, fine, strict=True))
+
+
+def _folded_again(sums: Tensor, period: tuple[int, int]) -> Tensor:
+    """`_folded`, from that of a multiple of the period."""
+    return sums.unflatten(5, (-1, period[0])).sum(5).unflatten(3, (-1, period[1])).sum(3)
+
+
+def _blocks(period: int) -> int:
+    """Periods in half a window."""
+    return max(2, -(-HALF_WINDOW // period))
+
+
+def _folded_rows(values: Tensor, period: int) -> Tensor:
+    """Rows (..., H, W) added up by half window and phase, (..., half windows, period, W)."""
+    blocks = _blocks(period)
+    halves, beyond = divmod(values.shape[-2], blocks * period)
+    whole = values.narrow(-2, 0, values.shape[-2] - beyond) if beyond else values
+    return whole.unflatten(-2, (halves, blocks, period)).sum(-3)
+
+
+def _overlapping(sums: Tensor, axis: int) -> Tensor:
+    """Neighbouring halves along an axis added up, less the slope between them in the phases along `axis + 1`."""
+    halves, period = sums.shape[axis : axis + 2]
+    if halves < 2:
+        return 2 * sums
+    before, after = sums.narrow(axis, 0, halves - 1), sums.narrow(axis, 1, halves - 1)
+    slope = (after - before).mean(axis + 1, keepdim=True) * (2 / (_blocks(period) * period))
+    phase = torch.arange(period, dtype=sums.dtype, device=sums.device) - (period - 1) / 2
+    return before + after - slope * phase.view([period if k == axis + 1 else 1 for k in range(6)])
+
+
+class _Structure(NamedTuple):
+    """The gradient between pixels as a double angle, (N, H - 1, W - 1) each."""
+
+    along: Tensor
+    """gx^2 - gy^2"""
+    across: Tensor
+    """2 gx gy"""
+    energy: Tensor
+    """gx^2 + gy^2"""
+
+
+class _Edges(NamedTuple):
+    """Where the target has edges, and which way they run, as large as the structure."""
+
+    weight: Tensor
+    """0 to 1: how coherent and how strong"""
+    cosine: Tensor
+    """of twice the angle of the edge's normal"""
+    sine: Tensor
+    """likewise"""
+
+
+def _structure(images: Tensor) -> _Structure:
+    gray = images.sum(1) * (2**-0.5 / images.shape[1])  # so that halves need not be taken of products
+    h, w = (size - 1 for size in gray.shape[1:])
+    falling = gray[:, 1:, 1:] - gray[:, :h, :w]
+    rising = gray[:, :h, 1:] - gray[:, 1:, :w]
+    p, q = falling.square(), rising.square()
+    return _Structure(2 * falling * rising, p - q, p + q)
+
+
+def _edges(target: _Structure) -> _Edges:
+    """The coherent edges, from double angles averaged nearby; without weight where there is no such neighbourhood."""
+    along, across, energy = (_averaged(part) for part in target)
+    strength = (along.square() + across.square()).sqrt().clamp_min(1e-12)
+    weight = (strength / energy.clamp_min(1e-12)).square() * energy / (energy + JUST_SHOWS**2)
+    return _Edges(weight, along / strength, across / strength)
+
+
+def _rms_along(found: _Structure, edges: _Edges) -> Tensor:
+    """Rms derivative along the edges in windows, (N, 1, windows down, windows across); the least is `SILENT`."""
+    along, across, energy = found
+    lengthwise = edges.weight * (energy - along * edges.cosine - across * edges.sine).clamp_min(0)
+    return (_pooled(lengthwise[:, None], LOCAL) / 2 + SILENT**2).sqrt()
+
+
+def _pooled(part: Tensor, side: int) -> Tensor:
+    """Means in windows that overlap by half; none of an image smaller than a window."""
+    if side == 1 or min(part.shape[2:]) < side:
+        return part if side == 1 else part[..., :0, :0]
+    return F.avg_pool2d(part, side, side // 2)
+
+
+def _averaged(part: Tensor) -> Tensor:
+    """Over the neighbourhood, by a triangle; 0 where it does not fit in."""
+    if min(part.shape[1:]) <= 2 * (AROUND - 1):
+        return torch.zeros_like(part)
+    for axis in (1, 2):
+        part = running_sum(running_sum(part, AROUND, axis), AROUND, axis)
+    return F.pad(part / AROUND**4, [AROUND - 1] * 4)
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Per image; 0 where there are no values."""
+    flat = values.flatten(1)
+    return flat.sum(1) / max(1, flat.shape[1])

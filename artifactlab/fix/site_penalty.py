@@ -1,0 +1,154 @@
+"""A penalty on the grids in the flagged sites' own activations, during training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from artifactlab.capture import Visit, watch
+from artifactlab.errors import InputError, ModelError
+from artifactlab.evidence import lattice_period
+from artifactlab.fix.loss_terms import phase_patterns
+from artifactlab.records import Site, SiteDiagnosis
+
+Key = tuple[str, str, int]
+FLAT = 1e-6
+"""variance of an activation that counts as none"""
+
+
+class SitePenalty:
+    """How much of a grid the flagged sites draw, in their own activations, as a loss.
+
+    `EdgeAwareLoss` sees what reaches the output; this goes to where it comes from. Inside the `with` block every
+    forward pass of the model is watched, and calling the object returns the penalty of the passes since the last call:
+    per site the mean square of the activation's phase pattern at the site's own scale, as a share of the activation's
+    variance, summed over sites and passes. Scaling an activation does not change it.
+
+        with SitePenalty(model, diagnosis.offenders) as penalty:
+            for images, targets in loader:
+                loss = l1_loss(model(images), targets) + penalty()
+
+    Passes without gradients (validation) do not count. With gradient checkpointing a site counts once, as what is
+    recomputed in the backward pass is not seen; it must be the kind with `use_reentrant=False`, as the other runs
+    forward without gradients. Under DistributedDataParallel every process has the penalty of its share of the batch,
+    and gradients are averaged as for any loss that is a mean over the batch. Compiled models run as plain Python in the
+    block.
+
+    Args:
+        model: whose sites they are.
+        sites: `diagnosis.offenders`, `Site`s, or their keys, such as "dec.up2/conv_transpose2d#0".
+        weight: times which the penalty is returned.
+
+    Raises:
+        InputError: if there is no site, or a key is none; from a call, if a site did not run; from a forward pass, if
+            a site's scale is no whole number.
+        ModelError: if the model cannot be watched; from a call, if a site ran without gradients.
+
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ConvTranspose2d(8, 3, 3, 2))
+    >>> with SitePenalty(model, ["1/conv_transpose2d#0"]) as penalty:
+    ...     output = model(torch.rand(1, 3, 32, 32))
+    ...     penalty().backward()
+    >>> bool(model[1].weight.grad.abs().sum() > 0)
+    True
+    """
+
+    def __init__(self, model: nn.Module, sites: Sequence[SiteDiagnosis | Site | str], weight: float = 1.0) -> None:
+        if isinstance(sites, (str, Site, SiteDiagnosis)):
+            sites = [sites]
+        if not sites:
+            raise InputError("there is no site to penalise: pass a diagnosis' offenders, sites, or their keys")
+        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+            raise InputError(f"weight must be a number of at least 0, got {weight!r}")
+        self.weight = weight
+        self._keys = list(dict.fromkeys(_key(site) for site in sites))
+        self._model = model
+        self._open, self._entered = ExitStack(), False
+        self.reset()
+
+    def __enter__(self) -> SitePenalty:
+        if self._entered:
+            raise InputError("this SitePenalty is open already; leave its `with` block first, or make a second one")
+        self._open.enter_context(watch(self._model, self._visit))
+        self._entered = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._entered = False
+        self._open.close()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the passes since the last call, such as those of a generator that only its discriminator learns by."""
+        self._terms: dict[Key, list[Tensor]] = {}
+        self._seen: set[Key] = set()
+
+    def __call__(self) -> Tensor:
+        """The penalty of the passes since the last call, a scalar."""
+        terms, seen = self._terms, self._seen
+        self.reset()
+        for key in self._keys:
+            if key in seen and key not in terms:
+                raise ModelError(
+                    f"the site {_text(key)} ran without gradients, so a penalty cannot change it: it is frozen, under"
+                    " no_grad, or under gradient checkpointing with use_reentrant=True; use use_reentrant=False"
+                )
+            if key not in terms:
+                raise InputError(
+                    f"the site {_text(key)} has not run since the last call; those that have:"
+                    f" {', '.join(sorted(map(_text, seen))) or 'none'}. Call the model inside the `with` block, with"
+                    " gradients, before each call"
+                )
+        return self.weight * torch.stack([term for key in self._keys for term in terms[key]]).sum()
+
+    def _visit(self, visit: Visit) -> None:
+        self._seen.add(visit.key)
+        output = visit.growth.output
+        if visit.key in self._keys and torch.is_grad_enabled() and output.requires_grad:
+            period = lattice_period(visit.growth.scale)
+            if period == (1, 1):
+                raise InputError(
+                    f"the site {_text(visit.key)} grows by {visit.growth.scale}, which has no fixed lattice"
+                )
+            # a checkpoint counts what is saved, and what it recomputes has no penalty: ours is saved past its hooks
+            with torch.autocast(output.device.type, enabled=False), saved_tensors_hooks(_as_it_is, _as_it_is):
+                term = grid_share(output, period)
+            self._terms.setdefault(visit.key, []).append(term)
+
+
+def grid_share(activation: Tensor, period: tuple[int, int]) -> Tensor:
+    """Mean square of the phase patterns of an (N, C, H, W) activation over its variance, image by image; their mean."""
+    dtype = torch.float64 if activation.dtype == torch.float64 else torch.float32
+    values = activation.to(dtype, copy=True)  # the model may go on in place
+    (pattern,) = phase_patterns(values, [period])
+    squares = pattern.square().flatten(1)
+    variance = values.var((2, 3), correction=0).mean(1)
+    return (squares.sum(1) / max(1, squares.shape[1]) / (variance + FLAT)).mean()
+
+
+def _as_it_is(saved: Tensor) -> Tensor:
+    return saved
+
+
+def _key(site: SiteDiagnosis | Site | str) -> Key:
+    if isinstance(site, SiteDiagnosis):
+        site = site.site
+    if isinstance(site, Site):
+        return site.name, site.op, site.call
+    path, _, call = site.rpartition("#") if isinstance(site, str) else ("", "", "")
+    name, _, op = path.rpartition("/")
+    if not op or not call.isdecimal():
+        raise InputError(f"{site!r} is no site; expected one of a diagnosis, or a key such as 'dec.up2/interpolate#0'")
+    return name, op, int(call)
+
+
+def _text(key: Key) -> str:
+    name, op, call = key
+    return f"{name}/{op}#{call}" if name else f"{op}#{call}"

@@ -1,0 +1,43 @@
+"""The picture of `training.py`: what each loss leads to, and what each of its weights trades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import training
+from matplotlib.figure import Figure
+from training_tasks import SIDE
+
+SHOWN = {"fonts": (0, 20, 40, 60, 80), "photos": (9, 17, 33, 42, 50)}
+"""test images in the picture"""
+
+
+def draw(drawn: dict[str, Any], file: Path) -> None:
+    """Per task: the targets and every loss's outputs of the first seed; below, PSNR over jaggedness for all weights."""
+    figure = Figure(figsize=(15, 7.5 * len(drawn)), layout="constrained")
+    for part, (name, (task, tuning, _)) in zip(
+        figure.subfigures(len(drawn), 1, squeeze=False)[:, 0], drawn.items(), strict=True
+    ):
+        part.suptitle(task.title)
+        left, right = part.subfigures(1, 2, width_ratios=(3, 2))
+        rows = {"target": task.test.wanted}
+        for row in training.ROWS:
+            settings = training.choose(tuning[row], tuning[training.PLAIN])
+            rows[row] = training.outputs(training.load(name, task, row, settings, training.SEEDS[0]), task.test.given)
+        for axes, (title, images) in zip(left.subplots(len(rows), 1), rows.items(), strict=True):
+            strip = torch.cat([images[k, 0, :SIDE, :SIDE] for k in SHOWN[name]], 1)
+            axes.imshow(strip.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(title, fontsize=8, loc="left", pad=2)
+            axes.set_axis_off()
+        axes = right.subplots()
+        for row in training.ROWS:
+            points = [tried["validation"] for tried in tuning[row].values()]
+            values = np.array([(point["jaggedness"], point["psnr"]) for point in points])
+            axes.plot(*values.T, "o-", label=row)
+        axes.set_xlabel("excess jaggedness on validation images (px)")
+        axes.set_ylabel("PSNR (dB)")
+        axes.legend(fontsize=8)
+    figure.savefig(file, dpi=80)

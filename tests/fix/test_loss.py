@@ -1,0 +1,335 @@
+"""What `EdgeAwareLoss` promises whoever trains with it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from artifactlab import InputError
+from artifactlab.fix import EdgeAwareLoss
+from artifactlab.fix.loss import WEIGHTS
+from artifactlab.fix.loss_terms import direction_distance, edge_distances, excess_raggedness, lattice_distance
+from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
+
+
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.rand(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def pair(batch: int = 3, channels: int = 3, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Noise on an oblique edge, and the edge; each image with noise of its own strength."""
+    t = torch.arange(32, dtype=dtype)
+    edge = torch.sigmoid(t[:, None] - 0.4 * t - 10).expand(batch, channels, 32, 32)
+    strength = torch.linspace(0.1, 0.4, batch, dtype=dtype)[:, None, None, None]
+    return edge + strength * noise(batch, channels, 32, 32, dtype=dtype), edge
+
+
+# --- what it returns ---
+
+
+def test_it_is_the_weighted_sum_of_the_terms_which_are_kept_unweighted_and_detached() -> None:
+    output, target = pair()
+    output.requires_grad_()
+    loss = EdgeAwareLoss(loss_weight=0.5, periods=[2, (3, 1)], weights={"raggedness": 7.0})
+    value = loss(output, target)
+    expected = {
+        "direction": direction_distance(output, target).mean(),
+        "raggedness": excess_raggedness(output, target).mean(),
+        "lattice": lattice_distance(output, target, [(2, 2), (3, 1)]).mean(),
+    }
+    weights = {**WEIGHTS, "raggedness": 7.0}
+    torch.testing.assert_close(value, 0.5 * sum(weights[name] * expected[name] for name in weights))
+    torch.testing.assert_close(loss.terms, {name: term.detach() for name, term in expected.items()})
+    assert not any(term.requires_grad for term in loss.terms.values())
+    assert min(loss.terms.values()) > 1e-4
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_weight_of_zero_switches_a_term_off(name: str) -> None:
+    output, target = pair()
+    whole, rest, alone = (
+        EdgeAwareLoss(),
+        EdgeAwareLoss(weights={name: 0}),
+        EdgeAwareLoss(weights=dict.fromkeys(WEIGHTS, 0) | {name: 1}),
+    )
+    whole(output, target), rest(output, target)
+    assert alone(output, target) == alone.terms[name] == whole.terms[name]
+    assert alone.terms.keys() == {name}
+    assert rest.terms.keys() == WEIGHTS.keys() - {name}
+
+
+def test_reductions_agree() -> None:
+    output, target = pair()
+    each, mean, total = (EdgeAwareLoss(reduction=reduction)(output, target) for reduction in ("none", "mean", "sum"))
+    assert each.shape == (3,)
+    assert each.unique().numel() == 3
+    torch.testing.assert_close(mean, each.mean())
+    torch.testing.assert_close(total, each.sum())
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations(range(4)))
+def test_images_do_not_know_of_each_other(order: list[int]) -> None:
+    output, target = pair(4)
+    loss = EdgeAwareLoss(reduction="none")
+    expected = torch.cat([loss(output[k : k + 1], target[k : k + 1]) for k in order])
+    torch.testing.assert_close(loss(output[order], target[order]), expected)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 7])
+def test_any_number_of_equal_channels_counts_as_one(channels: int) -> None:
+    output, target = pair(channels=1)
+    many = EdgeAwareLoss()(output.expand(-1, channels, -1, -1), target.expand(-1, channels, -1, -1))
+    torch.testing.assert_close(many, EdgeAwareLoss()(output, target))
+
+
+def test_a_data_range_of_255_reads_images_of_255_as_those_of_1() -> None:
+    output, target = pair()
+    scaled, plain = EdgeAwareLoss(data_range=255), EdgeAwareLoss()
+    torch.testing.assert_close(scaled(255 * output, 255 * target), plain(output, target))
+    torch.testing.assert_close(scaled.terms, plain.terms)
+    pixels = (255 * target).to(torch.uint8)
+    torch.testing.assert_close(scaled(255 * output, pixels), scaled(255 * output, pixels.float()))
+
+
+# --- numbers ---
+
+
+def test_autocast_changes_nothing_and_is_off_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    output, target = pair()
+    casts = []
+
+    def distances(*images: Tensor) -> tuple[Tensor, Tensor]:
+        casts.append(torch.is_autocast_enabled("cpu"))
+        return edge_distances(*images)
+
+    monkeypatch.setattr("artifactlab.fix.loss.edge_distances", distances)
+    output.requires_grad_()
+    grads = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            loss = EdgeAwareLoss()(output, target)
+        assert loss.dtype == torch.float32
+        grads.append((loss.item(), *torch.autograd.grad(loss, output)))
+    torch.testing.assert_close(grads[1], grads[0], rtol=0, atol=0)
+    assert casts == [False, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_goes_in_and_single_precision_comes_out(dtype: torch.dtype) -> None:
+    output, target = (part.to(dtype) for part in pair())
+    output.requires_grad_()
+    loss = EdgeAwareLoss()(output, target)
+    assert loss == EdgeAwareLoss()(output.float(), target.float())
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert output.grad.dtype == dtype
+    assert output.grad.isfinite().all()
+
+
+def test_double_precision_stays() -> None:
+    output, target = pair(dtype=torch.float64)
+    loss = EdgeAwareLoss()
+    value = loss(output, target)
+    assert {value.dtype, *(term.dtype for term in loss.terms.values())} == {torch.float64}
+    assert 0 < abs(value - EdgeAwareLoss()(output.float(), target.float())) < 1e-6
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    target = noise(1, 2, 20, 18, dtype=torch.float64)
+    output = noise(1, 2, 20, 18, seed=1, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: EdgeAwareLoss()(x, target), output, fast_mode=True)
+
+
+def test_no_gradient_reaches_the_target() -> None:
+    output, target = (part.clone().requires_grad_() for part in pair())
+    EdgeAwareLoss()(output, target).backward()
+    assert output.grad.any()
+    assert target.grad is None
+
+
+NOISE, PHOTO = pair(1)
+EXTREMES = {
+    "two black": (torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)),
+    "two gray": (torch.full((1, 3, 32, 32), 0.5), torch.full((1, 3, 32, 32), 0.1)),
+    "flat output": (torch.full((1, 3, 32, 32), 0.5), PHOTO),
+    "flat target": (PHOTO, torch.full((1, 3, 32, 32), 0.5)),
+    "equal": (PHOTO, PHOTO),
+    "faint": (1e-20 * PHOTO, 1e-20 * NOISE),
+    "loud": (1e4 * PHOTO - 5e3, -1e4 * NOISE),
+    "tiny": (PHOTO[..., :3, :3], NOISE[..., :3, :3]),
+    "narrow": (PHOTO[..., :1], NOISE[..., :1]),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_loss_and_gradients_are_finite_whatever_the_values(name: str) -> None:
+    output, target = EXTREMES[name]
+    output = output.clone().requires_grad_()
+    loss = EdgeAwareLoss()(output, target)
+    loss.backward()
+    assert loss.isfinite()
+    assert output.grad.isfinite().all()
+    if name in ("equal", "two black", "tiny", "narrow"):
+        assert loss == 0
+        assert not output.grad.any()
+
+
+# --- as a module ---
+
+
+@pytest.mark.parametrize(
+    ("backend", "arguments"),
+    [("eager", {}), ("aot_eager", {"reduction": "none", "periods": [(4, 4), (1, 3)], "weights": {"direction": 0}})],
+)
+def test_it_compiles_in_one_graph_and_keeps_its_terms(backend: str, arguments: dict[str, Any]) -> None:
+    torch._dynamo.reset()
+    output, target = pair()
+    output.requires_grad_()
+    plain = EdgeAwareLoss(**arguments)
+    compiled = torch.compile(EdgeAwareLoss(**arguments), fullgraph=True, backend=backend)
+    values = [loss(output, target) for loss in (plain, compiled)]
+    torch.testing.assert_close(values[1], values[0])
+    torch.testing.assert_close(compiled.terms, plain.terms)
+    grads = [torch.autograd.grad(value.sum(), output)[0] for value in values]
+    torch.testing.assert_close(grads[1], grads[0])
+
+
+def test_it_has_no_state_and_survives_copies_and_pickles() -> None:
+    output, target = pair()
+    loss = EdgeAwareLoss(periods=[3], weights={"lattice": 9.0}, data_range=2.0)
+    expected = loss(output.requires_grad_(), target)
+    assert not loss.state_dict()
+    assert not [*loss.parameters(), *loss.buffers()]
+    for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss)), loss.half()):
+        assert twin.terms == loss.terms
+        assert twin(output, target) == expected
+    assert "periods=((3, 3),)" in repr(loss)
+    assert "data_range=2.0" in repr(loss)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss_weight": -1}, "loss_weight must be a number of at least 0, got -1"),
+        ({"loss_weight": "1"}, "loss_weight must be a number of at least 0, got '1'"),
+        ({"loss_weight": float("nan")}, "loss_weight .* got nan"),
+        ({"data_range": 0}, "data_range must be a positive number, got 0"),
+        ({"data_range": float("inf")}, "data_range must be a positive number, got inf"),
+        ({"data_range": True}, "data_range must be a positive number, got True"),
+        ({"reduction": "avg"}, "reduction must be one of mean, sum, none, got 'avg'"),
+        ({"periods": 2}, r"periods must be a sequence of lattice spacings, such as \(2, 4\), got 2"),
+        ({"periods": ()}, r"periods must be a sequence .* got \(\)"),
+        ({"periods": "24"}, "periods must be a sequence .* got '24'"),
+        ({"periods": [0]}, "each of periods must be a positive integer or a pair of them, got 0"),
+        ({"periods": [2.0]}, r"each of periods must be a positive integer or a pair of them, got 2\.0"),
+        ({"periods": [(2, 3, 4)]}, r"each of periods must be .* got \(2, 3, 4\)"),
+        ({"periods": [2, 1]}, "a period of 1 is no lattice"),
+        ({"weights": {"grid": 1}}, "weights has 'grid'; the terms are direction, raggedness, lattice"),
+        ({"weights": {"lattice": -2}}, r"weights\['lattice'\] must be a number of at least 0, got -2"),
+        ({"weights": dict.fromkeys(WEIGHTS, 0)}, "all weights are 0"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        EdgeAwareLoss(**arguments)
+
+
+IMAGE = torch.zeros(1, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "message"),
+    [
+        ("image", IMAGE, r"output must be a real tensor of shape \(N, C, H, W\), got str"),
+        (IMAGE, None, r"target must be a real tensor of shape \(N, C, H, W\), got NoneType"),
+        (IMAGE[0], IMAGE, r"output must .* got shape \(3, 16, 16\), torch.float32"),
+        (IMAGE, IMAGE.to(torch.complex64), r"target must .* got shape \(1, 3, 16, 16\), torch.complex64"),
+        (IMAGE, IMAGE[:, :1], r"one shape and at least one pixel, got \(1, 3, 16, 16\) and \(1, 1, 16, 16\)"),
+        (IMAGE[:0], IMAGE[:0], r"at least one pixel, got \(0, 3, 16, 16\)"),
+        (IMAGE.to(torch.uint8), IMAGE, "output must be of a floating type, which gradients need, got torch.uint8"),
+    ],
+)
+def test_wrong_images_are_refused_by_name(output: Any, target: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        EdgeAwareLoss()(output, target)
+
+
+# --- from a diagnosis ---
+
+
+def diagnosis(*sites: tuple[str, tuple[float, float]], data_range: float = 1.0) -> Diagnosis:
+    """One with a site of each verdict and period."""
+    found = tuple(
+        SiteDiagnosis(
+            Site(f"up{k}", "interpolate", 0, (2, 2), period, (1, 1, 8, 8), (1, 1, 16, 16)),
+            Evidence(0.0, 0.0, 0.5),
+            Effect(1.0, None, None, 0.5, "checkerboard"),
+            verdict,  # type: ignore[arg-type]
+            k + 1,
+        )
+        for k, (verdict, period) in enumerate(sites)
+    )
+    return Diagnosis(found, "What it says.", {"severity": 1.0}, {"data_range": data_range})
+
+
+def test_the_offenders_lattices_and_the_range_are_taken_from_a_diagnosis() -> None:
+    found = diagnosis(
+        ("offender", (8, 8)),
+        ("harmless", (3, 3)),
+        ("offender", (2, 4.5)),
+        ("offender", (8.0, 8.0)),
+        ("clean", (2, 2)),
+        data_range=255,
+    )
+    loss = EdgeAwareLoss.from_diagnosis(found, reduction="sum")
+    assert loss.periods == ((2, 1), (8, 8))  # 4.5 is no fixed lattice
+    assert (loss.data_range, loss.reduction, loss.weights) == (255, "sum", WEIGHTS)
+    assert EdgeAwareLoss.from_diagnosis(found, data_range=2.0).data_range == 2.0
+
+
+@pytest.mark.parametrize("sites", [[], [("harmless", (4, 4))], [("offender", (1.5, 2.5))]])
+def test_a_diagnosis_without_a_lattice_to_blame_is_refused(sites: list[Any]) -> None:
+    with pytest.raises(InputError, match=r"names no offender with a lattice .* It says: What it says\."):
+        EdgeAwareLoss.from_diagnosis(diagnosis(*sites))
+
+
+def test_a_diagnosis_and_periods_contradict_each_other() -> None:
+    with pytest.raises(InputError, match=r"EdgeAwareLoss\(periods=\.\.\.\) takes yours"):
+        EdgeAwareLoss.from_diagnosis(diagnosis(("offender", (4, 4))), periods=[2])
+
+
+# --- what it is for ---
+
+
+def trained(loss: nn.Module | None) -> float:
+    """The grid that is left of one of 30% when a decoder is trained on noisy images with L1 and `loss`."""
+    up = nn.ConvTranspose2d(1, 1, 3, 2, 1, output_padding=1)
+    ramp = torch.tensor([0.5, 1.0, 0.5])
+    with torch.no_grad():
+        up.weight.copy_(torch.outer(ramp, ramp))
+        up.weight[..., 1, 1] *= 1.3  # reaches one pixel of four
+        up.bias.zero_()
+    optimiser = torch.optim.Adam(up.parameters(), 0.003)
+    clean = F.interpolate(noise(4, 1, 6, 6), (48, 48), mode="bicubic")
+    noisy = clean + 0.4 * (noise(4, 1, 48, 48, seed=1) - 0.5)
+    inside = (..., slice(4, 44), slice(4, 44))  # a transposed convolution reads zeros beyond the border
+    for _ in range(40):
+        output = up(F.avg_pool2d(noisy, 2))[inside]
+        total = F.l1_loss(output, noisy[inside]) + (loss(output, noisy[inside]) if loss else 0)
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+    return lattice_distance(up(F.avg_pool2d(clean, 2))[inside], clean[inside], [(2, 2)]).mean().item()
+
+
+def test_training_with_it_leaves_less_of_a_grid_than_without() -> None:
+    assert trained(EdgeAwareLoss(periods=[2])) < 0.5 * trained(None)

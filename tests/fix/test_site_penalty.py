@@ -1,0 +1,394 @@
+"""The penalty on a site's own grid: what it measures, and that watching for it disturbs nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from artifactlab import InputError, ModelError
+from artifactlab.fix import SitePenalty
+from artifactlab.fix.site_penalty import grid_share
+from artifactlab.records import Effect, Evidence, Site, SiteDiagnosis
+
+UP = "up/conv_transpose2d#0"
+HEAD = "head/conv_transpose2d#0"
+
+
+class Decoder(nn.Module):
+    """Two transposed convolutions of uneven overlap; `part`, with the first, may be checkpointed or called twice."""
+
+    def __init__(self, reentrant: bool | None = None, inplace: bool = False, calls: int = 1) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.up = nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1)
+        self.act = nn.ReLU(inplace)
+        self.head = nn.ConvTranspose2d(4, 3, 4, 2, 1)
+        self.reentrant, self.calls = reentrant, calls
+
+    def part(self, x: Tensor) -> Tensor:
+        return self.act(self.up(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(self.calls):
+            x = self.part(x) if self.reentrant is None else checkpoint(self.part, x, use_reentrant=self.reentrant)
+        return self.head(x)
+
+
+def images(batch: int = 2) -> Tensor:
+    return torch.rand(batch, 3, 12, 12, generator=torch.Generator().manual_seed(2))
+
+
+def trained_once(model: nn.Module, sites: list[str] | None = None) -> tuple[float, dict[str, Tensor]]:
+    """The penalty, and the gradients of it and a loss together."""
+    model.zero_grad()
+    with SitePenalty(model, sites or [UP]) as penalty:
+        loss = model(images()).square().mean()
+        value = penalty()
+        (loss + value).backward()
+    return value.item(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def state_of(model: nn.Module) -> list[object]:
+    return [
+        (len(m._forward_hooks), len(m._forward_pre_hooks), m.training, sorted(m.__dict__), [*m._modules])
+        for m in model.modules()
+    ]
+
+
+# --- the number ---
+
+
+def slow_share(activation: np.ndarray, period: tuple[int, int]) -> float:
+    """Of an activation whose grid is the same everywhere, and without slopes."""
+    shares = []
+    for image in activation:
+        cells = [
+            image[:, i :: period[0], j :: period[1]].mean((1, 2)) for i in range(period[0]) for j in range(period[1])
+        ]
+        shares.append(np.var(cells, 0).mean() / image.var((1, 2)).mean())
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize("period", [(2, 2), (4, 4), (2, 1), (1, 4)])
+def test_the_share_is_that_of_the_phases_in_an_images_variance(period: tuple[int, int]) -> None:
+    cell = torch.rand(3, 2, *period, dtype=torch.float64)
+    slow = torch.cos(2 * math.pi * torch.arange(64, dtype=torch.float64) / 8)  # as much as nothing in any window
+    activation = (
+        cell.repeat(1, 1, 64 // period[0], 64 // period[1]) + torch.tensor([0.1, 0.5, 0.0])[:, None, None, None] * slow
+    )
+    assert grid_share(activation, period).item() == pytest.approx(slow_share(activation.numpy(), period), rel=1e-4)
+
+
+def test_a_checkerboard_alone_is_all_grid_and_content_alone_is_none() -> None:
+    t = torch.arange(32.0)
+    board = (-1.0) ** (t + t[:, None]).expand(1, 2, 32, 32)
+    smooth = (t + 2 * t[:, None]).expand(1, 2, 32, 32)
+    assert grid_share(board, (2, 2)).item() == pytest.approx(1, abs=1e-5)
+    assert grid_share(smooth, (2, 2)) < 1e-6
+    assert grid_share(torch.ones(1, 2, 32, 32), (2, 2)) == 0
+
+
+def test_shares_of_images_are_averaged_so_that_a_loud_one_does_not_drown_the_others() -> None:
+    loud, quiet = (scale * torch.rand(1, 2, 32, 32) for scale in (10, 1))
+    loud[..., ::2] += 5
+    both, alone = grid_share(torch.cat([loud, quiet]), (2, 2)), [grid_share(x, (2, 2)) for x in (loud, quiet)]
+    torch.testing.assert_close(both, sum(alone) / 2)
+
+
+def test_an_activation_three_times_as_large_has_the_same_penalty() -> None:
+    model = Decoder()
+    before, _ = trained_once(model)
+    with torch.no_grad():
+        model.up.weight *= 3
+        model.up.bias *= 3
+    assert before > 0.05
+    assert trained_once(model)[0] == pytest.approx(before, rel=1e-3)
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    activation = torch.rand(2, 2, 10, 9, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: grid_share(x, (2, 2)), activation)
+
+
+def test_a_penalty_reaches_the_sites_weights_and_what_feeds_it_and_nothing_else() -> None:
+    model = Decoder()
+    with SitePenalty(model, [UP]) as penalty:
+        model(images())
+        penalty().backward()
+    assert {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()} == {
+        "stem.weight",
+        "stem.bias",
+        "up.weight",
+        "up.bias",
+    }
+
+
+@pytest.mark.parametrize("scale", [(2, 2), (4, 4), (1, 3)])
+def test_a_site_is_searched_for_the_lattice_of_its_own_scale(scale: tuple[int, int]) -> None:
+    up = nn.ConvTranspose2d(3, 2, 5, scale)
+    with SitePenalty(up, ["conv_transpose2d#0"]) as penalty:
+        output = up(images())
+        torch.testing.assert_close(penalty(), grid_share(output, scale))
+
+
+def test_sites_add_up_and_the_weight_multiplies() -> None:
+    model, values = Decoder(), []
+    for sites, weight in (([UP], 1), ([HEAD], 1), ([UP, HEAD], 0.5)):
+        with SitePenalty(model, sites, weight) as penalty:
+            model(images())
+            values.append(penalty())
+    torch.testing.assert_close(values[2], (values[0] + values[1]) / 2)
+    assert min(values) > 0.01
+
+
+def test_descending_on_it_takes_the_grid_out_of_the_activation() -> None:
+    model = Decoder()
+    optimiser, values = torch.optim.Adam(model.parameters(), 0.02), []
+    with SitePenalty(model, [UP]) as penalty:
+        for _ in range(30):
+            model(images())
+            values.append(penalty())
+            optimiser.zero_grad()
+            values[-1].backward()
+            optimiser.step()
+    assert values[-1] < 0.2 * values[0]
+
+
+# --- which passes and which sites ---
+
+
+def test_passes_add_up_until_the_call_and_are_forgotten_by_reset() -> None:
+    model = Decoder()
+    first, second = images(), images().flip(3) + 0.3
+    with SitePenalty(model, [UP]) as penalty:
+        values = []
+        for batches in ([first], [second], [first, second]):
+            for batch in batches:
+                model(batch)
+            values.append(penalty())
+        torch.testing.assert_close(values[2], values[0] + values[1])
+        model(first)
+        penalty.reset()
+        model(second)
+        assert penalty() == values[1]
+
+
+def test_validation_between_training_passes_does_not_count() -> None:
+    model = Decoder()
+    expected, _ = trained_once(model)
+    with SitePenalty(model, [UP]) as penalty:
+        with torch.no_grad():
+            model(images() + 1)
+        model(images())
+        with torch.inference_mode():
+            model(images() + 2)
+        assert penalty().item() == expected
+        with torch.no_grad():
+            model(images())
+        with pytest.raises(ModelError, match="ran without gradients"):
+            penalty()
+        model(images())
+        assert penalty().item() == expected
+
+
+def test_a_module_called_twice_has_two_sites() -> None:
+    model = Decoder(calls=2)
+    first, second = (trained_once(model, [f"up/conv_transpose2d#{call}"])[0] for call in (0, 1))
+    assert first != second
+    assert trained_once(model, ["up/conv_transpose2d#0", "up/conv_transpose2d#1"])[0] == pytest.approx(first + second)
+
+
+def test_sites_are_taken_from_a_diagnosis_as_records_and_by_key() -> None:
+    site = Site("up", "conv_transpose2d", 0, (2, 2), (4, 4), (1, 4, 12, 12), (1, 4, 24, 24))
+    effect = Effect(1.0, None, None, 0.5, "checkerboard")
+    found = SiteDiagnosis(site, Evidence(0.0, 0.0, 0.5), effect, "offender", 1)
+    model, values = Decoder(), []
+    for sites in ([found], (site,), [site.key], found, site, site.key):
+        with SitePenalty(model, sites) as penalty:  # type: ignore[arg-type]
+            model(images())
+            values.append(penalty().item())
+    assert values == [trained_once(model)[0]] * 6
+    twice = Decoder(calls=2)
+    with SitePenalty(twice, [replace(site, call=1)]) as penalty:
+        twice(images())
+        assert penalty().item() == trained_once(twice, ["up/conv_transpose2d#1"])[0]
+
+
+def test_the_key_of_a_site_in_the_model_itself_has_no_name() -> None:
+    up = nn.ConvTranspose2d(3, 2, 3, 2)
+    with SitePenalty(up, ["conv_transpose2d#0"]) as penalty:
+        up(images())
+        assert penalty() > 0.01
+
+
+@pytest.mark.parametrize("key", ["up", "up/conv_transpose2d", "up/conv_transpose2d#x", "", "/#0", 3])
+def test_what_is_no_key_is_refused_by_name(key: object) -> None:
+    with pytest.raises(InputError, match=f"{key!r} is no site; .* such as 'dec.up2/interpolate#0'"):
+        SitePenalty(Decoder(), [key])  # type: ignore[list-item]
+
+
+def test_no_sites_and_wrong_weights_are_refused() -> None:
+    with pytest.raises(InputError, match="there is no site to penalise"):
+        SitePenalty(Decoder(), [])
+    for weight in (-1, float("nan"), float("inf"), "1"):
+        with pytest.raises(InputError, match=f"weight must be a number of at least 0, got {weight!r}"):
+            SitePenalty(Decoder(), [UP], weight)  # type: ignore[arg-type]
+
+
+def test_a_site_that_did_not_run_is_named_with_those_that_did() -> None:
+    model = Decoder()
+    with SitePenalty(model, ["dec.up2/interpolate#0"]) as penalty:
+        model(images())
+        with pytest.raises(InputError, match=f"site dec.up2/interpolate#0 has not run .* have: {HEAD}, {UP}\\."):
+            penalty()
+        with pytest.raises(InputError, match="those that have: none"):
+            penalty()
+
+
+def test_a_frozen_site_is_told_from_one_that_did_not_run() -> None:
+    model = Decoder().requires_grad_(False)
+    with SitePenalty(model, [UP]) as penalty:
+        model(images())
+        with pytest.raises(ModelError, match=f"the site {UP} ran without gradients, .* it is frozen"):
+            penalty()
+
+
+# --- it leaves no trace ---
+
+
+def test_hooks_come_off_even_after_an_exception() -> None:
+    model = Decoder()
+    before, output = state_of(model), model(images())
+    penalty = SitePenalty(model, [UP])
+    assert state_of(model) == before
+    with penalty:
+        assert state_of(model) != before
+        assert torch.equal(model(images()), output)
+    assert state_of(model) == before
+    with pytest.raises(RuntimeError, match="expected input"), penalty:
+        model(images()[:, :1])
+    assert state_of(model) == before
+
+
+def test_a_block_may_be_entered_again_and_remembers_nothing() -> None:
+    model = Decoder()
+    expected, _ = trained_once(model)
+    penalty = SitePenalty(model, [UP])
+    for _ in range(3):
+        with penalty:
+            model(images())
+        with pytest.raises(InputError, match="has not run"):
+            penalty()
+        with penalty:
+            model(images())
+            assert penalty().item() == expected
+
+
+def test_a_failed_pass_does_not_spoil_the_next() -> None:
+    model = Decoder()
+    expected, _ = trained_once(model)
+    with SitePenalty(model, [UP]) as penalty:
+        with pytest.raises(RuntimeError):
+            model(images()[:, :1])
+        model(images())
+        assert penalty().item() == expected
+
+
+# --- as people train ---
+
+
+def assert_same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, dict[str, Tensor]]) -> None:
+    assert found[0] == pytest.approx(expected[0])
+    torch.testing.assert_close(found[1], expected[1])
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_checkpointed_site_counts_once(inplace: bool) -> None:
+    assert_same(trained_once(Decoder(reentrant=False, inplace=inplace)), trained_once(Decoder()))
+
+
+def test_a_reentrant_checkpoint_is_refused_with_what_to_use_instead() -> None:
+    with pytest.raises(ModelError, match="use_reentrant=True; use use_reentrant=False"):
+        trained_once(Decoder(reentrant=True))
+
+
+def test_an_activation_in_place_after_the_site_does_not_matter() -> None:
+    assert_same(trained_once(Decoder(inplace=True)), trained_once(Decoder()))
+
+
+def test_compiled_models_run_as_python() -> None:
+    torch._dynamo.reset()
+    model = Decoder()
+    expected = trained_once(model)
+    assert trained_once(torch.compile(model, backend="eager"))[0] == expected[0]
+    model.up.compile(backend="eager")
+    assert_same(trained_once(model), expected)
+
+
+def test_under_autocast_the_penalty_is_computed_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, casts = Decoder(), []
+    expected, _ = trained_once(model)
+
+    def share(*arguments: Any) -> Tensor:
+        casts.append(torch.is_autocast_enabled("cpu"))
+        return grid_share(*arguments)
+
+    monkeypatch.setattr("artifactlab.fix.site_penalty.grid_share", share)
+    with torch.autocast("cpu", dtype=torch.bfloat16), SitePenalty(model, [UP]) as penalty:
+        model(images())
+        value = penalty()
+    value.backward()
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(expected, rel=0.02)
+    assert model.up.weight.grad.any()
+    assert casts == [False]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_activations_are_read_as_what_they_stand_for(dtype: torch.dtype) -> None:
+    activation = (300 * torch.rand(1, 2, 16, 16)).to(dtype)  # whose squares overflow in half precision
+    share = grid_share(activation, (2, 2))
+    assert share.dtype == torch.float32
+    assert share == grid_share(activation.float(), (2, 2)) > 0
+
+
+def rank_trains(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    model = Decoder()
+    parallel = nn.parallel.DistributedDataParallel(model)
+    with SitePenalty(parallel, [UP, HEAD]) as penalty:
+        output = parallel(batch_of_four().split(2)[rank])
+        (output.square().mean() + penalty()).backward()
+    torch.save({name: p.grad for name, p in model.named_parameters()}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def batch_of_four() -> Tensor:
+    """Images of different contrast."""
+    return images(4) * torch.tensor([0.2, 1.0, 3.0, 0.5])[:, None, None, None]
+
+
+# Spawned processes would import everything again, for seconds. Here one thread computes, and the others only wait.
+@pytest.mark.filterwarnings("ignore:.*use of fork.. may lead to deadlocks:DeprecationWarning")
+def test_two_processes_with_half_the_batch_each_get_the_gradients_of_the_whole(tmp_path: Path) -> None:
+    running = mp.start_processes(rank_trains, (str(tmp_path),), nprocs=2, join=False, start_method="fork")
+    while not running.join(timeout=60):
+        pass
+    model = Decoder()
+    with SitePenalty(model, [UP, HEAD]) as penalty:
+        (model(batch_of_four()).square().mean() + penalty()).backward()
+    whole = {name: p.grad for name, p in model.named_parameters()}
+    for rank in (0, 1):
+        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), whole)
