@@ -24,6 +24,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/fix_shipped.py
 	$(BIN)/python benchmarks/upsamplers.py
 	$(BIN)/python benchmarks/fuse.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cost.py
 
