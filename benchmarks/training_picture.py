@@ -11,8 +11,8 @@ import training
 from matplotlib.figure import Figure
 from training_tasks import SIDE
 
-SHOWN = {"fonts": (0, 20, 40, 60, 80), "photos": (9, 17, 33, 42, 50)}
-"""test images in the picture"""
+SHOWN = {"photos": (20, 33, 42, 50, 58)}
+"""test images in the picture; of glyphs, every twentieth"""
 
 
 def draw(drawn: dict[str, Any], file: Path) -> None:
@@ -28,13 +28,13 @@ def draw(drawn: dict[str, Any], file: Path) -> None:
             settings = training.choose(tuning[row], tuning[training.PLAIN])
             rows[row] = training.outputs(training.load(name, task, row, settings, training.SEEDS[0]), task.test.given)
         for axes, (title, images) in zip(left.subplots(len(rows), 1), rows.items(), strict=True):
-            strip = torch.cat([images[k, 0, :SIDE, :SIDE] for k in SHOWN[name]], 1)
+            strip = torch.cat([images[k, 0, :SIDE, :SIDE] for k in SHOWN.get(name, range(0, 100, 20))], 1)
             axes.imshow(strip.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(title, fontsize=8, loc="left", pad=2)
             axes.set_axis_off()
         axes = right.subplots()
         for row in training.ROWS:
-            points = [tried["validation"] for tried in tuning[row].values()]
+            points = [tried["validation"] for _, tried in sorted(tuning[row].items())]  # by weight
             values = np.array([(point["jaggedness"], point["psnr"]) for point in points])
             axes.plot(*values.T, "o-", label=row)
         axes.set_xlabel("excess jaggedness on validation images (px)")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,3 +55,33 @@ def scene() -> Tensor:
     disc = (0.5 + 12 - torch.hypot(y - 16, x - 30)).clamp(0, 1)
     plane = 0.25 + 0.3 * edge + 0.25 * disc
     return torch.stack([plane, 0.9 * plane, 0.2 + 0.6 * plane])[None]
+
+
+IN_A_RANK = """
+import importlib.util, sys
+file, function, rank, folder = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("tested", file)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+getattr(module, function)(int(rank), folder)
+"""
+
+
+@pytest.fixture
+def in_two_ranks(tmp_path: Path) -> Callable[[Callable[[int, str], None]], Path]:
+    """Run a test file's function of (rank, folder) in two fresh processes, as forked ones may hang; the folder."""
+
+    def run(function: Callable[[int, str], None]) -> Path:
+        command = [sys.executable, "-c", IN_A_RANK, inspect.getfile(function), function.__name__]
+        started = [
+            subprocess.Popen([*command, str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True) for rank in (0, 1)
+        ]
+        try:
+            errors = [process.communicate(timeout=120)[1] for process in started]
+        finally:
+            for process in started:
+                process.kill()
+        assert [process.returncode for process in started] == [0, 0], errors
+        return tmp_path
+
+    return run

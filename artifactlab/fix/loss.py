@@ -24,13 +24,15 @@ class EdgeAwareLoss(nn.Module):
     """How differently an output's edges run from the target's, and how much of a grid it has that the target has not.
 
     Add it to the loss that you have; it does not replace one, as it hardly sees colours. Where the input settles the
-    output (super-resolution, denoising) `loss_weight` may be 10 or 30; where many outputs would be right (another font)
-    the largest that the PSNR stands is about 1, beyond which flat images are the safer guess. Its terms are
+    output (super-resolution, denoising) `loss_weight` may be 10 to 90. Where many outputs would be right (another
+    font), 1 can already be too much in a training from scratch, as flat images are the safer guess: raise it from 0
+    over the first half of the steps. Its terms are
 
     - `direction`: gradient directions on the target's edges, see `direction_distance`;
     - `raggedness`: how much more the output varies along these edges, see `excess_raggedness`;
     - `lattice`: what of the error keeps step with the periods, see `lattice_distance`.
 
+    Edges are those of the mean over channels, so where channels add up to a constant (softmax) only `lattice` is left.
     It runs in float32 (float64 for float64) whatever autocast says, has no buffers, takes any number of channels, any
     range of values, and compiles in one graph. The target is taken as given: no gradient flows into it.
 
@@ -50,9 +52,9 @@ class EdgeAwareLoss(nn.Module):
         InputError: if an argument is out of range; from `forward`, if output and target are no two tensors of one
             shape.
 
-    What looks similar and is not: a loss on gradient magnitudes does not see direction; total variation rewards
-    steps, which are as flat as it gets; a Laplacian pyramid that samples `[::2]` sees one phase of a grid and not the
-    others; and a spectral loss whose weights and spectrum are both detached trains nothing.
+    What looks similar and is not: a loss on gradient magnitudes does not see direction; total variation along the axes
+    finds a stair-step no longer than the edge that it replaces, and rewards flat steps within; the coarser levels of a
+    pyramid that samples `[::2]` depend on the grid's phase; a spectrum that was detached has no gradient.
 
     >>> import torch
     >>> loss = EdgeAwareLoss()
@@ -93,7 +95,7 @@ class EdgeAwareLoss(nn.Module):
         """The loss that looks for the lattices of a diagnosis' offenders, in the data range of the diagnosis.
 
         Args:
-            diagnosis: what `artifactlab.diagnose` returned.
+            diagnosis: what `artifactlab.diagnose` returned; told its `data_range`, as otherwise it is a guess.
             settings: other arguments of the class.
 
         Raises:
@@ -102,7 +104,7 @@ class EdgeAwareLoss(nn.Module):
         >>> import artifactlab
         >>> from artifactlab.demo.unet import broken
         >>> from artifactlab.demo.run import noisy_photo
-        >>> found = artifactlab.diagnose(broken(), noisy_photo()[..., :128, :128])
+        >>> found = artifactlab.diagnose(broken(), noisy_photo()[..., :128, :128], data_range=1.0)
         >>> EdgeAwareLoss.from_diagnosis(found).periods
         ((4, 4),)
         """
@@ -123,10 +125,13 @@ class EdgeAwareLoss(nn.Module):
         _check_pair(output, target)
         with torch.autocast(output.device.type, enabled=False):
             dtype = torch.float64 if output.dtype == torch.float64 else torch.float32
-            terms = self._distances(output.to(dtype) / self.data_range, target.detach().to(dtype) / self.data_range)
+            terms = self._distances(*(self._in_unit_range(images.to(dtype)) for images in (output, target.detach())))
             loss = sum((self.weights[name] * value for name, value in terms.items()), output.new_zeros(1, dtype=dtype))
             self.terms = {name: value.detach().mean() for name, value in terms.items()}
             return reduce(self.loss_weight * loss.expand(len(output)), self.reduction)
+
+    def _in_unit_range(self, images: Tensor) -> Tensor:
+        return images if self.data_range == 1 else images / self.data_range
 
     def _distances(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The terms (N,) whose weight is not 0."""

@@ -58,8 +58,7 @@ def excess_raggedness(output: Tensor, target: Tensor) -> Tensor:
     """How much more the output varies *along* the target's edges than the target itself does.
 
     The rms derivative along the edge, in windows, less the target's own: texture, corners and curves that the target
-    has cost nothing, and less variation than the target's earns nothing, so that blur does not pay. Total variation,
-    by contrast, is lowest for steps.
+    has cost nothing, and less variation than the target's earns nothing, so that blur does not pay.
 
     Args:
         output, target: (N, C, H, W) of data range 1.
@@ -85,9 +84,9 @@ def edge_distances(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         edges = _edges(wanted)
         own = _rms_along(wanted, edges)
     got = _structure(output)
-    apart = torch.stack([got.along - wanted.along, got.across - wanted.across], 1) * edges.weight[:, None]
-    direction = torch.stack([_mean(_pooled(apart, side).abs()) for side in SCALES]).sum(0)
-    return direction, _mean(F.relu(_rms_along(got, edges) - own))
+    apart = [edges.weight * (a - b) for a, b in ((got.along, wanted.along), (got.across, wanted.across))]
+    distances = [_mean(_pooled(part[:, None], side).abs()) for part in apart for side in SCALES]
+    return torch.stack(distances).sum(0) / 2, _mean(F.relu(_rms_along(got, edges) - own))
 
 
 def lattice_distance(output: Tensor, target: Tensor, periods: Sequence[tuple[int, int]]) -> Tensor:
@@ -140,7 +139,8 @@ def _folded(values: Tensor, period: tuple[int, int]) -> Tensor:
     """(N, C, H, W) added up by half window and phase."""
     # rows are added first, and columns as rows: adding long rows is what a CPU does best
     rows = _folded_rows(values, period[0])
-    return _folded_rows(rows.flatten(2, 3).mT.contiguous(), period[1]).unflatten(4, rows.shape[2:4])
+    sums = _folded_rows(rows.flatten(2, 3).mT.contiguous(), period[1])
+    return sums.reshape(*sums.shape[:4], *rows.shape[2:4])
 
 
 def _share_windows(coarse: tuple[int, int], fine: tuple[int, int]) -> bool:
@@ -150,7 +150,10 @@ def _share_windows(coarse: tuple[int, int], fine: tuple[int, int]) -> bool:
 
 def _folded_again(sums: Tensor, period: tuple[int, int]) -> Tensor:
     """`_folded`, from that of a multiple of the period."""
-    return sums.unflatten(5, (-1, period[0])).sum(5).unflatten(3, (-1, period[1])).sum(3)
+    for axis, p in ((5, period[0]), (3, period[1])):
+        first, *others = sums.split(p, axis)
+        sums = sum(others, first)
+    return sums
 
 
 def _blocks(period: int) -> int:
@@ -163,7 +166,8 @@ def _folded_rows(values: Tensor, period: int) -> Tensor:
     blocks = _blocks(period)
     halves, beyond = divmod(values.shape[-2], blocks * period)
     whole = values.narrow(-2, 0, values.shape[-2] - beyond) if beyond else values
-    return whole.unflatten(-2, (halves, blocks, period)).sum(-3)
+    # not `unflatten`, which the compiler cannot follow while a model is watched
+    return whole.reshape(*whole.shape[:-2], halves, blocks, period, whole.shape[-1]).sum(-3)
 
 
 def _overlapping(sums: Tensor, axis: int) -> Tensor:

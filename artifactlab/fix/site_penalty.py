@@ -17,8 +17,8 @@ from artifactlab.fix.loss_terms import phase_patterns
 from artifactlab.records import Site, SiteDiagnosis
 
 Key = tuple[str, str, int]
-FLAT = 1e-6
-"""variance of an activation that counts as none"""
+FLAT = 1e-12
+"""added to an activation's variance, which may be 0"""
 
 
 class SitePenalty:
@@ -33,11 +33,12 @@ class SitePenalty:
             for images, targets in loader:
                 loss = l1_loss(model(images), targets) + penalty()
 
-    Passes without gradients (validation) do not count. With gradient checkpointing a site counts once, as what is
+    Passes without gradients (validation) do not count. All others do, and are kept in memory, until the call: `reset`
+    where there is none. With gradient checkpointing a site counts once, as what is
     recomputed in the backward pass is not seen; it must be the kind with `use_reentrant=False`, as the other runs
     forward without gradients. Under DistributedDataParallel every process has the penalty of its share of the batch,
     and gradients are averaged as for any loss that is a mean over the batch. Compiled models run as plain Python in the
-    block.
+    block; nn.DataParallel's replicas on several devices are not seen.
 
     Args:
         model: whose sites they are.
@@ -118,7 +119,11 @@ class SitePenalty:
                     f"the site {_text(visit.key)} grows by {visit.growth.scale}, which has no fixed lattice"
                 )
             # a checkpoint counts what is saved, and what it recomputes has no penalty: ours is saved past its hooks
-            with torch.autocast(output.device.type, enabled=False), saved_tensors_hooks(_as_it_is, _as_it_is):
+            with (
+                torch.autocast(output.device.type, enabled=False),
+                saved_tensors_hooks(_as_it_is, _as_it_is),
+                torch._C.DisableTorchFunction(),  # another watch of the same model would take our sums for its growth
+            ):
                 term = grid_share(output, period)
             self._terms.setdefault(visit.key, []).append(term)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from artifactlab import InputError, ModelError
-from artifactlab.fix import SitePenalty
+from artifactlab import InputError, ModelError, capture
+from artifactlab.fix import EdgeAwareLoss, SitePenalty
 from artifactlab.fix.site_penalty import grid_share
 from artifactlab.records import Effect, Evidence, Site, SiteDiagnosis
 
@@ -380,15 +378,42 @@ def batch_of_four() -> Tensor:
     return images(4) * torch.tensor([0.2, 1.0, 3.0, 0.5])[:, None, None, None]
 
 
-# Spawned processes would import everything again, for seconds. Here one thread computes, and the others only wait.
-@pytest.mark.filterwarnings("ignore:.*use of fork.. may lead to deadlocks:DeprecationWarning")
-def test_two_processes_with_half_the_batch_each_get_the_gradients_of_the_whole(tmp_path: Path) -> None:
-    running = mp.start_processes(rank_trains, (str(tmp_path),), nprocs=2, join=False, start_method="fork")
-    while not running.join(timeout=60):
-        pass
+def test_two_processes_with_half_the_batch_each_get_the_gradients_of_the_whole(in_two_ranks: Any) -> None:
+    folder = in_two_ranks(rank_trains)
     model = Decoder()
     with SitePenalty(model, [UP, HEAD]) as penalty:
         (model(batch_of_four()).square().mean() + penalty()).backward()
     whole = {name: p.grad for name, p in model.named_parameters()}
     for rank in (0, 1):
-        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), whole)
+        torch.testing.assert_close(torch.load(folder / f"{rank}.pt"), whole)
+
+
+def test_shrinking_an_activation_does_not_lower_its_share() -> None:
+    activation = torch.rand(1, 2, 16, 16)
+    torch.testing.assert_close(grid_share(1e-3 * activation, (2, 2)), grid_share(activation, (2, 2)), rtol=1e-3, atol=0)
+
+
+def test_another_watch_of_the_model_does_not_take_the_penaltys_sums_for_growth() -> None:
+    model = Decoder()
+    with capture(model) as alone:
+        model(images())
+    with capture(model) as beside, SitePenalty(model, [UP]) as penalty:
+        model(images())
+        penalty()
+    assert [found.site.key for found in beside.sites] == [found.site.key for found in alone.sites]
+
+
+# the compiler looks at `.grad` of what it is given
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_loss_compiles_while_a_model_is_watched() -> None:
+    model, loss = Decoder(), torch.compile(EdgeAwareLoss(), fullgraph=True, backend="eager")
+    with SitePenalty(model, [UP]) as penalty:
+        output = model(images())
+        (loss(output, torch.zeros_like(output)) + penalty()).backward()
+    assert model.up.weight.grad.any()
+
+
+def test_a_site_is_entered_once_at_a_time() -> None:
+    penalty = SitePenalty(Decoder(), [UP])
+    with penalty, pytest.raises(InputError, match="open already"), penalty:
+        pass

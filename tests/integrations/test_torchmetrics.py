@@ -6,14 +6,12 @@ import copy
 import importlib
 import pickle
 import sys
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from matplotlib import pyplot
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -68,15 +66,11 @@ def rank_computes(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-# Spawned processes would import everything again, for seconds. Here one thread computes, and the others only wait.
-@pytest.mark.filterwarnings("ignore:.*use of fork.. may lead to deadlocks:DeprecationWarning")
-def test_two_processes_get_exactly_what_one_gets(tmp_path: Path) -> None:
-    running = mp.start_processes(rank_computes, (str(tmp_path),), nprocs=2, join=False, start_method="fork")
-    while not running.join(timeout=60):
-        pass
+def test_two_processes_get_exactly_what_one_gets(in_two_ranks: Any) -> None:
+    folder = in_two_ranks(rank_computes)
     for kind in FUNCTIONS:
         alone = measured(kind(), *images().split(1))
-        assert [torch.load(tmp_path / f"{rank}.pt")[kind.__name__].item() for rank in (0, 1)] == [alone.item()] * 2
+        assert [torch.load(folder / f"{rank}.pt")[kind.__name__].item() for rank in (0, 1)] == [alone.item()] * 2
 
 
 def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch() -> None:
