@@ -75,14 +75,14 @@ class EdgeAwareLoss(nn.Module):
         weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        _check_number("loss_weight", loss_weight, 0.0)
-        _check_number("data_range", data_range)
+        check_number("loss_weight", loss_weight, 0.0)
+        check_number("data_range", data_range)
         check_reduction(reduction)
         weights = {} if weights is None else weights
         if unknown := set(weights) - set(WEIGHTS):
             raise InputError(f"weights has {', '.join(map(repr, sorted(unknown)))}; the terms are {', '.join(WEIGHTS)}")
         for name, weight in weights.items():
-            _check_number(f"weights[{name!r}]", weight, 0.0)
+            check_number(f"weights[{name!r}]", weight, 0.0)
         self.loss_weight, self.data_range, self.reduction = loss_weight, data_range, reduction
         self.periods = _as_periods(PERIODS if periods is None else periods)
         self.weights = WEIGHTS | dict(weights)
@@ -159,8 +159,8 @@ def _as_periods(periods: Sequence[int | tuple[int, int]]) -> tuple[tuple[int, in
     return pairs
 
 
-def _check_number(name: str, value: float, least: float | None = None) -> None:
-    """Finite, and at least `least`, or above 0."""
+def check_number(name: str, value: float, least: float | None = None) -> None:
+    """Raise an InputError unless it is finite, and at least `least`, or above 0."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
     if not number or (value <= 0 if least is None else value < least):
         raise InputError(

@@ -114,8 +114,8 @@ def phase_patterns(values: Tensor, periods: Sequence[tuple[int, int]]) -> list[T
     """What keeps step with lattices: the mean at each of their phases, in local windows, less the windows' ramps.
 
     Windows overlap by half and start at the first pixel, so no phase is left out, unlike in a loss that looks at every
-    second pixel. Pixels to the right of and below the last half window are not looked at,
-    and along an axis with one half window only, ramps stay.
+    second pixel. Pixels to the right of and below the last half window are not looked at, and along an axis with one
+    half window only, ramps stay.
 
     Args:
         values: (N, C, H, W).
@@ -127,8 +127,8 @@ def phase_patterns(values: Tensor, periods: Sequence[tuple[int, int]]) -> list[T
     patterns: list[Tensor] = []
     folded: dict[tuple[int, int], Tensor] = {}
     for period in sorted(periods, reverse=True):
-        finer = [_folded_again(sums, period) for known, sums in folded.items() if _share_windows(known, period)]
-        folded[period] = finer[0] if finer else _folded(values, period)
+        again = [_folded_again(sums, period) for known, sums in folded.items() if _share_windows(known, period)]
+        folded[period] = again[0] if again else _folded(values, period)
         pattern = _overlapping(_overlapping(folded[period], 2), 4)
         pattern = pattern - pattern.mean((3, 5), keepdim=True)
         patterns.append(pattern / (4 * _blocks(period[0]) * _blocks(period[1])))

@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from artifactlab.capture import Visit, watch
 from artifactlab.errors import InputError, ModelError
 from artifactlab.evidence import lattice_period
+from artifactlab.fix.loss import check_number
 from artifactlab.fix.loss_terms import phase_patterns
 from artifactlab.records import Site, SiteDiagnosis
 
@@ -64,8 +65,7 @@ class SitePenalty:
             sites = [sites]
         if not sites:
             raise InputError("there is no site to penalise: pass a diagnosis' offenders, sites, or their keys")
-        if not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-            raise InputError(f"weight must be a number of at least 0, got {weight!r}")
+        check_number("weight", weight, 0.0)
         self.weight = weight
         self._keys = list(dict.fromkeys(_key(site) for site in sites))
         self._model = model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,9 +72,9 @@ class _MeanOverImages(Metric):
         """
         return self._plot(val, ax)
 
+    @abstractmethod
     def _scores(self, images: Tensor) -> Tensor:
         """One score per image, (N,)."""
-        raise NotImplementedError
 
 
 class EdgeJaggedness(_MeanOverImages):
