@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.capture import Capture, unwrap, watch
+from artifactlab.capture import Capture, Visit, unwrap, watch
 from artifactlab.effects import CONFIDENCE, effect_of
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.evidence import lattice_period, spread
+from artifactlab.examples import EXAMPLES, Activations
 from artifactlab.fast import first_order_effects
 from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.outputs import first_image
@@ -43,7 +44,7 @@ from artifactlab.severity import (
     pool,
     smallest_side,
 )
-from artifactlab.trials import EXAMPLES, Trial, Trials, repair_together
+from artifactlab.trials import Trial, Trials, repair_together
 from artifactlab.verdicts import adds_enough, judge, sentence
 
 MOST_TURNED = 2
@@ -99,7 +100,7 @@ def diagnose(
     if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     with Runner(unwrap(model), output, seed) as runner:
-        captured, outputs, features = _survey(runner, calls)
+        captured, outputs, features, activations = _survey(runner, calls)
         chosen = [c.site for c in _select(captured, sites)]
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
@@ -135,22 +136,31 @@ def diagnose(
         },
         joint=joint,
         findings=findings,
-        examples=_examples(calls, outputs, chosen, alone),
+        examples=_examples(calls, outputs, chosen, alone, activations),
     )
 
 
-def _survey(runner: Runner, calls: list[Call]) -> tuple[list[CapturedSite], list[Tensor], list[Features]]:
-    """One plain pass per input: sites with their evidence, outputs, and the features that meet in the first passes."""
+def _survey(
+    runner: Runner, calls: list[Call]
+) -> tuple[list[CapturedSite], list[Tensor], list[Features], list[Activations]]:
+    """One plain pass per input: sites with their evidence and outputs; of the first, what meets and what is shown."""
     found = Capture()
     outputs = []
     features = [Features() for _ in calls[:MOST_TURNED]]
+    activations = [Activations() for _ in calls[:EXAMPLES]]
     for number, call in enumerate(calls):
+        visitors = [found.visit, *(shown.look for shown in activations[number : number + 1])]
         merged = features[number].look if number < len(features) else None
-        with watch(runner.model, found.visit, merged=merged):
+        with watch(runner.model, partial(_show_to, visitors), merged=merged):
             image = runner.run(call)
         found.finish(image)
         outputs.append(image.cpu())
-    return found.sites, outputs, features
+    return found.sites, outputs, features, activations
+
+
+def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:
+    for visitor in visitors:
+        visitor(visited)
 
 
 def _coarse_causes(
@@ -225,13 +235,24 @@ def _counter(progress: Progress | None, passes: int) -> Callable[[], None]:
     return count
 
 
-def _examples(calls: list[Call], outputs: list[Tensor], sites: list[Site], alone: list[Trial]) -> tuple[Example, ...]:
-    """The first inputs with their outputs, and where repairing each site changes them."""
+def _examples(
+    calls: list[Call], outputs: list[Tensor], sites: list[Site], alone: list[Trial], activations: list[Activations]
+) -> tuple[Example, ...]:
+    """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes."""
     examples = []
-    for k, (call, image) in enumerate(zip(calls[:EXAMPLES], outputs, strict=False)):
+    for k, (call, image, shown) in enumerate(zip(calls, outputs, activations, strict=False)):
         source = first_image((call.args, call.kwargs))
-        changes = {site.key: trial.changes[k] for site, trial in zip(sites, alone, strict=False)}
-        examples.append(Example(None if source is None else source[0].cpu(), image[0], changes))
+        kept = {site.key: shown.kept.get((site.name, site.op, site.call)) for site in sites}
+        examples.append(
+            Example(
+                input=None if source is None else source[0].cpu(),
+                output=image[0],
+                changes={site.key: trial.changes[k] for site, trial in zip(sites, alone, strict=False)},
+                repaired={site.key: trial.windows[k] for site, trial in zip(sites, alone, strict=False)},
+                # a site may run in some passes only
+                activations={key: activation for key, activation in kept.items() if activation is not None},
+            )
+        )
     return tuple(examples)
 
 

@@ -136,6 +136,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A part of an output."""
+
+    top: int
+    """row of its first pixel in the output"""
+    left: int
+    """column of its first pixel in the output"""
+    pixels: Tensor
+    """(C, h, w)"""
+
+
+@dataclass(frozen=True)
 class Example:
     """One input with what the pictures need: shown, never serialised."""
 
@@ -145,6 +157,10 @@ class Example:
     """the output (C, H, W)"""
     changes: dict[str, Tensor]
     """site key -> (H, W): how far repairing that site moves each output pixel, as a fraction of the data range"""
+    repaired: dict[str, Window] = field(default_factory=dict)
+    """site key -> the output with that site repaired, where that changes it most"""
+    activations: dict[str, Tensor] = field(default_factory=dict)
+    """site key -> (C, h, w): some channels of the middle of the site's own output"""
 
 
 @dataclass(frozen=True)
@@ -207,14 +223,52 @@ class Diagnosis:
         Raises:
             InputError: if there is no such site or example, or the diagnosis was a fast one.
         """
-        if self.config["fast"]:
+        return self._kept("changes", key, example)
+
+    def before_and_after(self, key: str, example: int = 0) -> tuple[Tensor, Tensor]:
+        """The output as it is and with one site repaired, in the window where the repair changes it most.
+
+        Args:
+            key: of the site, e.g. `dec.up2/interpolate#0`.
+            example: which of the first calls; of each it is the first image.
+
+        Returns:
+            Two (C, h, w) tensors of at most 256 pixels a side, in the model's own values.
+
+        Raises:
+            InputError: as `artifact_map`.
+        """
+        after = self._kept("repaired", key, example)
+        rows, columns = (
+            slice(first, first + n) for first, n in zip((after.top, after.left), after.pixels.shape[1:], strict=True)
+        )
+        return self.examples[example].output[:, rows, columns].float(), after.pixels
+
+    def activation(self, key: str, example: int = 0) -> Tensor:
+        """The middle of what a site itself put out, in at most 8 channels, evenly spread. It shows, it does not accuse.
+
+        Args:
+            key: of the site, e.g. `dec.up2/interpolate#0`.
+            example: which of the first calls; of each it is the first image.
+
+        Returns:
+            (C, h, w) of at most 256 pixels a side, in step with the site's lattice.
+
+        Raises:
+            InputError: if there is no such site or example.
+        """
+        return self._kept("activations", key, example)
+
+    def _kept(self, what: str, key: str, example: int) -> Any:
+        """What an example keeps of a site."""
+        if self.config["fast"] and what != "activations":
             raise InputError("a fast diagnosis carries no artifact maps: it repairs nothing; leave fast out")
         if not 0 <= example < len(self.examples):
             raise InputError(f"there is no example {example}: this diagnosis carries {len(self.examples)}")
-        changes = self.examples[example].changes
-        if key not in changes:
-            raise InputError(f"no site {key!r}; the diagnosis has {', '.join(changes)}")
-        return changes[key]
+        kept = getattr(self.examples[example], what)
+        if key not in kept:
+            raise InputError(f"no site {key!r}; the diagnosis has {', '.join(kept)}")
+        return kept[key]
 
     def plot(self) -> Figure:
         """Input, output crop, where the artifact is, and bars per site, as a matplotlib figure.
@@ -222,7 +276,7 @@ class Diagnosis:
         Raises:
             InputError: if the diagnosis carries no example images.
         """
-        from artifactlab.report.plots import plot_diagnosis  # the one import upwards: a convenience, and lazy
+        from artifactlab.report.figures import plot_diagnosis  # the one import upwards: a convenience, and lazy
 
         return plot_diagnosis(self)
 
@@ -232,7 +286,7 @@ class Diagnosis:
         Raises:
             InputError: if there is no such example.
         """
-        from artifactlab.report.plots import plot_maps
+        from artifactlab.report.figures import plot_maps
 
         return plot_maps(self, example)
 

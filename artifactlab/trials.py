@@ -9,14 +9,12 @@ from torch import Tensor
 
 from artifactlab.capture import Visit, watch
 from artifactlab.effects import effect_of
-from artifactlab.records import Effect, JointStep, Site
+from artifactlab.examples import EXAMPLES, window
+from artifactlab.records import Effect, JointStep, Site, Window
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner
 from artifactlab.severity import VISIBLE, Severity, measure_severity, pool
 from artifactlab.verdicts import adds_enough
-
-EXAMPLES = 4
-"""calls of whose first image the changed pixels are kept for pictures"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,8 @@ class Trial:
     """of the outputs then"""
     changes: list[Tensor]
     """for the first calls, (H, W): how far each pixel of their first image moves, in fractions of the data range"""
+    windows: list[Window]
+    """for the same, the repaired output where it moves most"""
 
 
 class Trials:
@@ -51,13 +51,15 @@ class Trials:
         """Every input again, with these sites repaired."""
         severities: list[Severity] = []
         changes: list[Tensor] = []
+        windows: list[Window] = []
         for call, original in zip(self.calls, self.outputs, strict=True):
             image = repaired_output(self.runner, call, sites)
             severities.append(measure_severity(image, self.period, self.data_range))
             if len(changes) < EXAMPLES:
                 changes.append((image[0].cpu().float() - original[0].float()).abs().mean(0) / self.data_range)
+                windows.append(window(image[0], changes[-1]))
             self.passed()
-        return Trial(pool(severities), changes)
+        return Trial(pool(severities), changes, windows)
 
 
 def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:

@@ -31,6 +31,7 @@ LAYERS = {
     "repair": 4,
     "inputs": 4,
     "turned": 4,
+    "examples": 5,
     "severity": 4,
     "verdicts": 5,
     "registration": 5,

@@ -10,7 +10,7 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics import checkerboard_map, edge_jaggedness_map
 from artifactlab.records import Diagnosis
-from artifactlab.report.plots import show
+from artifactlab.report.pictures import show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

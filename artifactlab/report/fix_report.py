@@ -15,11 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.errors import FixError
+from artifactlab.examples import busiest
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
 from artifactlab.fix.weights import save_fixed
 from artifactlab.records import plain, tool
-from artifactlab.report.plots import ZOOM, busiest, show, show_change
+from artifactlab.report.figures import ZOOM
+from artifactlab.report.pictures import show, show_change
 from artifactlab.verdicts import period_text
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def plot_fix(made: Fix) -> Figure:
     outputs = [diagnosis.examples[0].output for diagnosis in (made.before, made.after)]
     scale = made.before.config["data_range"]
     change = (outputs[1].float() - outputs[0].float()).abs().mean(0) / scale
-    top, left = busiest(change)
+    top, left = busiest(change, ZOOM)
     figure = Figure(figsize=(12, 8), layout="constrained")
     (whole, whole_after, moved), (crop, crop_after, bars) = figure.subplots(2, 3)
     for ax, image, name in ((whole, outputs[0], "before"), (whole_after, outputs[1], "after")):

@@ -1,159 +1,224 @@
-"""Pictures of a diagnosis. matplotlib is imported when one is drawn, and nothing is shown or saved here."""
+"""One panel each, for papers and notebooks: what a diagnosis found, and what an image or an activation shows.
+
+Each draws into the axes it is given, or into pyplot's current ones, and returns them. Nothing is shown or saved here,
+and matplotlib is imported when something is drawn. Colours are Okabe and Ito's, or have a lightness that rises evenly,
+so that they are told apart by everybody and in print.
+"""
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
+from artifactlab.evidence import spread
+from artifactlab.metrics import gradient_direction_histogram
+from artifactlab.metrics.spectrum import lattice_frequencies, power_spectrum
 from artifactlab.records import Diagnosis
+from artifactlab.report.pictures import displayable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLOURS = {"offender": "#D55E00", "compensated": "#E69F00", "harmless": "#56B4E9", "clean": "#009E73"}
-"""Okabe and Ito's colour-blind safe palette"""
-ZOOM = 48
-"""pixels per side of the output crop, drawn large enough to see single pixels"""
-MOST_MAPS = 15
-"""sites that are drawn at most"""
+"""of the verdicts"""
+IMAGE_COLOUR, REFERENCE_COLOUR = "#D55E00", "#0072B2"
+MOST_SITES = 12
+"""sites that get bars"""
+BINS = 36
+"""of directions, over 180 degrees"""
+DECIBELS = 60.0
+"""range of powers that is told apart"""
 
 
-def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
-    """Input, output crop, where the top site acts, and bars per site.
+def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
+    """Two bars per site: what it does to the output (effect, with its interval), and what its activation shows.
 
-    Raises:
-        InputError: if the diagnosis carries no examples.
+    Args:
+        diagnosis: what `artifactlab.diagnose` returned.
+        ax: where to draw; default is pyplot's current axes.
+
+    Returns:
+        The axes. Effects in the colour of the verdict, relative to the largest, which the label names; evidence, the
+        lattice share of the activation, in grey.
+
+    >>> from artifactlab.demo.unet import broken
+    >>> import artifactlab, torch
+    >>> diagnosis = artifactlab.diagnose(broken(), torch.rand(1, 3, 64, 64), fast=True)
+    >>> from matplotlib.figure import Figure
+    >>> [label.get_text() for label in plot_sites(diagnosis, ax=Figure().subplots()).get_yticklabels()][0]
+    'dec.up2/conv_transpose2d#0  (period 4)'
     """
-    from matplotlib.figure import Figure
-
-    if not diagnosis.examples:
-        raise InputError("this diagnosis carries no example images to draw; use the object `diagnose` returned")
-    example = diagnosis.examples[0]
-    guilty = diagnosis.sites[0].site.key
-    change = example.changes.get(guilty)  # a fast diagnosis has none
-    top, left = busiest(_detail(example.output) if change is None else change)
-    figure = Figure(figsize=(13, 7.5), layout="constrained")
-    # two figures in one, so that long site names do not squeeze the images
-    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
-    picture, crop, where = above.subplots(1, 3)
-    bars = below.subplots()
-    shown, title = (example.output, "output") if example.input is None else (example.input, "input")
-    show(picture, shown, f"{title}; the crop is outlined")
-    ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
-    _outline(picture, top * ratio[0], left * ratio[1], ZOOM * ratio[0], ZOOM * ratio[1])
-    show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
-    if change is None:
-        where.set_axis_off()
-    else:
-        show_change(where, change, f"how far repairing\n{guilty} moves it")
-    plot_sites(diagnosis, bars)
-    figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
-    return figure
-
-
-def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
-    """One panel per site: where in the output it acts, each on its own scale, largest effect first.
-
-    Raises:
-        InputError: if the diagnosis has no such example.
-    """
-    from matplotlib.figure import Figure
-
-    sites = diagnosis.sites[:MOST_MAPS]
-    maps = [diagnosis.artifact_map(site.site.key, example) for site in sites]
-    columns = min(4, len(sites) + 1)
-    rows = -(-(len(sites) + 1) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.9 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flat
-    show(next(panels), diagnosis.examples[example].output, "output")
-    for site, change in zip(sites, maps, strict=True):
-        ax = next(panels)
-        show_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
-        ax.title.set_color(COLOURS[site.verdict])
-    for unused in panels:
-        unused.set_axis_off()
-    return figure
-
-
-def plot_sites(diagnosis: Diagnosis, ax: Axes) -> Axes:
-    """Two bars per site: what its activation shows (evidence) and what it does to the output (effect)."""
-    sites = diagnosis.sites[:12]
+    axes = _axes(ax)
+    sites = diagnosis.sites[:MOST_SITES]
     rows = np.arange(len(sites))
     effects = np.array([site.effect.value for site in sites])
     size = max(1.0, np.abs(effects).max())
     colours = [COLOURS[site.verdict] for site in sites]
-    ax.barh(rows - 0.2, effects / size, 0.38, color=colours)
+    axes.barh(rows - 0.2, effects / size, 0.38, color=colours)
     lows = np.array([np.nan if s.effect.low is None else s.effect.low for s in sites])
     highs = np.array([np.nan if s.effect.high is None else s.effect.high for s in sites])
     errors = np.abs(np.stack([effects - lows, highs - effects])) / size
-    ax.errorbar(effects / size, rows - 0.2, xerr=errors, fmt="none", ecolor="0.25", elinewidth=1, capsize=2)
-    evidence = [site.evidence.checkerboard_energy for site in sites]
-    ax.barh(rows + 0.2, evidence, 0.3, color="0.8")
+    axes.errorbar(effects / size, rows - 0.2, xerr=errors, fmt="none", ecolor="0.25", elinewidth=1, capsize=2)
+    axes.barh(rows + 0.2, [site.evidence.checkerboard_energy for site in sites], 0.3, color="0.8")
+    beside = axes.get_yaxis_transform()
     for row, site in enumerate(sites):
-        ax.text(
-            1.02,
-            row,
-            site.verdict,
-            va="center",
-            color=colours[row],
-            fontweight="bold",
-            transform=ax.get_yaxis_transform(),
-        )
-    ax.set_yticks(rows, [f"{site.site.key}  (period {site.site.period[0]:g})" for site in sites])
-    ax.invert_yaxis()
-    ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set_xlabel(f"effect on the output in colour, 1.0 = severity {size:.3g}; evidence in grey")
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
+        style: dict[str, Any] = {"color": colours[row], "fontweight": "bold", "transform": beside}
+        axes.text(1.02, row, site.verdict, va="center", **style)
+    axes.set_yticks(rows, [f"{site.site.key}  (period {site.site.period[0]:g})" for site in sites])
+    axes.invert_yaxis()
+    axes.axvline(0, color="0.3", linewidth=0.8)
+    axes.set_xlabel(f"effect on the output in colour, 1.0 = severity {size:.3g}; evidence in grey")
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
 
 
-def show(ax: Axes, image: Tensor, title: str) -> None:
-    """An image as it is if its values fit [0, 1], else stretched to its own range."""
-    channels = image[:3] if image.shape[0] >= 3 else image[:1]
-    values = channels.float().cpu()
-    if values.min() < -0.05 or values.max() > 1.05:
-        low, high = values.min(), values.max()
-        values = (values - low) / (high - low).clamp_min(1e-12)
-    pixels = values.clamp(0, 1).permute(1, 2, 0).numpy()
-    ax.imshow(pixels if pixels.shape[2] == 3 else pixels[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    ax.set_title(title, fontsize=10)
-    ax.set_axis_off()
+def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *, ax: Axes | None = None) -> Axes:
+    """The power spectrum of an image or an activation, with the frequencies of a lattice circled.
+
+    Args:
+        image: (C, H, W) or (N, C, H, W); powers of channels and images are averaged.
+        period: lattice spacing in pixels, one number or (vertical, horizontal), whose frequencies are circled.
+        ax: where to draw; default is pyplot's current axes.
+
+    Returns:
+        The axes, in cycles per pixel; brightness is power in decibels below the strongest.
+
+    Raises:
+        InputError: if `image` is no finite image, or smaller than the period.
+
+    Source: see `artifactlab.metrics.spectrum.power_spectrum`.
+
+    >>> import torch
+    >>> from matplotlib.figure import Figure
+    >>> ax = plot_spectrum(torch.rand(3, 64, 64), period=2, ax=Figure().subplots())
+    >>> len(ax.collections[0].get_offsets())
+    3
+    """
+    batch = _batch(image)
+    power = power_spectrum(batch, 1 if period is None else period, data_range=spread(batch) or 1.0, reduction="mean")
+    decibels = 10 * (power / power.max().clamp_min(1e-30)).clamp_min(10 ** (-DECIBELS / 10)).log10().cpu().numpy()
+    axes = _axes(ax)
+    (h, w), half = decibels.shape, 0.5
+    # a pixel is centred on its frequency
+    extent = (-half - half / w, half - half / w, half - half / h, -half - half / h)
+    drawn = axes.imshow(decibels, cmap="gray", extent=extent, vmin=-DECIBELS, vmax=0, interpolation="nearest")
+    if period is not None:
+        vertical, horizontal = zip(*lattice_frequencies(period), strict=True) if period not in (1, (1, 1)) else ((), ())
+        axes.scatter(horizontal, vertical, s=60, facecolors="none", edgecolors=IMAGE_COLOUR, clip_on=False, zorder=3)
+    axes.set_xlabel("horizontal, cycles per pixel")
+    axes.set_ylabel("vertical, cycles per pixel")
+    axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.06, label="power, dB")
+    return axes
 
 
-def show_change(ax: Axes, change: Tensor, title: str) -> None:
-    """How far a repair moves each pixel, in 1/255 of the data range."""
-    values = 255 * change.numpy()
-    image = ax.imshow(values, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(values, 0.995))))
-    ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")
-    ax.set_title(title, fontsize=10)
-    ax.set_axis_off()
+def plot_directions(image: Tensor, reference: Tensor | None = None, *, ax: Axes | None = None) -> Axes:
+    """Where the gradients of an image or an activation point, as a rose; a smooth reference as a line around it.
+
+    Stair-steps turn the gradients of oblique edges onto the pixel axes, so that the rose grows a cross. What really is
+    horizontal or vertical in the image does the same, which is what the reference is for.
+
+    Args:
+        image: (C, H, W) or (N, C, H, W); channels and images are pooled.
+        reference: what the image should look like; any number of channels, any size.
+        ax: polar axes to draw into; default is pyplot's current ones, or new ones if there are none.
+
+    Returns:
+        The axes. A petal's length is the share of the squared gradient within 5 degrees; 0 degrees is a horizontal
+        gradient, that is, a vertical edge, and y is down, as in the image. Both ends of a direction are drawn.
+
+    Raises:
+        InputError: if an image is no finite image, or `ax` is not polar.
+
+    Source: see `artifactlab.metrics.gradient_direction_histogram`.
+
+    >>> import torch
+    >>> from matplotlib.figure import Figure
+    >>> ax = plot_directions(torch.rand(1, 64, 64), ax=Figure().subplots(subplot_kw={"projection": "polar"}))
+    >>> len(ax.patches)
+    72
+    """
+    shares = _shares(image)
+    around = None if reference is None else _shares(reference)
+    axes: Any = _axes(ax, projection="polar")
+    if axes.name != "polar":
+        raise InputError("directions need polar axes: plt.subplots(subplot_kw={'projection': 'polar'})")
+    angles = np.arange(2 * BINS) * math.pi / BINS
+    axes.bar(angles, shares, width=math.pi / BINS, color=IMAGE_COLOUR, alpha=0.75, label="image")
+    if around is not None:
+        closed = np.append(angles, angles[0]), np.append(around, around[0])
+        axes.plot(*closed, color=REFERENCE_COLOUR, linewidth=1.5, label="reference")
+        axes.legend(loc="upper left", bbox_to_anchor=(0.95, 1.1), frameon=False)
+    axes.set_theta_direction(-1)
+    axes.set_rlabel_position(112.5)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.tick_params(axis="y", labelsize=8)
+    return axes
 
 
-def _outline(ax: Axes, top: float, left: float, height: float, width: float) -> None:
-    from matplotlib.patches import Rectangle
+def plot_artifact_map(
+    diagnosis: Diagnosis, key: str | None = None, example: int = 0, *, ax: Axes | None = None
+) -> Axes:
+    """Where in the output a site acts: the output in grey, and in orange how far repairing that site moves each pixel.
 
-    ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="#D55E00", linewidth=1.5))
+    Args:
+        diagnosis: what `artifactlab.diagnose` returned.
+        key: of the site, e.g. `dec.up2/interpolate#0`; default is the one with the largest effect.
+        example: which of the first inputs.
+        ax: where to draw; default is pyplot's current axes.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: if there is no such site or example, or the diagnosis was a fast one, which has no maps.
+
+    >>> from artifactlab.demo.unet import broken
+    >>> import artifactlab, torch
+    >>> diagnosis = artifactlab.diagnose(broken(), torch.rand(1, 3, 64, 64))
+    >>> from matplotlib.figure import Figure
+    >>> plot_artifact_map(diagnosis, ax=Figure().subplots()).get_title()
+    'dec.up2/conv_transpose2d#0'
+    """
+    key = diagnosis.sites[0].site.key if key is None else key
+    change = 255 * diagnosis.artifact_map(key, example).numpy()
+    from matplotlib.colors import LinearSegmentedColormap
+
+    axes = _axes(ax)
+    output = displayable(diagnosis.examples[example].output)
+    axes.imshow(output if output.ndim == 2 else output @ [0.299, 0.587, 0.114], cmap="gray", vmin=0, vmax=1.4)
+    fading = LinearSegmentedColormap.from_list("fading", [(0.84, 0.37, 0, 0), (0.84, 0.37, 0, 1)])
+    most = max(1.0, float(np.quantile(change, 0.995)))
+    drawn = axes.imshow(change, cmap=fading, vmin=0, vmax=most, interpolation="nearest")
+    axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label="moved by, 1/255 of white")
+    axes.set_title(key, fontsize=10)
+    axes.set_axis_off()
+    return axes
 
 
-def _detail(image: Tensor) -> Tensor:
-    """(H, W): how far pixels are from their upper left neighbours."""
-    steps = (image[:, 1:, 1:] - image[:, :-1, :-1]).float().abs().mean(0)
-    return torch.nn.functional.pad(steps, (1, 0, 1, 0))
+def _axes(ax: Axes | None, **kind: Any) -> Axes:
+    """The given axes, or pyplot's current ones, or, where it has none, new ones of this kind."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    figure = plt.gcf()
+    return figure.gca() if figure.axes else figure.add_subplot(**kind)
 
 
-def busiest(change: Tensor) -> tuple[int, int]:
-    """Corner of the ZOOM-sized window where the change is largest."""
-    size = min(ZOOM, *change.shape)
-    sums = torch.nn.functional.avg_pool2d(change[None, None].float(), size, stride=max(1, size // 4))[0, 0]
-    row, column = divmod(int(sums.argmax()), sums.shape[1])
-    return row * max(1, size // 4), column * max(1, size // 4)
+def _batch(image: Tensor) -> Tensor:
+    """A single image as a batch of one."""
+    return image[None] if isinstance(image, Tensor) and image.ndim == 3 else image
 
 
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, 110))
+def _shares(image: Tensor) -> np.ndarray:
+    """Shares of both ends of each direction."""
+    batch = _batch(image)
+    size = spread(batch) if isinstance(batch, Tensor) and batch.numel() else 1.0
+    shares: np.ndarray = (
+        gradient_direction_histogram(batch, BINS, data_range=size or 1.0, reduction="mean").cpu().numpy()
+    )
+    return np.concatenate([shares, shares])

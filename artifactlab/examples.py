@@ -1,0 +1,49 @@
+"""What a diagnosis keeps for pictures: some channels of each activation, and outputs where a repair changes them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from artifactlab.capture import Visit
+from artifactlab.evidence import lattice_period
+from artifactlab.records import Window
+
+EXAMPLES = 4
+"""calls of whose first image something is kept"""
+CHANNELS = 8
+"""of an activation, evenly spread"""
+SIDE = 256
+"""pixels per side, at most, of a kept activation or window"""
+
+
+class Activations:
+    """Looks at the sites of one forward pass, and keeps a piece of each one's output."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str, int], Tensor] = {}
+        """key of a visit -> (C, h, w), at most `CHANNELS` channels of the middle of the first image"""
+
+    def look(self, visit: Visit) -> None:
+        """Keep the middle of some channels, cut in step with the site's lattice."""
+        activation = visit.growth.output.detach()[0]
+        activation = activation[:: -(-activation.shape[0] // CHANNELS)]
+        for axis, period in zip((1, 2), lattice_period(visit.growth.scale), strict=True):
+            beyond = max(0, activation.shape[axis] - SIDE)
+            activation = activation.narrow(axis, beyond // 2 // period * period, activation.shape[axis] - beyond)
+        self.kept[visit.key] = activation.float().cpu().clone()
+
+
+def busiest(change: Tensor, side: int) -> tuple[int, int]:
+    """Top and left of the square window of `side` pixels where an (H, W) change is largest."""
+    size = [min(side, length) for length in change.shape]
+    stride = [max(1, length // 4) for length in size]
+    sums = torch.nn.functional.avg_pool2d(change[None, None].float(), size, stride)[0, 0]
+    row, column = divmod(int(sums.argmax()), sums.shape[1])
+    return row * stride[0], column * stride[1]
+
+
+def window(image: Tensor, change: Tensor) -> Window:
+    """The part of a (C, H, W) image where an (H, W) change is largest."""
+    top, left = busiest(change, SIDE)
+    return Window(top, left, image[:, top : top + SIDE, left : left + SIDE].float().cpu().clone())
