@@ -1,10 +1,12 @@
 """Find the decoder layer that draws stair-steps or checkerboards, and get rid of them.
 
 In the order of the pipeline: `lint` reads defects off weights and structure, `capture` lists the upsampling sites of a
-running model, `diagnose` says which of them causes the artifact in the output, `score_images` says how bad images are.
+running model, `diagnose` says which of them causes the artifact in the output, `score_images` says how bad images are,
+`compare` whether a remedy worked.
 """
 
 from artifactlab.capture import Capture, capture
+from artifactlab.compare import Comparison, compare
 from artifactlab.diagnose import diagnose
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
 from artifactlab.images import read_image
@@ -18,6 +20,7 @@ __all__ = [
     "ArtifactLabError",
     "Capture",
     "CaptureError",
+    "Comparison",
     "Diagnosis",
     "Effect",
     "Evidence",
@@ -27,6 +30,7 @@ __all__ = [
     "Site",
     "SiteDiagnosis",
     "capture",
+    "compare",
     "diagnose",
     "lint",
     "load_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,19 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.capture import Capture, Visit, unwrap, watch
-from artifactlab.effects import CONFIDENCE, effect_of
+from artifactlab.effects import CONFIDENCE, effect_of, half_samples
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.evidence import lattice_period, spread
-from artifactlab.examples import EXAMPLES, Activations
+from artifactlab.examples import EXAMPLES, Activations, kept_examples
 from artifactlab.fast import first_order_effects
 from artifactlab.metrics import axis_excess, checkerboard_energy
-from artifactlab.outputs import first_image
+from artifactlab.outputs import first_image, tensors
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
     Effect,
     Evidence,
-    Example,
     Finding,
     JointStep,
     Site,
@@ -49,6 +49,8 @@ from artifactlab.verdicts import adds_enough, judge, sentence
 
 MOST_TURNED = 2
 """inputs on which the registration of merges is measured, at a forward pass each"""
+HALF_SAMPLES = 200
+"""that a diagnosis carries, so that it can be compared with another on the same inputs"""
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 Progress = Callable[[int, int], None]
 
@@ -104,7 +106,8 @@ def diagnose(
         chosen = [c.site for c in _select(captured, sites)]
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
-        before = pool([measure_severity(image, period, scale) for image in outputs])
+        parts = [measure_severity(image, period, scale) for image in outputs]
+        before = pool(parts)
         alone: list[Trial] = []
         joint: tuple[JointStep, ...] = ()
         passed = _counter(progress, len(calls) * (1 if fast else len(chosen)))
@@ -126,6 +129,8 @@ def diagnose(
         output=measured,
         config={
             "inputs": len(calls),
+            "inputs_sha256": _digest(calls),
+            "crops": before.grid.numel(),
             "output": output,
             "data_range": scale,
             "sites": sites,
@@ -136,7 +141,9 @@ def diagnose(
         },
         joint=joint,
         findings=findings,
-        examples=_examples(calls, outputs, chosen, alone, activations),
+        per_input=tuple(_shown(part) for part in parts),
+        half_samples=_of_halves(before, seed),
+        examples=kept_examples(calls, outputs, chosen, alone, activations),
     )
 
 
@@ -195,23 +202,51 @@ def _judged(
     if joint is None:
         pairs = zip(sites, effects, strict=True)
         guilty = {site.key for site, effect in pairs if adds_enough(effect, severity, severity)}
+    order = {site: number for number, site in enumerate(sites, start=1)}
     ranked = sorted(zip(sites, effects, strict=True), key=lambda pair: -pair[1].value)
+    verdicts = {site: judge(evidence[site], effect, severity, site.key in guilty) for site, effect in ranked}
     return tuple(
-        SiteDiagnosis(site, evidence[site], effect, judge(evidence[site], effect, severity, site.key in guilty), rank)
+        SiteDiagnosis(site, evidence[site], effect, verdicts[site], rank, order[site])
         for rank, (site, effect) in enumerate(ranked, start=1)
     )
 
 
 def _measured(before: Severity, outputs: list[Tensor], period: tuple[int, int], data_range: float) -> dict[str, float]:
     """What the outputs show."""
-    grid, steps = before.together()
+    return {
+        **_shown(before),
+        "axis_excess": _mean(axis_excess, outputs, data_range),
+        "checkerboard_energy": _mean(partial(checkerboard_energy, period=period), outputs, data_range),
+    }
+
+
+def _shown(severity: Severity) -> dict[str, float]:
+    """Severity in the units of what it is made of."""
+    grid, steps = severity.together()
     return {
         "severity": grid + steps,
         "lattice_amplitude": max(0.0, grid) ** 0.5 * VISIBLE_GRID,
         "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
-        "axis_excess": _mean(axis_excess, outputs, data_range),
-        "checkerboard_energy": _mean(partial(checkerboard_energy, period=period), outputs, data_range),
     }
+
+
+def _of_halves(severity: Severity, seed: int) -> dict[str, tuple[float, ...]]:
+    """What random halves of the crops show, short enough for the JSON."""
+    parts = severity.of(half_samples(severity.grid.numel(), seed, HALF_SAMPLES)[1:])
+    return {
+        name: tuple(float(f"{value:.6g}") for value in part.tolist())
+        for name, part in zip(("grid", "steps"), parts, strict=True)
+    }
+
+
+def _digest(calls: list[Call]) -> str:
+    """SHA-256 of the bytes and shapes of all tensors in the inputs."""
+    digest = hashlib.sha256()
+    for call in calls:
+        for place, tensor in tensors((call.args, call.kwargs)):
+            digest.update(f"{place} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _select(captured: list[CapturedSite], pattern: str) -> list[CapturedSite]:
@@ -233,27 +268,6 @@ def _counter(progress: Progress | None, passes: int) -> Callable[[], None]:
             progress(done, passes)
 
     return count
-
-
-def _examples(
-    calls: list[Call], outputs: list[Tensor], sites: list[Site], alone: list[Trial], activations: list[Activations]
-) -> tuple[Example, ...]:
-    """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes."""
-    examples = []
-    for k, (call, image, shown) in enumerate(zip(calls, outputs, activations, strict=False)):
-        source = first_image((call.args, call.kwargs))
-        kept = {site.key: shown.kept.get((site.name, site.op, site.call)) for site in sites}
-        examples.append(
-            Example(
-                input=None if source is None else source[0].cpu(),
-                output=image[0],
-                changes={site.key: trial.changes[k] for site, trial in zip(sites, alone, strict=False)},
-                repaired={site.key: trial.windows[k] for site, trial in zip(sites, alone, strict=False)},
-                # a site may run in some passes only
-                activations={key: activation for key, activation in kept.items() if activation is not None},
-            )
-        )
-    return tuple(examples)
 
 
 def _measurable_period(captured: list[CapturedSite], outputs: list[Tensor]) -> tuple[int, int]:

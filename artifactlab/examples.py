@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from artifactlab.capture import Visit
 from artifactlab.evidence import lattice_period
-from artifactlab.records import Window
+from artifactlab.outputs import first_image
+from artifactlab.records import Example, Site, Window
+from artifactlab.runner import Call
+
+if TYPE_CHECKING:
+    from artifactlab.trials import Trial
 
 EXAMPLES = 4
 """calls of whose first image something is kept"""
@@ -47,3 +55,28 @@ def window(image: Tensor, change: Tensor) -> Window:
     """The part of a (C, H, W) image where an (H, W) change is largest."""
     top, left = busiest(change, SIDE)
     return Window(top, left, image[:, top : top + SIDE, left : left + SIDE].float().cpu().clone())
+
+
+def kept_examples(
+    calls: Sequence[Call],
+    outputs: Sequence[Tensor],
+    sites: Sequence[Site],
+    alone: Sequence[Trial],
+    activations: Sequence[Activations],
+) -> tuple[Example, ...]:
+    """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes."""
+    examples = []
+    for k, (call, image, shown) in enumerate(zip(calls, outputs, activations, strict=False)):
+        source = first_image((call.args, call.kwargs))
+        kept = {site.key: shown.kept.get((site.name, site.op, site.call)) for site in sites}
+        examples.append(
+            Example(
+                input=None if source is None else source[0].cpu(),
+                output=image[0],
+                changes={site.key: trial.changes[k] for site, trial in zip(sites, alone, strict=False)},
+                repaired={site.key: trial.windows[k] for site, trial in zip(sites, alone, strict=False)},
+                # a site may run in some passes only
+                activations={key: activation for key, activation in kept.items() if activation is not None},
+            )
+        )
+    return tuple(examples)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -84,6 +84,8 @@ class Metric:
     """what the numbers are in"""
     description: str
     """one line"""
+    better: Literal["lower", "higher"] = "lower"
+    """which way an image gets better"""
     needs_reference: bool = False
     """whether it compares an image with what it should look like"""
     smallest: tuple[int, int] = (MIN_SIDE, MIN_SIDE)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
@@ -98,12 +98,15 @@ class SiteDiagnosis:
     """`offender`, `harmless` (evidence, no effect), `compensated` (repairing it makes the output worse) or `clean`"""
     rank: int
     """1 for the largest effect"""
+    order: int
+    """1 for the site that runs first"""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in the JSON."""
         return {**asdict(self.site), "evidence": asdict(self.evidence), "effect": asdict(self.effect)} | {
             "verdict": self.verdict,
             "rank": self.rank,
+            "order": self.order,
         }
 
 
@@ -146,6 +149,11 @@ class Window:
     pixels: Tensor
     """(C, h, w)"""
 
+    def cut(self, image: Tensor) -> Tensor:
+        """The same part of another (C, H, W) image."""
+        height, width = self.pixels.shape[1:]
+        return image[:, self.top : self.top + height, self.left : self.left + width].float()
+
 
 @dataclass(frozen=True)
 class Example:
@@ -180,6 +188,11 @@ class Diagnosis:
     """the offenders repaired together, greedily; empty where there is none"""
     findings: tuple[Finding, ...] = ()
     """causes that are no site's lattice: misregistered features, seams"""
+    per_input: tuple[dict[str, float], ...] = ()
+    """`severity`, `lattice_amplitude` and `edge_jaggedness` of what the model makes of each input"""
+    half_samples: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"grid": (), "steps": ()}, repr=False)
+    """the two parts of severity, of random halves of the crops: the same halves for the same seed and number of crops,
+    see `artifactlab.compare`; empty where there is only one crop"""
     model: dict[str, str | None] = field(default_factory=lambda: {"source": None, "sha256": None})
     """where the model came from and the digest of its checkpoint"""
     examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
@@ -203,6 +216,8 @@ class Diagnosis:
                 "joint": [asdict(step) for step in self.joint],
                 "findings": [asdict(finding) for finding in self.findings],
                 "output": self.output,
+                "per_input": self.per_input,
+                "half_samples": self.half_samples,
             }
         )
 
@@ -239,10 +254,7 @@ class Diagnosis:
             InputError: as `artifact_map`.
         """
         after = self._kept("repaired", key, example)
-        rows, columns = (
-            slice(first, first + n) for first, n in zip((after.top, after.left), after.pixels.shape[1:], strict=True)
-        )
-        return self.examples[example].output[:, rows, columns].float(), after.pixels
+        return after.cut(self.examples[example].output), after.pixels
 
     def activation(self, key: str, example: int = 0) -> Tensor:
         """The middle of what a site itself put out, in at most 8 channels, evenly spread. It shows, it does not accuse.
@@ -270,13 +282,19 @@ class Diagnosis:
             raise InputError(f"no site {key!r}; the diagnosis has {', '.join(kept)}")
         return kept[key]
 
+    def to_html(self) -> str:
+        """The report as one self-contained page of at most 5 MB: pictures, what to do next, and the JSON."""
+        from artifactlab.report.page import report_page  # upwards, lazily, as the two below
+
+        return report_page(self)
+
     def plot(self) -> Figure:
         """Input, output crop, where the artifact is, and bars per site, as a matplotlib figure.
 
         Raises:
             InputError: if the diagnosis carries no example images.
         """
-        from artifactlab.report.figures import plot_diagnosis  # the one import upwards: a convenience, and lazy
+        from artifactlab.report.figures import plot_diagnosis
 
         return plot_diagnosis(self)
 

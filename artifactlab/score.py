@@ -187,22 +187,24 @@ def _paired(files: list[Path], reference: str | Path | None, recursive: bool) ->
     """Each image with the reference of the same stem."""
     if reference is None:
         return [(file, None) for file in files]
-    ours, theirs = _by_stem(files, "images"), _by_stem(find_images([reference], recursive), "references")
-    _refuse(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
-    _refuse(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
+    ours, theirs = by_stem(files, "images"), by_stem(find_images([reference], recursive), "references")
+    refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
+    refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
     return [(file, theirs[file.stem]) for file in files]
 
 
-def _by_stem(files: list[Path], what: str) -> dict[str, Path]:
+def by_stem(files: list[Path], what: str) -> dict[str, Path]:
+    """Files by the name they are paired by; an InputError where two share one."""
     groups: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         groups[file.stem].append(file)
     twice = [f"{group[0]} and {group[1]}" for group in groups.values() if len(group) > 1]
-    _refuse(twice, f"{what} are paired by file stem, but these share one")
+    refuse_names(twice, f"{what} are paired by file stem, but these share one")
     return {stem: group[0] for stem, group in groups.items()}
 
 
-def _refuse(names: list[str], complaint: str) -> None:
+def refuse_names(names: list[str], complaint: str) -> None:
+    """An InputError that lists the first of them, where there are any."""
     if names:
         more = len(names) - NAMED_IN_ERRORS
         raise InputError(f"{complaint}: {', '.join(names[:NAMED_IN_ERRORS])}{f' and {more} more' if more > 0 else ''}")

@@ -97,6 +97,14 @@ def period_text(period: tuple[float, float]) -> str:
     return f"{period[0]:g}" if period[0] == period[1] else f"{period[0]:g}x{period[1]:g}"
 
 
+def signed(value: float | None) -> str:
+    """An effect in three figures, with a sign unless it rounds to nothing."""
+    if value is None:
+        return "-"
+    text = f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.1f}" if abs(value) >= 10 else f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
+
+
 def _artifact(output: dict[str, float], offender: SiteDiagnosis | None = None) -> str:
     """The output's larger artifact and, if the other shows as well, both; with the offender's period."""
     grid, steps = (output["lattice_amplitude"] / VISIBLE_GRID) ** 2, (output["edge_jaggedness"] / VISIBLE_STEPS) ** 2

@@ -15,7 +15,12 @@ SIDE = 256
 
 
 def power_spectrum(
-    x: Tensor, period: int | tuple[int, int] = 1, *, data_range: float = 1.0, reduction: str = "none"
+    x: Tensor,
+    period: int | tuple[int, int] = 1,
+    *,
+    side: int = SIDE,
+    data_range: float = 1.0,
+    reduction: str = "none",
 ) -> Tensor:
     """Power at every frequency, averaged over channels and overlapping pieces of the image; zero frequency centred.
 
@@ -26,12 +31,13 @@ def power_spectrum(
         x: `(N, C, H, W)` images or activations.
         period: lattice spacing in pixels, one number or (vertical, horizontal). The pieces' sides are multiples of it,
             so that each of its frequencies is one point of the spectrum.
+        side: pixels per side of the pieces, at most; shorter ones are coarser in frequency, and smoother.
         data_range: distance between the darkest and the brightest possible value.
         reduction: "none" for `(N, h, w)`; "mean" or "sum" over the batch for `(h, w)`.
 
     Returns:
         At `[..., h // 2 + i, w // 2 + j]` the power, in squared data ranges, at i/h and j/w cycles per pixel; h and w
-        are at most 256. A cosine of amplitude a has a^2 / 4 at either of its two points, and some beside them.
+        are at most `side`. A cosine of amplitude a has a^2 / 4 at either of its two points, and some beside them.
 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor, or smaller than the period.
@@ -47,12 +53,13 @@ def power_spectrum(
     """
     images = as_images(x, data_range, reduction)
     pair = as_pair(period, "period")
-    sides = [min(SIDE, length) // p * p for length, p in zip(images.shape[2:], pair, strict=True)]
-    if min(sides) == 0:
-        raise InputError(f"images of {images.shape[2]}x{images.shape[3]} pixels are smaller than the period {pair}")
+    sides = [min(side, length) // p * p for length, p in zip(images.shape[2:], pair, strict=True)]
+    if min(sides) <= 0:
+        size = f"{images.shape[2]}x{images.shape[3]}"
+        raise InputError(f"a period of {pair} needs pieces that hold it; got images of {size} pixels and side={side}")
     pieces = images - images.mean((2, 3), keepdim=True)
-    for axis, side in zip((2, 3), sides, strict=True):
-        pieces = pieces.unfold(axis, side, max(1, side // 2))  # (N, C, rows, columns, h, w) after both
+    for axis, length in zip((2, 3), sides, strict=True):
+        pieces = pieces.unfold(axis, length, max(1, length // 2))  # (N, C, rows, columns, h, w) after both
     taper = _hann(sides[0], images)[:, None] * _hann(sides[1], images)
     transform = torch.fft.fft2((pieces - pieces.mean((-2, -1), keepdim=True)) * taper / taper.sum())
     power = transform.abs().square().mean((1, 2, 3))

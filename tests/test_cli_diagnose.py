@@ -103,7 +103,7 @@ def test_json_goes_to_stdout_alone_and_validates(folder: Path) -> None:
 def test_the_report_folder_holds_numbers_pictures_and_maps(folder: Path) -> None:
     assert run("diagnose", "zoo.py:Net", "--input", "a.png", "-o", "deep/report").exit_code == 0
     assert sorted(path.name for path in (folder / "deep/report").iterdir()) == [
-        *("diagnosis.json", "diagnosis.png", "maps.npz", "maps.png"),
+        *("diagnosis.json", "diagnosis.png", "maps.npz", "maps.png", "report.html"),
     ]
     maps = np.load(folder / "deep/report/maps.npz")
     assert all(maps[name].ndim == 2 for name in maps.files)

@@ -58,7 +58,7 @@ def diagnosed(
     name: str, verdict: str, share: float, period: tuple[int, int] = (4, 4), low: float | None = 0.5
 ) -> SiteDiagnosis:
     site = Site(name, "interpolate", 0, (2, 2), period, (1, 1, 8, 8), (1, 1, 16, 16))
-    return SiteDiagnosis(site, LOUD, effect(share * 9.0, low, 1.5, share), verdict, 1)  # type: ignore[arg-type]
+    return SiteDiagnosis(site, LOUD, effect(share * 9.0, low, 1.5, share), verdict, 1, 1)  # type: ignore[arg-type]
 
 
 def output(grid: float, jaggedness: float) -> dict[str, float]:

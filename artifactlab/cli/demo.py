@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.progress import LAST_WORK, progress_bar
+from artifactlab.cli.verbosity import verbosity
 from artifactlab.demo.run import run_demo
 from artifactlab.demo.unet import SWAPPED_WEIGHTS
 from artifactlab.models import sha256
 from artifactlab.report.files import write_report
+from artifactlab.report.next_steps import Invocation
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 
@@ -24,18 +26,19 @@ from artifactlab.report.terminal import print_out
     default="artifactlab-demo",
     show_default=True,
     metavar="DIR",
-    help="Where to write the JSON and the picture.",
+    help="Where to write the report.",
 )
 def demo(folder: Path) -> None:
     """Diagnose a small trained U-Net in which one of three upsamplers was swapped."""
-    with progress_bar("diagnosing") as progress:
+    with progress_bar("diagnosing", LAST_WORK) as progress:
         diagnosis, cured = run_demo(progress)
     source: dict[str, str | None] = {"source": "artifactlab.demo.unet:broken", "sha256": sha256(SWAPPED_WEIGHTS)}
     diagnosis = replace(diagnosis, model=source)
-    paths = write_report(diagnosis, folder)
+    paths = write_report(diagnosis, folder, Invocation("artifactlab.demo.unet:broken", folder=str(folder)))
     print_out(diagnosis_table(diagnosis))
     click.echo(
         f"\nThe truth, measured apart: with the original dec.up2 put back, the output's severity falls from "
         f"{diagnosis.output['severity']:.2f} to {cured:.2f}."
     )
-    click.echo("Wrote " + " and ".join(str(path) for path in paths))
+    if verbosity() != "quiet":
+        click.echo("Wrote " + " and ".join(str(path) for path in paths))

@@ -11,11 +11,13 @@ from typing import Any
 import click
 
 import artifactlab
-from artifactlab.cli.options import model_options, placed
-from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.again import diagnosed_by
+from artifactlab.cli.options import built_model, model_options
+from artifactlab.cli.progress import LAST_WORK, progress_bar
+from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
 from artifactlab.inputs import RANGES, load_inputs
-from artifactlab.models import load_model, sha256
+from artifactlab.models import sha256
 from artifactlab.probes import PROBES
 from artifactlab.report.files import refuse_unwritable, write_report
 from artifactlab.report.table import diagnosis_table
@@ -34,7 +36,9 @@ from artifactlab.report.terminal import print_out
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
 @click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")
+@click.pass_context
 def diagnose(
+    ctx: click.Context,
     target: str,
     more: tuple[str, ...],
     inputs: tuple[str, ...],
@@ -64,24 +68,26 @@ def diagnose(
     tensors = load_inputs([*inputs, *more], probes, value_range=(low, high), gray=gray, crop=crop)
     if folder:
         refuse_unwritable(folder)
-    # what the model prints must not mix with the data on stdout
-    with redirect_stdout(sys.stderr), progress_bar("diagnosing") as progress:
-        model = placed(load_model(target, kwargs, checkpoint), device)
-        diagnosis = artifactlab.diagnose(
-            model,
-            tensors,
-            output=output,
-            data_range=data_range or high - low,
-            sites=sites,
-            fast=fast,
-            seed=seed,
-            progress=progress,
-        )
+    describe_inputs(tensors)
+    with redirect_stdout(sys.stderr):  # what the model prints must not mix with the data on stdout
+        model = built_model(target, kwargs, checkpoint, device)
+        with progress_bar("diagnosing", LAST_WORK) as progress:
+            diagnosis = artifactlab.diagnose(
+                model,
+                tensors,
+                output=output,
+                data_range=data_range or high - low,
+                sites=sites,
+                fast=fast,
+                seed=seed,
+                progress=progress,
+            )
+    describe_sites([site.site.key for site in diagnosis.sites])
     digest = sha256(checkpoint) if checkpoint else None
     diagnosis = replace(diagnosis, model={"source": target, "sha256": digest})
     if folder:
-        for path in write_report(diagnosis, folder):
-            click.echo(f"wrote {path}", err=True)
+        for path in write_report(diagnosis, folder, diagnosed_by(ctx, target, more, folder)):
+            note(f"wrote {path}")
     if form == "json":
         click.echo(diagnosis.to_json())
     else:

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from artifactlab.cli.options import json_object, model_options, placed
+from artifactlab.cli.options import JsonObject, built_model, model_options
 from artifactlab.cli.progress import progress_stages
+from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
 from artifactlab.inputs import RANGES, load_inputs
-from artifactlab.models import load_model
 from artifactlab.probes import PROBES
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
@@ -28,7 +28,7 @@ from artifactlab.report.terminal import print_out
 @click.option(
     "--with", "mode", type=click.Choice(REPLACEABLE), default="interpolate_conv", show_default=True, help="The new one."
 )
-@click.option("--options", metavar="JSON", default="{}", callback=json_object, help="Arguments of the new one.")
+@click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors.")
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="Images to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
@@ -88,9 +88,12 @@ def fix(
     checked = (
         load_inputs(inputs, probes, **given) if inputs or probes else taught or load_inputs((), tuple(PROBES), **given)
     )
+    describe_inputs(checked, "judged on")
+    if taught is not None:
+        describe_inputs(taught, "trained on")
     with redirect_stdout(sys.stderr), progress_stages() as stage:  # prints of the model must not mix with the data
         made = fix_site(
-            placed(load_model(target, kwargs, checkpoint), device),
+            built_model(target, kwargs, checkpoint, device),
             checked,
             site,
             mode,
@@ -106,9 +109,10 @@ def fix(
             seed=seed,
             stage=stage,
         )
+    describe_sites([site.site.key for site in made.before.sites])
     earlier = read_replacements(checkpoint) if checkpoint else []
     for path in write_fix(made, earlier, out):
-        click.echo(f"wrote {path}", err=True)
+        note(f"wrote {path}")
     resume.unlink(missing_ok=True)
     if form == "json":
         click.echo(fix_json(made))

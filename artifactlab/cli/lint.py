@@ -11,15 +11,16 @@ from typing import Any
 import click
 
 import artifactlab
-from artifactlab.cli.options import json_object
-from artifactlab.models import load_model, sha256
+from artifactlab.cli.options import JsonObject, built_model
+from artifactlab.cli.progress import progress_bar
+from artifactlab.models import sha256
 from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
 from artifactlab.report.terminal import print_out
 
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory.")
+@click.option("--kwargs", metavar="JSON", default="{}", type=JsonObject(), help="JSON arguments for the factory.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
 @click.option("--trained", is_flag=True, help="The factory itself loads trained weights.  [implied by --checkpoint]")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -46,7 +47,9 @@ def lint(
         raise click.UsageError("give a TARGET such as models.py:make, or --rules")
     trained = trained or checkpoint is not None
     with redirect_stdout(sys.stderr):  # what the model prints must not mix with the data on stdout
-        findings = artifactlab.lint(load_model(target, kwargs, checkpoint), trained=trained)
+        model = built_model(target, kwargs, checkpoint)
+        with progress_bar("reading weights"):
+            findings = artifactlab.lint(model, trained=trained)
     digest = sha256(checkpoint) if checkpoint else None
     data = lint_data(findings, source=target, sha256=digest, trained=trained)
     _show(data if form == "json" else lint_table(findings))

@@ -11,23 +11,38 @@ import click
 import torch
 from torch import nn
 
+from artifactlab.cli.verbosity import describe_model, timed
 from artifactlab.errors import ModelError
 from artifactlab.inputs import RANGES
+from artifactlab.models import load_model
 
 
-def json_object(ctx: click.Context, param: click.Parameter, value: str) -> dict[str, Any]:
-    """The value of --kwargs, checked by click."""
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError as error:
-        raise click.BadParameter(f"{value!r} is no JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise click.BadParameter(f"expected a JSON object such as '{{\"channels\": 3}}', got {value!r}")
-    return parsed
+class JsonObject(click.ParamType):
+    """A JSON object; a table of a --config file is one already."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Parsed; fails where it is none, and where a table holds what JSON has no word for, such as a date."""
+        try:
+            parsed = json.loads(value) if isinstance(value, str) else json.loads(json.dumps(value))
+        except (json.JSONDecodeError, TypeError) as error:
+            self.fail(f"{value!r} is no JSON: {error}", param, ctx)
+        if not isinstance(parsed, dict):
+            self.fail(f"expected a JSON object such as '{{\"channels\": 3}}', got {value!r}", param, ctx)
+        return parsed
 
 
-def placed(model: nn.Module, device: str) -> nn.Module:
-    """The model on the device of --device."""
+def built_model(target: str, kwargs: dict[str, Any], checkpoint: Path | None, device: str | None = None) -> nn.Module:
+    """The model a command was given, on the device of --device."""
+    with timed("loading the model"):
+        model = load_model(target, kwargs, checkpoint)
+        model = model if device is None else _placed(model, device)
+    describe_model(model, target)
+    return model
+
+
+def _placed(model: nn.Module, device: str) -> nn.Module:
     try:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
@@ -38,7 +53,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What the model is, how it is built and run, and how images become its inputs: the options of a command."""
     options = [
         click.option(
-            "--kwargs", metavar="JSON", default="{}", callback=json_object, help="JSON arguments for the factory."
+            "--kwargs", metavar="JSON", default="{}", type=JsonObject(), help="JSON arguments for the factory."
         ),
         click.option(
             "--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only."

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for people only: nothing is drawn where stderr is no terminal."""
+"""A progress bar on stderr, for people only: nothing is drawn where stderr is no terminal, or after `--quiet`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,49 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from artifactlab.cli.verbosity import timed, verbosity
+
+LAST_WORK = "repairing together, looking elsewhere"
+"""what a diagnosis does after its counted passes; how long that takes depends on what they found"""
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that moves the bar."""
+def progress_bar(title: str, then: str | None = None) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, total) that moves the bar.
+
+    Args:
+        title: of the work that is counted.
+        then: of the work after it, if there is any: the bar then says so and moves without an end, instead of
+            standing at 100%.
+    """
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    hidden = not console.is_terminal or verbosity() == "quiet"
+    with timed(title), _bar(console, hidden) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def move(done: int, total: int) -> None:
+            if then is not None and done >= total:
+                bar.reset(task, total=None, description=then)
+            else:
+                bar.update(task, completed=done, total=total)
+
+        yield move
+
+
+def _bar(console: Console, hidden: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=hidden,
+    )
 
 
 @contextmanager
@@ -25,6 +58,6 @@ def progress_stages() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
 
         def start(title: str) -> Callable[[int, int], None]:
             stack.close()
-            return stack.enter_context(progress_bar(title))
+            return stack.enter_context(progress_bar(title, LAST_WORK if title.startswith("diagnosing") else None))
 
         yield start

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
+from artifactlab.cli.files import refuse_unwritable, write_text
 from artifactlab.cli.progress import progress_bar
-from artifactlab.errors import InputError
 from artifactlab.report.score_table import RENDER
 from artifactlab.score import METRICS, score_images
 
@@ -48,40 +47,12 @@ def score(
     where single images are at fault.
     """
     if target is not None:
-        _refuse_unwritable(target)
+        refuse_unwritable(target)
     with progress_bar("scoring") as progress:
         report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress)
-    _write(RENDER[form](report), target)
+    write_text(RENDER[form](report), target)
     for failure in report.failures:
         click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
     if report.unreadable:
         click.echo(f"{len(report.unreadable)} of {len(report.images)} images could not be read", err=True)
     sys.exit(2 if report.unreadable else 1 if report.failures else 0)
-
-
-def _refuse_unwritable(target: Path) -> None:
-    """Before any work is done."""
-    if target.is_dir():
-        raise InputError(f"cannot write to {str(target)!r}: it is a folder; give a file for -o")
-    if not target.parent.is_dir():
-        raise InputError(f"cannot write {str(target)!r}: there is no folder {str(target.parent)!r}; make it first")
-
-
-def _write(text: str, target: Path | None) -> None:
-    """To stdout, or to a file that is complete as soon as it is there."""
-    data = text.encode("utf-8", "surrogateescape")  # file names need not be UTF-8
-    if target is None:
-        click.echo(data, nl=False)
-        return
-    target = target.resolve()
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        if target.exists() and not target.is_file():  # /dev/null must not be replaced by a file
-            target.write_bytes(data)
-            return
-        draft.write_bytes(data)
-        os.replace(draft, target)
-    except OSError as error:
-        raise InputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ import numpy as np
 
 from artifactlab.errors import InputError
 from artifactlab.records import Diagnosis
+from artifactlab.report.next_steps import Invocation
+from artifactlab.report.page import report_page
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -21,11 +23,16 @@ def refuse_unwritable(folder: Path) -> None:
         raise InputError(f"cannot write the report to {folder}: {existing} is read-only")
 
 
-def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
+def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None = None) -> list[Path]:
     """Write a diagnosis into `folder`, which is made if it is not there.
 
-    `diagnosis.json` and `diagnosis.png`; `maps.png`, where each site acts in the first output; `maps.npz`, the same as
-    arrays, named by site key with the number of the example.
+    `report.html`, the page to open first; `diagnosis.json` and `diagnosis.png`; `maps.png`, where each site acts in the
+    first output; `maps.npz`, the same as arrays, named by site key with the number of the example.
+
+    Args:
+        diagnosis: what `artifactlab.diagnose` returned.
+        folder: where to write.
+        called: the command line it came from, see `report_page`.
 
     Returns:
         The paths written.
@@ -37,13 +44,16 @@ def write_report(diagnosis: Diagnosis, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".artifactlab-") as scratch:
-            drafts = [Path(scratch) / name for name in ("diagnosis.json", "diagnosis.png")]
-            drafts[0].write_text(diagnosis.to_json() + "\n", encoding="utf-8")
-            diagnosis.plot().savefig(drafts[1], dpi=100)
+            drafts = [Path(scratch) / name for name in ("report.html", "diagnosis.json", "diagnosis.png")]
+            page, data, picture = drafts
+            page.write_text(report_page(diagnosis, called), encoding="utf-8")
+            data.write_text(diagnosis.to_json() + "\n", encoding="utf-8")
+            diagnosis.plot().savefig(picture, dpi=100)
             if not diagnosis.config["fast"]:  # which has no maps
-                drafts += [Path(scratch) / name for name in ("maps.png", "maps.npz")]
-                diagnosis.plot_maps().savefig(drafts[2], dpi=100)
-                np.savez_compressed(drafts[3], **_maps(diagnosis))  # type: ignore[arg-type]  # its names are no flags
+                maps, arrays = (Path(scratch) / name for name in ("maps.png", "maps.npz"))
+                diagnosis.plot_maps().savefig(maps, dpi=100)
+                np.savez_compressed(arrays, **_maps(diagnosis))  # type: ignore[arg-type]  # its names are no flags
+                drafts += [maps, arrays]
             for draft in drafts:
                 os.replace(draft, folder / draft.name)
     except OSError as error:

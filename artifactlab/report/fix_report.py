@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCHEMA_VERSION = "1.0"
+MIN_LABEL = 12
+"""columns for what a row is about"""
 
 
 def fix_table(made: Fix) -> Group:
     """What was done, what the output shows before and after, and whether it worked."""
     check = made.check
     table = Table(title=f"Before and after replacing {check.site}", title_justify="left", box=None)
-    table.add_column("")
-    for name in ("before", "after", "gone"):
-        table.add_column(name, justify="right")
+    table.add_column("", min_width=MIN_LABEL)
+    for name in ("before", "after"):
+        table.add_column(name, justify="right", overflow="fold", min_width=len("123.45/255"))
+    table.add_column("gone", justify="right", min_width=len("-123% of its"))
     grid = [f"{255 * amplitude:.2f}/255" for amplitude in check.lattice_amplitude]
     table.add_row(
         f"grid of period {period_text(check.period)}, rms", *grid, f"{_share(check.energy_drop)} of its energy"

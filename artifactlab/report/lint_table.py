@@ -12,27 +12,45 @@ from rich.text import Text
 
 from artifactlab.lint import NOT_SEEN, RULES, LintFinding, Rule
 from artifactlab.records import plain, tool
+from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
 
 SCHEMA_VERSION = "1.0"
 """of `artifactlab/schemas/lint.json`, which changes apart from the diagnosis's"""
 STYLES = {"warning": "bold red", "note": "cyan"}
+TITLE = "Found in the weights and structure, without data"
+MIN_WHAT = 25
+"""columns for what was found"""
 
 
 def lint_table(findings: Sequence[LintFinding]) -> Group:
     """A row per finding, below it each rule's reason and remedy, once."""
     if not findings:
         return Group(Text("Nothing found in the weights and structure.", style="bold green"))
-    table = Table(title="Found in the weights and structure, without data", title_justify="left", box=None)
+    table = Table(title=TITLE, title_justify="left", box=None)
     table.add_column("level")
-    table.add_column("site", overflow="fold")
+    table.add_column("site", overflow="fold", min_width=min(MIN_NAME, max(len(found.site) for found in findings)))
     table.add_column("rule", no_wrap=True)
     table.add_column("number", justify="right", no_wrap=True)
-    table.add_column("what")
+    table.add_column("what", min_width=MIN_WHAT)
     for found in findings:
         level = Text(found.level, style=STYLES[found.level])
         table.add_row(level, Text(found.site), found.rule, _number(found), Text(found.detail))
     named = [rule for rule in RULES if rule.name in {found.rule for found in findings}]
-    return Group(table, Text(), *(part for rule in named for part in _explained(rule)), Text(_summary(findings)))
+    return Group(
+        Fitting(table, _stacked(findings)),
+        Text(),
+        *(part for rule in named for part in _explained(rule)),
+        Text(_summary(findings)),
+    )
+
+
+def _stacked(findings: Sequence[LintFinding]) -> Group:
+    """The same with what was found below the site."""
+    lines: list[tuple[RenderableType, RenderableType]] = []
+    for found in findings:
+        lines.append((Text(found.level, style=STYLES[found.level]), Text(found.site)))
+        lines.append(("", Text(f"{found.rule} {_number(found)}: {found.detail}")))
+    return Group(Text(TITLE, style="italic"), named_lines(lines))
 
 
 def rules_table() -> Group:

@@ -6,19 +6,27 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from artifactlab.report.terminal import Fitting
 from artifactlab.score import ImageScore, ScoreReport
 
 WIDTH = 80
 SUMMARY = ("mean", "median", "max")
 
 
-def score_table(report: ScoreReport) -> Table:
+def score_table(report: ScoreReport) -> Fitting:
+    """The scores of every image, and a summary at the end."""
+    return Fitting(_table(report), _stacked(report))
+
+
+def _table(report: ScoreReport) -> Table:
     """A row per image, its error below its name, and a summary at the end."""
     names = report.config["metrics"]
     folder = _common_folder(report)
@@ -34,10 +42,23 @@ def score_table(report: ScoreReport) -> Table:
     return table
 
 
+def _stacked(report: ScoreReport) -> Group:
+    """The same with each image's scores below its name."""
+    names, folder = report.config["metrics"], _common_folder(report)
+    parts: list[RenderableType] = [Text(f"{len(report.images)} images in {folder or '.'}", style="italic")]
+    rows = [(_label(image, folder), image.scores) for image in report.images]
+    rows += [(Text(row, style="bold"), {name: report.summary[name][row] for name in names}) for row in SUMMARY]
+    for label, scores in rows:
+        numbers = ", ".join(f"{name} {_number(scores[name])}" for name in names)
+        parts += [label, Padding(Text(numbers), (0, 0, 0, 4))]
+    return Group(*parts)
+
+
 def _render_table(report: ScoreReport) -> str:
-    """The table as plain text, 80 columns wide."""
+    """The table as plain text, 80 columns wide, or less where the terminal is narrower."""
     text = io.StringIO()
-    Console(file=text, width=WIDTH, color_system=None, force_terminal=False).print(score_table(report))
+    width = min(WIDTH, shutil.get_terminal_size().columns)
+    Console(file=text, width=width, color_system=None, force_terminal=False).print(score_table(report))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 PIPED_WIDTH = 100
+MIN_NAME = 30
+"""columns that a table has to leave for a long name; in less it is hard to read"""
+UNLIMITED = 10_000
 
 
 def print_out(content: RenderableType) -> None:
@@ -15,3 +22,33 @@ def print_out(content: RenderableType) -> None:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
     console.print(content)
+
+
+@dataclass
+class Fitting:
+    """A table, or what says the same in fewer columns of text where the table would be cut off.
+
+    Columns with a `min_width` may be folded down to that, all others are to be seen in full.
+    """
+
+    table: Table
+    narrow: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        needed = sum(2 + (column.min_width or _widest(console, column)) for column in self.table.columns)
+        yield self.table if needed <= options.max_width else self.narrow
+
+
+def named_lines(rows: Iterable[tuple[RenderableType, RenderableType]]) -> Table:
+    """Something short before something long, which folds beside it."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def _widest(console: Console, column: Column) -> int:
+    cells = [column.header, *column.cells]
+    return max(Measurement.get(console, console.options.update_width(UNLIMITED), cell).maximum for cell in cells)

@@ -275,6 +275,7 @@ def diagnosis(*sites: tuple[str, tuple[float, float]], data_range: float = 1.0) 
             Effect(1.0, None, None, 0.5, "checkerboard"),
             verdict,  # type: ignore[arg-type]
             k + 1,
+            k + 1,
         )
         for k, (verdict, period) in enumerate(sites)
     )

@@ -45,12 +45,20 @@ def test_a_wave_stands_at_its_frequency_with_a_quarter_of_its_squared_amplitude(
 
 def test_sides_are_multiples_of_the_period_and_bounded() -> None:
     assert power_spectrum(torch.rand(2, 3, 500, 70), (3, 8)).shape == (2, SIDE // 3 * 3, 64)
+    assert power_spectrum(torch.rand(1, 1, 500, 70), 3, side=40).shape == (1, 39, 39)
 
 
 def test_powers_are_averaged_over_channels_and_batch() -> None:
     x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     alone = torch.stack([power_spectrum(x[n : n + 1, c : c + 1])[0] for n in range(2) for c in range(3)])
     torch.testing.assert_close(power_spectrum(x, reduction="mean"), alone.mean(0))
+
+
+def test_pieces_overlap_by_half_and_are_averaged() -> None:
+    x = torch.rand(1, 1, 64, 128, dtype=torch.float64)
+    x -= x.mean()
+    pieces = [power_spectrum(x[..., start : start + 64])[0] for start in (0, 32, 64)]
+    torch.testing.assert_close(power_spectrum(x, side=64)[0], torch.stack(pieces).mean(0))
 
 
 def test_the_data_range_divides_amplitudes() -> None:
@@ -69,5 +77,5 @@ def test_a_lattice_has_all_multiples_of_its_frequency_but_zero(period: int | tup
 
 
 def test_an_image_smaller_than_the_period_is_refused() -> None:
-    with pytest.raises(InputError, match="smaller than the period"):
+    with pytest.raises(InputError, match="needs pieces that hold it"):
         power_spectrum(torch.rand(1, 1, 7, 20), 8)

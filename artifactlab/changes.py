@@ -1,0 +1,163 @@
+"""From numbers in pairs to better, worse or cannot tell, for one metric and for several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from artifactlab.effects import CONFIDENCE
+from artifactlab.measures import METRICS
+from artifactlab.paired import bootstrap_interval, half_sample_interval
+from artifactlab.saved import SavedDiagnosis
+from artifactlab.severity import VISIBLE, VISIBLE_GRID, VISIBLE_STEPS
+
+MIN_CHANGED = 5
+"""images whose score must have changed; below that no interval of `benchmarks/compare.py` keeps what it says"""
+MIN_CROPS = 8
+"""likewise, crops of a diagnosis: one output of 192 pixels has nine"""
+SAME = 1e-4
+"""of the largest score: what two machines may differ by on the same image"""
+
+Change = Literal["better", "worse", "cannot tell"]
+SHOWN = {
+    "severity": ("just shows at 1", VISIBLE),
+    "lattice_amplitude": ("fraction of the data range", VISIBLE_GRID),
+    "edge_jaggedness": ("pixels", VISIBLE_STEPS),
+}
+"""what is compared of diagnoses: unit, and from where on it shows"""
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """What became of one number."""
+
+    name: str
+    """of the metric"""
+    unit: str
+    """what the numbers are in"""
+    better: Literal["lower", "higher"]
+    """which way is better"""
+    before: float | None
+    """mean over the pairs; None where there is no pair"""
+    after: float | None
+    """likewise"""
+    change: float | None
+    """after - before"""
+    low: float | None
+    """lower end of the interval of `change`; None where there are too few pairs for one"""
+    high: float | None
+    """upper end"""
+    pairs: int
+    """images, or crops of a diagnosis, that it was measured in before and after"""
+    left_out: int
+    """images without this score in either"""
+    verdict: Change
+    """better or worse where the interval holds no 0"""
+    reason: str | None
+    """why it cannot be told, None where it can"""
+
+
+def score_change(
+    name: str, pairs: Sequence[tuple[float | None, float | None]], confidence: float, seed: int
+) -> MetricComparison:
+    """One score of images in pairs; those without it are left out."""
+    known = np.array([pair for pair in pairs if None not in pair], np.float64).reshape(-1, 2)
+    metric = METRICS[name]
+    empty = MetricComparison(
+        name, metric.unit, metric.better, None, None, None, None, None, 0, len(pairs), "cannot tell", ""
+    )
+    if not len(known):
+        return replace(empty, reason="no image has this score in both")
+    changes = known[:, 1] - known[:, 0]
+    changes[np.abs(changes) <= SAME * np.abs(known).max()] = 0
+    means = known.mean(0)
+    compared = replace(
+        empty,
+        before=float(means[0]),
+        after=float(means[1]),
+        change=float(changes.mean()),
+        pairs=len(known),
+        left_out=len(pairs) - len(known),
+    )
+    changed = int((changes != 0).sum())
+    if not changed:
+        return replace(compared, reason="it is the same in every image")
+    if changed < MIN_CHANGED:
+        return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
+    return _judged(compared, bootstrap_interval(changes, confidence, seed))
+
+
+def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:
+    """One number of two diagnoses, on the same halves of their crops."""
+    was, now, crops = before.output[name], after.output[name], before.config["crops"]
+    unit, visible = SHOWN[name]
+    compared = MetricComparison(name, unit, "lower", was, now, now - was, None, None, crops, 0, "cannot tell", None)
+    changes = _halves(after)[name] - _halves(before)[name]
+    if crops < MIN_CROPS or not changes.size:
+        return replace(compared, reason=f"{crops} crops of outputs, {MIN_CROPS} are needed: give more or larger inputs")
+    if abs(now - was) <= SAME * max(abs(now), abs(was)):
+        return replace(compared, change=0.0, reason="it is the same")
+    judged = _judged(compared, half_sample_interval(now - was, changes, crops, confidence))
+    if max(was, now) >= visible:
+        return judged
+    # a difference that nobody can see is neither a cure nor a regression
+    return replace(judged, verdict="cannot tell", reason=f"it shows in neither, for which it takes {visible:.2g}")
+
+
+def _halves(side: SavedDiagnosis) -> dict[str, Any]:
+    """What the halves show, in the units of `SHOWN`."""
+    grid, steps = np.array(side.grid), np.array(side.steps)
+    return {
+        "severity": grid + steps,
+        "lattice_amplitude": np.sqrt(grid.clip(0)) * VISIBLE_GRID,
+        "edge_jaggedness": np.sqrt(steps.clip(0)) * VISIBLE_STEPS,
+    }
+
+
+def _judged(compared: MetricComparison, interval: tuple[float, float]) -> MetricComparison:
+    """With its interval, and better or worse where that holds no 0."""
+    low, high = interval
+    if low <= 0 <= high:
+        return replace(compared, low=low, high=high, reason="the interval holds no change, too")
+    verdict: Change = "better" if (high < 0) == (compared.better == "lower") else "worse"
+    return replace(compared, low=low, high=high, verdict=verdict, reason=None)
+
+
+def overall(metrics: Sequence[MetricComparison]) -> Change:
+    """What got worse weighs more: a remedy must not cost anything."""
+    verdicts = {metric.verdict for metric in metrics}
+    return "worse" if "worse" in verdicts else "better" if "better" in verdicts else "cannot tell"
+
+
+def sentence(deciding: Sequence[MetricComparison], every: Sequence[MetricComparison]) -> str:
+    """The verdict with its numbers, and what else went the other way."""
+    verdict = overall(deciding)
+    if verdict == "cannot tell":
+        return f"Cannot tell: {_why_not(deciding)}."
+    others: dict[Change, Change] = {"better": "worse", "worse": "better"}
+    text = f"{verdict.capitalize()}: " + ", ".join(_moved(metric) for metric in deciding if metric.verdict == verdict)
+    against = [_moved(metric) for metric in every if metric.verdict == others[verdict]]
+    return text + (f"; but {', '.join(against)}" if against else "") + "."
+
+
+def _why_not(metrics: Sequence[MetricComparison]) -> str:
+    if len(metrics) == 1:
+        return f"{_moved(metrics[0])}: {metrics[0].reason}"
+    reasons = {metric.reason for metric in metrics}
+    rest = f": {reasons.pop()}" if len(reasons) == 1 else ""
+    return f"none of the {len(metrics)} metrics changed by more than chance would have it{rest}"
+
+
+def _moved(metric: MetricComparison) -> str:
+    """From where to where."""
+    if metric.change is None:
+        return metric.name
+    way = "fell" if metric.change < 0 else "rose" if metric.change > 0 else "stayed"
+    text = f"{metric.name} {way} from {metric.before:.3g} to {metric.after:.3g}"
+    if metric.low is None or metric.high is None:
+        return text
+    ends = sorted((-metric.low, -metric.high)) if metric.change < 0 else [metric.low, metric.high]
+    return f"{text} (by {abs(metric.change):.3g}, {CONFIDENCE:.0%} interval {ends[0]:.3g} to {ends[1]:.3g})"

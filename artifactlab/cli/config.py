@@ -1,0 +1,131 @@
+"""`--config FILE`: a command's options in TOML, one table per command; what is on the command line wins over it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from artifactlab.cli.options import JsonObject
+from artifactlab.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+UNCONFIGURABLE = ("config", "help")
+WITHOUT_TABLE = ("init-config",)
+
+
+def config_option(commands: Iterable[str]) -> click.Option:
+    """`--config`, for any of these commands; eager, as it says what the other options are where they are not given."""
+
+    def fill(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+        if path is not None and not ctx.resilient_parsing:
+            ctx.default_map = read_config(path, ctx, commands)
+
+    return click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=fill,
+        help="Options in TOML, see init-config.",
+    )
+
+
+def settings_of(command: click.Command) -> dict[str, click.Parameter]:
+    """What can be set in a command's table: options by their long names without dashes, arguments by name."""
+    settings = {}
+    for param in command.params:
+        if isinstance(param, click.Argument):
+            key = "" if param.metavar == "" else str(param.name)  # the hidden one takes what belongs to an option
+        else:
+            key = max(param.opts, key=len).lstrip("-")
+        if key and key not in UNCONFIGURABLE:
+            settings[key] = param
+    return settings
+
+
+def read_config(path: Path, ctx: click.Context, commands: Iterable[str]) -> dict[str, Any]:
+    """The table of the command that `ctx` is of, as click's `default_map`.
+
+    Raises:
+        InputError: if the file cannot be read, or holds anything that no command has, or of the wrong type.
+    """
+    tables = _parsed(path)
+    names = [name for name in commands if name not in WITHOUT_TABLE]
+    for name, table in tables.items():
+        if name not in names:
+            raise InputError(f"{path}: there is no command {name!r}{_nearest(name, names)}")
+        if not isinstance(table, dict):
+            raise InputError(f"{path}: {name} must be a table, [{name}], got {table!r}")
+    command = ctx.command.name or ""
+    if command not in tables:
+        has = ", ".join(f"[{name}]" for name in tables) or "nothing"
+        raise InputError(f"{path} has no table [{command}]; it has {has}")
+    settings = settings_of(ctx.command)
+    values = {}
+    for key, value in tables[command].items():
+        if key not in settings:
+            raise InputError(f"{path}: [{command}] has no option {key!r}{_nearest(key, list(settings))}")
+        values[str(settings[key].name)] = _checked(settings[key], value, ctx, f"{path}: {key} in [{command}]")
+    return values
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the config {str(path)!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no TOML: it is not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no TOML: {error}") from error
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name.replace("_", "-"), names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+def _checked(param: click.Parameter, value: Any, ctx: click.Context, where: str) -> Any:
+    """The value as click takes it; a lone one is a list of one where the option is repeatable."""
+    accepted, words = _expected(param)
+    repeatable = param.multiple or param.nargs == -1
+    items = value if repeatable and isinstance(value, list) else [value]
+    for item in items:
+        if not isinstance(item, accepted) or (isinstance(item, bool) and bool not in accepted):
+            raise InputError(f"{where} must be {words}{' or a list of them' if repeatable else ''}, got {item!r}")
+    try:
+        param.type_cast_value(ctx, items if repeatable else value)
+    except click.BadParameter as error:
+        raise InputError(f"{where}: {error.message}") from error
+    return items if repeatable else value
+
+
+def _expected(param: click.Parameter) -> tuple[tuple[type, ...], str]:
+    """Python types of a value, and what to call them."""
+    if isinstance(param, click.Option) and param.is_flag:
+        return (bool,), "true or false"
+    if isinstance(param.type, JsonObject):
+        return (dict, str), "a table or JSON in a string"
+    if isinstance(param.type, click.types.IntParamType):
+        return (int,), "a whole number"
+    if isinstance(param.type, click.types.FloatParamType):
+        return (int, float), "a number"
+    return (str,), "a string"
+
+
+def as_toml(value: Any) -> str:
+    """A plain value as TOML; JSON's strings, numbers, lists and booleans are TOML, too."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(as_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,91 @@
+"""How much is said on stderr: `--quiet` nothing but errors, `--verbose` what is being done and how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_KEY = "artifactlab.verbosity"
+"""in the contexts' `meta`, which the group and its commands share, so that both positions of an option count"""
+
+
+def verbosity() -> Literal["quiet", "normal", "verbose"]:
+    """What the command that is running was asked for."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(_KEY, "normal") if context else "normal"
+
+
+def note(text: str) -> None:
+    """Say something useful that is neither data nor an error."""
+    if verbosity() != "quiet":
+        click.echo(text, err=True)
+
+
+def detail(text: str) -> None:
+    """Say what is being done."""
+    if verbosity() == "verbose":
+        click.echo(text, err=True)
+
+
+@contextmanager
+def timed(title: str) -> Iterator[None]:
+    """Say how long a stage took."""
+    started = time.perf_counter()
+    yield
+    detail(f"{title}: {time.perf_counter() - started:.1f} s")
+
+
+def describe_model(model: nn.Module, target: str) -> None:
+    """Say what was loaded."""
+    if verbosity() != "verbose":
+        return
+    from torch.nn.parameter import is_lazy
+
+    parameters = sum(parameter.numel() for parameter in model.parameters() if not is_lazy(parameter))
+    detail(f"model: {target}, a {type(model).__name__} with {parameters:,} parameters")
+
+
+def describe_inputs(inputs: Sequence[Tensor], use: str = "inputs") -> None:
+    """Say how many there are of which size."""
+    sizes = Counter("x".join(map(str, tensor.shape[1:])) for tensor in inputs)
+    detail(f"{use}: {', '.join(f'{count} of {size}' for size, count in sizes.items())}")
+
+
+def describe_sites(keys: Sequence[str]) -> None:
+    """Say which upsampling sites were found."""
+    detail(f"sites: {len(keys)} ({', '.join(keys)})")
+
+
+def verbosity_options() -> list[click.Option]:
+    """`--quiet` and `--verbose`, for the group and for every command of it."""
+    return [
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_choose,
+            help="Nothing but the data and errors.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_choose,
+            help="Say on stderr what is being done.",
+        ),
+    ]
+
+
+def _choose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    if ctx.meta.setdefault(_KEY, param.name) != param.name:
+        raise click.UsageError("--quiet and --verbose contradict each other; give one of them", ctx)

@@ -1,0 +1,92 @@
+"""Intervals for the change between two measurements of the same things.
+
+Both intervals reach as far as the further of two: Student's t, which assumes no skew, and the resampling's own, which
+is too short for few numbers. `benchmarks/compare.py` has what each of them covers alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RESAMPLES = 1000
+CHUNK = 2**20
+"""numbers that are resampled at a time"""
+Numbers = NDArray[np.float64]
+Interval = tuple[float, float]
+
+
+def bootstrap_interval(differences: ArrayLike, confidence: float, seed: int) -> Interval:
+    """An interval for the mean behind paired differences: the wider of Student's t and the bootstrap-t at each end.
+
+    The bootstrap-t (Efron 1979; Hall 1988, "Theoretical comparison of bootstrap confidence intervals") follows the skew
+    of differences of which many are zero and a few are large, as scores of images have them.
+
+    Args:
+        differences: (n,), one per pair, n at least 2.
+        confidence: between 0 and 1, two-sided.
+        seed: of the resamples.
+
+    >>> low, high = bootstrap_interval([-0.3, -0.2, -0.4, -0.3, 0.0, -0.3], 0.9, seed=0)
+    >>> low < -0.25 < high < 0
+    True
+    """
+    values = np.asarray(differences, np.float64)
+    mean, error = float(values.mean()), _standard_error(values)
+    if error == 0:
+        return mean, mean
+    quantile = _student(confidence, values.size)
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(_resampled_t(values, seed), [tail, 1 - tail])
+    return mean - error * max(quantile, float(high)), mean + error * max(quantile, -float(low))
+
+
+def half_sample_interval(change: float, halves: ArrayLike, crops: int, confidence: float) -> Interval:
+    """An interval for a change of which that of random half-samples is known.
+
+    McCarthy 1969, "Pseudo-replication: half samples". A number that is read off pooled sums, as jaggedness is, has no
+    mean to bootstrap; its half-samples spread as its own error does.
+
+    Args:
+        change: of all crops.
+        halves: (R,), of random halves of them, each the same half before and after.
+        crops: how many there are, at least 2.
+        confidence: between 0 and 1, two-sided.
+
+    >>> half_sample_interval(-1.0, [-1.2, -0.8, -1.1, -0.9], 9, 0.9)[1] < 0
+    True
+    """
+    values = np.asarray(halves, np.float64)
+    drawn = crops // 2
+    reach = _student(confidence, crops) * float(values.std()) * math.sqrt(drawn / (crops - drawn))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return min(change - reach, float(low)), max(change + reach, float(high))
+
+
+def _resampled_t(values: Numbers, seed: int) -> Numbers:
+    """Student's t of resamples, around the mean of them all; NaN where a resample is all of one value."""
+    generator = np.random.default_rng(seed)
+    count, mean = values.size, values.mean()
+    parts = []
+    for rows in np.array_split(np.arange(RESAMPLES), math.ceil(RESAMPLES * count / CHUNK)):
+        drawn = values[generator.integers(0, count, (rows.size, count))]
+        error = drawn.std(1, ddof=1) / math.sqrt(count)
+        flat = np.isclose(error, 0, atol=1e-9 * float(np.abs(values).max()))
+        parts.append((drawn.mean(1) - mean) / np.where(flat, np.nan, error))
+    return np.concatenate(parts)
+
+
+def _standard_error(values: Numbers) -> float:
+    """Of the mean; exactly 0 where all values are the same but for rounding."""
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    return error if error > 1e-9 * float(np.abs(values).max()) else 0.0
+
+
+def _student(confidence: float, count: int) -> float:
+    """The two-sided quantile of Student's t for the mean of `count` numbers."""
+    from scipy.special import stdtrit  # lazy: half a second
+
+    return float(stdtrit(count - 1, (1 + confidence) / 2))

@@ -1,0 +1,70 @@
+"""What the numbers of `score` and `diagnose` mean, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from artifactlab.measures import METRICS
+from artifactlab.records import tool
+
+SCHEMA_VERSION = "1.0"
+OF_AN_OUTPUT = {
+    "severity": ("1 just shows", "grids and stair-steps together, added in energy; below 1 an output is innocent"),
+    "lattice_amplitude": ("fraction of the data range", "rms of a grid of the sites' periods; 1/255 (0.0039) shows"),
+    "edge_jaggedness": ("pixels", "how far oblique edges run in stair-steps; from 0.1 on it shows"),
+    "axis_excess": ("share, 0 to 1", "gradient energy on oblique edges that points along a pixel axis"),
+    "checkerboard_energy": ("share, 0 to 1", "fine structure that is locked to a grid of the sites' periods"),
+}
+"""what a diagnosis says of the model's output: name -> unit, description; lower is better in all of them"""
+OF_A_SITE = {
+    "effect": ("of severity", "how much of the output's goes when this site alone is repaired; below 0 it got worse"),
+    "share": ("of the output's severity, 1 is all", "the same as a fraction"),
+    "evidence": ("as of the output", "what the site's own activation shows; it accuses nobody"),
+}
+"""what it says of a site, which is neither better nor worse"""
+
+
+def metrics_data() -> dict[str, Any]:
+    """Every number by the command that reports it."""
+    scores = [
+        {
+            "name": name,
+            "unit": metric.unit,
+            "better": metric.better,
+            "smallest": list(metric.smallest),
+            "needs_reference": metric.needs_reference,
+            "description": metric.description,
+        }
+        for name, metric in METRICS.items()
+    ]
+    shown = [
+        {"name": name, "unit": unit, "better": better, "description": text}
+        for numbers, better in ((OF_AN_OUTPUT, "lower"), (OF_A_SITE, None))
+        for name, (unit, text) in numbers.items()
+    ]
+    return {"schema_version": SCHEMA_VERSION, "tool": tool(), "score": scores, "diagnose": shown}
+
+
+def metrics_table() -> Group:
+    """The same as a list, which fits any width."""
+    data = metrics_data()
+    parts: list[RenderableType] = [Text("score: of image files", style="bold underline")]
+    parts += [part for number in data["score"] for part in _explained(number)]
+    parts += [Text(), Text("diagnose: of a model's output, and of its sites", style="bold underline")]
+    parts += [part for number in data["diagnose"] for part in _explained(number)]
+    return Group(*parts)
+
+
+def _explained(number: dict[str, Any]) -> list[RenderableType]:
+    facts = [number["unit"]]
+    facts += [f"{number['better']} is better"] if number["better"] else []
+    facts += [f"image from {number['smallest'][0]}x{number['smallest'][1]} pixels"] if "smallest" in number else []
+    facts += ["needs a reference"] if number.get("needs_reference") else []
+    return [
+        Text.assemble((number["name"], "bold"), f"  {'; '.join(facts)}"),
+        Padding(Text(number["description"]), (0, 0, 0, 4)),
+    ]

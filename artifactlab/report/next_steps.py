@@ -1,0 +1,143 @@
+"""What to do about a site: the very commands and code, for the model and inputs that were diagnosed."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifactlab.records import Diagnosis, SiteDiagnosis
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """How `artifactlab diagnose` was called, in so far as the commands that follow repeat it."""
+
+    target: str
+    """`package.module:factory` or `path/to/file.py:factory`"""
+    factory: tuple[str, ...] = ()
+    """`--kwargs JSON`, or nothing"""
+    checkpoint: tuple[str, ...] = ()
+    """`--checkpoint FILE`, or nothing"""
+    running: tuple[str, ...] = ()
+    """options that say how the model is run"""
+    inputs: tuple[str, ...] = ()
+    """`--input` and `--probe` options; empty where there is nothing to repeat"""
+    diagnosing: tuple[str, ...] = ()
+    """options that only `diagnose` has"""
+    folder: str = "report"
+    """where the report is written"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do."""
+
+    title: str
+    """in a few words"""
+    text: str
+    """why, and what to expect"""
+    command: str = ""
+    """for a shell; empty where there is none"""
+    code: str = ""
+    """the same in Python; empty where there is none"""
+
+
+def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> list[Step]:
+    """What to do about one site.
+
+    Args:
+        diagnosis: what it was found in.
+        site: which one.
+        called: how; None where it was not on the command line, and only code is given.
+    """
+    if site.verdict == "compensated":
+        return [
+            Step(
+                "Leave it alone",
+                "Its grid is large, but later layers have learned to cancel it: repairing this site alone makes the"
+                " output worse. If you replace it, train the layers after it, too (--neighbours), or all of it.",
+            )
+        ]
+    if site.verdict != "offender":
+        harmless = site.verdict == "harmless"
+        why = "shows a grid or steps of its own, which do not reach the output" if harmless else "is clean"
+        return [Step("Nothing to do here", f"This site {why}. Changing it would not help.")]
+    steps = [_swap(diagnosis, site, called), _train(site), _prove(diagnosis, called)]
+    return [_lint(called), *steps] if called else steps
+
+
+def _lint(called: Invocation | None) -> Step:
+    return Step(
+        "See why",
+        "Kernel and stride, initialisation, align_corners: what its weights and structure say without data.",
+        command=_line(called, "lint", lint=True),
+        code="for found in artifactlab.lint(model, trained=True):\n    print(found.site, found.rule, found.detail)",
+    )
+
+
+def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
+    key = site.site.key
+    extra = ("--site", key, "--distil", "IMAGES/", "-o", "fixed.safetensors")
+    return Step(
+        "Swap the layer, keep the model",
+        "The new upsampler starts as this one's copy without a lattice. With --distil it is trained, alone and without"
+        " labels, on any images of the right kind; leave that out for the closed form, which takes a second.",
+        command=_line(called, "fix", *extra),
+        code=(
+            "from artifactlab.fix import fix_site\n\n"
+            f"fixed = fix_site(model, inputs, {key!r}, distil_on=images, {_settings(diagnosis)})\n"
+            "print(fixed.check.verdict)"
+        ),
+    )
+
+
+def _train(site: SiteDiagnosis) -> Step:
+    return Step(
+        "Or train it away",
+        "In your own training loop: a loss that sees grids and stair-steps in the output, and a penalty on the lattice"
+        " in this site's own activation.",
+        code=(
+            "from artifactlab.fix import EdgeAwareLoss, SitePenalty\n\n"
+            "edge_loss = EdgeAwareLoss.from_diagnosis(diagnosis)\n"
+            f"with SitePenalty(model, [{site.site.key!r}]) as penalty:\n"
+            "    output = model(batch)\n"
+            "    loss = your_loss(output, target) + edge_loss(output, target) + penalty()"
+        ),
+    )
+
+
+def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
+    commands = ""
+    if called and called.inputs:
+        model = [called.target, *called.factory, "--checkpoint", "fixed.safetensors", *called.running]
+        again = [*model, *called.inputs, *called.diagnosing, "-o", "after"]
+        before = str(Path(called.folder) / "diagnosis.json")
+        commands = (
+            f"artifactlab diagnose {shlex.join(again)}\n"
+            f"artifactlab compare {shlex.quote(before)} after/diagnosis.json --fail-on-regression"
+        )
+    return Step(
+        "Prove that it is gone",
+        "Diagnose again on the same inputs, and compare in pairs: better, worse or cannot tell, with an interval.",
+        command=commands,
+        code=(
+            f"after = artifactlab.diagnose(fixed.model, inputs, {_settings(diagnosis)})\n"
+            "print(artifactlab.compare(diagnosis, after).text)"
+        ),
+    )
+
+
+def _settings(diagnosis: Diagnosis) -> str:
+    """What must be the same again, as keyword arguments."""
+    given = {name: diagnosis.config[name] for name in ("output", "data_range", "seed")}
+    return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
+
+
+def _line(called: Invocation | None, command: str, *extra: str, lint: bool = False) -> str:
+    """A command for the model that was diagnosed; `lint` asks for less, as it runs nothing."""
+    if called is None:
+        return ""
+    model = [called.target, *called.factory, *called.checkpoint]
+    run = [] if lint else [*called.running, *called.inputs]
+    return f"artifactlab {command} {shlex.join([*model, *run, *extra])}"

@@ -1,0 +1,189 @@
+"""A diagnosis as one HTML page that needs nothing else: pictures and data are inside, and nothing is fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from artifactlab.evidence import lattice_period
+from artifactlab.metrics.spectrum import lattice_frequencies
+from artifactlab.records import Diagnosis, Example, SiteDiagnosis
+from artifactlab.report import page_pictures as pictures
+from artifactlab.report.next_steps import Invocation, Step, next_steps
+from artifactlab.severity import VISIBLE
+from artifactlab.verdicts import period_text, signed
+
+LARGEST = 5_000_000
+"""bytes of a page"""
+MOST_PICTURED = 12
+"""sites that have pictures; the others have their numbers"""
+SIZES = ((256, 4), (192, 4), (128, 4), (96, 3), (64, 2), (48, 1))
+"""(pixels per side of close-ups, inputs) to try until the page is small enough"""
+MOST_MARKED = 16
+"""period up to which the points of a lattice are told apart in a spectrum"""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A power spectrum with the points of a lattice."""
+
+    title: str
+    picture: str
+    marks: list[tuple[float, float]]
+    """(x, y) in [0, 1] of the picture"""
+
+
+@dataclass(frozen=True)
+class Rose:
+    """Directions of gradients: petals, and a line around others to compare with."""
+
+    title: str
+    petals: str
+    line: str
+    most: float
+    """share that reaches the rim"""
+
+
+@dataclass(frozen=True)
+class View:
+    """The pictures of one site on one input; None where a fast diagnosis has none."""
+
+    pair: tuple[str, str] | None
+    """close-up of the output as it is and with the site repaired"""
+    side: tuple[int, int]
+    """its width and height in pixels"""
+    change: tuple[str, float] | None
+    """where the repair changes the output, and by how many 1/255 where it is opaque"""
+    sheet: str | None
+    """channels of the activation"""
+    spectra: list[Spectrum]
+    roses: list[Rose]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One site."""
+
+    found: SiteDiagnosis
+    period: str
+    steps: list[Step]
+    views: list[View]
+    """one per input; empty for a site beyond `MOST_PICTURED`"""
+
+
+def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
+    """The report: verdict, the model as its sites, pictures of each, what to do next, and the JSON.
+
+    It works in any browser with or without scripts, by keyboard, in print, in the dark; its content security policy
+    forbids it to load or send anything.
+
+    Args:
+        diagnosis: what `artifactlab.diagnose` returned.
+        called: the command line it came from, which the next commands repeat; without it there is only code.
+
+    Returns:
+        HTML of at most 5 MB: close-ups are cut, and the later inputs left out, until it is.
+
+    >>> import torch, artifactlab
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.PixelShuffle(2))
+    >>> page = report_page(artifactlab.diagnose(model, torch.full((1, 1, 64, 64), 0.5), data_range=1.0))
+    >>> page.startswith("<!DOCTYPE html>"), "src=\\"http" in page
+    (True, False)
+    """
+    for side, inputs in SIZES:
+        page = _rendered(diagnosis, called, side, inputs)
+        if len(page.encode()) <= LARGEST:
+            break
+    return page
+
+
+def _rendered(diagnosis: Diagnosis, called: Invocation | None, side: int, inputs: int) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("artifactlab.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["signed"] = signed
+    style, script = (resources.files("artifactlab.report").joinpath("page", name).read_text() for name in _PARTS)
+    examples = diagnosis.examples[:inputs]
+    return environment.get_template("report.html.j2").render(
+        diagnosis=diagnosis,
+        severity=diagnosis.output["severity"],
+        visible=VISIBLE,
+        grid=255 * diagnosis.output["lattice_amplitude"],
+        wholes=[pictures.whole_uri(example.output) for example in examples],
+        panels=[_panel(diagnosis, site, examples, called, side) for site in diagnosis.sites],
+        largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
+        most_pictured=MOST_PICTURED,
+        data=diagnosis.to_dict(),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+    )
+
+
+_PARTS = ("report.css", "report.js")
+
+
+def _policy(style: str, script: str) -> str:
+    """What the page may do: show its own pictures, style and script, known by their digests."""
+    digests = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)]
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _panel(
+    diagnosis: Diagnosis, site: SiteDiagnosis, examples: Sequence[Example], called: Invocation | None, side: int
+) -> Panel:
+    pictured = examples if site.rank <= MOST_PICTURED else ()
+    return Panel(
+        found=site,
+        period=period_text(site.site.period),
+        steps=next_steps(diagnosis, site, called),
+        views=[_view(site, example, side) for example in pictured],
+    )
+
+
+def _view(found: SiteDiagnosis, example: Example, side: int) -> View:
+    """What one input shows of a site; of a fast diagnosis only the activation and the output."""
+    key, site = found.site.key, found.site
+    change, after = example.changes.get(key), example.repaired.get(key)
+    activation = example.activations.get(key)
+    before = example.output if after is None else after.cut(example.output)
+    pair = None if after is None else pictures.pair_uris(before, after.pixels, example.output, side)
+    height, width = (min(side, length) for length in before.shape[1:])
+    spectra = [_spectrum("of the output", before, lattice_period(site.period))]
+    roses = [_rose("of the output", before, None if after is None else after.pixels)]
+    if activation is not None:
+        spectra.insert(0, _spectrum("of the activation", activation, lattice_period(site.scale)))
+        roses.insert(0, _rose("of the activation", activation, None))
+    return View(
+        pair=pair,
+        side=(width, height),
+        change=None if change is None else pictures.map_uri(change),
+        sheet=None if activation is None else pictures.sheet_uri(activation, side // 2),
+        spectra=spectra,
+        roses=roses,
+    )
+
+
+def _spectrum(title: str, image: Any, period: tuple[int, int]) -> Spectrum:
+    marked = lattice_frequencies(period) if max(period) <= MOST_MARKED else []
+    return Spectrum(title, pictures.spectrum_uri(image, period), [(h + 0.5, v + 0.5) for v, h in marked])
+
+
+def _rose(title: str, image: Any, other: Any) -> Rose:
+    shares, around = pictures.rose(image), None if other is None else pictures.rose(other)
+    most = max(0.01, *shares, *(around or []))
+    line = "" if around is None else pictures.outline(around, most)
+    return Rose(title, pictures.petals(shares, most), line, most)
