@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint docs clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
@@ -33,6 +33,19 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+
+# the public packages alone: `!` leaves out the modules that they are made of
+API := artifactlab '!artifactlab[.]' artifactlab.metrics '!artifactlab[.]metrics[.]' \
+	artifactlab.fix '!artifactlab[.]fix[.]' artifactlab.fix.upsample '!artifactlab[.]fix[.]upsample[.]' \
+	artifactlab.report '!artifactlab[.]report[.]' artifactlab.integrations
+
+docs: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	rm -rf docs/api
+	said=$$($(BIN)/python -W error -m pdoc --docformat google --template-directory docs/pdoc \
+		--output-directory docs/api $(API) 2>&1) \
+		&& test -z "$$said" || { echo "$$said"; exit 1; }
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +53,4 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info artifactlab-demo
+	rm -rf $(VENV) build dist *.egg-info artifactlab-demo docs/api

@@ -235,7 +235,7 @@ class Capture:
         ]
 
     def visit(self, visit: Visit) -> None:
-        """Measure one site's activation and let it go."""
+        """Measure the activation of one `visit` to a site, and let it go."""
         growth = visit.growth
         key = visit.key
         evidence = measure_evidence(growth.output, growth.scale, label="/".join(filter(None, key[:2])))

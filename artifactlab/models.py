@@ -38,6 +38,9 @@ def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint:
     Raises:
         ModelError: if the target cannot be imported, the factory fails or returns no module, or the checkpoint does
             not fit; the model is never returned half-loaded.
+
+    >>> load_model("torch.nn:Upsample", {"scale_factor": 2})
+    Upsample(scale_factor=2.0, mode='nearest')
     """
     model = _build(target, dict(kwargs or {}))
     if checkpoint is not None:

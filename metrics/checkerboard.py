@@ -62,10 +62,14 @@ def lattice_amplitude(
     content is quiet, and averaged over there: a grid on half of a flat image reads as half or a little less, on a third
     as a third to a fifth. `checkerboard_energy` says how much of the fine structure it makes up.
 
-    Args, Raises: as `checkerboard_energy`.
+    Args:
+        x, period, data_range, reduction: as for `checkerboard_energy`.
 
     Returns:
         A fraction of the data range, at least 0.
+
+    Raises:
+        InputError: as `checkerboard_energy`.
 
     >>> import torch
     >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
@@ -118,10 +122,14 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
 
     Unlike `lattice_amplitude` it looks at each window alone, so texture of the same spacing shows as well.
 
-    Args, Raises: as `checkerboard_energy`.
+    Args:
+        x, period, data_range: as for `checkerboard_energy`.
 
     Returns:
         `(N, 1, H, W)`, the rms over channels.
+
+    Raises:
+        InputError: as `checkerboard_energy`.
 
     >>> import torch
     >>> checkerboard_map(torch.zeros(1, 3, 32, 32), 2).shape

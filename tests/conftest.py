@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+# one thread for every worker and for all that tests start (kernels, ranks): more of them wait for each other's cores
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -55,6 +61,19 @@ def scene() -> Tensor:
     disc = (0.5 + 12 - torch.hypot(y - 16, x - 30)).clamp(0, 1)
     plane = 0.25 + 0.3 * edge + 0.25 * disc
     return torch.stack([plane, 0.9 * plane, 0.2 + 0.6 * plane])[None]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
+    """Write an image into the test's folder, in the format of its name."""
+
+    def write(name: str, image: np.ndarray) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(cv2.imencode(path.suffix, image)[1])
+        return path
+
+    return write
 
 
 IN_A_RANK = """

@@ -1,21 +1,118 @@
-"""The README's Python runs as it stands."""
+"""The README as a newcomer uses it: its Python runs, and so does every command in it, in the order it stands there."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_file
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+from artifactlab.cli.main import main
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SHELL = "".join(re.findall(r"```(?:console|text|bash)\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^\$ (.*)$", SHELL, re.MULTILINE)]
+OURS = [command[1:] for command in COMMANDS if command[0] == "artifactlab"]
+ELSEWHERE = [["demo"]]
+"""what another test runs just as it stands: tests/test_demo.py"""
+SHORTER = {"--distil": ["--steps", "3"]}
+"""option -> what is added so that a test does not train for minutes"""
+MODEL = """
+import torch
+
+class Generator(torch.nn.Module):
+    def __init__(self, channels=3):
+        super().__init__()
+        self.up = torch.nn.ConvTranspose2d(channels, channels, 3, 2, 1, 1, bias=False)
+        with torch.no_grad():
+            kernel = torch.tensor([[0.2, 0.5, 0.2], [0.5, 0.8, 0.5], [0.3, 0.5, 0.3]])
+            self.up.weight[:] = torch.eye(channels)[:, :, None, None] * kernel
+
+    def forward(self, x):
+        return self.up(x[..., ::2, ::2])
+
+def make_generator(channels=3):
+    return Generator(channels)
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the README supposes: a model with an offender, its weights, photos, outputs old and new."""
+    desk = tmp_path_factory.mktemp("desk")
+    (desk / "my_models.py").write_text(MODEL)
+    known: dict[str, type[torch.nn.Module]] = {}
+    exec(MODEL, known)
+    weights = known["make_generator"]().state_dict()
+    torch.save(weights, desk / "weights.pth")
+    save_file(weights, desk / "weights.safetensors")
+    rng = np.random.default_rng(0)
+    for folder, size, count in (("photos", 256, 2), ("check", 128, 2), ("outputs", 96, 6), ("outputs_fixed", 96, 6)):
+        (desk / folder).mkdir()
+        for number in range(count):
+            noise = cv2.GaussianBlur(rng.normal(size=(size, size, 3)), (0, 0), 5)
+            smooth = (128 + 30 * noise / noise.std()).clip(40, 200).astype(np.uint8)
+            if folder == "outputs":
+                smooth[::2, ::2] += 20
+            cv2.imwrite(str(desk / folder / f"{number}.png"), smooth)
+    return desk
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_every_python_block_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(BLOCKS[number], f"README block {number}", "exec"), {"__name__": "readme"})
+    plt.switch_backend("agg")
+    try:
+        exec(compile(BLOCKS[number], f"README block {number}", "exec"), {"__name__": "readme"})
+    finally:
+        plt.close("all")
 
 
-def test_there_are_blocks_to_run() -> None:
+def test_every_command_runs_in_the_order_of_the_readme(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    for arguments in OURS:
+        if arguments in ELSEWHERE:
+            continue
+        extra = [word for option, words in SHORTER.items() if option in arguments for word in words]
+        result = CliRunner().invoke(main, [*arguments, *extra])
+        # 1 says that a gate failed, or that three steps of training were too few
+        assert result.exit_code in (0, 1), f"{arguments}: {result.output}"
+    assert (desk / "report/report.html").is_file()
+    assert (desk / "fixed.safetensors").is_file()
+
+
+def test_what_the_readme_proves_is_proven(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    result = CliRunner().invoke(main, ["compare", "outputs/", "outputs_fixed/"])
+    assert "better" in result.stdout.lower()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c[0] == "make"], ids=" ".join)
+def test_every_make_target_is_there(command: list[str]) -> None:
+    subprocess.run([*command, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_there_is_nothing_in_the_shell_blocks_that_no_test_knows() -> None:
+    assert {command[0] for command in COMMANDS} <= {"artifactlab", "make"}
+    assert len(OURS) >= 10
     assert len(BLOCKS) >= 2
+
+
+def test_every_link_and_picture_leads_somewhere() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif "://" not in target:
+            assert (ROOT / target).exists(), target

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
-import jsonschema
 import numpy as np
 import pytest
 import skimage.data
@@ -29,7 +26,6 @@ from artifactlab.metrics import (
 from artifactlab.score import METRICS, Gate, ScoreReport, parse_gate, score_images
 
 WITHOUT_REFERENCE = ("edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude", "replication_factor")
-SCHEMA = json.loads((files("artifactlab") / "schemas" / "score.json").read_text())
 
 
 def photo(seed: int = 0, height: int = 64, width: int = 80) -> np.ndarray:
@@ -50,17 +46,6 @@ def grid(period: int, height: int = 64, width: int = 80) -> np.ndarray:
 
 
 Save = Callable[[str, np.ndarray], Path]
-
-
-@pytest.fixture
-def save(tmp_path: Path) -> Save:
-    def write(name: str, image: np.ndarray) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_bytes(cv2.imencode(path.suffix, image)[1])
-        return path
-
-    return write
 
 
 def only(report: ScoreReport) -> dict[str, float | None]:
@@ -287,47 +272,6 @@ def test_unreadable_reference_is_that_rows_error(save: Save, tmp_path: Path) -> 
 # --- gates ---
 
 
-@pytest.mark.parametrize(
-    ("text", "score", "fails"),
-    [
-        ("axis_excess>0.5", 0.5, False),
-        ("axis_excess>=0.5", 0.5, True),
-        ("axis_excess<0.5", 0.5, False),
-        (" axis_excess <= 5e-1 ", 0.5, True),
-        ("axis_excess>.5", 0.6, True),
-        ("axis_excess>-1", None, False),
-    ],
-)
-def test_gate_fails_where_its_expression_is_met(text: str, score: float | None, fails: bool) -> None:
-    assert parse_gate(text).fails(score) is fails
-
-
-def test_gate_reads_back_what_it_writes() -> None:
-    gate = Gate("axis_excess", "<=", 0.123456789)
-    assert parse_gate(str(gate)) == gate
-
-
-@pytest.mark.parametrize(
-    "text", ["", "axis_excess", "axis_excess=1", "axis_excess>", "axis_excess>x", "axis_excess>nan", ">1", "a>1>2"]
-)
-def test_gate_of_bad_syntax_is_quoted_with_what_would_be_right(text: str) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_gate(text)
-    assert repr(text) in str(caught.value)
-    assert "METRIC OPERATOR NUMBER with one of > >= < <=" in str(caught.value)
-
-
-def test_gate_on_an_unknown_metric_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"'axis_exces' in the gate 'axis_exces>1'; did you mean axis_excess\? known"):
-        parse_gate("axis_exces>1")
-
-
-@pytest.mark.parametrize(("operator", "value"), [("!=", 1.0), (">", math.inf)])
-def test_gate_cannot_be_built_from_nonsense(operator: str, value: float) -> None:
-    with pytest.raises(InputError, match="finite number by one of"):
-        Gate("axis_excess", operator, value)
-
-
 def test_gate_on_a_metric_that_is_not_measured_is_an_error(save: Save) -> None:
     path = save("a.png", photo())
     with pytest.raises(InputError, match=r"not measured.*add --metric edge_jaggedness"):
@@ -425,44 +369,9 @@ def test_no_image_outlives_its_row(save: Save, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(measures.SUMS, "axes", remember)
     for index in range(3):
         save(f"{index}.png", photo(index))
-    score_images([tmp_path], metrics=["axis_excess"])
+    gc.freeze()  # what was there before need not be searched three times
+    try:
+        score_images([tmp_path], metrics=["axis_excess"])
+    finally:
+        gc.unfreeze()
     assert len(alive) == 3
-
-
-# --- the record ---
-
-
-def test_report_validates_against_its_schema(save: Save, tmp_path: Path) -> None:
-    save("out/a.png", photo())
-    save("out/b.png", photo(0, 8, 8))
-    for name in "ab":
-        save(f"ref/{name}.png", photo())
-    report = score_images([tmp_path / "out"], reference=tmp_path / "ref", gates=["edge_jaggedness>1e-05"])
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    jsonschema.validate(json.loads(report.to_json()), SCHEMA, jsonschema.Draft202012Validator)
-    assert report.to_dict()["config"] == {
-        "paths": [str(tmp_path / "out")],
-        "reference": str(tmp_path / "ref"),
-        "metrics": list(METRICS),
-        "recursive": False,
-        "gates": ["edge_jaggedness>1e-05"],
-        "period": 8,
-    }
-
-
-def test_report_of_nothing_but_errors_has_nulls_and_still_validates(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
-    data = score_images([tmp_path]).to_dict()
-    jsonschema.validate(data, SCHEMA, jsonschema.Draft202012Validator)
-    assert data["summary"]["axis_excess"] == {"mean": None, "median": None, "min": None, "max": None, "count": 0}
-
-
-def test_schema_names_every_metric() -> None:
-    assert SCHEMA["$defs"]["metric"]["enum"] == list(METRICS)
-
-
-def test_schema_refuses_nan_as_text_and_unknown_fields(save: Save) -> None:
-    data = score_images([save("a.png", photo())]).to_dict()
-    for broken in ({**data, "extra": 1}, {**data, "summary": {"axis_excess": {"mean": "NaN"}}}):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(broken, SCHEMA, jsonschema.Draft202012Validator)

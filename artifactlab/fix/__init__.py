@@ -1,4 +1,8 @@
-"""Get rid of it: replace the upsampler that causes the artifact, train the new one without labels, check, and fuse."""
+"""Get rid of it: replace the upsampler that causes the artifact, train the new one without labels, check, and fuse.
+
+`fix_site` does all of it; `REPLACEABLE` has the modes of `artifactlab.fix.upsample` that it can put in a layer's place.
+`EdgeAwareLoss` and `SitePenalty` are for training loops of one's own.
+"""
 
 from artifactlab.fix.distil import Distilled, distil
 from artifactlab.fix.fuse import count_fused, fuse, fuse_model

@@ -161,6 +161,14 @@ def distil(
         FixError: if the old model has no such site any more, or the checkpoint belongs to another run; the model's
             weights are then as they were.
         ModelError: if a model fails on an input.
+
+    >>> import copy
+    >>> from artifactlab.fix import replace_upsampler
+    >>> old = nn.Sequential(nn.ConvTranspose2d(1, 1, 4, 2, 1))
+    >>> new = copy.deepcopy(old)
+    >>> swap = replace_upsampler(new, "0")
+    >>> distil(new, old, swap, torch.rand(1, 1, 32, 32), steps=2).trained
+    ('0',)
     """
     if steps < 1 or not seconds > 0 or not learning_rate > 0 or not data_range > 0 or not lattice_weight >= 0:
         raise InputError(

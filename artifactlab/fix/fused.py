@@ -57,8 +57,20 @@ class FusedUpsample(nn.Module):
     into what `fuse` makes of a module of the same kind. Layout (channels_last), precision and autocast are the
     convolution's. It can be exported, with sizes left open from a kernel's up.
 
-    (N, in, H, W) to what the pair gives: (N, out, scale * H, scale * W), less what the convolution is not padded by.
-    InputError: input of another shape.
+    Args:
+        pair: the resize and the convolution, as `fuse` found them.
+
+    `forward(x)`: (N, in, H, W) to what the pair gives: (N, out, scale * H, scale * W), less what the convolution is not
+    padded by.
+
+    Raises:
+        InputError: for an input of another shape.
+
+    >>> import torch
+    >>> from artifactlab.fix import fuse
+    >>> fused = fuse(nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 4, 3, padding=1)))
+    >>> type(fused).__name__, tuple(fused(torch.rand(1, 3, 5, 6)).shape)
+    ('FusedUpsample', (1, 4, 10, 12))
     """
 
     def __init__(self, pair: Pair) -> None:

@@ -17,7 +17,7 @@ from artifactlab.records import Diagnosis
 PERIODS = (2, 4)
 """lattices of the last two sites of a decoder that doubles the size each time"""
 WEIGHTS = {"direction": 2.0, "raggedness": 0.6, "lattice": 0.5}
-"""of the terms beside an L1 of weight 1; how they are balanced was chosen on validation photos (CONTRIBUTING.md)"""
+"""of the terms beside an L1 of weight 1; how they are balanced was chosen on validation photos (docs/decisions.md)"""
 
 
 class EdgeAwareLoss(nn.Module):

@@ -34,8 +34,11 @@ class Replacement:
     mode: str
     """one of `REPLACEABLE`"""
     in_channels: int
+    """of the features before"""
     out_channels: int
+    """of the features after"""
     scale: int
+    """factor from the one's size to the other's"""
     more: tuple[int, int]
     """rows and columns that the output has beyond `scale` times the input; below zero: fewer"""
     options: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class Replacement:
         return made if self.more == (0, 0) else Trimmed(made, self.more)
 
     def install(self, model: nn.Module, new: nn.Module) -> None:
-        """Put `new` where the operator stood, under every name that it has in the model."""
+        """Put `new` where the operator stood in `model`, under every name that it has there."""
         for path in self.paths:
             _refuse_missing(model, path)
         for path in self.paths:
@@ -79,7 +82,7 @@ class Replacement:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Replacement:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`, from its `data`.
 
         Raises:
             InputError: if something is missing or of another kind.
@@ -161,6 +164,7 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
     Raises:
         InputError: if the model has no such module, or there is no such mode or option.
         FixError: if the site is no module that can be swapped; the message says which line to change, and how.
+        ModelError: if the model is no `nn.Module`, or a ScriptModule.
 
     >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ConvTranspose2d(8, 3, 3, 2, 1, output_padding=1))

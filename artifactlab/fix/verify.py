@@ -94,6 +94,18 @@ def check_fix(
     Raises:
         InputError: if there are no usable inputs.
         FixError: if the outputs differ in size, or are too small for the site's period.
+
+    >>> import copy, torch
+    >>> from artifactlab import capture
+    >>> from artifactlab.fix import replace_upsampler
+    >>> old = nn.Sequential(nn.ConvTranspose2d(1, 1, 4, 2, 1))
+    >>> photo = torch.rand(1, 1, 32, 32)
+    >>> with capture(old) as cap:
+    ...     _ = old(photo)
+    >>> new = copy.deepcopy(old)
+    >>> _ = replace_upsampler(new, "0")
+    >>> check_fix(old, new, cap.sites[0].site, photo).period
+    (2, 2)
     """
     calls = as_calls(inputs)
     before, after = (_outputs(model, calls, output, seed) for model in (old, new))

@@ -28,6 +28,13 @@ def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]
 
     Raises:
         FixError: if the file cannot be written.
+
+    >>> import tempfile
+    >>> from artifactlab.fix import replace_upsampler
+    >>> model = nn.Sequential(nn.ConvTranspose2d(1, 1, 4, 2, 1))
+    >>> swap = replace_upsampler(model, "0")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_fixed(Path(folder) / "fixed.safetensors", model, [swap.replacement])
     """
     refuse_unwritable_file(path)
     # copies, as safetensors refuses weights that share memory

@@ -20,6 +20,8 @@ from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite
 from artifactlab.severity import joint_period
 
+__all__ = ["ArtifactMonitor"]
+
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["Writer", "log_comparison", "log_diagnosis", "plot_comparison"]
+
 GRID_LABEL, STEPS_LABEL = "grid, 1/255 of the data range", "stair-steps, pixels"
 LEAST_GRID, LEAST_STEPS = 1.0, 0.1
 """maps whose largest value is below what just shows are drawn on a scale up to that, so that nothing looks like much"""
@@ -25,10 +27,10 @@ class Writer(Protocol):
     """What is asked of a writer; `torch.utils.tensorboard.SummaryWriter` is one."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int, /) -> None:
-        """Write a number."""
+        """Write a number, `scalar_value`, as `tag` at `global_step`."""
 
     def add_figure(self, tag: str, figure: Figure, global_step: int, /) -> None:
-        """Write a matplotlib figure."""
+        """Write a matplotlib `figure` as `tag` at `global_step`."""
 
 
 def log_diagnosis(writer: Writer, diagnosis: Diagnosis, step: int, tag: str = "artifactlab") -> None:
@@ -110,7 +112,11 @@ def plot_comparison(
 ) -> Figure:
     """The picture that `log_comparison` writes, as a matplotlib figure. Maps of one kind share their scale.
 
-    Args, Raises: as `log_comparison`.
+    Args:
+        output, target, period, data_range: as for `log_comparison`.
+
+    Raises:
+        InputError: if an image is no finite `(N, C, H, W)` tensor, or if an argument is out of range.
 
     >>> import torch
     >>> len(plot_comparison(torch.rand(1, 1, 64, 64)).axes)

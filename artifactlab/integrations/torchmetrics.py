@@ -19,6 +19,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 
+__all__ = ["AxisExcess", "CheckerboardEnergy", "EdgeJaggedness"]
+
+
 class _MeanOverImages(Metric):
     """The mean of one score per image: a sum and a count, which batches and processes add to."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -66,43 +64,6 @@ def state_of(model: nn.Module) -> list[object]:
 
 
 # --- the number ---
-
-
-def slow_share(activation: np.ndarray, period: tuple[int, int]) -> float:
-    """Of an activation whose grid is the same everywhere, and without slopes."""
-    shares = []
-    for image in activation:
-        cells = [
-            image[:, i :: period[0], j :: period[1]].mean((1, 2)) for i in range(period[0]) for j in range(period[1])
-        ]
-        shares.append(np.var(cells, 0).mean() / image.var((1, 2)).mean())
-    return float(np.mean(shares))
-
-
-@pytest.mark.parametrize("period", [(2, 2), (4, 4), (2, 1), (1, 4)])
-def test_the_share_is_that_of_the_phases_in_an_images_variance(period: tuple[int, int]) -> None:
-    cell = torch.rand(3, 2, *period, dtype=torch.float64)
-    slow = torch.cos(2 * math.pi * torch.arange(64, dtype=torch.float64) / 8)  # as much as nothing in any window
-    activation = (
-        cell.repeat(1, 1, 64 // period[0], 64 // period[1]) + torch.tensor([0.1, 0.5, 0.0])[:, None, None, None] * slow
-    )
-    assert grid_share(activation, period).item() == pytest.approx(slow_share(activation.numpy(), period), rel=1e-4)
-
-
-def test_a_checkerboard_alone_is_all_grid_and_content_alone_is_none() -> None:
-    t = torch.arange(32.0)
-    board = (-1.0) ** (t + t[:, None]).expand(1, 2, 32, 32)
-    smooth = (t + 2 * t[:, None]).expand(1, 2, 32, 32)
-    assert grid_share(board, (2, 2)).item() == pytest.approx(1, abs=1e-5)
-    assert grid_share(smooth, (2, 2)) < 1e-6
-    assert grid_share(torch.ones(1, 2, 32, 32), (2, 2)) == 0
-
-
-def test_shares_of_images_are_averaged_so_that_a_loud_one_does_not_drown_the_others() -> None:
-    loud, quiet = (scale * torch.rand(1, 2, 32, 32) for scale in (10, 1))
-    loud[..., ::2] += 5
-    both, alone = grid_share(torch.cat([loud, quiet]), (2, 2)), [grid_share(x, (2, 2)) for x in (loud, quiet)]
-    torch.testing.assert_close(both, sum(alone) / 2)
 
 
 def test_an_activation_three_times_as_large_has_the_same_penalty() -> None:
@@ -211,7 +172,7 @@ def test_a_module_called_twice_has_two_sites() -> None:
 def test_sites_are_taken_from_a_diagnosis_as_records_and_by_key() -> None:
     site = Site("up", "conv_transpose2d", 0, (2, 2), (4, 4), (1, 4, 12, 12), (1, 4, 24, 24))
     effect = Effect(1.0, None, None, 0.5, "checkerboard")
-    found = SiteDiagnosis(site, Evidence(0.0, 0.0, 0.5), effect, "offender", 1)
+    found = SiteDiagnosis(site, Evidence(0.0, 0.0, 0.5), effect, "offender", 1, 1)
     model, values = Decoder(), []
     for sites in ([found], (site,), [site.key], found, site, site.key):
         with SitePenalty(model, sites) as penalty:  # type: ignore[arg-type]
@@ -354,14 +315,6 @@ def test_under_autocast_the_penalty_is_computed_in_single_precision(monkeypatch:
     assert casts == [False]
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_activations_are_read_as_what_they_stand_for(dtype: torch.dtype) -> None:
-    activation = (300 * torch.rand(1, 2, 16, 16)).to(dtype)  # whose squares overflow in half precision
-    share = grid_share(activation, (2, 2))
-    assert share.dtype == torch.float32
-    assert share == grid_share(activation.float(), (2, 2)) > 0
-
-
 def rank_trains(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     model = Decoder()
@@ -386,11 +339,6 @@ def test_two_processes_with_half_the_batch_each_get_the_gradients_of_the_whole(i
     whole = {name: p.grad for name, p in model.named_parameters()}
     for rank in (0, 1):
         torch.testing.assert_close(torch.load(folder / f"{rank}.pt"), whole)
-
-
-def test_shrinking_an_activation_does_not_lower_its_share() -> None:
-    activation = torch.rand(1, 2, 16, 16)
-    torch.testing.assert_close(grid_share(1e-3 * activation, (2, 2)), grid_share(activation, (2, 2)), rtol=1e-3, atol=0)
 
 
 def test_another_watch_of_the_model_does_not_take_the_penaltys_sums_for_growth() -> None:

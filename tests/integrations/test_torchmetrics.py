@@ -8,13 +8,11 @@ import pickle
 import sys
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributed as dist
 from matplotlib import pyplot
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from artifactlab import InputError
@@ -154,42 +152,3 @@ def test_without_torchmetrics_the_message_says_what_to_install(monkeypatch: pyte
     monkeypatch.delitem(sys.modules, "artifactlab.integrations.torchmetrics")
     with pytest.raises(ImportError, match=r"pip install artifactlab\[torchmetrics\]"):
         importlib.import_module("artifactlab.integrations.torchmetrics")
-
-
-class Enlarger(pl.LightningModule):
-    """A transposed convolution that learns to enlarge, judged on its validation images."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.ConvTranspose2d(1, 1, 2, 2)
-        self.energy = CheckerboardEnergy()
-        self.outputs: list[Tensor] = []
-
-    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        return (self.net(batch[:, :, ::2, ::2]) - batch).square().mean()
-
-    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        self.outputs.append(self.net(batch[:, :, ::2, ::2]))
-        self.energy.update(self.outputs[-1])
-        self.log("energy", self.energy)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
-def test_lightning_logs_the_mean_over_the_validation_images_of_each_epoch() -> None:
-    model = Enlarger()
-    trainer = pl.Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    batches = DataLoader(images(), batch_size=4)
-    trainer.fit(model, batches, batches)
-    last = torch.cat(model.outputs[2:])
-    torch.testing.assert_close(trainer.callback_metrics["energy"], checkerboard_energy(last))
-    assert trainer.callback_metrics["energy"] > 0.05

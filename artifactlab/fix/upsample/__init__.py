@@ -1,4 +1,7 @@
-"""Upsamplers that start without a lattice, and the blocks and networks that are made of them."""
+"""Upsamplers that start without a lattice, and the blocks and networks that are made of them.
+
+`MODES` has the upsamplers by the names that the blocks, `fix_site` and `artifactlab fix --with` take.
+"""
 
 from __future__ import annotations
 

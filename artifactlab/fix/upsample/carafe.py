@@ -23,7 +23,17 @@ class CarafeUpsample(nn.Module):
     The average runs tap by tap at the input's size, one value per phase: beyond the kernels, memory is a few times the
     output, in training, too.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W). InputError: an even kernel.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        kernel_size: odd, of the average.
+        encoder_kernel: odd, of the convolution that predicts it.
+        compressed: channels that the encoder sees.
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for an even kernel, or another scale.
 
     >>> up = CarafeUpsample(8, 4, scale=2)
     >>> flat = up(torch.ones(1, 8, 5, 6))
@@ -58,7 +68,7 @@ class CarafeUpsample(nn.Module):
         return self.conv(self.reassembled(x))
 
     def reassembled(self, x: Tensor) -> Tensor:
-        """`x` at the output's size, as the convolution gets it."""
+        """`x` (N, in, H, W) at the output's size, as the convolution gets it."""
         n, c, h, w = x.shape
         k, half = self.kernel_size, self.kernel_size // 2
         # channels are (tap, phase): what a pixel shuffle would spread over the output, left at the input's size

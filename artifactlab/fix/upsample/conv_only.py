@@ -13,10 +13,18 @@ class ConvOnlyUpsample(nn.Module):
     """Sub-pixel convolution, then a convolution at the output's size that can take out what grid the first one draws.
 
     GELU, pixel shuffle and `project` follow `expand`, which starts by ICNR (Aitken et al. 2017), so that there is no
-    checkerboard to begin with. `hidden` channels come out of the shuffle, 2 * out_channels unless given: with fewer,
-    detail of the phases is lost before it is drawn.
+    checkerboard to begin with. `hidden` channels come out of the shuffle: with fewer than 2 * out_channels, detail of
+    the phases is lost before it is drawn.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W).
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        hidden: channels between the two convolutions; default is 2 * out_channels.
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for another scale.
 
     >>> import torch
     >>> up = ConvOnlyUpsample(8, 4, scale=2)

@@ -18,7 +18,15 @@ class TransposedConvUpsample(nn.Module):
     holds at the border, too. Nothing keeps training from making the phases differ; they do not to begin with. A
     kernel of the stride itself has one weight per phase and starts as nearest replication.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W). InputError: a kernel that is no multiple of the scale.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        kernel_size: a multiple of the scale; default is 2 * scale.
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for a kernel that is no multiple of the scale, or another scale.
 
     >>> up = TransposedConvUpsample(8, 4, scale=2)
     >>> flat = up(torch.ones(1, 8, 5, 6))

@@ -21,10 +21,17 @@ class DySampleUpsample(nn.Module):
 
     `offset`, a 1x1 convolution, shifts the point, in source pixels, at which each output pixel reads the input
     bilinearly; beyond the border the last pixel is read. It starts at zero, which is exactly a bilinear resize, and
-    reading keeps constants constant, whatever the weights. Channels share offsets within `groups`; unless given, there
-    are 4, or fewer where the channels do not divide.
+    reading keeps constants constant, whatever the weights.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W). InputError: groups that do not divide the channels.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        groups: of channels that share their offsets; default is 4, or fewer where the channels do not divide.
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for groups that do not divide the channels, or another scale.
 
     >>> up = DySampleUpsample(8, 4, scale=2)
     >>> x = torch.rand(1, 8, 5, 6)

@@ -33,16 +33,24 @@ def aligned(skip: Tensor, reference: Tensor) -> Tensor:
 
 
 class Fusion(nn.Module):
-    """The upsampled features x (N, channels, H, W) with a skip's (N, skip_channels, H, W), in the shape of x.
-
-    mode:
-        "concat": side by side, and a 3x3 convolution back to `channels` (U-Net, Ronneberger et al. 2015).
-        "add": their sum.
-        "gated": gate * x + (1 - gate) * skip, the gate a sigmoid of a 1x1 convolution of both, per pixel and channel.
-        "none": the skip is left out.
+    """Bring upsampled features and a skip together.
 
     A skip of other channels is projected by a 1x1 convolution first, and one that is off by a row or column is
-    cropped, or extended by its last one. InputError: another mode, wrong channels, or sizes further apart.
+    cropped, or extended by its last one. Then, by mode:
+
+    - "concat": side by side, and a 3x3 convolution back to `channels` (U-Net, Ronneberger et al. 2015).
+    - "add": their sum.
+    - "gated": gate * x + (1 - gate) * skip, the gate a sigmoid of a 1x1 convolution of both, per pixel and channel.
+    - "none": the skip is left out.
+
+    Args:
+        channels, skip_channels: of the upsampled features and of the skip.
+        mode: one of these four.
+
+    `forward(x, skip)`: (N, channels, H, W) and (N, skip_channels, H, W) to the shape of x.
+
+    Raises:
+        InputError: for another mode, wrong channels, or sizes further apart.
 
     >>> fuse = Fusion(4, 6, "gated")
     >>> tuple(fuse(torch.rand(1, 4, 8, 8), torch.rand(1, 6, 9, 8)).shape)

@@ -15,10 +15,19 @@ class GatedUpsample(nn.Module):
     """Resize and convolution, blended with a skip: gate * up + (1 - gate) * skip.
 
     The gate is a sigmoid of a 1x1 convolution of both, per pixel and channel, so that detail can come from the skip,
-    which needs no upsampler to draw it. It takes the options of `ResizeConvUpsample`.
+    which needs no upsampler to draw it.
 
-    (N, in, H, W) and a skip (N, out, scale * H, scale * W), which may be off by a row or column, to the skip's shape.
-    InputError: no skip, or one of other channels or another size.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        resample, kernel_size: see `ResizeConvUpsample`.
+
+    `forward(x, skip)`: (N, in, H, W) and (N, out, scale * H, scale * W), which may be off by a row or column, to
+    (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for another resample or scale, or an even kernel; in the forward, for no skip, or one of other
+            channels or another size.
 
     >>> up = GatedUpsample(8, 4)
     >>> tuple(up(torch.rand(1, 8, 5, 6), torch.rand(1, 4, 10, 12)).shape)

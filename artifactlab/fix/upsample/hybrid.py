@@ -29,13 +29,20 @@ class HybridUpsample(nn.Module):
     and `share`, a 1x1 convolution, holds a, b and c. It starts at 1, 0.5 and 0: edges, where stair-steps show, lean
     to the resize, and so do large maps, which stand near the output, where no later layer hides a lattice.
 
-    choice:
-        "mix": a share per source pixel, interpolated bilinearly.
-        "image": one share per image, from its mean contrast, rounded to 0 or 1, so that one of both is taken, and only
-            that one learns from the image; the gradient of the share is as if it were not rounded. Both are computed,
-            as which it is depends on values.
+    A share of "mix" is one per source pixel, interpolated bilinearly. Of "image" it is one per image, from its mean
+    contrast, rounded to 0 or 1, so that one of both is taken, and only that one learns from the image; the gradient of
+    the share is as if it were not rounded. Both are computed, as which it is depends on values. Flat inputs have no
+    contrast, so that the share is flat, too.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W). Flat inputs have no contrast, so that the share is flat, too.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        choice: "mix" or "image".
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for another choice or scale.
 
     >>> up = HybridUpsample(8, 4, scale=2)
     >>> tuple(up(torch.rand(1, 8, 5, 6)).shape)
@@ -59,7 +66,7 @@ class HybridUpsample(nn.Module):
         return shuffled + self.resize_share(x) * (resized - shuffled)
 
     def resize_share(self, x: Tensor) -> Tensor:
-        """(N, 1, scale * H, scale * W), or (N, 1, 1, 1) where one is taken for the whole image."""
+        """The share of an input `x`: (N, 1, scale * H, scale * W), or (N, 1, 1, 1) where one is taken for the image."""
         contrast = _contrast(x)
         if self.choice == "image":
             contrast = contrast.mean((2, 3), keepdim=True)

@@ -31,7 +31,15 @@ class MetaUpsample(nn.Module):
     many columns as keep the predicted weights below 4 million at a time, though training keeps them all; the loop is
     unrolled in an export. `mlp` has 9 * hidden * in * out weights: this is for narrow layers.
 
-    (N, in, H, W) to (N, out, floor(scale * H), floor(scale * W)). InputError: a scale below 1, or none.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: 1 or more; what `forward` takes unless it is given another.
+        hidden: width of the MLP.
+
+    `forward(x, scale=None)`: (N, in, H, W) to (N, out, floor(scale * H), floor(scale * W)).
+
+    Raises:
+        InputError: for a scale below 1, or none.
 
     >>> up = MetaUpsample(8, 4, scale=2)
     >>> x = torch.rand(1, 8, 5, 6)
@@ -58,7 +66,8 @@ class MetaUpsample(nn.Module):
         return self._shuffled(padded, int(scale)) if scale == int(scale) else self._gathered(padded, scale)
 
     def kernels(self, rows: list[float], columns: list[float], scale: float) -> Tensor:
-        """(len(rows), len(columns), out, in, 3, 3) for every pair of a row's and a column's offset."""
+        """What the MLP predicts at a `scale`, (len(rows), len(columns), out, in, 3, 3): for every pair of an offset of
+        `rows` and one of `columns`."""
         make = self.bias.new_tensor
         row, column = make(rows)[:, None, None], make(columns)[None, :, None]
         shape = (len(rows), len(columns), 1)

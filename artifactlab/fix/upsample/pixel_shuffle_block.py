@@ -11,7 +11,15 @@ class PixelShuffleUpBlock(nn.Module):
     """Sub-pixel convolution, fusion with the skip, and a residual block that can take out what grid the shuffle draws.
 
     The level of a sub-pixel decoder (Shi et al., CVPR 2016; Aitken et al. 2017) in one piece: a
-    `LearnableInterpolationUpsample` of mode "subpixel" with `res_skip`, whose options and errors it shares.
+    `LearnableInterpolationUpsample` of mode "subpixel" with `res_skip`.
+
+    Args:
+        in_channels, out_channels, skip_channels, fusion, scale, norm, activation: as there.
+
+    `forward(x, skip=None)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: as there.
 
     >>> import torch
     >>> up = PixelShuffleUpBlock(8, 4, skip_channels=6)

@@ -24,9 +24,14 @@ GROUPS = (8, 4, 2, 1)
 
 
 def make_norm(norm: str | None, channels: int) -> nn.Module:
-    """A norm by its name: None, "batch", "instance" or "group"; each with a gain and shift per channel.
+    """A norm by its name; each with a gain and shift per channel.
 
-    InputError: another name.
+    Args:
+        norm: None, "batch", "instance" or "group", of which there are 8, or fewer where the channels do not divide.
+        channels: of the features.
+
+    Raises:
+        InputError: for another name.
 
     >>> make_norm("group", 12).num_groups
     4
@@ -42,7 +47,13 @@ def make_norm(norm: str | None, channels: int) -> nn.Module:
 
 
 def make_activation(activation: str | None) -> nn.Module:
-    """An activation by its name, None or "none" for none; InputError: another name.
+    """An activation by its name.
+
+    Args:
+        activation: "relu", "leaky_relu", "gelu", "silu", "tanh", or None or "none" for none.
+
+    Raises:
+        InputError: for another name.
 
     >>> make_activation("relu")
     ReLU()
@@ -55,6 +66,15 @@ class ResSkipBlock(nn.Module):
     """x + two 3x3 convolutions of x: refines features at their size (residual learning, He et al., CVPR 2016).
 
     The second convolution starts ten times smaller than usual, so that the block begins close to the identity.
+
+    Args:
+        channels: of the features.
+        norm, activation: see `make_norm` and `make_activation`; between the two convolutions.
+
+    `forward(x)`: (N, channels, H, W) to the same shape.
+
+    Raises:
+        InputError: for another norm or activation.
 
     >>> x = torch.rand(1, 4, 8, 8)
     >>> tuple(ResSkipBlock(4)(x).shape)
@@ -81,8 +101,16 @@ class ResSkipBlock(nn.Module):
 class FiLM(nn.Module):
     """Feature-wise affine modulation by a condition (Perez et al., AAAI 2018): x * (1 + scale) + shift.
 
-    x (N, channels, H, W) and cond (N, film_dim); scale and shift are linear in cond, and start at zero: the identity.
-    InputError: a cond of another shape.
+    Scale and shift are linear in the condition, and start at zero: the identity.
+
+    Args:
+        film_dim: of the condition.
+        channels: of the features.
+
+    `forward(x, cond)`: (N, channels, H, W) and (N, film_dim) to the shape of x.
+
+    Raises:
+        InputError: for a cond of another shape.
 
     >>> x = torch.rand(2, 4, 8, 8)
     >>> torch.equal(FiLM(3, 4)(x, torch.rand(2, 3)), x)
@@ -108,9 +136,16 @@ class SkipAttention(nn.Module):
 
     skip * sigmoid(psi(relu(of_skip(skip) + of_gate(gate)))), one factor per pixel. `gate` is the coarser decoder
     feature; what is read off it is resized bilinearly to the skip (the paper resizes the factor instead, which blurs
-    it). `hidden` channels between, half the skip's unless given.
+    it).
 
-    skip (N, skip_channels, H, W), gate (N, gate_channels, h, w) to the skip's shape.
+    Args:
+        skip_channels, gate_channels: of the skip and of the decoder feature.
+        hidden: channels between; default is half the skip's.
+
+    `forward(skip, gate)`: (N, skip_channels, H, W) and (N, gate_channels, h, w) to the skip's shape.
+
+    Raises:
+        InputError: for features of other channels.
 
     >>> attend = SkipAttention(4, 8)
     >>> tuple(attend(torch.rand(1, 4, 10, 12), torch.rand(1, 8, 5, 6)).shape)

@@ -13,11 +13,19 @@ RESAMPLERS = ("bilinear", "bicubic", "nearest")
 class ResizeConvUpsample(nn.Module):
     """A fixed resize and a learned convolution (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016).
 
-    No weight knows an output pixel's phase, so that training cannot draw a lattice. `resample` is "bilinear",
-    "bicubic" (sharper; Keys' cubic with a = -.5, which keeps ramps straight) or "nearest" (cheap, and the stair-steps
-    it leaves are the convolution's to remove).
+    No weight knows an output pixel's phase, so that training cannot draw a lattice.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W). InputError: another resample, or an even kernel.
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        resample: "bilinear", "bicubic" (sharper; Keys' cubic with a = -.5, which keeps ramps straight) or "nearest"
+            (cheap, and the stair-steps it leaves are the convolution's to remove).
+        kernel_size: odd, of the convolution.
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for another resample or scale, or an even kernel.
 
     >>> import torch
     >>> tuple(ResizeConvUpsample(8, 4, scale=3)(torch.rand(1, 8, 5, 6)).shape)

@@ -15,6 +15,10 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
     Initialisation to convolution, nearest resize (Aitken et al., "Checkerboard artifact free sub-pixel convolution",
     2017); without the bias included, a random grid remains.
 
+    Args:
+        conv: its weight, and its bias if it has one, are overwritten.
+        scale: of the shuffle; scale * scale divides the output channels.
+
     >>> conv = nn.Conv2d(3, 8, 3)
     >>> icnr_(conv, 2)
     >>> bool((conv.weight[0] == conv.weight[3]).all()), bool(conv.bias[0] == conv.bias[3])
@@ -29,12 +33,19 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
 class SubpixelUpsample(nn.Module):
     """Sub-pixel convolution (Shi et al., CVPR 2016) that starts without a checkerboard, by ICNR.
 
-    Training may still make the phases differ. `blur` keeps it from drawing a checkerboard on flat ground for good, by
-    a box of scale x scale after the shuffle (Sugawara et al., "Super-resolution using convolutional neural networks
-    without any checkerboard artifacts", ICIP 2018); where the scale is even, the box displaces the output by half of
-    its pixels.
+    Training may still make the phases differ.
 
-    (N, in, H, W) to (N, out, scale * H, scale * W).
+    Args:
+        in_channels, out_channels: of the features before and after.
+        scale: integer of 2 or more.
+        blur: whether to keep it from drawing a checkerboard on flat ground for good, by a box of scale x scale after
+            the shuffle (Sugawara et al., "Super-resolution using convolutional neural networks without any checkerboard
+            artifacts", ICIP 2018); where the scale is even, the box displaces the output by half of its pixels.
+
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+
+    Raises:
+        InputError: for another scale.
 
     >>> up = SubpixelUpsample(8, 4, scale=2)
     >>> out = up(torch.rand(1, 8, 5, 6))

@@ -18,12 +18,24 @@ DROPOUT_FROM = 4
 class UnetSkipConnectionBlock(nn.Module):
     """A level of the U-Net with all levels inside it: halve, go deeper, upsample and fuse with what came in.
 
-    (N, outer_nc, H, W) to the same shape; H and W even. The outermost takes (N, input_nc, H, W), has no skip (mode
-    "gated" becomes the "interpolate_conv" it is made of) and ends with tanh. The innermost has no `submodule` and no
-    norm before its upsampler, as there may be one pixel left.
+    The outermost has no skip (mode "gated" becomes the "interpolate_conv" it is made of) and ends with tanh. The
+    innermost has no norm before its upsampler, as there may be one pixel left. The decoder is ReLU ->
+    `LearnableInterpolationUpsample` (fusion, norm, FiLM by `cond`) -> dropout; pix2pix's would normalise before it
+    concatenates.
 
-    The decoder is ReLU -> `LearnableInterpolationUpsample` (fusion, norm, FiLM by `cond`) -> dropout; pix2pix's would
-    normalise before it concatenates.
+    Args:
+        outer_nc, inner_nc: channels outside and inside of it.
+        input_nc: channels that come in, where they are not `outer_nc`.
+        submodule: the next level; None for the innermost.
+        outermost: whether this is the first level.
+        use_dropout: whether to drop out half of the channels' values at its end.
+        norm, mode, fusion, res_skip, attention, film_dim: see `LearnableInterpolationUpsample`.
+
+    `forward(x, cond=None)`: (N, outer_nc, H, W), H and W even, to the same shape; the outermost takes
+    (N, input_nc, H, W).
+
+    Raises:
+        InputError: what `LearnableInterpolationUpsample` refuses.
 
     >>> import torch
     >>> inner = UnetSkipConnectionBlock(4, 8)
