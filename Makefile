@@ -18,6 +18,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/metric_validity.py
 	$(BIN)/python benchmarks/lint.py
 	$(BIN)/python benchmarks/coarse.py
+	$(BIN)/python benchmarks/compare.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/fix.py

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SHELL = "".join(re.findall(r"```(?:console|text|bash)\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+TOML = re.search(r"```toml\n# (\S+)\n(.*?)```", README, re.DOTALL)
 COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^\$ (.*)$", SHELL, re.MULTILINE)]
 OURS = [command[1:] for command in COMMANDS if command[0] == "artifactlab"]
 ELSEWHERE = [["demo"]]
@@ -65,6 +68,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if folder == "outputs":
                 smooth[::2, ::2] += 20
             cv2.imwrite(str(desk / folder / f"{number}.png"), smooth)
+    assert TOML
+    (desk / TOML[1]).write_text(TOML[2])
     return desk
 
 
@@ -102,8 +107,21 @@ def test_every_make_target_is_there(command: list[str]) -> None:
     subprocess.run([*command, "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("line", re.findall(r"^\$ (eval .*)$", SHELL, re.MULTILINE))
+def test_completion_is_what_a_shell_takes(line: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    check = subprocess.run(
+        ["bash", "-c", f"{line}\ncomplete -p artifactlab"],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert check.returncode == 0, check.stderr
+    assert "artifactlab" in check.stdout
+
+
 def test_there_is_nothing_in_the_shell_blocks_that_no_test_knows() -> None:
-    assert {command[0] for command in COMMANDS} <= {"artifactlab", "make"}
+    assert {command[0] for command in COMMANDS} <= {"artifactlab", "make", "eval"}
     assert len(OURS) >= 10
     assert len(BLOCKS) >= 2
 
