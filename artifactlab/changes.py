@@ -151,13 +151,21 @@ def _why_not(metrics: Sequence[MetricComparison]) -> str:
     return f"none of the {len(metrics)} metrics changed by more than chance would have it{rest}"
 
 
+def figures(value: float, sign: str = "") -> str:
+    """Three figures, at most four decimals, and no exponent; `+` as the sign shows it in any case but for nothing."""
+    text = f"{value:{sign}.0f}" if abs(value) >= 100 else f"{value:{sign}.3g}" if abs(value) >= 0.001 else ""
+    text = text or f"{value:{sign}.4f}"
+    return "0" if float(text) == 0 else text
+
+
 def _moved(metric: MetricComparison) -> str:
     """From where to where."""
-    if metric.change is None:
+    if metric.change is None or metric.before is None or metric.after is None:
         return metric.name
     way = "fell" if metric.change < 0 else "rose" if metric.change > 0 else "stayed"
-    text = f"{metric.name} {way} from {metric.before:.3g} to {metric.after:.3g}"
+    text = f"{metric.name} {way} from {figures(metric.before)} to {figures(metric.after)}"
     if metric.low is None or metric.high is None:
         return text
     ends = sorted((-metric.low, -metric.high)) if metric.change < 0 else [metric.low, metric.high]
-    return f"{text} (by {abs(metric.change):.3g}, {CONFIDENCE:.0%} interval {ends[0]:.3g} to {ends[1]:.3g})"
+    interval = f"{CONFIDENCE:.0%} interval {figures(ends[0])} to {figures(ends[1])}"
+    return f"{text} (by {figures(abs(metric.change))}, {interval})"

@@ -45,10 +45,10 @@ def test_table_shows_the_numbers_and_ends_with_the_verdict(folder: Path) -> None
     result = run("bad.json", "good.json")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "bad.json -> good.json"
-    assert max(map(len, lines)) <= 100
+    assert lines[0] == "bad.json -> good.json, 6 images"
+    assert max(map(len, lines)) <= 80
     row = next(line for line in lines if line.split()[:1] == ["edge_jaggedness"])
-    assert row.split()[1:4] == ["0.5167", "0.0333", "-0.4833"]
+    assert row.split()[1:4] == ["0.517", "0.0333", "-0.483"]
     assert row.split()[-2:] == ["6", "better"]
     assert lines[-1].startswith("Better: edge_jaggedness fell from 0.517 to 0.0333")
 
@@ -102,3 +102,15 @@ def test_a_mistake_is_one_line_on_stderr_and_exits_with_2(folder: Path, argument
     assert (result.exit_code, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     assert message in line
+
+
+def test_the_table_fits_80_columns_with_its_numbers_whole(folder: Path) -> None:
+    for path in ("bad.json", "good.json"):
+        data = json.loads((folder / path).read_text())
+        data["images"] = [
+            {**image, "scores": {"edge_jaggedness": 12345.678 * number}} for number, image in enumerate(data["images"])
+        ]
+        (folder / path).write_text(json.dumps(data))
+    lines = run("bad.json", "good.json").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)

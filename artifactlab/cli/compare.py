@@ -10,7 +10,8 @@ import click
 import artifactlab
 from artifactlab.cli.files import refuse_unwritable, write_text
 from artifactlab.cli.progress import progress_bar
-from artifactlab.report.compare_table import RENDER
+from artifactlab.report.compare_table import compare_table, compare_text
+from artifactlab.report.terminal import print_out
 
 NAMED = 5
 """unreadable images on stderr; the JSON has all"""
@@ -21,7 +22,7 @@ NAMED = 5
 @click.argument("after")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
 @click.option("--reference", metavar="DIR", help="What images in folders should look like, paired by file stem.")
-@click.option("--format", "form", type=click.Choice(list(RENDER)), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if the verdict is worse.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
@@ -57,7 +58,12 @@ def compare(
             seed=seed,
             progress=progress,
         )
-    write_text(RENDER[form](comparison), target)
+    if form == "json":
+        write_text(comparison.to_json() + "\n", target)
+    elif target is None and sys.stdout.isatty():
+        print_out(compare_table(comparison))
+    else:
+        write_text(compare_text(comparison), target)
     if comparison.unreadable:
         count = len(comparison.unreadable)
         what = "1 image" if count == 1 else f"{count} images"

@@ -1,17 +1,17 @@
-"""A comparison as text: a table for people, JSON for programs."""
+"""A comparison in the terminal, or as plain text."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from artifactlab.changes import figures
 from artifactlab.compare import Comparison, MetricComparison
 
-WIDTH = 100
+WIDTH = 80
 STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}
 
 
@@ -19,7 +19,7 @@ def compare_table(comparison: Comparison) -> Group:
     """A row per metric, the reasons of what cannot be told, offenders that went or came, and the verdict."""
     table = Table(title=Text(_title(comparison)), title_justify="left", box=None)
     table.add_column("metric", no_wrap=True)
-    for name in ("before", "after", f"change ({comparison.confidence:.0%})", "pairs"):
+    for name in ("before", "after", f"change ({comparison.confidence:.0%})"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for metric in comparison.metrics:
@@ -31,39 +31,32 @@ def compare_table(comparison: Comparison) -> Group:
     return Group(table, *([Text(), *notes] if notes else []), Text(), Text(comparison.text, style="bold"))
 
 
-def _render_table(comparison: Comparison) -> str:
+def compare_text(comparison: Comparison) -> str:
+    """The same as plain text, 80 columns wide."""
     text = io.StringIO()
     Console(file=text, width=WIDTH, color_system=None, force_terminal=False).print(compare_table(comparison))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
-RENDER: dict[str, Callable[[Comparison], str]] = {
-    "table": _render_table,
-    "json": lambda comparison: comparison.to_json() + "\n",
-}
-"""format name -> comparison as text that ends in a newline"""
-
-
 def _title(comparison: Comparison) -> str:
-    several = len(comparison.metrics) > 1 and comparison.kind == "scores"
-    return f"{comparison.config['before']} -> {comparison.config['after']}" + (
-        "; the intervals hold all at once" if several else ""
-    )
+    """What is compared, on how much, and what the intervals promise."""
+    pairs = max((metric.pairs for metric in comparison.metrics), default=0)
+    scores = comparison.kind == "scores"
+    together = "; the intervals hold all at once" if len(comparison.metrics) > 1 and scores else ""
+    names = f"{comparison.config['before']} -> {comparison.config['after']}"
+    return f"{names}, {pairs} {'images' if scores else 'crops'}{together}"
 
 
 def _row(metric: MetricComparison) -> tuple[str | Text, ...]:
-    interval = "" if metric.low is None else f" [{_signed(metric.low)}, {_signed(metric.high)}]"
+    change = "-" if metric.change is None else figures(metric.change, "+")
+    interval = (
+        ""
+        if metric.low is None or metric.high is None
+        else f" [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
+    )
     return (
         metric.name,
-        *("-" if value is None else f"{value:.4f}" for value in (metric.before, metric.after)),
-        _signed(metric.change) + interval,
-        str(metric.pairs),
+        *("-" if value is None else figures(value) for value in (metric.before, metric.after)),
+        change + interval,
         Text(metric.verdict, style=STYLES[metric.verdict]),
     )
-
-
-def _signed(value: float | None) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:+.4f}"
-    return "0.0000" if float(text) == 0 else text
