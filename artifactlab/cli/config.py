@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ UNCONFIGURABLE = ("config", "help")
 WITHOUT_TABLE = ("init-config",)
 
 
-def config_option(commands: Iterable[str]) -> click.Option:
-    """`--config`, for any of these commands; eager, as it says what the other options are where they are not given."""
+def config_option() -> click.Option:
+    """`--config`, for any command; eager, as it says what the other options are where they are not given."""
 
     def fill(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
         if path is not None and not ctx.resilient_parsing:
-            ctx.default_map = read_config(path, ctx, commands)
+            ctx.default_map = read_config(path, ctx)
 
     return click.Option(
         ["--config"],
@@ -39,6 +38,13 @@ def config_option(commands: Iterable[str]) -> click.Option:
         callback=fill,
         help="Options in TOML, see init-config.",
     )
+
+
+def configurable(ctx: click.Context) -> dict[str, click.Command]:
+    """The commands that have a table, by name, from the context of any of them."""
+    group = ctx.find_root().command
+    commands = group.commands if isinstance(group, click.Group) else {}
+    return {name: command for name, command in commands.items() if name not in WITHOUT_TABLE}
 
 
 def settings_of(command: click.Command) -> dict[str, click.Parameter]:
@@ -54,14 +60,14 @@ def settings_of(command: click.Command) -> dict[str, click.Parameter]:
     return settings
 
 
-def read_config(path: Path, ctx: click.Context, commands: Iterable[str]) -> dict[str, Any]:
+def read_config(path: Path, ctx: click.Context) -> dict[str, Any]:
     """The table of the command that `ctx` is of, as click's `default_map`.
 
     Raises:
         InputError: if the file cannot be read, or holds anything that no command has, or of the wrong type.
     """
     tables = _parsed(path)
-    names = [name for name in commands if name not in WITHOUT_TABLE]
+    names = list(configurable(ctx))
     for name, table in tables.items():
         if name not in names:
             raise InputError(f"{path}: there is no command {name!r}{_nearest(name, names)}")

@@ -26,7 +26,13 @@ from artifactlab.report.terminal import print_out
 @click.argument("target")
 @click.option("--site", "site", metavar="NAME", help="Key or module; default is the first offender.")
 @click.option(
-    "--with", "mode", type=click.Choice(REPLACEABLE), default="interpolate_conv", show_default=True, help="The new one."
+    "--with",
+    "mode",
+    type=click.Choice(REPLACEABLE),
+    metavar="MODE",
+    default="interpolate_conv",
+    show_default=True,
+    help=f"The new one: {', '.join(REPLACEABLE)}.",
 )
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from artifactlab.cli.config import WITHOUT_TABLE, as_toml, settings_of
+from artifactlab.cli.config import as_toml, configurable, settings_of
 from artifactlab.cli.options import JsonObject
 from artifactlab.errors import InputError
 
@@ -32,27 +33,24 @@ HEAD = """\
     help="Where to write it.",
 )
 @click.option("--force", is_flag=True, help="Overwrite it if it is there.")
-def init_config(path: Path, force: bool) -> None:
+@click.pass_context
+def init_config(ctx: click.Context, path: Path, force: bool) -> None:
     """Write a commented file of every option of every command, for --config."""
     if path.exists() and not force:
         raise InputError(f"{path} is there already; give another -o, or --force to overwrite it")
     try:
-        path.write_text(config_text(path.name), encoding="utf-8")
+        path.write_text(config_text(path.name, configurable(ctx)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     click.echo(f"wrote {path}", err=True)
 
 
-def config_text(name: str) -> str:
+def config_text(name: str, commands: Mapping[str, click.Command]) -> str:
     """The file, with every setting commented out."""
-    from artifactlab.cli.main import COMMANDS, load_command  # the group loads this file by name
-
     parts = [HEAD.format(name=name)]
-    for command, text in COMMANDS.items():
-        if command not in WITHOUT_TABLE:
-            settings = settings_of(load_command(command))
-            parts.append(f"\n[{command}]\n# {text}\n")
-            parts += [_setting(key, param) for key, param in settings.items()]
+    for command_name, command in commands.items():
+        parts.append(f"\n[{command_name}]\n# {command.short_help}\n")
+        parts += [_setting(key, param) for key, param in settings_of(command).items()]
     return "".join(parts)
 
 

@@ -4,49 +4,32 @@ from __future__ import annotations
 
 import sys
 import traceback
-from importlib import import_module
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
+from artifactlab.cli.compare import compare
+from artifactlab.cli.config import config_option
+from artifactlab.cli.demo import demo
+from artifactlab.cli.diagnose import diagnose
+from artifactlab.cli.fix import fix
+from artifactlab.cli.init_config import init_config
+from artifactlab.cli.lint import lint
+from artifactlab.cli.metrics import metrics
+from artifactlab.cli.score import score
 from artifactlab.cli.verbosity import verbosity_options
+from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
-COMMANDS = {
-    "demo": "See it work: a trained U-Net with one bad upsampler.",
-    "lint": "What a model's weights and structure show without data.",
-    "diagnose": "Which layer of a model draws stair-steps or checkerboards.",
-    "fix": "Replace that layer, keep the model, check that it worked.",
-    "score": "How bad image files are.",
-    "compare": "Whether a remedy worked: before and after, in pairs.",
-    "metrics": "What the numbers mean: units, and which way is better.",
-    "init-config": "Write a commented file of every option, for --config.",
-}
-"""name -> one line of help, in the order of work; `init-config` is `init_config` in `artifactlab/cli/init_config.py`"""
 
 
 class _Commands(click.Group):
-    """Loads a command only when it is named, as most import torch: help and completion of names stay quick.
-
-    Shows a library error as one line and exits with 2; `--debug` keeps the traceback.
-    """
+    """Commands in the order of work. A library error is one line and exit code 2; `--debug` keeps the traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return load_command(cmd_name) if cmd_name in COMMANDS else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -69,21 +52,8 @@ class _Commands(click.Group):
             sys.exit(EXIT_ERROR)
 
 
-def load_command(name: str) -> click.Command:
-    """The command from the file of its name, with the options that all commands share."""
-    from artifactlab.cli.config import config_option
-
-    attribute = name.replace("-", "_")
-    command: click.Command = getattr(import_module(f"artifactlab.cli.{attribute}"), attribute)
-    if not any(param.name == "verbose" for param in command.params):
-        command.params += [config_option(COMMANDS), *verbosity_options()]
-    return command
-
-
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from artifactlab.cli.version import version_text
-
         click.echo(version_text())
         ctx.exit()
 
@@ -108,3 +78,16 @@ def main(debug: bool) -> None:
 
 
 main.params += verbosity_options()
+for command, summary in {
+    demo: "See it work: a trained U-Net with one bad upsampler.",
+    lint: "What a model's weights and structure show without data.",
+    diagnose: "Which layer of a model draws stair-steps or checkerboards.",
+    fix: "Replace that layer, keep the model, check that it worked.",
+    score: "How bad image files are.",
+    compare: "Whether a remedy worked: before and after, in pairs.",
+    metrics: "What the numbers mean: units, and which way is better.",
+    init_config: "Write a commented file of every option, for --config.",
+}.items():
+    command.short_help = summary
+    command.params += [config_option(), *verbosity_options()]
+    main.add_command(command)

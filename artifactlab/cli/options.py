@@ -17,7 +17,7 @@ from artifactlab.inputs import RANGES
 from artifactlab.models import load_model
 
 
-class JsonObject(click.ParamType):
+class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """A JSON object; a table of a --config file is one already."""
 
     name = "json"

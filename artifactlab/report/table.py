@@ -36,11 +36,11 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
 
 
 def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
-    """The same with each site's numbers below its name."""
+    """The same with each site's numbers below its name, in lines short enough to stay whole."""
     lines: list[tuple[str | Text, str | Text]] = []
     for rank, key, *numbers, verdict in rows:
-        named = ", ".join(f"{name} {number}" for name, number in zip(NUMBERS, numbers, strict=True))
-        lines += [(rank, key), ("", Text.assemble(verdict, f", {named}"))]
+        named = [f"{name} {number}" for name, number in zip(NUMBERS, numbers, strict=True)]
+        lines += [(rank, key), ("", Text.assemble(verdict, ", ", ", ".join(named[:2]))), ("", ", ".join(named[2:]))]
     return Group(Text(TITLE, style="italic"), named_lines(lines))
 
 
