@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 RESAMPLES = 1000
 CHUNK = 2**20
 """numbers that are resampled at a time"""
+FURTHEST = 2.0
+"""times Student's t that the bootstrap-t counts: of few differences in two heaps, say cured and untouched, some
+resamples are nearly all of one heap, with next to no spread and a t as large as you like"""
 Numbers = NDArray[np.float64]
 Interval = tuple[float, float]
 
@@ -40,7 +43,8 @@ def bootstrap_interval(differences: ArrayLike, confidence: float, seed: int) -> 
     quantile = _student(confidence, values.size)
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(_resampled_t(values, seed), [tail, 1 - tail])
-    return mean - error * max(quantile, float(high)), mean + error * max(quantile, -float(low))
+    below, above = (float(np.clip(reach, quantile, FURTHEST * quantile)) for reach in (high, -low))
+    return mean - error * below, mean + error * above
 
 
 def half_sample_interval(change: float, halves: ArrayLike, crops: int, confidence: float) -> Interval:

@@ -120,6 +120,14 @@ def test_mistakes_are_named_with_file_key_and_what_would_be_right(folder: Path, 
         assert word in result.stderr
 
 
+@pytest.mark.parametrize("kwargs", ["{ since = 2026-01-01 }", "'[1]'", "'{'"])
+def test_kwargs_that_json_has_no_word_for_are_a_mistake(folder: Path, kwargs: str) -> None:
+    config(f'[lint]\ntarget = "models.py:make"\nkwargs = {kwargs}\n')
+    result = run("lint", "--config", "run.toml")
+    assert result.exit_code == 2
+    assert "run.toml: kwargs in [lint]" in result.stderr
+
+
 def test_a_file_that_is_not_there_or_not_text_is_one_line(folder: Path) -> None:
     assert "cannot read the config 'no.toml'" in run("score", "--config", "no.toml", "photos").stderr
     Path("binary.toml").write_bytes(b"\xff\xfe\x00")

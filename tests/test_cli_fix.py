@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import cv2
 import jsonschema
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from artifactlab.cli.main import main
+from artifactlab.fix import distil
 from artifactlab.fix.weights import read_replacements
 
 DECODERS = Path(__file__).parent / "fix" / "decoders.py"
@@ -82,6 +84,19 @@ def test_distilling_trains_the_new_layer_and_leaves_no_checkpoint(folder: Path) 
     assert data["training"]["trained"] == ["up", "stem", "head"]
     assert data["replacement"]["mode"] == "subpixel"
     assert not list(folder.glob("*.resume"))
+
+
+def test_the_learning_rate_reaches_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def watched(*arguments: Any, **settings: Any) -> Any:
+        seen.append(settings["learning_rate"])
+        return distil(*arguments, **settings)
+
+    monkeypatch.setattr("artifactlab.fix.pipeline.distil", watched)
+    command = ("--gray", "--distil", "photos", "--steps", "1", "-o", "fixed.safetensors", "--learning-rate", "0.002")
+    run(GRIDDED, *command)
+    assert seen == [0.002]
 
 
 def test_without_images_the_probes_are_used(folder: Path) -> None:

@@ -340,7 +340,9 @@ def test_the_bootstrap_t_is_that_of_a_slow_loop() -> None:
     error = statistics.stdev(values) / 3
     ends = [values.mean() - np.quantile(resampled, q) * error for q in (0.95, 0.05)]
     students = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    expected = (min(ends[0], students.low), max(ends[1], students.high))
+    reach = students.high - values.mean()
+    assert reach < ends[1] - values.mean(), "skewed enough for the two to differ"
+    expected = (min(ends[0], students.low), min(max(ends[1], students.high), values.mean() + 2 * reach))
     assert bootstrap_interval(values, 0.9, seed=5) == pytest.approx(expected)
 
 
@@ -374,3 +376,11 @@ def test_labels_that_are_swapped_at_random_seldom_make_a_verdict() -> None:
         pairs = [(1.0 + drop, 1.0) for drop in drops]
         verdicts.append(score_change("edge_jaggedness", pairs, 0.9, seed=0).verdict)
     assert verdicts.count("cannot tell") >= 85
+
+
+def test_a_cure_that_leaves_two_of_eight_images_untouched_is_told() -> None:
+    """Resamples that are nearly all of one heap must not stretch the interval without end."""
+    changes = [-0.58, -0.61, -0.6, -0.63, -0.57, -0.6, 0.0, 0.0]
+    for seed in range(10):
+        low, high = bootstrap_interval(changes, 0.9, seed)
+        assert low < -0.449 < high < 0

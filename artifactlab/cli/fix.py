@@ -13,6 +13,7 @@ from artifactlab.cli.options import JsonObject, built_model, model_options
 from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
+from artifactlab.fix.distil import LEARNING_RATE
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
@@ -43,6 +44,13 @@ from artifactlab.report.terminal import print_out
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
 @click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=LEARNING_RATE,
+    show_default=True,
+    help="Lower it where training changes the image.",
+)
+@click.option(
     "--lattice-weight",
     type=click.FloatRange(min=0),
     default=2.0,
@@ -64,6 +72,7 @@ def fix(
     neighbours: bool,
     seconds: float,
     steps: int,
+    learning_rate: float,
     lattice_weight: float,
     kwargs: dict[str, Any],
     checkpoint: Path | None,
@@ -108,6 +117,7 @@ def fix(
             neighbours=neighbours,
             steps=steps,
             seconds=seconds,
+            learning_rate=learning_rate,
             lattice_weight=lattice_weight,
             output=output,
             data_range=data_range or high - low,

@@ -13,7 +13,7 @@ from torch import nn
 from artifactlab.capture import unwrap
 from artifactlab.diagnose import diagnose
 from artifactlab.errors import FixError, InputError
-from artifactlab.fix.distil import Distilled, distil
+from artifactlab.fix.distil import LEARNING_RATE, Distilled, distil
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.randomness import random_states_kept
@@ -54,6 +54,7 @@ def fix_site(
     neighbours: bool = False,
     steps: int = 600,
     seconds: float = 600.0,
+    learning_rate: float = LEARNING_RATE,
     lattice_weight: float = 2.0,
     output: str | int | None = None,
     data_range: float = 1.0,
@@ -72,6 +73,7 @@ def fix_site(
         options: further keyword arguments of the mode's class.
         neighbours: train the layers before and after it, too.
         steps, seconds: limits of the training.
+        learning_rate: of the training; lower where it changes the image more than it helps.
         lattice_weight: how much the grid counts in it, see `distil`.
         output: key, attribute or index of the output to judge.
         data_range: distance between the output's darkest and brightest value.
@@ -99,7 +101,7 @@ def fix_site(
     distilled = None
     if distil_on is not None:
         limits: dict[str, Any] = {"neighbours": neighbours, "steps": steps, "seconds": seconds}
-        limits["lattice_weight"] = lattice_weight
+        limits |= {"learning_rate": learning_rate, "lattice_weight": lattice_weight}
         progress = stage("training")
         distilled = distil(
             fixed, model, swap, distil_on, checkpoint=checkpoint, progress=progress, **limits, **settings

@@ -154,7 +154,7 @@ def plot_directions(image: Tensor, reference: Tensor | None = None, *, ax: Axes 
         axes.legend(loc="upper left", bbox_to_anchor=(0.95, 1.1), frameon=False)
     axes.set_theta_direction(-1)
     axes.set_rlabel_position(112.5)
-    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     axes.tick_params(axis="y", labelsize=8)
     return axes
 
