@@ -215,7 +215,7 @@ def test_sites_switch_by_mouse_and_by_keyboard_and_the_address_remembers(page: A
     there = page.current_url
     page.get("about:blank")
     page.get(there)
-    assert [panel.get_attribute("id") for panel in visible(page, "[role=tabpanel]")] == [chosen]
+    assert until(lambda: [panel.get_attribute("id") for panel in visible(page, "[role=tabpanel]")] == [chosen])
 
 
 def test_the_largest_effect_is_what_one_sees_first(page: Any) -> None:

@@ -106,8 +106,9 @@ def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *,
     # a pixel is centred on its frequency
     extent = (-half - half / w, half - half / w, half - half / h, -half - half / h)
     drawn = axes.imshow(decibels, cmap="gray", extent=extent, vmin=-DECIBELS, vmax=0, interpolation="nearest")
-    if period is not None:
-        vertical, horizontal = zip(*lattice_frequencies(period), strict=True) if period not in (1, (1, 1)) else ((), ())
+    marks = [] if period is None else lattice_frequencies(period)
+    if marks:
+        vertical, horizontal = zip(*marks, strict=True)
         axes.scatter(horizontal, vertical, s=60, facecolors="none", edgecolors=IMAGE_COLOUR, clip_on=False, zorder=3)
     axes.set_xlabel("horizontal, cycles per pixel")
     axes.set_ylabel("vertical, cycles per pixel")
