@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test bench lint docs clean
+.PHONY: demo test bench lint docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
@@ -35,6 +35,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+notebooks: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/refresh_notebooks.py
 
 # the public packages alone: `!` leaves out the modules that they are made of
 API := artifactlab '!artifactlab[.]' artifactlab.metrics '!artifactlab[.]metrics[.]' \

@@ -23,10 +23,9 @@ from artifactlab.report.page import report_page
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[test]'")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="no browser here: apt-get install chromium chromium-driver"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER), reason="no browser here: apt-get install chromium chromium-driver"
+)
 LONG = ("--input", "/a/rather/long/path/to/a/folder/of/photographs/that/does/not/fit/into/a/narrow/window/")
 
 
