@@ -18,6 +18,7 @@ MIN_CHANGED = 5
 """images whose score must have changed; below that no interval of `benchmarks/compare.py` keeps what it says"""
 MIN_CROPS = 8
 """likewise, crops of a diagnosis: one output of 192 pixels has nine"""
+SAME_EVERYWHERE = "it is the same in every image"
 SAME = 1e-4
 """of the largest score: what two machines may differ by on the same image"""
 
@@ -45,7 +46,7 @@ class MetricComparison:
     after: float | None
     """likewise"""
     change: float | None
-    """after - before"""
+    """mean of after - before, where what two machines may differ by counts as nothing"""
     low: float | None
     """lower end of the interval of `change`; None where there are too few pairs for one"""
     high: float | None
@@ -84,16 +85,17 @@ def score_change(
     )
     changed = int((changes != 0).sum())
     if not changed:
-        return replace(compared, reason="it is the same in every image")
+        return replace(compared, reason=SAME_EVERYWHERE)
     if changed < MIN_CHANGED:
         return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
-    return _judged(compared, bootstrap_interval(changes, confidence, seed))
+    judged = _judged(compared, bootstrap_interval(changes, confidence, seed))
+    return _if_it_shows(judged, float(known.max()))
 
 
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:
     """One number of two diagnoses, on the same halves of their crops."""
     was, now, crops = before.output[name], after.output[name], before.config["crops"]
-    unit, visible = SHOWN[name]
+    unit = SHOWN[name][0]
     compared = MetricComparison(name, unit, "lower", was, now, now - was, None, None, crops, 0, "cannot tell", None)
     changes = _halves(after)[name] - _halves(before)[name]
     if crops < MIN_CROPS or not changes.size:
@@ -101,10 +103,7 @@ def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confid
     if abs(now - was) <= SAME * max(abs(now), abs(was)):
         return replace(compared, change=0.0, reason="it is the same")
     judged = _judged(compared, half_sample_interval(now - was, changes, crops, confidence))
-    if max(was, now) >= visible:
-        return judged
-    # a difference that nobody can see is neither a cure nor a regression
-    return replace(judged, verdict="cannot tell", reason=f"it shows in neither, for which it takes {visible:.2g}")
+    return _if_it_shows(judged, max(was, now))
 
 
 def _halves(side: SavedDiagnosis) -> dict[str, Any]:
@@ -126,6 +125,14 @@ def _judged(compared: MetricComparison, interval: tuple[float, float]) -> Metric
     return replace(compared, low=low, high=high, verdict=verdict, reason=None)
 
 
+def _if_it_shows(judged: MetricComparison, largest: float) -> MetricComparison:
+    """A difference that nobody can see, before or after, is neither a cure nor a regression."""
+    visible = SHOWN[judged.name][1] if judged.name in SHOWN else 0.0
+    if largest >= visible:
+        return judged
+    return replace(judged, verdict="cannot tell", reason=f"it shows in neither, for which it takes {visible:.2g}")
+
+
 def overall(metrics: Sequence[MetricComparison]) -> Change:
     """What got worse weighs more: a remedy must not cost anything."""
     verdicts = {metric.verdict for metric in metrics}
@@ -140,15 +147,20 @@ def sentence(deciding: Sequence[MetricComparison], every: Sequence[MetricCompari
     others: dict[Change, Change] = {"better": "worse", "worse": "better"}
     text = f"{verdict.capitalize()}: " + ", ".join(_moved(metric) for metric in deciding if metric.verdict == verdict)
     against = [_moved(metric) for metric in every if metric.verdict == others[verdict]]
-    return text + (f"; but {', '.join(against)}" if against else "") + "."
+    together = f" The intervals hold for all {len(deciding)} metrics at once." if len(deciding) > 1 else ""
+    return text + (f"; but {', '.join(against)}" if against else "") + "." + together
 
 
 def _why_not(metrics: Sequence[MetricComparison]) -> str:
+    """Why there is no verdict; chance is named only where it was asked."""
     if len(metrics) == 1:
         return f"{_moved(metrics[0])}: {metrics[0].reason}"
     reasons = {metric.reason for metric in metrics}
-    rest = f": {reasons.pop()}" if len(reasons) == 1 else ""
-    return f"none of the {len(metrics)} metrics changed by more than chance would have it{rest}"
+    if len(reasons) == 1:
+        return f"of each of the {len(metrics)} metrics, {reasons.pop()}"
+    if any(metric.low is not None for metric in metrics):
+        return f"none of the {len(metrics)} metrics changed by more than chance would have it, and shows"
+    return f"too few images changed in any of the {len(metrics)} metrics, {MIN_CHANGED} are needed"
 
 
 def figures(value: float, sign: str = "") -> str:
@@ -163,9 +175,12 @@ def _moved(metric: MetricComparison) -> str:
     if metric.change is None or metric.before is None or metric.after is None:
         return metric.name
     way = "fell" if metric.change < 0 else "rose" if metric.change > 0 else "stayed"
-    text = f"{metric.name} {way} from {figures(metric.before)} to {figures(metric.after)}"
+    ends = figures(metric.before), figures(metric.after)
+    if metric.change and ends[0] == ends[1]:
+        ends = f"{metric.before:.6g}", f"{metric.after:.6g}"
+    text = f"{metric.name} {way} from {ends[0]} to {ends[1]}"
     if metric.low is None or metric.high is None:
         return text
-    ends = sorted((-metric.low, -metric.high)) if metric.change < 0 else [metric.low, metric.high]
-    interval = f"{CONFIDENCE:.0%} interval {figures(ends[0])} to {figures(ends[1])}"
+    least, most = sorted((-metric.low, -metric.high)) if metric.change < 0 else (metric.low, metric.high)
+    interval = f"{CONFIDENCE:.0%} interval {figures(least)} to {figures(most)}"
     return f"{text} (by {figures(abs(metric.change))}, {interval})"

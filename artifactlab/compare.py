@@ -12,7 +12,7 @@ from artifactlab.changes import SHOWN, Change, MetricComparison, crop_change, ov
 from artifactlab.effects import CONFIDENCE
 from artifactlab.errors import InputError
 from artifactlab.images import find_images
-from artifactlab.measures import check_known
+from artifactlab.measures import METRICS, check_known
 from artifactlab.records import Diagnosis, plain, tool
 from artifactlab.saved import Saved, SavedDiagnosis, SavedScores, saved
 from artifactlab.score import ScoreReport, by_stem, refuse_names, score_images
@@ -76,8 +76,8 @@ def compare(
     where several metrics are judged, intervals are widened until they hold all at once (Bonferroni).
 
     Args:
-        before, after: two `Diagnosis` or two `ScoreReport`, paths of the JSON (or CSV of scores) they were written to,
-            or folders of images, which are scored.
+        before, after: two `Diagnosis` or two `ScoreReport`, paths of the JSON (or CSV of scores) or the report's folder
+            that they were written to, or folders of images, which are scored.
         metrics: names; by default all that both have.
         reference: what the images in the folders should look like, paired by file stem; see `score_images`.
         workers: processes that score folders.
@@ -123,6 +123,7 @@ def compare_scores(
         raise InputError(f"scored for grids of period {before.period} and {after.period}; score both with one version")
     _refuse_unpaired([(side.source, set(side.images)) for side in (before, after)])
     names = _chosen(metrics, [name for name in before.metrics if name in after.metrics])
+    _refuse_other_references(before, after, names)
     level = _level(names)
     found = []
     for name in names:
@@ -174,6 +175,7 @@ def _sides(
     progress: Progress | None,
 ) -> tuple[Saved, Saved]:
     """Both sides as they were saved; files are read before folders are scored, which takes longer."""
+    before, after = (_report_in(side) for side in (before, after))
     folders = [isinstance(side, (str, Path)) and Path(side).is_dir() for side in (before, after)]
     if reference is not None and not any(folders):
         raise InputError("a reference is for folders of images, which are scored; scores and diagnoses have theirs")
@@ -188,6 +190,12 @@ def _sides(
             ready = replace(saved(report), source=str(side))
         found.append(ready)
     return found[0], found[1]
+
+
+def _report_in(side: Measured) -> Measured:
+    """The diagnosis in the folder that `diagnose -o` made; anything else is left as it is."""
+    inside = Path(side) / "diagnosis.json" if isinstance(side, (str, Path)) else None
+    return inside if inside is not None and inside.is_file() else side
 
 
 def _chosen(metrics: Sequence[str] | None, available: list[str]) -> list[str]:
@@ -216,19 +224,35 @@ def _refuse_unpaired(sides: Sequence[tuple[str, set[str]]]) -> None:
         refuse_names(missing, f"both sides need images of the same names; missing {when}, in {source!r}")
 
 
+def _refuse_other_references(before: SavedScores, after: SavedScores, names: Sequence[str]) -> None:
+    """What is measured against a reference says something of the images only if that is the same."""
+    needing = [name for name in names if METRICS[name].needs_reference]
+    known = None not in (before.reference, after.reference)
+    if needing and known and Path(str(before.reference)).resolve() != Path(str(after.reference)).resolve():
+        raise InputError(
+            f"{needing[0]} was scored against {before.reference!r} and {after.reference!r}: score both against one"
+            " reference, or name the other metrics with --metric / metrics="
+        )
+
+
 def _refuse_unlike(before: SavedDiagnosis, after: SavedDiagnosis) -> None:
     """Only what was measured alike can be compared in pairs."""
     remedies = {
         "inputs_sha256": ("inputs", "diagnose both models on the same images, crop and range"),
+        "output": ("outputs of the model", "diagnose both with the same --output"),
         "crops": ("numbers of crops", "the outputs must be of one size"),
         "seed": ("seeds", "diagnose both with the same --seed"),
         "period": ("lattices", "the sites of the two models have other periods: compare scores of their outputs"),
-        "data_range": ("data ranges", "give the same data_range to both"),
+        "data_range": ("data ranges", "give both the same data_range; without one it is read off the outputs"),
     }
     for name, (what, remedy) in remedies.items():
         one, other = before.config[name], after.config[name]
         if one != other:
-            shown = "" if name == "inputs_sha256" else f" ({one} and {other})"
+            shown = "" if name == "inputs_sha256" else f" ({_short(one)} and {_short(other)})"
             raise InputError(f"cannot compare diagnoses of different {what}{shown}: {remedy}")
     if len(before.grid) != len(after.grid):
         raise InputError("cannot compare diagnoses with different numbers of half-samples; diagnose both again")
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

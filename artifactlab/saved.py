@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from artifactlab.measures import METRICS
 from artifactlab.records import Diagnosis
 from artifactlab.score import ScoreReport, by_stem
 
+SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
+"""of a diagnosis, which two that are compared must share"""
 EXPECTED = "a diagnosis.json, what `score --format json` or `--format csv` wrote, or a folder of images"
 
 
@@ -33,6 +35,8 @@ class SavedScores:
     """paths of the images that could not be scored"""
     period: int | None = None
     """lattice spacing that was looked for; None where the file does not say"""
+    reference: str | None = None
+    """folder that the images were compared with; None where there was none, or the file does not say"""
 
 
 @dataclass(frozen=True)
@@ -109,13 +113,15 @@ def _from_data(data: Any, source: str) -> Saved:
         )
     try:
         return read(data, source)
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{source!r} is damaged ({type(error).__name__}: {error}); write it again") from error
 
 
 def _diagnosis(data: dict[str, Any], source: str) -> SavedDiagnosis:
     halves = {part: tuple(_number(value) for value in data["half_samples"][part]) for part in ("grid", "steps")}
-    config = {name: data["config"][name] for name in ("inputs_sha256", "crops", "seed", "period", "data_range")}
+    config = {name: data["config"][name] for name in SETTINGS}
     if not isinstance(config["crops"], int) or len(halves["grid"]) != len(halves["steps"]):
         raise ValueError("its crops or half-samples do not fit")
     return SavedDiagnosis(
@@ -135,7 +141,9 @@ def _key(site: dict[str, Any]) -> str:
 
 def _scores(data: dict[str, Any], source: str) -> SavedScores:
     rows = [(row["path"], row["scores"], row["error"]) for row in data["images"]]
-    return _paired_up(rows, tuple(data["config"]["metrics"]), source, int(data["config"]["period"]))
+    config = data["config"]
+    found = _paired_up(rows, tuple(config["metrics"]), source)
+    return replace(found, period=int(config["period"]), reference=config.get("reference"))
 
 
 def _from_csv(text: str, source: str) -> SavedScores:
@@ -151,12 +159,14 @@ def _from_csv(text: str, source: str) -> SavedScores:
             for row in reader
         ]
         return _paired_up(rows, names, source)
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{source!r} is damaged ({error}); write it again") from error
 
 
 def _paired_up(
-    rows: Sequence[tuple[str, Mapping[str, Any], Any]], metrics: tuple[str, ...], source: str, period: int | None = None
+    rows: Sequence[tuple[str, Mapping[str, Any], Any]], metrics: tuple[str, ...], source: str
 ) -> SavedScores:
     files = by_stem([Path(path) for path, _, _ in rows], f"images in {source!r}")
     scores = {str(Path(path)): {name: _score(row[name]) for name in metrics} for path, row, _ in rows}
@@ -165,7 +175,6 @@ def _paired_up(
         images={stem: scores[str(file)] for stem, file in files.items()},
         metrics=metrics,
         unreadable=tuple(path for path, _, error in rows if error is not None),
-        period=period,
     )
 
 

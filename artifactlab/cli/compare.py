@@ -42,9 +42,10 @@ def compare(
 ) -> None:
     """Tell whether a remedy worked: better, worse, or cannot tell.
 
-    BEFORE and AFTER are two diagnosis.json of the same inputs, two files that score wrote (JSON or CSV), or two folders
-    of images with the same names. Exits with 0, with 1 if --fail-on-regression is given and it got worse, with 2 if an
-    image could not be scored (after the report) or anything else went wrong.
+    BEFORE and AFTER are two diagnoses of the same inputs (diagnosis.json, or the folder of the report), two files that
+    score wrote (JSON or CSV), or two folders of images with the same names. Exits with 0, with 1 if
+    --fail-on-regression is given and it got worse, with 2 if an image could not be scored (after the report) or
+    anything else went wrong.
     """
     if target is not None:
         refuse_unwritable(target)
