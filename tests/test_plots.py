@@ -131,6 +131,22 @@ def test_a_flat_image_has_a_spectrum_too() -> None:
     assert np.isfinite(np.asarray(plot_spectrum(torch.zeros(1, 32, 32), 2, ax=axes()).images[0].get_array())).all()
 
 
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (None, "expected a real tensor of shape"),
+        (np.zeros((1, 32, 32)), "expected a real tensor of shape"),
+        (torch.zeros(3, 0, 0), "at least one pixel"),
+        (torch.full((1, 32, 32), math.nan), "NaN"),
+    ],
+)
+def test_what_is_no_image_is_refused_by_that_name(image: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        plot_spectrum(image, 2, ax=axes())
+    with pytest.raises(InputError, match=words):
+        plot_directions(image, ax=axes(projection="polar"))
+
+
 # --- directions ---
 
 

@@ -281,10 +281,21 @@ def test_no_width_makes_the_page_scroll_sideways(page: Any, width: int) -> None:
 def test_print_shows_every_site_and_both_outputs_beside_each_other_and_nothing_to_click(page: Any) -> None:
     look(page, 800, media="print")
     assert len(visible(page, "[role=tabpanel]")) == 2
+    assert [title.text for title in visible(page, ".which")] == ["Input 1", "Input 1"]
     assert visible(page, "input") == visible(page, ".copy") == []
     before, after = visible(page, "#panel-1 .before") + visible(page, "#panel-1 .after")
     assert before.rect["x"] + before.rect["width"] <= after.rect["x"] + 1
     assert before.rect["y"] == after.rect["y"]
+
+
+@pytest.mark.parametrize("offset", [0, 0.3, 0.5, 0.9])
+def test_a_close_up_begins_at_a_pixel_of_the_screen(page: Any, offset: float) -> None:
+    page.execute_script(
+        "document.body.style.paddingTop = arguments[0] + 'px'; dispatchEvent(new Event('resize'))", offset
+    )
+    (stack,) = visible(page, ".stack")
+    place = page.execute_script("const { x, y } = arguments[0].getBoundingClientRect(); return [x, y]", stack)
+    assert place == [pytest.approx(round(side), abs=1e-3) for side in place]
 
 
 def test_without_scripts_everything_is_there_to_read(page: Any, address: str) -> None:

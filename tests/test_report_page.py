@@ -36,6 +36,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.text = text
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: dict[str, list[str]] = {"script": [], "code": [], "h1": [], "title": []}
         self._inside: list[str] = []
@@ -192,6 +193,62 @@ def test_a_large_report_is_cut_until_it_is_small(monkeypatch: pytest.MonkeyPatch
     assert len(Page(cut).having("button", role="tab")) == 2
 
 
+class Coloured(nn.Module):
+    """A flat, strongly red output of 400 pixels a side, with a grid of its one site."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        grown = nn.functional.interpolate(x, scale_factor=2.0)
+        board = torch.tensor([[0.02, -0.02], [-0.02, 0.02]]).repeat(200, 200)
+        return grown * torch.tensor([0.9, 0.2, 0.1])[:, None, None] + board
+
+
+def test_red_stays_red_and_the_frame_is_where_a_cut_close_up_is() -> None:
+    found = artifactlab.diagnose(Coloured(), torch.ones(1, 3, 200, 200), data_range=1.0)
+    kept = found.examples[0].repaired[found.sites[0].site.key]
+    assert kept.pixels.shape[1:] == (256, 256)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("artifactlab.report.page.SIZES", ((100, 1),))
+        page = Page(report_page(found))
+    close_up = pixels(page.having("img", class_="before")[0]["src"])
+    assert close_up.shape == (100, 100, 3)
+    blue, green, red = close_up.reshape(-1, 3).mean(0)  # as OpenCV reads it
+    assert (red, green, blue) == pytest.approx((0.9 * 255, 0.2 * 255, 0.1 * 255), abs=1)
+    frame = page.having("rect", class_="frame")[0]
+    assert (frame["x"], frame["y"], frame["width"]) == (str(kept.left + 78), str(kept.top + 78), "100")
+
+
+class Branches(Net):
+    """It grows by another site for dark inputs than for bright ones."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        grown = self.up(x)
+        dark = x.mean() < 0.5
+        return (nn.functional.interpolate(grown[:, :1], None, 2.0) if dark else self.shuffle(grown)).sigmoid()
+
+
+def test_a_site_that_does_not_run_for_an_input_says_so_there_and_has_no_pictures_of_a_repair() -> None:
+    inputs = [torch.rand(1, 1, 48, 40) * 0.5, 0.5 + torch.rand(1, 1, 48, 40) * 0.5]
+    page = Page(report_page(artifactlab.diagnose(Branches(), inputs, data_range=1.0)))
+    assert page.text.count("This site does not run for this input.") == 2
+    assert len(page.having("img", class_="before")) == len(page.having("svg", class_="map")) == 4
+
+
+def test_twelve_sites_have_pictures_and_the_thirteenth_its_numbers() -> None:
+    ups = [layer for _ in range(13) for layer in (nn.Upsample(scale_factor=2), nn.AvgPool2d(2))]
+    page = Page(report_page(artifactlab.diagnose(nn.Sequential(*ups[:-1]), torch.rand(1, 1, 40, 40), data_range=1.0)))
+    assert len(page.having("button", role="tab")) == 13
+    assert len(page.having("img", class_="before")) == 12
+    assert "only the 12 with the largest effects" in page.text
+
+
+def test_nothing_is_less_than_nothing(diagnosis: Diagnosis) -> None:
+    clean = {**diagnosis.output, "severity": -0.001}
+    slightly = tuple({**seen, "severity": -0.002} for seen in diagnosis.per_input)
+    text = Page(report_page(replace(diagnosis, output=clean, per_input=slightly, joint=()))).text
+    assert "severity 0.00" in text
+    assert "-0.00" not in text.partition('<script type="application/json"')[0]
+
+
 def test_a_fast_diagnosis_says_why_it_has_no_close_ups() -> None:
     fast = artifactlab.diagnose(Net(), torch.rand(1, 1, 48, 40), data_range=1.0, fast=True)
     text = report_page(fast)
@@ -199,6 +256,7 @@ def test_a_fast_diagnosis_says_why_it_has_no_close_ups() -> None:
     assert page.having("img", class_="before") == page.having("svg", class_="map") == []
     assert page.having("img", class_="sheet")
     assert "leave --fast out" in text
+    assert "Repairing this site alone takes" not in text
 
 
 def test_a_diagnosis_without_examples_is_a_page_of_numbers(diagnosis: Diagnosis) -> None:

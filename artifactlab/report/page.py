@@ -23,6 +23,9 @@ MOST_PICTURED = 12
 """sites that have pictures; the others have their numbers"""
 SIZES = ((256, 4), (192, 4), (128, 4), (96, 3), (64, 2), (48, 1))
 """(pixels per side of close-ups, inputs) to try until the page is small enough"""
+ZOOMS = (1, 2, 4, 8)
+CLOSE_UP = 540
+"""pixels of the screen that a close-up takes at first, at most"""
 MOST_MARKED = 16
 """period up to which the points of a lattice are told apart in a spectrum"""
 
@@ -49,13 +52,29 @@ class Rose:
 
 
 @dataclass(frozen=True)
-class View:
-    """The pictures of one site on one input; None where a fast diagnosis has none."""
+class Drawn:
+    """Of one site on one input, what does not depend on the size of close-ups."""
 
+    change: tuple[str, float] | None
+    """where the repair changes the output, and by how many 1/255 where it is opaque"""
+    spectra: list[Spectrum]
+    """of the activation and the output"""
+    roses: list[Rose]
+    """likewise"""
+
+
+@dataclass(frozen=True)
+class View:
+    """The pictures of one site on one input; None where a fast diagnosis has none, or the site does not run."""
+
+    ran: bool
+    """whether the site runs for this input"""
     pair: tuple[str, str] | None
     """close-up of the output as it is and with the site repaired"""
     side: tuple[int, int]
     """its width and height in pixels"""
+    zoom: int
+    """at which the close-up is shown first: the largest that fits"""
     change: tuple[str, float] | None
     """where the repair changes the output, and by how many 1/255 where it is opaque"""
     sheet: str | None
@@ -73,6 +92,10 @@ class Panel:
     steps: list[Step]
     views: list[View]
     """one per input; empty for a site beyond `MOST_PICTURED`"""
+
+
+AllDrawn = dict[tuple[str, int], Drawn]
+"""by site key and number of the input"""
 
 
 def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
@@ -94,14 +117,19 @@ def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
     >>> page.startswith("<!DOCTYPE html>"), "src=\\"http" in page
     (True, False)
     """
+    drawn = {
+        (site.site.key, number): _drawn(site, example)
+        for site in diagnosis.sites[:MOST_PICTURED]
+        for number, example in enumerate(diagnosis.examples)
+    }
     for side, inputs in SIZES:
-        page = _rendered(diagnosis, called, side, inputs)
+        page = _rendered(diagnosis, called, drawn, side, inputs)
         if len(page.encode()) <= LARGEST:
             break
     return page
 
 
-def _rendered(diagnosis: Diagnosis, called: Invocation | None, side: int, inputs: int) -> str:
+def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, side: int, inputs: int) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -112,6 +140,7 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, side: int, inputs
         lstrip_blocks=True,
     )
     environment.filters["signed"] = signed
+    environment.filters["plain"] = lambda value: f"{value:.2f}".replace("-0.00", "0.00")
     style, script = (resources.files("artifactlab.report").joinpath("page", name).read_text() for name in _PARTS)
     examples = diagnosis.examples[:inputs]
     return environment.get_template("report.html.j2").render(
@@ -120,9 +149,10 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, side: int, inputs
         visible=VISIBLE,
         grid=255 * diagnosis.output["lattice_amplitude"],
         wholes=[pictures.whole_uri(example.output) for example in examples],
-        panels=[_panel(diagnosis, site, examples, called, side) for site in diagnosis.sites],
+        panels=[_panel(diagnosis, site, examples, called, drawn, side) for site in diagnosis.sites],
         largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
         most_pictured=MOST_PICTURED,
+        zooms=ZOOMS,
         data=diagnosis.to_dict(),
         style=style,
         script=script,
@@ -143,38 +173,52 @@ def _policy(style: str, script: str) -> str:
 
 
 def _panel(
-    diagnosis: Diagnosis, site: SiteDiagnosis, examples: Sequence[Example], called: Invocation | None, side: int
+    diagnosis: Diagnosis,
+    site: SiteDiagnosis,
+    examples: Sequence[Example],
+    called: Invocation | None,
+    drawn: AllDrawn,
+    side: int,
 ) -> Panel:
     pictured = examples if site.rank <= MOST_PICTURED else ()
     return Panel(
         found=site,
         period=period_text(site.site.period),
         steps=next_steps(diagnosis, site, called),
-        views=[_view(site, example, side) for example in pictured],
+        views=[_view(site, example, drawn[site.site.key, k], side) for k, example in enumerate(pictured)],
     )
 
 
-def _view(found: SiteDiagnosis, example: Example, side: int) -> View:
+def _view(found: SiteDiagnosis, example: Example, drawn: Drawn, side: int) -> View:
     """What one input shows of a site; of a fast diagnosis only the activation and the output."""
-    key, site = found.site.key, found.site
-    change, after = example.changes.get(key), example.repaired.get(key)
+    key = found.site.key
     activation = example.activations.get(key)
+    after = None if activation is None else example.repaired.get(key)
     before = example.output if after is None else after.cut(example.output)
-    pair = None if after is None else pictures.pair_uris(before, after.pixels, example.output, side)
     height, width = (min(side, length) for length in before.shape[1:])
+    return View(
+        ran=activation is not None,
+        pair=None if after is None else pictures.pair_uris(before, after.pixels, example.output, side),
+        side=(width, height),
+        zoom=max(zoom for zoom in ZOOMS if zoom == 1 or zoom * width <= CLOSE_UP),
+        change=None if after is None else drawn.change,
+        sheet=None if activation is None else pictures.sheet_uri(activation, side // 2),
+        spectra=drawn.spectra,
+        roses=drawn.roses,
+    )
+
+
+def _drawn(found: SiteDiagnosis, example: Example) -> Drawn:
+    """The pictures that are the same however small the page has to be."""
+    key, site = found.site.key, found.site
+    change, after, activation = example.changes.get(key), example.repaired.get(key), example.activations.get(key)
+    before = example.output if after is None else after.cut(example.output)
     spectra = [_spectrum("of the output", before, lattice_period(site.period))]
     roses = [_rose("of the output", before, None if after is None else after.pixels)]
     if activation is not None:
         spectra.insert(0, _spectrum("of the activation", activation, lattice_period(site.scale)))
         roses.insert(0, _rose("of the activation", activation, None))
-    return View(
-        pair=pair,
-        side=(width, height),
-        change=None if change is None else pictures.map_uri(change),
-        sheet=None if activation is None else pictures.sheet_uri(activation, side // 2),
-        spectra=spectra,
-        roses=roses,
-    )
+    return Drawn(None if change is None else pictures.map_uri(change), spectra, roses)
 
 
 def _spectrum(title: str, image: Any, period: tuple[int, int]) -> Spectrum:

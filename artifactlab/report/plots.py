@@ -99,7 +99,7 @@ def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *,
     3
     """
     batch = _batch(image)
-    power = power_spectrum(batch, 1 if period is None else period, data_range=spread(batch) or 1.0, reduction="mean")
+    power = power_spectrum(batch, 1 if period is None else period, data_range=_size(batch), reduction="mean")
     decibels = 10 * (power / power.max().clamp_min(1e-30)).clamp_min(10 ** (-DECIBELS / 10)).log10().cpu().numpy()
     axes = _axes(ax)
     (h, w), half = decibels.shape, 0.5
@@ -218,8 +218,13 @@ def _batch(image: Tensor) -> Tensor:
 def _shares(image: Tensor) -> np.ndarray:
     """Shares of both ends of each direction."""
     batch = _batch(image)
-    size = spread(batch) if isinstance(batch, Tensor) and batch.numel() else 1.0
     shares: np.ndarray = (
-        gradient_direction_histogram(batch, BINS, data_range=size or 1.0, reduction="mean").cpu().numpy()
+        gradient_direction_histogram(batch, BINS, data_range=_size(batch), reduction="mean").cpu().numpy()
     )
     return np.concatenate([shares, shares])
+
+
+def _size(batch: Tensor) -> float:
+    """The spread of an image, against which it is measured; of what is no image 1, as the metric then says so."""
+    size = spread(batch) if isinstance(batch, Tensor) and batch.numel() else 1.0
+    return size if math.isfinite(size) and size > 0 else 1.0

@@ -58,7 +58,17 @@
       image.style.width = `${image.getAttribute("width") * zoom * pixel}px`;
       image.style.height = `${image.getAttribute("height") * zoom * pixel}px`;
     }
+    snap(scroll);
     split(scroll, stack, slider);
+  }
+
+  // a picture that starts between two pixels of the screen is blurred
+  function snap(scroll) {
+    scroll.style.left = scroll.style.top = "0";
+    const { left, top } = scroll.getBoundingClientRect();
+    const [x, y] = [left + scrollX, top + scrollY].map((place) => Math.ceil(place * devicePixelRatio) / devicePixelRatio - place);
+    scroll.style.left = `${x}px`;
+    scroll.style.top = `${y}px`;
   }
 
   function split(scroll, stack, slider) {
