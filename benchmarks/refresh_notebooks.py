@@ -1,4 +1,4 @@
-"""Run the notebooks and keep their outputs, without times, machine paths and widgets, so that a diff shows what changed.
+"""Run the notebooks and keep their outputs, without times, machine paths and widgets: a diff then shows what changed.
 
 `python benchmarks/refresh_notebooks.py [NAME...]`
 """
