@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from artifactlab.cli.main import main
@@ -88,6 +86,11 @@ def test_quiet_leaves_the_data_alone(folder: Path, place: str) -> None:
     assert said.stderr == "hello from the model\n"
 
 
+def test_quiet_leaves_what_was_written_unsaid(folder: Path) -> None:
+    assert run("init-config", "--quiet").stderr == ""
+    assert (folder / "artifactlab.toml").is_file()
+
+
 def test_quiet_does_not_silence_errors(folder: Path) -> None:
     assert "no.png" in run("score", "-q", "no.png").stderr
 
@@ -152,12 +155,10 @@ def test_metrics_explains_every_number_a_diagnosis_has(folder: Path) -> None:
 
 
 def completed(*words: str) -> list[str]:
-    """What bash is offered for the last of these words."""
-    line = {"COMP_WORDS": " ".join(["artifactlab", *words]), "COMP_CWORD": str(len(words))}
-    environment = {**os.environ, **line, "_ARTIFACTLAB_COMPLETE": "bash_complete"}
-    code = "from artifactlab.cli.main import main; main(prog_name='artifactlab')"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    """What a shell is offered for the last of these words; that bash itself takes it, tests/test_readme.py tries."""
+    *before, incomplete = words
+    offered = ShellComplete(main, {}, "artifactlab", "_ARTIFACTLAB_COMPLETE").get_completions(before, incomplete)
+    return [item.value for item in offered]
 
 
 def test_commands_are_completed() -> None:

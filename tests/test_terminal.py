@@ -129,8 +129,12 @@ def test_where_nobody_looks_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> 
     assert drawn(monkeypatch, io.StringIO()) == ""
 
 
-def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
+@pytest.mark.parametrize("no_color", [True, False])
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
     text = io.StringIO()
     Console(file=text, force_terminal=True, width=100).print(diagnosis_table(diagnosis()))
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", text.getvalue())
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", text.getvalue())) is not no_color

@@ -25,7 +25,7 @@ NAMED = 5
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if the verdict is worse.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples of scores.")
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that score folders."
 )

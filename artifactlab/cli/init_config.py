@@ -11,6 +11,7 @@ import click
 
 from artifactlab.cli.config import as_toml, configurable, settings_of
 from artifactlab.cli.options import JsonObject
+from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
 
 WIDTH = 100
@@ -42,7 +43,7 @@ def init_config(ctx: click.Context, path: Path, force: bool) -> None:
         path.write_text(config_text(path.name, configurable(ctx)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
-    click.echo(f"wrote {path}", err=True)
+    note(f"wrote {path}")
 
 
 def config_text(name: str, commands: Mapping[str, click.Command]) -> str:

@@ -7,13 +7,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+
+from torch import Tensor
 
 from artifactlab.evidence import lattice_period
 from artifactlab.metrics.spectrum import lattice_frequencies
-from artifactlab.records import Diagnosis, Example, SiteDiagnosis
+from artifactlab.records import Diagnosis, Example, SiteDiagnosis, Window
 from artifactlab.report import page_pictures as pictures
 from artifactlab.report.next_steps import Invocation, Step, next_steps
+from artifactlab.report.pictures import direction_shares
 from artifactlab.severity import VISIBLE
 from artifactlab.verdicts import period_text, signed
 
@@ -75,12 +77,10 @@ class View:
     """its width and height in pixels"""
     zoom: int
     """at which the close-up is shown first: the largest that fits"""
-    change: tuple[str, float] | None
-    """where the repair changes the output, and by how many 1/255 where it is opaque"""
     sheet: str | None
     """channels of the activation"""
-    spectra: list[Spectrum]
-    roses: list[Rose]
+    drawn: Drawn
+    """what does not depend on the size"""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,9 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
     )
     environment.filters["signed"] = signed
     environment.filters["plain"] = lambda value: f"{value:.2f}".replace("-0.00", "0.00")
-    style, script = (resources.files("artifactlab.report").joinpath("page", name).read_text() for name in _PARTS)
+    style, script = (
+        resources.files("artifactlab.report").joinpath("page", name).read_text() for name in ("report.css", "report.js")
+    )
     examples = diagnosis.examples[:inputs]
     return environment.get_template("report.html.j2").render(
         diagnosis=diagnosis,
@@ -158,9 +160,6 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
         script=script,
         policy=_policy(style, script),
     )
-
-
-_PARTS = ("report.css", "report.js")
 
 
 def _policy(style: str, script: str) -> str:
@@ -191,9 +190,7 @@ def _panel(
 
 def _view(found: SiteDiagnosis, example: Example, drawn: Drawn, side: int) -> View:
     """What one input shows of a site; of a fast diagnosis only the activation and the output."""
-    key = found.site.key
-    activation = example.activations.get(key)
-    after = None if activation is None else example.repaired.get(key)
+    activation, after = _seen(found, example)
     before = example.output if after is None else after.cut(example.output)
     height, width = (min(side, length) for length in before.shape[1:])
     return View(
@@ -201,33 +198,38 @@ def _view(found: SiteDiagnosis, example: Example, drawn: Drawn, side: int) -> Vi
         pair=None if after is None else pictures.pair_uris(before, after.pixels, example.output, side),
         side=(width, height),
         zoom=max(zoom for zoom in ZOOMS if zoom == 1 or zoom * width <= CLOSE_UP),
-        change=None if after is None else drawn.change,
         sheet=None if activation is None else pictures.sheet_uri(activation, side // 2),
-        spectra=drawn.spectra,
-        roses=drawn.roses,
+        drawn=drawn,
     )
 
 
 def _drawn(found: SiteDiagnosis, example: Example) -> Drawn:
     """The pictures that are the same however small the page has to be."""
-    key, site = found.site.key, found.site
-    change, after, activation = example.changes.get(key), example.repaired.get(key), example.activations.get(key)
+    site = found.site
+    activation, after = _seen(found, example)
     before = example.output if after is None else after.cut(example.output)
     spectra = [_spectrum("of the output", before, lattice_period(site.period))]
     roses = [_rose("of the output", before, None if after is None else after.pixels)]
     if activation is not None:
         spectra.insert(0, _spectrum("of the activation", activation, lattice_period(site.scale)))
         roses.insert(0, _rose("of the activation", activation, None))
-    return Drawn(None if change is None else pictures.map_uri(change), spectra, roses)
+    return Drawn(None if after is None else pictures.map_uri(example.changes[site.key]), spectra, roses)
 
 
-def _spectrum(title: str, image: Any, period: tuple[int, int]) -> Spectrum:
+def _seen(found: SiteDiagnosis, example: Example) -> tuple[Tensor | None, Window | None]:
+    """A site's activation and the repaired output; None where it does not run, or nothing is repaired."""
+    activation = example.activations.get(found.site.key)
+    return activation, None if activation is None else example.repaired.get(found.site.key)
+
+
+def _spectrum(title: str, image: Tensor, period: tuple[int, int]) -> Spectrum:
     marked = lattice_frequencies(period) if max(period) <= MOST_MARKED else []
     return Spectrum(title, pictures.spectrum_uri(image, period), [(h + 0.5, v + 0.5) for v, h in marked])
 
 
-def _rose(title: str, image: Any, other: Any) -> Rose:
-    shares, around = pictures.rose(image), None if other is None else pictures.rose(other)
-    most = max(0.01, *shares, *(around or []))
-    line = "" if around is None else pictures.outline(around, most)
+def _rose(title: str, image: Tensor, other: Tensor | None) -> Rose:
+    shares = direction_shares(image[None])
+    around = shares if other is None else direction_shares(other[None])
+    most = max(0.01, shares.max(), around.max())
+    line = "" if other is None else pictures.outline(around, most)
     return Rose(title, pictures.petals(shares, most), line, most)

@@ -9,21 +9,15 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from artifactlab.evidence import spread
-from artifactlab.metrics import gradient_direction_histogram
-from artifactlab.metrics.spectrum import power_spectrum
-from artifactlab.report.pictures import displayable
+from artifactlab.report.pictures import DECIBELS, VERMILION, decibels, displayable, grey, in_255ths
 
 THUMB = 448
 """pixels of the longer side of the whole output, at most"""
 TILES = 4
 """channels beside each other in a sheet"""
 SPECTRUM_SIDE = 128
-DECIBELS, STEP = 60.0, 3.0
-"""range of powers that is shown, and what is told apart in it; fewer shades make smaller files"""
-BINS = 36
-MAP_COLOUR = (0, 94, 213)
-"""Okabe and Ito's vermilion, in OpenCV's order"""
+STEP = 3.0
+"""decibels that are told apart; fewer shades make smaller files"""
 
 
 def data_uri(pixels: np.ndarray) -> str:
@@ -42,17 +36,14 @@ def pair_uris(before: Tensor, after: Tensor, like: Tensor, side: int) -> tuple[s
 
 def whole_uri(output: Tensor) -> str:
     """A (C, H, W) output in grey, reduced, as a ground for its maps."""
-    image = displayable(output)
-    grey = image if image.ndim == 2 else image @ np.array([0.299, 0.587, 0.114])
-    return data_uri(_reduced(_bytes(grey)))
+    return data_uri(_reduced(_bytes(grey(output))))
 
 
 def map_uri(change: Tensor) -> tuple[str, float]:
     """An (H, W) change in orange, as opaque as it is large, and the change, in 1/255, at which it is opaque."""
-    values = 255 * change.numpy()
-    most = max(1.0, float(np.quantile(values, 0.995)))
+    values, most = in_255ths(change)
     opacity = _reduced(_bytes(np.clip(values / most, 0, 1)))
-    colour = np.broadcast_to(np.array(MAP_COLOUR, np.uint8), (*opacity.shape, 3))
+    colour = np.broadcast_to(np.array(VERMILION[::-1], np.uint8), (*opacity.shape, 3))
     return data_uri(np.dstack([colour, opacity])), most
 
 
@@ -70,22 +61,12 @@ def sheet_uri(activation: Tensor, side: int) -> str:
 
 def spectrum_uri(image: Tensor, period: tuple[int, int]) -> str:
     """The power spectrum of a (C, h, w) image in steps of 3 dB, zero frequency in the middle."""
-    cut = image[None]
-    if min(cut.shape[-2] // period[0], cut.shape[-1] // period[1]) == 0:
-        period = (1, 1)
-    power = power_spectrum(cut, period, data_range=spread(cut) or 1.0, side=SPECTRUM_SIDE)[0]
-    decibels = 10 * (power / power.max().clamp_min(1e-30)).clamp_min(10 ** (-DECIBELS / 10)).log10().numpy()
-    steps = np.round(decibels / STEP) * STEP
-    return data_uri(_bytes(1 + steps / DECIBELS))
+    fits = all(p <= min(SPECTRUM_SIDE, length) for p, length in zip(period, image.shape[1:], strict=True))
+    below = decibels(image[None], period if fits else 1, SPECTRUM_SIDE)
+    return data_uri(_bytes(1 + np.round(below / STEP) * STEP / DECIBELS))
 
 
-def rose(image: Tensor) -> list[float]:
-    """Shares of the squared gradient by direction, both ends of each, of a (C, h, w) image."""
-    shares = gradient_direction_histogram(image[None], BINS, data_range=spread(image) or 1.0)[0].tolist()
-    return [*shares, *shares]
-
-
-def petals(shares: list[float], most: float) -> str:
+def petals(shares: np.ndarray, most: float) -> str:
     """An SVG path of one sector per direction around (0, 0); a share of `most` is 100 long."""
     half = math.pi / len(shares)
     sectors = []
@@ -96,7 +77,7 @@ def petals(shares: list[float], most: float) -> str:
     return "".join(sectors)
 
 
-def outline(shares: list[float], most: float) -> str:
+def outline(shares: np.ndarray, most: float) -> str:
     """An SVG path through the tips of the same."""
     tips = [_polar(100 * share / most, 2 * math.pi * k / len(shares)) for k, share in enumerate(shares)]
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in tips) + "Z"

@@ -1,14 +1,26 @@
-"""Tensors as panels: an image as it is, and how far a repair moves it."""
+"""What pictures are made of, drawn by matplotlib or by the page: images, changes, spectra, directions."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
+from artifactlab.evidence import spread
+from artifactlab.metrics import gradient_direction_histogram
+from artifactlab.metrics.spectrum import SIDE, power_spectrum
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+VERMILION = (213, 94, 0)
+"""Okabe and Ito's, in RGB: where a repair changes something"""
+BINS = 36
+"""of directions, over 180 degrees"""
+DECIBELS = 60.0
+"""range of powers that is told apart"""
 
 
 def displayable(image: Tensor, like: Tensor | None = None) -> np.ndarray:
@@ -25,6 +37,40 @@ def _shown_channels(image: Tensor) -> Tensor:
     return (image[:3] if image.shape[0] >= 3 else image[:1]).float().cpu()
 
 
+def grey(image: Tensor) -> np.ndarray:
+    """(H, W) values in [0, 1], a ground for what is drawn over it."""
+    pixels = displayable(image)
+    luma: np.ndarray = pixels if pixels.ndim == 2 else pixels @ np.array([0.299, 0.587, 0.114])
+    return luma
+
+
+def in_255ths(change: Tensor) -> tuple[np.ndarray, float]:
+    """An (H, W) change in 1/255 of the data range, and nearly its largest: a few pixels may stand out."""
+    values = 255 * change.numpy()
+    return values, max(1.0, float(np.quantile(values, 0.995)))
+
+
+def decibels(batch: Tensor, period: int | tuple[int, int], side: int = SIDE) -> np.ndarray:
+    """Mean power spectrum of an (N, C, H, W) batch below its strongest frequency, down to -`DECIBELS`."""
+    power = power_spectrum(batch, period, side=side, data_range=_size(batch), reduction="mean")
+    below: np.ndarray = (
+        10 * (power / power.max().clamp_min(1e-30)).clamp_min(10 ** (-DECIBELS / 10)).log10().cpu().numpy()
+    )
+    return below
+
+
+def direction_shares(batch: Tensor) -> np.ndarray:
+    """Shares of the squared gradient by direction, both ends of each of the `BINS` directions."""
+    shares = gradient_direction_histogram(batch, BINS, data_range=_size(batch), reduction="mean").cpu().numpy()
+    return np.concatenate([shares, shares])
+
+
+def _size(batch: Tensor) -> float:
+    """The spread of an image, against which it is measured; of what is no image 1, as the metric then says so."""
+    size = spread(batch) if isinstance(batch, Tensor) and batch.numel() else 1.0
+    return size if math.isfinite(size) and size > 0 else 1.0
+
+
 def show(ax: Axes, image: Tensor, title: str) -> None:
     """An image as it is if its values fit [0, 1], else stretched to its own range."""
     ax.imshow(displayable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -34,8 +80,8 @@ def show(ax: Axes, image: Tensor, title: str) -> None:
 
 def show_change(ax: Axes, change: Tensor, title: str) -> None:
     """How far a repair moves each pixel, in 1/255 of the data range."""
-    values = 255 * change.numpy()
-    image = ax.imshow(values, cmap="magma", vmin=0, vmax=max(1.0, float(np.quantile(values, 0.995))))
+    values, most = in_255ths(change)
+    image = ax.imshow(values, cmap="magma", vmin=0, vmax=most)
     ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")
     ax.set_title(title, fontsize=10)
     ax.set_axis_off()

@@ -14,11 +14,9 @@ import numpy as np
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.evidence import spread
-from artifactlab.metrics import gradient_direction_histogram
-from artifactlab.metrics.spectrum import lattice_frequencies, power_spectrum
+from artifactlab.metrics.spectrum import lattice_frequencies
 from artifactlab.records import Diagnosis
-from artifactlab.report.pictures import displayable
+from artifactlab.report.pictures import BINS, DECIBELS, VERMILION, decibels, direction_shares, grey, in_255ths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +26,6 @@ COLOURS = {"offender": "#D55E00", "compensated": "#E69F00", "harmless": "#56B4E9
 IMAGE_COLOUR, REFERENCE_COLOUR = "#D55E00", "#0072B2"
 MOST_SITES = 12
 """sites that get bars"""
-BINS = 36
-"""of directions, over 180 degrees"""
-DECIBELS = 60.0
-"""range of powers that is told apart"""
 
 
 def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
@@ -98,14 +92,12 @@ def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *,
     >>> len(ax.collections[0].get_offsets())
     3
     """
-    batch = _batch(image)
-    power = power_spectrum(batch, 1 if period is None else period, data_range=_size(batch), reduction="mean")
-    decibels = 10 * (power / power.max().clamp_min(1e-30)).clamp_min(10 ** (-DECIBELS / 10)).log10().cpu().numpy()
+    below = decibels(_batch(image), 1 if period is None else period)
     axes = _axes(ax)
-    (h, w), half = decibels.shape, 0.5
+    (h, w), half = below.shape, 0.5
     # a pixel is centred on its frequency
     extent = (-half - half / w, half - half / w, half - half / h, -half - half / h)
-    drawn = axes.imshow(decibels, cmap="gray", extent=extent, vmin=-DECIBELS, vmax=0, interpolation="nearest")
+    drawn = axes.imshow(below, cmap="gray", extent=extent, vmin=-DECIBELS, vmax=0, interpolation="nearest")
     marks = [] if period is None else lattice_frequencies(period)
     if marks:
         vertical, horizontal = zip(*marks, strict=True)
@@ -142,8 +134,8 @@ def plot_directions(image: Tensor, reference: Tensor | None = None, *, ax: Axes 
     >>> len(ax.patches)
     72
     """
-    shares = _shares(image)
-    around = None if reference is None else _shares(reference)
+    shares = direction_shares(_batch(image))
+    around = None if reference is None else direction_shares(_batch(reference))
     axes: Any = _axes(ax, projection="polar")
     if axes.name != "polar":
         raise InputError("directions need polar axes: plt.subplots(subplot_kw={'projection': 'polar'})")
@@ -185,14 +177,13 @@ def plot_artifact_map(
     'dec.up2/conv_transpose2d#0'
     """
     key = diagnosis.sites[0].site.key if key is None else key
-    change = 255 * diagnosis.artifact_map(key, example).numpy()
+    change, most = in_255ths(diagnosis.artifact_map(key, example))
     from matplotlib.colors import LinearSegmentedColormap
 
     axes = _axes(ax)
-    output = displayable(diagnosis.examples[example].output)
-    axes.imshow(output if output.ndim == 2 else output @ [0.299, 0.587, 0.114], cmap="gray", vmin=0, vmax=1.4)
-    fading = LinearSegmentedColormap.from_list("fading", [(0.84, 0.37, 0, 0), (0.84, 0.37, 0, 1)])
-    most = max(1.0, float(np.quantile(change, 0.995)))
+    axes.imshow(grey(diagnosis.examples[example].output), cmap="gray", vmin=0, vmax=1.4)
+    colour = [channel / 255 for channel in VERMILION]
+    fading = LinearSegmentedColormap.from_list("fading", [(*colour, 0.0), (*colour, 1.0)])
     drawn = axes.imshow(change, cmap=fading, vmin=0, vmax=most, interpolation="nearest")
     axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label="moved by, 1/255 of white")
     axes.set_title(key, fontsize=10)
@@ -213,18 +204,3 @@ def _axes(ax: Axes | None, **kind: Any) -> Axes:
 def _batch(image: Tensor) -> Tensor:
     """A single image as a batch of one."""
     return image[None] if isinstance(image, Tensor) and image.ndim == 3 else image
-
-
-def _shares(image: Tensor) -> np.ndarray:
-    """Shares of both ends of each direction."""
-    batch = _batch(image)
-    shares: np.ndarray = (
-        gradient_direction_histogram(batch, BINS, data_range=_size(batch), reduction="mean").cpu().numpy()
-    )
-    return np.concatenate([shares, shares])
-
-
-def _size(batch: Tensor) -> float:
-    """The spread of an image, against which it is measured; of what is no image 1, as the metric then says so."""
-    size = spread(batch) if isinstance(batch, Tensor) and batch.numel() else 1.0
-    return size if math.isfinite(size) and size > 0 else 1.0
