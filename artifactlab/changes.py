@@ -67,6 +67,7 @@ def score_change(
     """One score of images in pairs; those without it are left out."""
     known = np.array([pair for pair in pairs if None not in pair], np.float64).reshape(-1, 2)
     metric = METRICS[name]
+    assert metric.better is not None, "compare offers no others"
     empty = MetricComparison(
         name, metric.unit, metric.better, None, None, None, None, None, 0, len(pairs), "cannot tell", ""
     )

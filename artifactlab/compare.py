@@ -94,7 +94,7 @@ def compare(
     >>> from artifactlab.score import ImageScore
     >>> def report(scores):
     ...     rows = tuple(ImageScore(f"{n}.png", {"edge_jaggedness": x}, None) for n, x in enumerate(scores))
-    ...     return ScoreReport(rows, {}, None, {"metrics": ["edge_jaggedness"], "period": 8})
+    ...     return ScoreReport(rows, {}, None, {"metrics": ["edge_jaggedness"], "periods": [2, 16]})
     >>> outcome = compare(report([0.5, 0.6, 0.4, 0.5, 0.6, 0.5]), report([0.0, 0.1, 0.0, 0.0, 0.0, 0.1]))
     >>> print(outcome.text)
     Better: edge_jaggedness fell from 0.517 to 0.0333 (by 0.483, 90% interval 0.421 to 0.556).
@@ -119,10 +119,10 @@ def compare_scores(
     before: SavedScores, after: SavedScores, metrics: Sequence[str] | None, seed: int, config: dict[str, Any]
 ) -> Comparison:
     """Images in pairs."""
-    if before.period is not None and after.period is not None and before.period != after.period:
-        raise InputError(f"scored for grids of period {before.period} and {after.period}; score both with one version")
+    if None not in (before.periods, after.periods) and before.periods != after.periods:
+        raise InputError(f"scored for periods {before.periods} and {after.periods}; score both with one version")
     _refuse_unpaired([(side.source, set(side.images)) for side in (before, after)])
-    names = _chosen(metrics, [name for name in before.metrics if name in after.metrics])
+    names = _chosen(metrics, [name for name in before.metrics if name in after.metrics and METRICS[name].better])
     _refuse_other_references(before, after, names)
     level = _level(names)
     found = []

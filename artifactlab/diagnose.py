@@ -130,7 +130,7 @@ def diagnose(
         config={
             "inputs": len(calls),
             "inputs_sha256": _digest(calls),
-            "crops": before.grid.numel(),
+            "crops": before.crops,
             "output": output,
             "data_range": scale,
             "sites": sites,
@@ -232,7 +232,7 @@ def _shown(severity: Severity) -> dict[str, float]:
 
 def _of_halves(severity: Severity, seed: int) -> dict[str, tuple[float, ...]]:
     """What random halves of the crops show, short enough for the JSON."""
-    parts = severity.of(half_samples(severity.grid.numel(), seed, HALF_SAMPLES)[1:])
+    parts = severity.of(half_samples(severity.crops, seed, HALF_SAMPLES)[1:])
     return {
         name: tuple(float(f"{value:.6g}") for value in part.tolist())
         for name, part in zip(("grid", "steps"), parts, strict=True)
@@ -290,9 +290,8 @@ def _note_on_inputs(calls: list[Call], outputs: list[Tensor], period: tuple[int,
     same = [i for i, o in zip(fed, outputs, strict=True) if i is not None and i.shape[2:] == o.shape[2:]]
     if not same:
         return ""
-    grid = pool([measure_severity(image, period, spread(image) or 1.0) for image in same]).grid
-    error = grid.std(correction=0) / grid.numel() ** 0.5
-    if grid.numel() == 1 or grid.mean() < max(VISIBLE, 3 * float(error)):
+    grid, _ = pool([measure_severity(image, period, spread(image) or 1.0) for image in same]).together()
+    if grid < VISIBLE:
         return ""
     return " But the inputs carry a grid of their own, and what passes it on is blamed for it."
 

@@ -26,7 +26,7 @@ def effect_of(before: Severity, after: Severity, seed: int) -> Effect:
     them (McCarthy 1969, "Pseudo-replication: half samples"; resampling with replacement would not do: an edge drawn
     twice keeps step with itself). And a repair is not the real cure; how far it is off was measured.
     """
-    counts = half_samples(before.grid.numel(), seed)
+    counts = half_samples(before.crops, seed)
     (grid, steps), (grid_left, steps_left) = (severity.of(counts) for severity in (before, after))
     by_grid = abs(float(grid[0] - grid_left[0])) >= abs(float(steps[0] - steps_left[0]))
     return _effect((grid - grid_left) + (steps - steps_left), float(grid[0] + steps[0]), by_grid)
@@ -38,7 +38,7 @@ def effect_of_first_order(before: Severity, drops: Tensor, seed: int) -> Effect:
     A repair that makes things worse, or an output that shows nothing, has no share to read off; there the first order
     is left as it is.
     """
-    counts = half_samples(before.grid.numel(), seed)
+    counts = half_samples(before.crops, seed)
     grid, steps = before.of(counts)
     total = grid + steps
     linear = (counts.to(drops) @ drops / counts.sum(1)).to(total)

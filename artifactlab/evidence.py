@@ -7,6 +7,7 @@ from torch import Tensor
 
 from artifactlab.errors import CaptureError
 from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
+from artifactlab.metrics.inputs import LARGEST_PERIOD
 from artifactlab.records import Evidence
 
 LATTICE_CHANNELS = 32
@@ -37,10 +38,12 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
         if size == 0:
             return Evidence(0.0, 0.0, 0.0)
         edges = _some_channels(values, min(EDGE_CHANNELS, max(4, EDGE_PIXELS // values[0, 0].numel())))
+        lattice = lattice_period(scale)
+        known = 1 < max(lattice) <= LARGEST_PERIOD
         return Evidence(
-            edge_jaggedness=float(edge_jaggedness(edges, data_range=size)),
+            edge_jaggedness=float(edge_jaggedness(values, lattice, data_range=size)) if known else 0.0,
             axis_excess=float(axis_excess(edges, data_range=size)),
-            checkerboard_energy=float(checkerboard_energy(values, lattice_period(scale), data_range=size)),
+            checkerboard_energy=float(checkerboard_energy(values, lattice, data_range=size)) if known else 0.0,
         )
 
 

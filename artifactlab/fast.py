@@ -4,14 +4,13 @@ A repair changes a site's output by d. To first order the output's severity S fa
 all sites come from one backward pass. S is quadratic in what the artifact draws: where a repair takes the share a of it
 away, S falls by S (2a - a^2), and the first order is 2aS. So a is read off the first order, and the effect follows.
 
-Steps have no gradient (edges are found, not weighed), so energy above a Gaussian stands for them. That is coarse:
-where it matters, let the full diagnosis repair the sites.
+Where it matters, let the full diagnosis repair the sites.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -22,16 +21,13 @@ from torch import Tensor
 from artifactlab.capture import Visit, watch
 from artifactlab.effects import effect_of_first_order
 from artifactlab.errors import ModelError, first_line
-from artifactlab.metrics.gradients import gaussian, separable
-from artifactlab.metrics.lattice import lattice_statistics
+from artifactlab.metrics.spectral_reading import Forms, Reading, lattice_sums, read
 from artifactlab.outputs import pick_output
 from artifactlab.records import Effect, Site
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner
-from artifactlab.severity import VISIBLE, VISIBLE_GRID, Severity, crop_counts, split_crops
+from artifactlab.severity import VISIBLE, Severity, crop_counts, shown, split_crops
 
-BLUR = 1.5
-"""standard deviation, in pixels, of the Gaussian that stands for the smooth path of edges"""
 Key = tuple[str, str, int]
 
 
@@ -53,9 +49,9 @@ def first_order_effects(
     if any(parameter.is_inference() for parameter in runner.model.parameters()):
         raise ModelError("the model was made in inference mode, which gives no gradient; leave fast out")
     drops: dict[Key, list[Tensor]] = {(site.name, site.op, site.call): [] for site in sites}
-    severity = before.together()
+    found, severity = before.found, sum(before.together())
     for call in calls:
-        for key, drop in _drops(runner, call, drops.keys(), severity, period, data_range).items():
+        for key, drop in _drops(runner, call, drops.keys(), found, severity, period, data_range).items():
             drops[key].append(drop)
         passed()
     return [effect_of_first_order(before, torch.cat(found), seed) for found in drops.values()]
@@ -65,7 +61,8 @@ def _drops(
     runner: Runner,
     call: Call,
     keys: Collection[Key],
-    severity: tuple[float, float],
+    found: Mapping[int, Reading],
+    severity: float,
     period: tuple[int, int],
     data_range: float,
 ) -> dict[Key, Tensor]:
@@ -99,25 +96,28 @@ def _drops(
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
         image = pick_output(results[-1], runner.output).float() / data_range
         try:
-            torch.autograd.grad(_differentiable_severity(image, severity[1], period), leaf)
+            torch.autograd.grad(_differentiable_severity(image, found, period), leaf)
         except RuntimeError as error:
             raise ModelError(f"the model gives no gradient ({first_line(error)}); leave fast out") from error
     shape = (image.shape[0], *crop_counts(image.shape[-2:], period))
     drops = {
         key: _by_crop(*gradients[key], shape) if key in gradients else torch.zeros(shape).flatten() for key in keys
     }
-    if sum(severity) >= VISIBLE and not any(map(torch.any, drops.values())):
+    if severity >= VISIBLE and not any(map(torch.any, drops.values())):
         raise ModelError("no gradient comes through the model (is its output rounded, or clipped?); leave fast out")
     return drops
 
 
-def _differentiable_severity(image: Tensor, steps: float, period: tuple[int, int]) -> Tensor:
-    """Grid severity, added up over crops, and what stands for `steps`: only its gradient means anything."""
-    grid = lattice_statistics(split_crops(image, period), period).locked.sum() / VISIBLE_GRID**2
-    kernel = gaussian(BLUR, image)
-    energy = (image - separable(image, kernel, kernel)).square().sum()
-    crops = image.shape[0] * math.prod(crop_counts(image.shape[-2:], period))
-    return grid + crops * steps * energy.clamp_min(1e-12).log()
+def _differentiable_severity(image: Tensor, found: Mapping[int, Reading], period: tuple[int, int]) -> Tensor:
+    """Severity of all crops together, times their number, so that each crop's part of its drop is a crop's severity."""
+    crops = split_crops(image, period)
+    everything = torch.ones(1, len(crops))
+    total = image.new_zeros(())
+    for p, sums in (lattice_sums(crops, period) if found else {}).items():
+        sure = found[p]._replace(found=Forms(*(form.clone() for form in found[p].found)))  # inference tensors have no grad
+        total = total + sum(part.sum() for part in shown(read(sums.pooled(everything)), sure))
+    # what shows nothing has a gradient, too: none
+    return len(crops) * total + 0 * image.sum()
 
 
 def _by_crop(gradient: Tensor, change: Tensor, crops: tuple[int, int, int]) -> Tensor:

@@ -1,14 +1,16 @@
 """What can be measured on an image file: the columns of a score report.
 
-Every metric is a number read off sums over edges, windows or pixels, and sums of tiles add up. So an image of any size
+Every metric is a number read off sums over edges, blocks or pixels, and sums of tiles add up. So an image of any size
 is measured tile by tile, in the memory of a few tiles, and reads what it would read as a whole.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -17,19 +19,19 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.images import MIN_SIDE, Picture, luma
-from artifactlab.metrics.checkerboard import locked_amplitude, locked_share
+from artifactlab.metrics.checkerboard import share_of
 from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
 from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
-from artifactlab.metrics.jaggedness import SMALLEST_SIDE, edge_statistics, pooled_jaggedness
-from artifactlab.metrics.lattice import LatticeSums, lattice_sums
 from artifactlab.metrics.replication import difference_sums, pooled_factor
+from artifactlab.metrics.spectral_reading import PERIODS, SpectralImages, measurable_periods, read_best
+from artifactlab.metrics.spectral_search import measured, search_sums
+from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
-PERIOD = 8
-"""lattice spacing that is looked for: its frequencies contain those of 2 and 4, hence every stack of x2 upsamplers"""
-GRID_SIDES = (30, 46)
-"""two windows of the lattice metrics at that period"""
+SMALLEST_SIDE = 32
+"""pixels of the smallest image in which a lattice of period 2 and 4 can be told"""
 TILE = 1024
-"""pixels per side; a multiple of a cell of the edge metrics, and `SEGMENT` windows of the lattice metrics"""
+"""pixels per side; a multiple of a cell of the edge metrics"""
 HALO = 8 * CELL
 """pixels beyond a tile that an edge in it may depend on: half a contour and its search width, or twice the blur"""
 
@@ -54,18 +56,47 @@ class Tile:
         """The edge points at level 0, which two metrics share."""
         return edge_points(self.gray.flatten(0, 1))
 
-    def lattice_sums(self) -> LatticeSums:
-        """Over the windows that start in the core; the last ones and their filter's border reach beyond it."""
-        (top, bottom, left, right), border = self.core, 2 * (PERIOD - 1)
-        image = self.image[..., top : bottom + border, left : right + border]
-        return lattice_sums(image, (PERIOD, PERIOD), (self.origin[0] + top, self.origin[1] + left), self.size)
+    @property
+    def inside(self) -> Tensor:
+        """(1, C, h, w), the core alone."""
+        top, bottom, left, right = self.core
+        return self.image[..., top:bottom, left:right]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Row and column of the core's first pixel in the image."""
+        return self.origin[0] + self.core[0], self.origin[1] + self.core[2]
+
+
+class Lattices(dict[int, SpectralSums]):
+    """An image's sums by period; those of tiles add up."""
+
+    def __add__(self, other: Lattices) -> Lattices:
+        return Lattices({p: sums + other[p] for p, sums in self.items()})
+
+
+@dataclass(frozen=True)
+class LatticeReading:
+    """What an image shows of lattices."""
+
+    found: SpectralImages
+    """at the best period"""
+    sums: Mapping[int, SpectralSums]
+    """of the periods that were measured for themselves"""
+
+    def read(self, field: str) -> Tensor | None:
+        """A field, (1,); None where it cannot be told."""
+        return getattr(self.found, field) if self.found.told else None
+
+    def share(self) -> Tensor | None:
+        """Of the fine structure, that is a constant grid, (1,); None where it cannot be told."""
+        return share_of(self.found, self.sums) if self.found.told else None
 
 
 Sums = dict[str, Any]
 SUMS: dict[str, Callable[[Tile], Any]] = {
-    "edges": lambda tile: edge_statistics(tile.gray, origin=tile.origin, core=tile.core, points=tile.points),
     "axes": lambda tile: axis_statistics(tile.gray, tile.core, tile.points),
-    "lattice": lambda tile: tile.lattice_sums(),
+    "lattices": lambda tile: Lattices(search_sums(tile.inside, measurable_periods(tile.size), tile.place)),
     "differences": lambda tile: difference_sums(tile.gray, tile.origin, tile.core),
     "directions": lambda tile: direction_counts(tile.gray, core=tile.core),
 }
@@ -78,14 +109,14 @@ class Metric:
 
     sums: str
     """which of `SUMS` it is read off"""
-    read: Callable[..., Tensor]
-    """takes those of the image, and of its reference as a second argument where it needs it"""
+    read: Callable[..., Tensor | None]
+    """takes those of the image, and of its reference as a second argument where it needs it; None: cannot tell"""
     unit: str
     """what the numbers are in"""
     description: str
     """one line"""
-    better: Literal["lower", "higher"] = "lower"
-    """which way an image gets better"""
+    better: Literal["lower", "higher"] | None = "lower"
+    """which way an image gets better; None where neither is"""
     needs_reference: bool = False
     """whether it compares an image with what it should look like"""
     smallest: tuple[int, int] = (MIN_SIDE, MIN_SIDE)
@@ -94,10 +125,10 @@ class Metric:
 
 METRICS: dict[str, Metric] = {
     "edge_jaggedness": Metric(
-        sums="edges",
-        read=lambda edges: pooled_jaggedness(edges.sum(1)),
+        sums="lattices",
+        read=lambda lattices: lattices.read("warp"),
         unit="pixels",
-        description="how far oblique edges run in stair-steps; nearest x4 is around 0.6",
+        description=f"how far stair-steps displace edges; from {VISIBLE_STEPS:g} on it shows",
         smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
     ),
     "axis_excess": Metric(
@@ -107,18 +138,26 @@ METRICS: dict[str, Metric] = {
         description="gradient energy on oblique edges that points along a pixel axis",
     ),
     "checkerboard_energy": Metric(
-        sums="lattice",
-        read=locked_share,
+        sums="lattices",
+        read=lambda lattices: lattices.share(),
         unit="share, 0 to 1",
-        description="fine structure locked to a grid of period 2, 4 or 8",
-        smallest=GRID_SIDES,
+        description="fine structure that is a constant grid",
+        smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
     ),
     "lattice_amplitude": Metric(
-        sums="lattice",
-        read=locked_amplitude,
+        sums="lattices",
+        read=lambda lattices: lattices.read("grid"),
         unit="fraction of white",
-        description="rms of a grid of period 2, 4 or 8; from 1/255 (0.0039) on it shows",
-        smallest=GRID_SIDES,
+        description=f"rms of a constant grid; from {VISIBLE_GRID:.4f} on it shows",
+        smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
+    ),
+    "period": Metric(
+        sums="lattices",
+        read=lambda lattices: lattices.read("period"),
+        unit="pixels",
+        description=f"spacing of the lattice, {PERIODS[0]} to {PERIODS[-1]}; 0 where there is none",
+        better=None,
+        smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
     ),
     "replication_factor": Metric(
         sums="differences",
@@ -147,17 +186,30 @@ def check_known(name: str, where: str = "") -> None:
 
 
 def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -> dict[str, float | None]:
-    """The scores of an image; None where it is too small for a metric."""
+    """The scores of an image; None where it cannot be told, or is too small for a metric."""
     large = {name: METRICS[name] for name in names if _is_large_enough(picture, METRICS[name])}
     seen = _added_up(picture, {metric.sums for metric in large.values()})
+    if "lattices" in seen:
+        seen["lattices"] = _read(picture, seen["lattices"])
     compared = {metric.sums for metric in large.values() if metric.needs_reference}
     expected = _added_up(reference, compared) if reference is not None else {}
     scores: dict[str, float | None] = dict.fromkeys(names)
     for name, metric in large.items():
         references = [expected[metric.sums]] if metric.needs_reference else []
-        score = float(metric.read(seen[metric.sums], *references))
-        scores[name] = score if math.isfinite(score) else None
+        score = metric.read(seen[metric.sums], *references)
+        scores[name] = None if score is None or not math.isfinite(float(score)) else float(score)
     return scores
+
+
+def _read(picture: Picture, search: Lattices) -> LatticeReading:
+    """What a search has found, measured for itself in a second pass over the image."""
+
+    def exactly(period: int) -> SpectralSums:
+        parts = (spectral_sums(t.inside, (period, period), period, t.place) for t in _tiles(picture))
+        return functools.reduce(operator.add, parts)
+
+    sums, others = measured(search, exactly)
+    return LatticeReading(read_best(sums, others, next(_tiles(picture)).inside), sums)
 
 
 def _is_large_enough(picture: Picture, metric: Metric) -> bool:

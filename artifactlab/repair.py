@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.evidence import lattice_period
-from artifactlab.metrics.lattice import running_sum
+from artifactlab.metrics.bands import running_sum
 from artifactlab.sites import Growth
 
 NEIGHBOURS = 3

@@ -33,8 +33,8 @@ class SavedScores:
     """in the order of the report"""
     unreadable: tuple[str, ...]
     """paths of the images that could not be scored"""
-    period: int | None = None
-    """lattice spacing that was looked for; None where the file does not say"""
+    periods: tuple[int, ...] | None = None
+    """smallest and largest lattice spacing that were looked for; None where the file does not say"""
     reference: str | None = None
     """folder that the images were compared with; None where there was none, or the file does not say"""
 
@@ -143,7 +143,7 @@ def _scores(data: dict[str, Any], source: str) -> SavedScores:
     rows = [(row["path"], row["scores"], row["error"]) for row in data["images"]]
     config = data["config"]
     found = _paired_up(rows, tuple(config["metrics"]), source)
-    return replace(found, period=int(config["period"]), reference=config.get("reference"))
+    return replace(found, periods=tuple(map(int, config["periods"])), reference=config.get("reference"))
 
 
 def _from_csv(text: str, source: str) -> SavedScores:

@@ -20,12 +20,13 @@ import torch
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.gates import Gate, GateFailure, gate_failures, parse_gate
 from artifactlab.images import MIN_SIDE, Picture, find_images, open_picture
-from artifactlab.measures import METRICS, PERIOD, check_known, measure
+from artifactlab.measures import METRICS, check_known, measure
+from artifactlab.metrics.spectral_reading import PERIODS
 from artifactlab.records import plain, tool
 
 __all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 """of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's"""
 NAMED_IN_ERRORS = 5
 
@@ -37,7 +38,8 @@ class ImageScore:
     path: str
     """the file"""
     scores: dict[str, float | None]
-    """one per metric; all None where there is an error, one None where the image is too small for that metric"""
+    """one per metric; all None where there is an error, one None where it cannot be told: too small, or too little content
+    for how strong an artifact would have to be to show"""
     error: str | None
     """why it could not be scored, None if it could"""
 
@@ -144,7 +146,7 @@ def score_images(
             "metrics": list(names),
             "recursive": recursive,
             "gates": [str(gate) for gate in conditions],
-            "period": PERIOD,
+            "periods": [PERIODS[0], PERIODS[-1]],
         },
         failures=failures,
     )
@@ -155,7 +157,7 @@ def _judgeable(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
     unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
     if image.error is not None or not unmeasured:
         return image
-    return replace(image, error=f"too small to measure {unmeasured[0]}, which a gate asks for")
+    return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
 
 
 def _chosen(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:

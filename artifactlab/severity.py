@@ -1,69 +1,88 @@
 """How bad an output is: one number for grids and stair-steps together, so that sites can be compared.
 
-Severity is additive in energy: (grid amplitude / VISIBLE_GRID)^2 + (jaggedness / VISIBLE_STEPS)^2. A severity of 1 is
-a grid that just shows, or stair-steps that just show; independent causes add up.
+Severity is additive in energy: (grid amplitude / VISIBLE_GRID)^2 + (jaggedness / VISIBLE_STEPS)^2, where a grid that
+follows the content counts as a grid. A severity of 1 is a grid that just shows, or stair-steps that just show;
+independent causes add up.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from artifactlab.evidence import lattice_period
-from artifactlab.images import luma
-from artifactlab.metrics.jaggedness import edge_statistics, pooled_jaggedness
-from artifactlab.metrics.lattice import lattice_statistics, window_size
+from artifactlab.metrics.inputs import LARGEST_PERIOD
+from artifactlab.metrics.spectral_reading import Reading, lattice_sums, read
+from artifactlab.metrics.spectral_sums import SpectralSums, joined
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 VISIBLE = 1.0
 """severity below which an output is innocent, whatever its activations look like"""
-VISIBLE_GRID = 1 / 255
-"""rms amplitude, as a fraction of the data range, at which an 8-bit image can show a grid everywhere"""
-VISIBLE_STEPS = 0.1
-"""edge jaggedness in pixels, above nearly all that is no stair-step, and a quarter of what nearest x2 reads"""
 MIN_CROP = 64
 """pixels per side of the smallest crop that is measured on its own"""
 MAX_CROPS = 3
 """crops per side"""
+CYCLES, BESIDES = 4, 16
+"""of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
 
 
-class Severity(NamedTuple):
-    """What the crops of an output show, kept as numbers that can be pooled over any choice of crops."""
+@dataclass(frozen=True)
+class Severity:
+    """What the crops of an output show, kept as sums that can be pooled over any choice of crops."""
 
-    grid: Tensor
-    """(crops,) phase-locked power, unbiased, over that of a grid that just shows"""
-    edges: Tensor
-    """(crops, levels, numbers) statistics of the edges in each crop; sums of them are those of the crops together"""
+    crops: int
+    """how many there are"""
+    sums: Mapping[int, SpectralSums]
+    """period -> the crops' sums at its own frequencies"""
 
     def of(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Grid and stair-step severity, each (R,), of R weighted choices of crops, given as counts (R, crops)."""
-        counts = counts.to(self.grid)
-        grid = counts @ self.grid / counts.sum(1)
-        jaggedness = pooled_jaggedness(torch.tensordot(counts.to(self.edges), self.edges, 1))
-        return grid, (jaggedness.to(grid) / VISIBLE_STEPS).square()
+        """Grid and stair-step severity, each (R,), of R weighted choices of crops, given as counts (R, crops).
+
+        What counts is decided once, by all crops together: the periods and forms that are confirmed there.
+        """
+        grid = steps = torch.zeros(len(counts))
+        for period, sums in self.sums.items():
+            more, higher = shown(read(sums.pooled(counts)), self.found[period])
+            grid, steps = grid + more.cpu(), steps + higher.cpu()
+        return grid, steps
+
+    def only(self, crops: Tensor) -> Severity:
+        """Of a choice of crops, given by their numbers."""
+        chosen = torch.eye(self.crops)[crops]
+        return Severity(len(crops), {p: sums.pooled(chosen) for p, sums in self.sums.items()})
+
+    @property
+    def found(self) -> dict[int, Reading]:
+        """What all crops together show at each period."""
+        return {p: read(sums.pooled(torch.ones(1, self.crops))) for p, sums in self.sums.items()}
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""
-        grid, steps = self.of(torch.ones(1, self.grid.numel()))
+        grid, steps = self.of(torch.ones(1, self.crops))
         return float(grid), float(steps)
 
 
+def shown(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:
+    """Grid and stair-step severity (R,) of what a reading holds, as far as the other one confirms it."""
+    power, sure = reading.power, found.found
+    grid = (power.grid * sure.grid + power.modulation * sure.modulation) / VISIBLE_GRID**2
+    return grid, power.warp * sure.warp / VISIBLE_STEPS**2
+
+
 def measure_severity(output: Tensor, period: tuple[int, int], data_range: float) -> Severity:
-    """Severity of the crops of an (N, C, H, W) output, for grids of `period` and everything it contains."""
-    image = output.float() / data_range
-    tiles = crop_counts(image.shape[-2:], period)
-    grid = lattice_statistics(split_crops(image, period), period).locked.sum((1, 2)) / VISIBLE_GRID**2
-    # edges are followed over the whole image, as crops would cut most of their contours
-    edges = edge_statistics(luma(image) if image.shape[1] == 3 else image, tiles)
-    return Severity(grid.cpu(), edges.transpose(0, 1).flatten(0, 1).cpu())
+    """Severity of the crops of an (N, C, H, W) output, for all periods that the lattice `period` contains."""
+    crops = split_crops(output.float() / data_range, period)
+    return Severity(len(crops), lattice_sums(crops, period) if max(period) > 1 else {})
 
 
 def pool(parts: Sequence[Severity]) -> Severity:
     """The severity of several outputs, as one."""
-    return Severity(torch.cat([part.grid for part in parts]), torch.cat([part.edges for part in parts]))
+    periods = parts[0].sums.keys()
+    return Severity(sum(part.crops for part in parts), {p: joined([part.sums[p] for part in parts]) for p in periods})
 
 
 def split_crops(images: Tensor, period: tuple[int, int]) -> Tensor:
@@ -91,11 +110,11 @@ def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) ->
     for period in sorted(map(lattice_period, periods)):
         for axis in (0, 1):
             together = math.lcm(joint[axis], period[axis])
-            if smallest_side(together) <= size[axis]:
+            if smallest_side(together) <= size[axis] and together <= LARGEST_PERIOD:
                 joint[axis] = together
     return joint[0], joint[1]
 
 
 def smallest_side(period: int) -> int:
-    """Pixels per side of the smallest image in which a grid of `period` can be measured: two windows."""
-    return 2 * (period - 1) + 2 * window_size(period)
+    """Pixels per side of the smallest image in which a grid of `period` can be measured."""
+    return CYCLES * period + BESIDES

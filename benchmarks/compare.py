@@ -201,15 +201,13 @@ def diagnoses(rng: np.random.Generator) -> str:
     right, false, peers = [], defaultdict(list), defaultdict(list)
     for name, (before, after) in REMEDIES.items():
         sides = [severities(change, number) for number, change in enumerate((before, after))]
-        fell = total(sides[0], torch.ones(1, sides[0].grid.numel())) > total(
-            sides[1], torch.ones(1, sides[1].grid.numel())
-        )
+        fell = sum(sides[0].together()) > sum(sides[1].together())
         told = []
         for size in CROPS:
             correct = []
             for seed in range(TRIALS):
-                chosen = torch.from_numpy(rng.permutation(sides[0].grid.numel())[:size])
-                drawn = [Severity(side.grid[chosen], side.edges[chosen]) for side in sides]
+                chosen = torch.from_numpy(rng.permutation(sides[0].crops)[:size])
+                drawn = [side.only(chosen) for side in sides]
                 low, high = changed(drawn, seed)[0]
                 correct.append(high < 0 if fell else low > 0)
                 for ends, kept in zip(changed(swapped(drawn, rng), seed), (false, peers), strict=True):
@@ -239,18 +237,14 @@ def total(severity: Severity, counts: torch.Tensor) -> torch.Tensor:
 
 
 def swapped(sides: list[Severity], rng: np.random.Generator) -> list[Severity]:
-    turned = torch.from_numpy(rng.random(sides[0].grid.numel()) < 0.5)
-    (a, edges_a), (b, edges_b) = sides
-    choose = turned[:, None, None]
-    return [
-        Severity(torch.where(turned, b, a), torch.where(choose, edges_b, edges_a)),
-        Severity(torch.where(turned, a, b), torch.where(choose, edges_a, edges_b)),
-    ]
+    count = sides[0].crops
+    turned, both, place = torch.from_numpy(rng.random(count) < 0.5), pool(sides), torch.arange(count)
+    return [both.only(torch.where(turned == first, place, place + count)) for first in (False, True)]
 
 
 def changed(sides: list[Severity], seed: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """The interval of the change, ours and by the percentiles alone."""
-    crops = sides[0].grid.numel()
+    crops = sides[0].crops
     counts = half_samples(crops, seed, 200)
     changes = (total(sides[1], counts) - total(sides[0], counts)).double().numpy()
     low, high = np.quantile(changes[1:], [TAIL, 1 - TAIL])

@@ -1,10 +1,11 @@
-"""What the metrics are judged on: scikit-image's photos, and scenes rendered with exact anti-aliasing.
+"""What the benchmarks are run on: photos that ship with packages, and scenes rendered with exact anti-aliasing.
 
 Development and test share no photo and no seed. Images are gray, `(H, W)` float32 in [0, 1].
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import skimage
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ PHOTOS = {
 """every photo inside scikit-image's wheel but `moon`, which is itself an exact x2 replica; charts, logos and the binary
 horse are no photos"""
 SEEDS = {"development": 0, "test": 10_000}
+PHOTO_FOLDERS = {"skimage": "data", "sklearn": "datasets/images", "matplotlib": "mpl-data/sample_data"}
+"""package -> where its photos are"""
 SIDE = 256
 OVERSAMPLING = 16
 FRACTION_BITS = 4
@@ -36,13 +38,15 @@ FRACTION_BITS = 4
 
 
 def photo(name: str) -> Image:
-    """One photo of scikit-image in gray."""
-    folder = Path(skimage.__file__).parent / "data"
-    (file,) = (f for f in folder.iterdir() if f.stem == name and f.suffix in (".png", ".jpg"))
-    image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise SystemExit(f"scikit-image ships no readable {name}")
-    return image.astype(np.float32) / 255
+    """One photo of scikit-image, scikit-learn or matplotlib in gray."""
+    for package, folder in PHOTO_FOLDERS.items():
+        found = importlib.util.find_spec(package)
+        root = Path(found.origin).parent if found is not None and found.origin else None
+        for file in (root / folder / f"{name}{suffix}" for suffix in (".png", ".jpg") if root):
+            image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) if file.exists() else None
+            if image is not None:
+                return image.astype(np.float32) / 255
+    raise SystemExit(f"no readable photo {name}: install {', '.join(PHOTO_FOLDERS)}")
 
 
 def photo_crops(split: str, side: int = SIDE, each: int = 4) -> Iterator[tuple[str, Image]]:

@@ -9,7 +9,7 @@ from captum.attr import LayerConductance, LayerFeatureAblation
 from planted_cases import PERIOD, Case, watched
 from torch import Tensor, nn
 
-from artifactlab.metrics.lattice import lattice_statistics
+from artifactlab.metrics.spectral_reading import lattice_sums
 from artifactlab.severity import measure_severity
 
 STEPS = 3
@@ -94,7 +94,7 @@ class _GridOf(nn.Module):
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> Tensor:
-        return lattice_statistics(self.decoder(images), PERIOD).locked.sum((1, 2))
+        return sum(sums.grid.power() for sums in lattice_sums(self.decoder(images), PERIOD).values())
 
 
 def _lattice_share(images: Tensor, period: int) -> float:

@@ -21,7 +21,7 @@ from training_tasks import Pairs, Task
 from artifactlab import diagnose
 from artifactlab.fix import EdgeAwareLoss, SitePenalty
 from artifactlab.metrics import axis_excess, checkerboard_energy, direction_divergence
-from artifactlab.metrics.jaggedness import edge_statistics, pooled_jaggedness
+from artifactlab.severity import VISIBLE_STEPS, measure_severity
 from artifactlab.records import Diagnosis
 
 SEEDS, TUNING_SEED = (0, 1, 2), 100
@@ -213,7 +213,7 @@ def assess(model: nn.Module, pairs: Pairs, task: Task) -> dict[str, float]:
     output = outputs(model, pairs.given)
     return {
         "psnr": float(-10 * (output - pairs.wanted).square().mean().log10()),
-        "jaggedness": jaggedness(output) - jaggedness(pairs.wanted),
+        "jaggedness": jaggedness(output, task.period) - jaggedness(pairs.wanted, task.period),
         "axis": float(axis_excess(output) - axis_excess(pairs.wanted)),
         "checkerboard": float(
             checkerboard_energy(output, task.period) - checkerboard_energy(pairs.wanted, task.period)
@@ -222,6 +222,6 @@ def assess(model: nn.Module, pairs: Pairs, task: Task) -> dict[str, float]:
     }
 
 
-def jaggedness(images: Tensor) -> float:
-    """Pixels, of all edges of all images together."""
-    return float(pooled_jaggedness(edge_statistics(images).flatten(0, 1).sum(0)[None]))
+def jaggedness(images: Tensor, period: int) -> float:
+    """Pixels, of all images together."""
+    return VISIBLE_STEPS * measure_severity(images, (period, period), 1.0).together()[1] ** 0.5

@@ -23,8 +23,7 @@ from artifactlab.fix.upsample import (
     PixelShuffleUpBlock,
     ResizeConvUpsample,
 )
-from artifactlab.metrics.jaggedness import edge_statistics, pooled_jaggedness
-from artifactlab.metrics.lattice import lattice_statistics
+from artifactlab.severity import VISIBLE_GRID, VISIBLE_STEPS, measure_severity
 
 SIDE, STEPS, RATE, CLIP = 48, 250, 3e-3, 0.5
 NOISE, BLUR = 0.04, (0.25, 0.5, 0.25)
@@ -212,7 +211,7 @@ def measures(output: Tensor, clean: Tensor, period: int) -> dict[str, float]:
     border, middle = strips(output - clean, period)
     return {
         "psnr": float(-10 * photos.log10()),
-        "jaggedness": float(pooled_jaggedness(edge_statistics(output.clamp(0, 1)).flatten(0, 1).sum(0)[None])),
+        "jaggedness": shown(output.clamp(0, 1), period)[1],
         "lattice": grid(output, period),
         "border": border,
         "middle": middle,
@@ -220,8 +219,14 @@ def measures(output: Tensor, clean: Tensor, period: int) -> dict[str, float]:
 
 
 def grid(output: Tensor, period: int) -> float:
-    """rms over images, unbiased."""
-    return amplitude(lattice_statistics(output, (period, period)).locked.sum((1, 2)).mean())
+    """rms over images, in 1/255."""
+    return 255 * shown(output, period)[0]
+
+
+def shown(output: Tensor, period: int) -> tuple[float, float]:
+    """Grid, as a fraction of white, and stair-steps, in pixels, of all images together."""
+    grid, steps = measure_severity(output, (period, period), 1.0).together()
+    return VISIBLE_GRID * max(0.0, grid) ** 0.5, VISIBLE_STEPS * max(0.0, steps) ** 0.5
 
 
 def strips(error: Tensor, period: int) -> tuple[float, float]:

@@ -1,8 +1,8 @@
-"""Edge-aware metrics: pure functions on `(N, C, H, W)` tensors. They know no model, no file and no plot.
+"""Edge-aware metrics: pure functions on tensors. They know no model, no file and no plot.
 
-They measure, and are not differentiable. Three families: the direction of gradients (`directions`), the jaggedness of
-edges (`jaggedness`) and the energy locked to a sampling lattice (`checkerboard`); beside them, exact replication
-(`replication`).
+They measure, and are not differentiable. `spectral_images` finds what keeps step with a sampling lattice: grids
+(`checkerboard`) and stair-steps (`jaggedness`) are its readings. Beside it stand the direction of gradients
+(`directions`) and exact replication (`replication`).
 """
 
 from artifactlab.metrics.checkerboard import (
@@ -14,8 +14,12 @@ from artifactlab.metrics.checkerboard import (
 from artifactlab.metrics.directions import axis_excess, direction_divergence, gradient_direction_histogram
 from artifactlab.metrics.jaggedness import edge_jaggedness, edge_jaggedness_map
 from artifactlab.metrics.replication import replication_factor
+from artifactlab.metrics.spectral_images import spectral_images
+from artifactlab.metrics.spectral_reading import SpectralImages
+from artifactlab.metrics.spectral_repair import remove_spectral_images, spectral_images_map
 
 __all__ = [
+    "SpectralImages",
     "axis_excess",
     "checkerboard_energy",
     "checkerboard_map",
@@ -25,5 +29,8 @@ __all__ = [
     "gradient_direction_histogram",
     "lattice_amplitude",
     "lattice_spectrum",
+    "remove_spectral_images",
     "replication_factor",
+    "spectral_images",
+    "spectral_images_map",
 ]

@@ -1,32 +1,32 @@
-"""Checkerboards, and the grids of upsamplers with uneven phases: how strong, of which period, and where.
-
-What keeps step with the pixel lattice is found in `lattice`.
-"""
+"""Checkerboards, and the grids of upsamplers with uneven phases: how strong, of which period, and where."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.metrics.inputs import as_images, as_pair, reduce
-from artifactlab.metrics.lattice import LatticeSums, lattice_sums, phase_means, without_drift
+from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, spread_over
+from artifactlab.metrics.inputs import as_images, as_lattice, reduce
+from artifactlab.metrics.spectral_reading import SpectralImages, lattice_sums, periods_of
+from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
+from artifactlab.metrics.synchronous import ROUNDING, confirmed
 
-QUANTISATION = (1 / 255) ** 2 / 12
-"""variance of 8-bit rounding: a grid far below it is not called a grid, however flat the image"""
+WINDOW = 12
+"""samples per side, at least, that the map looks at together"""
 
 
 def checkerboard_energy(
     x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
-    """Share of an image's fine structure that is locked to a lattice of the given period.
+    """Share of an image's fine structure that is a constant grid of the given period.
 
     0 for content that does not keep step with the pixel lattice (photos, noise, texture), 1 for a flat image that
-    carries nothing but a grid. Regular texture keeps step, too, where its own spacing is the period to within a cycle
-    over the image, and so does a smooth slope replicated in blocks, which is a sawtooth. The fine structure is what a
-    (2p-1)-pixel triangle filter leaves over; the variance of 8-bit rounding is added to it, so that invisible grids on
-    flat images do not count.
+    carries nothing but a grid. The fine structure is what a triangle filter of two periods leaves over, weighted as the
+    grid is; the variance of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
 
     Args:
         x: `(N, C, H, W)` images or activations; channels are pooled.
@@ -35,13 +35,13 @@ def checkerboard_energy(
         reduction: "mean", "sum" or "none" over the batch.
 
     Returns:
-        A share in [0, 1]; 0 where the image holds fewer than two windows (see `WINDOW` in `lattice`).
+        A share in [0, 1]; 0 where nothing is told, which `spectral_images` says.
 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
 
-    Source: phase-locked (synchronous) averaging over windows; the artifact is described in A. Odena, V. Dumoulin,
-    C. Olah, "Deconvolution and checkerboard artifacts", Distill 2016.
+    Source: a reading of `spectral_images`; the artifact is described in A. Odena, V. Dumoulin, C. Olah, "Deconvolution
+    and checkerboard artifacts", Distill 2016.
 
     >>> import torch
     >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
@@ -49,24 +49,24 @@ def checkerboard_energy(
     >>> bool(checkerboard_energy(board, 2) > 0.99)
     True
     """
-    images = as_images(x, data_range, reduction)
-    return reduce(locked_share(lattice_sums(images, as_pair(period, "period"))).to(images), reduction)
+    images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
+    sums = _measured(images, lattice)
+    return reduce(locked_share(sums) if sums else images.new_zeros(len(images)), reduction)
 
 
 def lattice_amplitude(
     x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
-    """Root-mean-square amplitude of the grid of the given period, as a fraction of the data range.
+    """Root-mean-square amplitude of the constant grid of the given period, as a fraction of the data range.
 
-    Use it to say how strong a grid is: 1/255 is the least an 8-bit image can show everywhere. It is measured where the
-    content is quiet, and averaged over there: a grid on half of a flat image reads as half or a little less, on a third
-    as a third to a fifth. `checkerboard_energy` says how much of the fine structure it makes up.
+    Use it to say how strong a grid is. It is measured where the content is quiet, and averaged over there: a grid on
+    half of a flat image reads as half. `checkerboard_energy` says how much of the fine structure it makes up.
 
     Args:
         x, period, data_range, reduction: as for `checkerboard_energy`.
 
     Returns:
-        A fraction of the data range, at least 0.
+        A fraction of the data range; 0 where nothing is told, which `spectral_images` says, with the error.
 
     Raises:
         InputError: as `checkerboard_energy`.
@@ -77,14 +77,15 @@ def lattice_amplitude(
     >>> round(float(lattice_amplitude(board, 2)), 4)
     0.02
     """
-    images = as_images(x, data_range, reduction)
-    return reduce(locked_amplitude(lattice_sums(images, as_pair(period, "period"))).to(images), reduction)
+    images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
+    powers = [grid_power(sums) for sums in _measured(images, lattice).values()]
+    return reduce(torch.stack(powers).sum(0).sqrt() if powers else images.new_zeros(len(images)), reduction)
 
 
 def lattice_spectrum(
     x: Tensor, periods: tuple[int, ...] = (2, 3, 4, 8), *, data_range: float = 1.0, reduction: str = "none"
 ) -> Tensor:
-    """Power locked to each period's own lattice frequencies, those it does not share with its divisors.
+    """Power of the constant grid at each period's own frequencies, those it does not share with its divisors.
 
     A period-2 grid also repeats every 4 pixels. Here it counts for 2 only, so the largest entry names the period.
 
@@ -110,10 +111,9 @@ def lattice_spectrum(
     whole = isinstance(periods, (tuple, list)) and all(isinstance(p, int) and p >= 2 for p in periods)
     if not whole or not periods:
         raise InputError(f"periods must be a tuple of integers of at least 2, got {periods!r}")
-    powers = []
-    for period in periods:
-        statistics = without_drift(lattice_sums(images, (period, period)))
-        powers.append(statistics.significant(_own_frequencies(period, images)).to(images))
+    nothing = images.new_zeros(len(images))
+    fits = min(images.shape[SPATIAL:])
+    powers = [grid_power(spectral_sums(images, (p, p), p)) if p <= fits else nothing for p in periods]
     return reduce(torch.stack(powers, 1), reduction)
 
 
@@ -135,31 +135,41 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
     >>> checkerboard_map(torch.zeros(1, 3, 32, 32), 2).shape
     torch.Size([1, 1, 32, 32])
     """
-    images = as_images(x, data_range)
-    ph, pw = as_pair(period, "period")
-    height, width = images.shape[2:]
-    means, _, (wh, ww) = phase_means(images, (ph, pw))
-    if means.numel() == 0:
-        return images.new_zeros(images.shape[0], 1, height, width)
-    amplitude = means.square().mean((4, 5)).mean(1, keepdim=True).sqrt()
-    inside = amplitude.repeat_interleave(wh, 2).repeat_interleave(ww, 3)
-    bottom, right = height - inside.shape[2] - (ph - 1), width - inside.shape[3] - (pw - 1)
-    return F.pad(inside, (pw - 1, right, ph - 1, bottom), mode="replicate")
+    images, lattice = as_images(x, data_range), as_lattice(period, 2)
+    size = images.shape[SPATIAL:]
+    sides = [spacing * math.ceil(WINDOW / spacing) for spacing in lattice]
+    if any(side > length for side, length in zip(sides, size, strict=True)):
+        return images.new_zeros(len(images), 1, *size)
+    parts = blocks(images - baseband(images, math.lcm(*lattice)), sides)
+    means = folded(parts, lattice) / (math.prod(sides) / math.prod(lattice))
+    means = means - parts.mean(inside(sides))[..., None, None]
+    amplitude = means.square().mean((1, -2, -1), keepdim=True)[..., 0, 0].sqrt()
+    return spread_over(amplitude, sides, size)
 
 
-def locked_share(sums: LatticeSums) -> Tensor:
-    """`checkerboard_energy` (N,) of sums over windows."""
-    statistics = without_drift(sums)
-    return (statistics.significant() / (statistics.residual + QUANTISATION)).clamp(0, 1)
+def locked_share(sums: Mapping[int, SpectralSums]) -> Tensor:
+    """`checkerboard_energy` (N,) of a lattice's sums."""
+    power = torch.stack([grid_power(s) for s in sums.values()]).sum(0)
+    return _share(power, sums[max(sums)])
 
 
-def locked_amplitude(sums: LatticeSums) -> Tensor:
-    """`lattice_amplitude` (N,) of sums over windows."""
-    return without_drift(sums).significant().sqrt()
+def share_of(reading: SpectralImages, sums: Mapping[int, SpectralSums]) -> Tensor:
+    """`checkerboard_energy` (1,) of one image's best reading, among the sums that it is of; 0 where it has no period."""
+    named = int(reading.period)
+    return _share(reading.grid.square(), sums[named]) if named else reading.grid
 
 
-def _own_frequencies(period: int, like: Tensor) -> Tensor:
-    """Mask of the frequencies (i/p, j/p) that no proper divisor of p has."""
-    i = torch.arange(period, device=like.device)
-    common = torch.gcd(torch.gcd(i[:, None], i[None, :]), torch.full_like(i[:, None], period))
-    return (common == 1).to(like.dtype)
+def _share(power: Tensor, sums: SpectralSums) -> Tensor:
+    residual = sums.residual / sums.grid.weight.clamp_min(1e-12)
+    return (power / (residual + ROUNDING)).clamp(0, 1)
+
+
+def grid_power(sums: SpectralSums) -> Tensor:
+    """(N,) power of the constant grid at a period's own frequencies; 0 where it is not confirmed."""
+    return torch.where(confirmed([sums.grid]), sums.grid.power().clamp_min(0), 0.0)
+
+
+def _measured(images: Tensor, lattice: tuple[int, ...]) -> dict[int, SpectralSums]:
+    """The lattice's sums; none where it does not fit the image."""
+    fits = all(spacing <= size for spacing, size in zip(lattice, images.shape[SPATIAL:], strict=True))
+    return lattice_sums(images, lattice) if fits and periods_of(lattice) else {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -11,6 +14,8 @@ from artifactlab.errors import InputError
 
 LARGEST = 1e6
 """data ranges from zero"""
+LARGEST_PERIOD = 256
+"""samples; a lattice of it has thousands of frequencies in an image, more in a volume"""
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -23,9 +28,18 @@ def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
         InputError: if `x` is no real `(N, C, H, W)` tensor with at least one pixel, holds NaN or Inf, or if
             `data_range` or `reduction` is not usable.
     """
-    if not isinstance(x, Tensor) or x.ndim != 4 or x.is_complex():
+    return _checked(x, (4,), "(N, C, H, W)", data_range, reduction)
+
+
+def as_signals(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
+    """The same for signals `(N, C, L)`, images `(N, C, H, W)` and volumes `(N, C, D, H, W)`."""
+    return _checked(x, (3, 4, 5), "(N, C, L), (N, C, H, W) or (N, C, D, H, W)", data_range, reduction)
+
+
+def _checked(x: Tensor, axes: tuple[int, ...], shapes: str, data_range: float, reduction: str) -> Tensor:
+    if not isinstance(x, Tensor) or x.ndim not in axes or x.is_complex():
         given = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(f"expected a real tensor of shape (N, C, H, W), got {given}")
+        raise InputError(f"expected a real tensor of shape {shapes}, got {given}")
     if x.numel() == 0:
         raise InputError(f"expected at least one pixel, got shape {tuple(x.shape)}")
     if not (isinstance(data_range, (int, float)) and math.isfinite(data_range) and data_range > 0):
@@ -62,6 +76,31 @@ def as_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
     if len(pair) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in pair):
         raise InputError(f"{name} must be a positive integer or a pair of them, got {value!r}")
     return pair[0], pair[1]
+
+
+def as_lattice(period: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """A spacing along each of the axes, from one number or one per axis; some of them larger than 1."""
+    lattice = tuple(period) if isinstance(period, (tuple, list)) else (period,) * axes
+    whole = all(isinstance(p, int) and not isinstance(p, bool) and 1 <= p <= LARGEST_PERIOD for p in lattice)
+    if len(lattice) != axes or not whole:
+        raise InputError(
+            f"period must be a positive integer up to {LARGEST_PERIOD}, or {axes} of them, one per axis; got {period!r}"
+        )
+    return lattice
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def in_full_precision(function: F) -> F:
+    """Products of matrices are what autocast would round, and metrics measure; the first argument is a tensor."""
+
+    @functools.wraps(function)
+    def measured(images: Tensor, *args: Any, **kwargs: Any) -> Any:
+        with torch.autocast(images.device.type, enabled=False):
+            return function(images, *args, **kwargs)
+
+    return cast(F, measured)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:

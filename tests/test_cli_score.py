@@ -15,7 +15,7 @@ from artifactlab.cli.main import main
 
 STAIRS = (np.tri(24, dtype=np.uint8) * 255).repeat(4, 0).repeat(4, 1)
 FLAT = np.full((64, 64, 3), 128, np.uint8)
-COLUMNS = ["edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude", "replication_factor"]
+COLUMNS = ["edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude", "period", "replication_factor"]
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def test_table_of_all_metrics_shows_full_numbers_and_long_names_in_80_columns(fo
     lines = run(f"out/{name}", "--reference", "ref").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     numbers = next(line for line in lines if "0.0000" in line).split()[1:]
-    assert len(numbers) == 6
+    assert len(numbers) == 7
     assert all(len(number) == len("0.0000") for number in numbers)
-    first = next(index for index, line in enumerate(lines) if line.startswith(" a_rather"))
+    first = next(index for index, line in enumerate(lines) if line.startswith("a_rather"))
     assert "".join(line.split()[0] for line in lines[first:] if line.strip()).startswith(name)
 
 
@@ -153,7 +153,7 @@ def test_unreadable_image_exits_with_2_after_a_complete_report(folder: Path) -> 
 def test_table_says_why_an_image_could_not_be_read(folder: Path) -> None:
     (folder / "out" / "broken.png").write_text("no image")
     text = " ".join(run("out").stdout.split())
-    assert "broken.png - - - -" in text
+    assert "broken.png ? ? ? ?" in text
     assert "no image, or a" in text
 
 

@@ -34,7 +34,7 @@ def report(folder: str = "a", errors: Sequence[str] = (), **scores: Sequence[flo
         for n, row in enumerate(zip(*scores.values(), strict=True))
     ]
     paths = {"paths": [folder], "reference": None, "recursive": False, "gates": []}
-    return ScoreReport(tuple(rows), {}, None, {**paths, "metrics": list(scores), "period": 8})
+    return ScoreReport(tuple(rows), {}, None, {**paths, "metrics": list(scores), "periods": [2, 16]})
 
 
 class Grid(nn.Module):
@@ -277,7 +277,7 @@ def test_csv_compares_as_json_does(tmp_path: Path) -> None:
         ('{"images": []}', "neither a diagnosis nor scores"),
         ('{"tool": {"name": "artifactlab"}, "sites": [], "schema_version": "1.1"}', "diagnose again with this version"),
         ('{"tool": {"name": "artifactlab"}, "images": [], "schema_version": "0.9"}', "score again with this version"),
-        ('{"tool": {"name": "artifactlab"}, "images": 3, "schema_version": "1.0"}', "is damaged"),
+        ('{"tool": {"name": "artifactlab"}, "images": 3, "schema_version": "2.0"}', "is damaged"),
     ],
 )
 def test_a_file_that_is_none_of_ours_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:

@@ -9,20 +9,30 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from artifactlab.effects import ALWAYS, OF_EFFECT, OF_SEVERITY, effect_of, effect_of_first_order
-from artifactlab.metrics.jaggedness import LEVELS, STATISTICS
-from artifactlab.severity import Severity
+from artifactlab.metrics.spectral_sums import SpectralSums
+from artifactlab.metrics.synchronous import SynchronousSums
+from artifactlab.severity import VISIBLE_GRID, Severity
 
 
 def severity(grid: list[float] | Tensor) -> Severity:
-    """Of grids alone, crop by crop."""
-    grid = torch.as_tensor(grid, dtype=torch.float64)
-    return Severity(grid, torch.zeros(len(grid), LEVELS, STATISTICS, dtype=torch.float64))
+    """Of grids alone, crop by crop, beyond all doubt. Crops in step add up in amplitude."""
+    root = torch.as_tensor(grid, dtype=torch.float64).sqrt() * VISIBLE_GRID
+    one, none = torch.ones_like(root), torch.zeros_like(root)
+    sums, little = root[:, None, None], torch.full_like(root, 1e-12)[:, None]
+    relation = SynchronousSums(sums, sums, one, one, little, none, none[:, None], one)
+    return Severity(len(root), {2: SpectralSums(relation, None, (), none, none[:, None][:, :0], none, one)})
+
+
+def together(grid: list[float]) -> float:
+    """Severity of crops whose grids are in step."""
+    return sum(value**0.5 for value in grid) ** 2 / len(grid) ** 2
 
 
 def test_the_effect_is_the_drop_and_its_share() -> None:
     effect = effect_of(severity([8.0, 12.0]), severity([1.0, 3.0]), seed=0)
-    assert effect.value == pytest.approx(8.0)
-    assert effect.share == pytest.approx(0.8)
+    drop = together([8.0, 12.0]) - together([1.0, 3.0])
+    assert effect.value == pytest.approx(drop)
+    assert effect.share == pytest.approx(drop / together([8.0, 12.0]))
     assert effect.kind == "checkerboard"
 
 
@@ -33,8 +43,9 @@ def test_crops_that_agree_leave_only_what_repairs_are_off_by() -> None:
 
 
 def test_crops_that_disagree_widen_the_interval() -> None:
-    alike = effect_of(severity([10.0] * 8), severity([4.0] * 8), seed=0)
-    mixed = effect_of(severity([18.0, 2.0] * 4), severity([6.0, 2.0] * 4), seed=0)
+    before, after = [18.0, 2.0] * 4, [6.0, 2.0] * 4
+    alike = effect_of(severity([together(before)] * 8), severity([together(after)] * 8), seed=0)
+    mixed = effect_of(severity(before), severity(after), seed=0)
     assert mixed.value == pytest.approx(alike.value)
     assert mixed.low < alike.low
     assert mixed.high > alike.high
@@ -63,10 +74,9 @@ def test_the_interval_holds_the_value_and_follows_the_seed_alone(grid: list[floa
 @given(st.floats(0, 1))
 def test_first_order_is_exact_where_a_repair_takes_a_share_of_the_artifact(share: float) -> None:
     """An artifact of amplitude a reads a^2; to first order, taking a share of it takes 2 share a^2."""
-    amplitudes = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
-    before = severity(amplitudes**2)
-    effect = effect_of_first_order(before, 2 * share * amplitudes**2, seed=0)
-    assert effect.value == pytest.approx(float((amplitudes**2).mean()) * (1 - (1 - share) ** 2), abs=1e-6)
+    before = severity([4.0, 4.0, 4.0])
+    effect = effect_of_first_order(before, torch.full((3,), 2 * share * 4.0), seed=0)
+    assert effect.value == pytest.approx(4.0 * (1 - (1 - share) ** 2), abs=1e-6)
 
 
 def test_a_first_order_beyond_all_of_it_takes_all_of_it() -> None:

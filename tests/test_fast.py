@@ -133,9 +133,8 @@ def test_a_batch_of_another_size_inside_the_model_is_no_obstacle(three_sites, sc
     assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
 
 
-def test_a_clean_output_makes_nobody_compensated(three_sites) -> None:
-    torch.manual_seed(3)
-    diagnosis = artifactlab.diagnose(three_sites, torch.rand(2, 3, 32, 32), data_range=1.0, fast=True)
+def test_a_clean_output_makes_nobody_compensated(three_sites, scene: Tensor) -> None:
+    diagnosis = artifactlab.diagnose(three_sites, scene, data_range=1.0, fast=True)
     assert {site.verdict for site in diagnosis.sites} <= {"harmless", "clean"}
     assert all(abs(site.effect.value) < 1 for site in diagnosis.sites)
     assert all(site.effect.share is None for site in diagnosis.sites)

@@ -41,7 +41,7 @@ def test_report_validates_against_its_schema(save: Save, tmp_path: Path) -> None
         "metrics": list(METRICS),
         "recursive": False,
         "gates": ["edge_jaggedness>1e-05"],
-        "period": 8,
+        "periods": [2, 16],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from artifactlab.records import Effect, Evidence, Finding, JointStep, Site, SiteDiagnosis
+from artifactlab.severity import VISIBLE_STEPS
 from artifactlab.verdicts import adds_enough, judge, sentence
 
 LOUD = Evidence(edge_jaggedness=0.0, axis_excess=0.0, checkerboard_energy=0.9)
@@ -63,7 +64,7 @@ def diagnosed(
 
 def output(grid: float, jaggedness: float) -> dict[str, float]:
     """Of a grid in 1/255 and a jaggedness in pixels."""
-    severity = grid**2 + (jaggedness / 0.1) ** 2
+    severity = grid**2 + (jaggedness / VISIBLE_STEPS) ** 2
     return {"severity": severity, "lattice_amplitude": grid / 255, "edge_jaggedness": jaggedness}
 
 
@@ -111,11 +112,11 @@ def test_coarse_causes_are_told_besides() -> None:
 
 
 def test_a_severity_just_above_one_from_both_kinds_names_the_larger() -> None:
-    text = sentence([diagnosed("a", "harmless", 0.1)], (), (), output(0.8, 0.07), (4, 4))
+    text = sentence([diagnosed("a", "harmless", 0.1)], (), (), output(0.8, 0.05), (4, 4))
     assert "shows checkerboard (0.8/255 rms)," in text
 
 
 def test_sites_wider_than_the_output_are_named_not_called_clean() -> None:
     sites = [diagnosed("wide", "clean", 0.0, (64, 64)), diagnosed("a", "clean", 0.0)]
     text = sentence(sites, (), (), output(0.0, 0.0), (4, 4))
-    assert text.endswith("Not measured in full: wide/interpolate#0; that takes outputs of 254 pixels a side.")
+    assert text.endswith("Not measured in full: wide/interpolate#0; that takes outputs of 272 pixels a side.")

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.lattice import running_sum
+from artifactlab.metrics.bands import running_sum
 
 AROUND = 4
 """pixels of the box that a target's edge directions are averaged over, twice"""

@@ -30,7 +30,7 @@ def _table(report: ScoreReport) -> Table:
     """A row per image, its error below its name, and a summary at the end."""
     names = report.config["metrics"]
     folder = _common_folder(report)
-    table = Table(title=Text(f"{len(report.images)} images in {folder or '.'}"), title_justify="left", box=None)
+    table = Table(title=Text(f"{len(report.images)} images in {folder or '.'}"), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("image", overflow="fold", min_width=8)
     for name in names:
         table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
@@ -104,4 +104,5 @@ def _label(image: ImageScore, folder: str) -> Text:
 
 
 def _number(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
+    """Four decimals; where it cannot be told, a question mark."""
+    return "?" if score is None else f"{score:.4f}"

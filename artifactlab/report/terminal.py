@@ -35,7 +35,8 @@ class Fitting:
     narrow: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        needed = sum(2 + (column.min_width or _widest(console, column)) for column in self.table.columns)
+        between = self.table.padding[1] + self.table.padding[3]
+        needed = sum(between + (column.min_width or _widest(console, column)) for column in self.table.columns)
         yield self.table if needed <= options.max_width else self.narrow
 
 

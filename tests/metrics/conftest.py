@@ -5,6 +5,7 @@ All fixtures are session-wide and hand out pure functions, so that hypothesis ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -80,6 +81,40 @@ def board() -> Callable[..., Array]:
         return pattern[..., None] if len(shape) == 3 else pattern
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiled() -> Callable[..., Array]:
+    """`tiled(pattern, *sizes)`: a pattern repeated from the first sample on, along any number of axes."""
+
+    def repeat(pattern: Array, *sizes: int) -> Array:
+        return pattern[np.ix_(*(np.arange(size) % fold for size, fold in zip(sizes, pattern.shape, strict=True)))]
+
+    return repeat
+
+
+@pytest.fixture(scope="session")
+def pattern() -> Callable[..., Array]:
+    """`pattern(folds, rms, seed)`: one period of a random grid, of mean 0 and of exactly that rms."""
+
+    def draw(folds: tuple[int, ...], rms: float = 1.0, seed: int = 0) -> Array:
+        values = np.random.default_rng(seed).normal(size=folds)
+        values -= values.mean()
+        return values * rms / np.sqrt((values**2).mean())
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def half_plane() -> Callable[..., Array]:
+    """`half_plane(size, degrees, s)`: black and white, its edge at `degrees`, drawn small and replicated s times."""
+
+    def draw(size: int, degrees: float, s: int = 1, offset: float = 0.3) -> Array:
+        rows, columns = np.indices((size // s, size // s)) - (size // s - 1) / 2
+        angle = math.radians(degrees)
+        return np.kron(rows * math.cos(angle) - columns * math.sin(angle) + offset > 0, np.ones((s, s)))
+
+    return draw
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
 import re
 
 import numpy as np
@@ -13,14 +15,23 @@ from hypothesis import strategies as st
 
 import artifactlab.metrics as metrics
 from artifactlab.errors import ArtifactLabError, InputError
+from artifactlab.metrics.inputs import LARGEST_PERIOD
 
-NAMES = sorted(metrics.__all__)
-MAPS = ["checkerboard_map", "edge_jaggedness_map"]
+RECORDS = ["SpectralImages"]
+"""what is returned, and is no function"""
+NAMES = sorted(set(metrics.__all__) - set(RECORDS))
+MAPS = ["checkerboard_map", "edge_jaggedness_map", "remove_spectral_images", "spectral_images_map"]
 SPECTRA = {"gradient_direction_histogram": 36, "lattice_spectrum": 4}
 FACTORS = {"replication_factor": 2}
 """two per image, vertical and horizontal; they have no reduction, and 1 is what they read where there is nothing"""
-SCORES = [name for name in NAMES if name not in (*MAPS, *SPECTRA, *FACTORS)]
-TINY = [(1, 1), (1, 50), (50, 1), (2, 2), (5, 7), (3, 200), (17, 17), (29, 29), (30, 30), (31, 33)]
+READINGS = {"spectral_images": 4}
+"""several per image, without a reduction"""
+SCORES = [name for name in NAMES if name not in (*MAPS, *SPECTRA, *FACTORS, *READINGS)]
+ANY_AXES = ["remove_spectral_images", "spectral_images", "spectral_images_map"]
+"""that take signals and volumes, too"""
+TINY = [(1, 1), (1, 50), (50, 1), (2, 2), (5, 7), (3, 200), (17, 17), (31, 33)]
+PERIOD = 2
+"""of the specimen. Where none is given all are looked for, which takes long and is tested with `spectral_images`"""
 
 
 def nothing(name):
@@ -33,27 +44,33 @@ def having(parameter):
 
 
 def call(name, x, **arguments):
-    """The metric of `x`; the one that compares two batches gets the transposed batch as its reference."""
+    """The metric of `x`, as numbers or as a map; the one that compares two batches gets the transposed batch, too."""
     function = getattr(metrics, name)
-    if name != "direction_divergence":
-        return function(x, **arguments)
-    reference = x.transpose(-2, -1) if isinstance(x, torch.Tensor) and x.ndim == 4 else x
-    return function(x, reference, **arguments)
-
-
-@pytest.fixture(scope="session")
-def defective(photo, nearest, board, tensor):
-    """Two photos of 96 x 96 pixels with stair-steps and a 2% checkerboard: no metric reads nothing on them."""
-    images = [nearest(photo("coffee", 96, 120, 180), 4), nearest(photo("astronaut", 96, 180, 100), 3)]
-    return torch.cat([tensor(image + 0.02 * board(image.shape)) for image in images])
+    if name == "direction_divergence":
+        reference = x.transpose(-2, -1) if isinstance(x, torch.Tensor) and x.ndim == 4 else x
+        return function(x, reference, **arguments)
+    if name in having("period"):
+        arguments = {"period": PERIOD, **arguments}
+    result = function(x, **arguments)
+    if name == "spectral_images":
+        return torch.stack([result.grid, result.modulation, result.warp, result.explained], 1)
+    if name == "spectral_images_map":
+        return sum(form.square() for form in result).sqrt()
+    if name == "remove_spectral_images":  # what was removed
+        return (x.detach().to(result) - result).abs().mean(1, keepdim=True) / arguments.get("data_range", 1.0)
+    return result
 
 
 @pytest.fixture(scope="session")
 def replicated(photo, nearest, tensor):
-    """The same without the checkerboard, which is finer than any block."""
-    return torch.cat(
-        [tensor(nearest(photo("coffee", 96, 120, 180), 4)), tensor(nearest(photo("astronaut", 96, 180, 100), 3))]
-    )
+    """Two photos of 72 x 72 pixels with stair-steps."""
+    return torch.cat([tensor(nearest(photo(*where), 2)) for where in (("coffee", 72, 120, 180), ("astronaut", 72, 180, 100))])
+
+
+@pytest.fixture(scope="session")
+def defective(replicated, board, tensor):
+    """The same with a 2% checkerboard, which is finer than any block: no metric reads nothing on them."""
+    return replicated + 0.02 * tensor(board((72, 72)))
 
 
 @pytest.fixture
@@ -63,8 +80,9 @@ def specimen(name, defective, replicated):
 
 
 def test_all_lists_every_public_function_once():
-    assert len(set(metrics.__all__)) == len(metrics.__all__) == len(SCORES) + len(MAPS) + len(SPECTRA) + len(FACTORS)
-    assert len(metrics.__all__) == 10
+    kinds = [*SCORES, *MAPS, *SPECTRA, *FACTORS, *READINGS, *RECORDS]
+    assert sorted(kinds) == sorted(metrics.__all__)
+    assert len(set(kinds)) == len(kinds) == 14
     assert all(callable(getattr(metrics, name)) and getattr(metrics, name).__doc__ for name in NAMES)
 
 
@@ -79,37 +97,34 @@ def test_the_specimen_of_these_tests_moves_every_metric_on_every_image(name, spe
 # Arguments
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    ("x", "named"),
-    [
-        (np.zeros((1, 1, 8, 8)), "ndarray"),
-        (None, "NoneType"),
-        ([[1.0]], "list"),
-        (torch.zeros(3, 8, 8), "(3, 8, 8)"),
-        (torch.zeros(8, 8), "(8, 8)"),
-        (torch.zeros(1, 1, 1, 8, 8), "(1, 1, 1, 8, 8)"),
-        (torch.zeros(()), "()"),
-        (torch.zeros(1, 1, 8, 8, dtype=torch.complex64), "complex64"),
-        (torch.zeros(0, 3, 8, 8), "(0, 3, 8, 8)"),
-        (torch.zeros(1, 0, 8, 8), "(1, 0, 8, 8)"),
-        (torch.zeros(1, 3, 8, 0), "(1, 3, 8, 0)"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_anything_but_a_filled_real_nchw_tensor_is_refused_and_named(name, x, named):
-    with pytest.raises(InputError, match=re.escape(named)):
-        call(name, x)
+WRONG = [
+    (np.zeros((1, 1, 8, 8)), "ndarray"),
+    (None, "NoneType"),
+    ([[1.0]], "list"),
+    (torch.zeros(8, 8), "(8, 8)"),
+    (torch.zeros(()), "()"),
+    (torch.zeros(1, 1, 8, 8, dtype=torch.complex64), "complex64"),
+    (torch.zeros(0, 3, 8, 8), "(0, 3, 8, 8)"),
+    (torch.zeros(1, 0, 8, 8), "(1, 0, 8, 8)"),
+    (torch.zeros(1, 3, 8, 0), "(1, 3, 8, 0)"),
+]
+NO_IMAGES = [(torch.zeros(3, 8, 8), "(3, 8, 8)"), (torch.zeros(1, 1, 1, 8, 8), "(1, 1, 1, 8, 8)")]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_single_nan_or_infinite_pixel_is_refused(name, value, dtype):
-    x = torch.zeros(2, 3, 40, 40, dtype=dtype)
-    x[1, 2, 39, 0] = value
-    with pytest.raises(InputError, match=r"\(2, 3, 40, 40\).*NaN.*Inf"):
-        call(name, x)
+def test_anything_but_a_filled_real_nchw_tensor_is_refused_and_named(name):
+    for x, named in WRONG if name in ANY_AXES else WRONG + NO_IMAGES:
+        with pytest.raises(InputError, match=re.escape(named)):
+            call(name, x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_nan_or_infinite_pixel_is_refused(name):
+    for value, dtype in itertools.product((math.nan, math.inf, -math.inf), (torch.float32, torch.float64)):
+        x = torch.zeros(2, 3, 40, 40, dtype=dtype)
+        x[1, 2, 39, 0] = value
+        with pytest.raises(InputError, match=r"\(2, 3, 40, 40\).*NaN.*Inf"):
+            call(name, x)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,19 +137,19 @@ def test_values_so_large_that_float32_overflows_are_refused_not_turned_into_nan(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "255", None, torch.ones(2), (0, 1)])
-def test_a_data_range_that_is_no_positive_number_is_refused_and_named(name, value):
-    with pytest.raises(InputError, match="data_range") as caught:
-        call(name, torch.zeros(1, 1, 8, 8), data_range=value)
-    assert repr(value) in str(caught.value)
+def test_a_data_range_that_is_no_positive_number_is_refused_and_named(name):
+    for value in (0, -1.0, math.nan, math.inf, "255", None, torch.ones(2), (0, 1)):
+        with pytest.raises(InputError, match="data_range") as caught:
+            call(name, torch.zeros(1, 1, 8, 8), data_range=value)
+        assert repr(value) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", having("reduction"))
-@pytest.mark.parametrize("value", ["max", "", "MEAN", None, 0, ["mean"]])
-def test_an_unknown_reduction_is_refused_and_named_beside_the_known_ones(name, value):
-    with pytest.raises(InputError, match="mean, sum, none") as caught:
-        call(name, torch.zeros(1, 1, 8, 8), reduction=value)
-    assert repr(value) in str(caught.value)
+def test_an_unknown_reduction_is_refused_and_named_beside_the_known_ones(name):
+    for value in ("max", "", "MEAN", None, 0, ["mean"]):
+        with pytest.raises(InputError, match="mean, sum, none") as caught:
+            call(name, torch.zeros(1, 1, 8, 8), reduction=value)
+        assert repr(value) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", having("bins"))
@@ -146,11 +161,14 @@ def test_bins_that_are_no_even_integer_are_refused_and_named(name, value):
 
 
 @pytest.mark.parametrize("name", having("period"))
-@pytest.mark.parametrize("value", [0, -1, 2.0, "2", None, True, (2,), (2, 3, 4), (2, 0), (2, 2.5), (2, None)])
-def test_a_period_that_is_no_positive_integer_or_pair_is_refused_and_named(name, value):
-    with pytest.raises(InputError, match="period") as caught:
-        call(name, torch.zeros(1, 1, 8, 8), period=value)
-    assert repr(value) in str(caught.value)
+def test_a_period_that_is_no_positive_integer_or_pair_is_refused_and_named(name):
+    wrong = [0, -1, 2.0, "2", True, (2,), (2, 3, 4), (2, 0), (2, 2.5), (2, None), LARGEST_PERIOD + 1]
+    if inspect.signature(getattr(metrics, name)).parameters["period"].default is not None:
+        wrong.append(None)  # for the others: to be looked for
+    for value in wrong:
+        with pytest.raises(InputError, match="period must be a positive integer up to .*, or 2 of them") as caught:
+            call(name, torch.zeros(1, 1, 8, 8), period=value)
+        assert repr(value) in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [(), (1,), (2, 1), (2, 0), (2, 2.5), (2, None), (True,), ((2, 3),), 2, None])
@@ -181,19 +199,17 @@ def test_options_after_the_subject_are_keyword_only(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", TINY, ids=str)
-def test_images_of_any_size_give_finite_numbers(name, size):
-    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    result = call(name, x)
-    assert bool(torch.isfinite(result).all())
-    assert result.min() >= 0
+def test_images_of_any_size_give_finite_numbers(name):
+    for size in TINY:
+        result = call(name, torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)))
+        assert bool(torch.isfinite(result).all()), size
+        assert result.min() >= 0, size
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (2, 2), (5, 7), (40, 40), (70, 70)], ids=str)
-def test_a_constant_image_of_any_size_reads_nothing(name, size):
+def test_a_constant_image_of_any_size_reads_nothing(name):
     """Up to the rounding of float32, which grows with the brightness."""
-    for value in (0.0, 0.3, -5.0, 200.0):
+    for size, value in itertools.product([(1, 1), (1, 50), (50, 1), (5, 7), (40, 40)], (0.0, -5.0, 200.0)):
         result = call(name, torch.full((2, 3, *size), value))
         assert bool(torch.isfinite(result).all())
         assert float((result - nothing(name)).abs().max()) <= 1e-6 * max(1, abs(value))
@@ -224,7 +240,7 @@ def test_spectra_have_one_row_per_image_and_reduce_over_the_batch_only(name, ent
 
 
 @pytest.mark.parametrize("name", MAPS)
-@pytest.mark.parametrize("size", [(72, 72), (64, 71), (20, 31), (1, 5)], ids=str)
+@pytest.mark.parametrize("size", [(72, 72), (64, 71), (1, 5)], ids=str)
 def test_maps_have_one_plane_of_the_images_size(name, size, specimen):
     assert call(name, specimen[..., : size[0], : size[1]]).shape == (2, 1, *size)
 
@@ -261,7 +277,7 @@ def test_eight_bit_images_with_data_range_255_read_like_floats(name, specimen):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=2, deadline=None, derandomize=True)
 @given(scale=st.floats(0.1, 300.0), offset=st.floats(-2.0, 2.0))
 def test_brightness_and_units_do_not_matter_when_the_data_range_follows(name, scale, offset, defective, replicated):
     """In float64, so that only the metric is tested and not the rounding of its input."""
@@ -285,20 +301,22 @@ def test_a_batch_reads_like_its_images_one_by_one(name, specimen):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("order", [[1, 2, 0], [0, 2, 1]], ids=str)
-def test_the_order_of_the_channels_does_not_matter(name, order, specimen):
-    x = specimen.double()
+def test_the_order_of_the_channels_does_not_matter(name, specimen):
+    x, order = specimen.double(), [1, 2, 0]
     torch.testing.assert_close(call(name, x[:, order]), call(name, x), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_memory_layout_does_not_matter(name, specimen):
+def test_how_the_pixels_lie_in_memory_does_not_matter(name, specimen):
+    room = torch.zeros(*specimen.shape[:3], 2 * specimen.shape[3])
+    room[..., ::2] = specimen
     expected = call(name, specimen)
     for laid_out in (
+        room[..., ::2],
         specimen.to(memory_format=torch.channels_last),
         specimen.transpose(2, 3).contiguous().transpose(2, 3),
-        torch.nn.functional.pad(specimen, (3, 5, 2, 1))[..., 2:-1, 3:-5],
     ):
+        assert not laid_out.is_contiguous()
         torch.testing.assert_close(call(name, laid_out), expected, rtol=1e-5, atol=1e-7)
 
 
@@ -343,21 +361,6 @@ def tracked_number(name, x):
         torch.set_warn_always(always)
     assert tracked.grad is None
     return result.detach()
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("layout", ["strided", "channels last", "mirrored"])
-def test_how_the_pixels_lie_in_memory_does_not_matter(name, layout, specimen):
-    if layout == "strided":
-        room = torch.zeros(*specimen.shape[:3], 2 * specimen.shape[3])
-        room[..., ::2] = specimen
-        laid_out = room[..., ::2]
-    elif layout == "channels last":
-        laid_out = specimen.contiguous(memory_format=torch.channels_last)
-    else:
-        laid_out = specimen.transpose(2, 3).contiguous().transpose(2, 3)
-    assert not laid_out.is_contiguous()
-    torch.testing.assert_close(call(name, laid_out), call(name, specimen), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)

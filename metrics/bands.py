@@ -1,0 +1,82 @@
+"""The content of an image below a lattice's spectral images, what is left above it, and blocks that keep its phase.
+
+Everything works along any number of axes: signals `(N, C, L)`, images `(N, C, H, W)`, volumes `(N, C, D, H, W)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SPATIAL = 2
+"""the first axis that is no batch and no channel"""
+
+
+def baseband(images: Tensor, period: int, thinned: Sequence[int] = ()) -> Tensor:
+    """The content that an enlargement by `period` can have had: the images under a triangle of two periods, each axis.
+
+    The triangle is 0 at all multiples of 1 / period, so that no grid of that period passes. An axis of less than four
+    periods is left as it is. Borders are mirrored. `thinned` says over how many samples an axis was averaged already.
+    """
+    for axis, by in zip(range(SPATIAL, images.ndim), thinned or [1] * images.ndim, strict=False):
+        length = max(1, period // by)
+        if length > 1 and images.shape[axis] >= 4 * length:
+            around = mirrored(images, length - 1, axis)
+            images = running_sum(running_sum(around, length, axis), length, axis) / length**2
+    return images
+
+
+def slope(images: Tensor, axis: int) -> Tensor:
+    """Central differences along an axis, per sample; 0 across a border, which is mirrored."""
+    around, size = mirrored(images, 1, axis), images.shape[axis]
+    return (around.narrow(axis, 2, size) - around.narrow(axis, 0, size)) / 2
+
+
+def mirrored(images: Tensor, by: int, axis: int) -> Tensor:
+    """The images with `by` more samples on both ends of an axis."""
+    size = images.shape[axis]
+    before, after = images.narrow(axis, 1, by).flip(axis), images.narrow(axis, size - 1 - by, by).flip(axis)
+    return torch.cat([before, images, after], axis)
+
+
+def running_sum(images: Tensor, length: int, axis: int) -> Tensor:
+    """Sums of `length` neighbours along an axis, doubling the length with each addition."""
+    if length == 1:
+        return images
+    half = running_sum(images, length // 2, axis)
+    size = images.shape[axis] - length + 1
+    total = half.narrow(axis, 0, size) + half.narrow(axis, length // 2, size)
+    return total if length % 2 == 0 else total + images.narrow(axis, length - 1, size)
+
+
+def blocks(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """`(N, C, blocks, side, blocks, side, ...)` of images whose blocks start at the first sample; a rest is left out."""
+    shape = list(images.shape[:SPATIAL])
+    for axis, side in enumerate(sides, SPATIAL):
+        count = images.shape[axis] // side
+        images = images.narrow(axis, 0, count * side)
+        shape += [count, side]
+    return images.reshape(shape)
+
+
+def inside(sides: Sequence[int]) -> list[int]:
+    """The axes of `blocks` that run inside a block."""
+    return [SPATIAL + 1 + 2 * axis for axis in range(len(sides))]
+
+
+def folded(parts: Tensor, folds: Sequence[int]) -> Tensor:
+    """Sums `(N, C, *blocks, *phases)` over all samples of one phase in each of `blocks`."""
+    for axis, fold in enumerate(folds):
+        parts = parts.unflatten(SPATIAL + 1 + 2 * axis, (-1, fold)).sum(SPATIAL + 1 + 2 * axis)
+    axes = range(len(folds))
+    return parts.permute([*range(SPATIAL), *(SPATIAL + 2 * a for a in axes), *(SPATIAL + 1 + 2 * a for a in axes)])
+
+
+def spread_over(values: Tensor, sides: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """Values of blocks as images of `shape`; the rest that no block covers continues the last one."""
+    for axis, (side, size) in enumerate(zip(sides, shape, strict=True), SPATIAL):
+        index = torch.div(torch.arange(size, device=values.device), side, rounding_mode="floor")
+        values = values.index_select(axis, index.clamp_max(values.shape[axis] - 1))
+    return values

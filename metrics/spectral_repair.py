@@ -1,0 +1,202 @@
+"""The explained part of an image: taken out of it, and shown where it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, slope, spread_over
+from artifactlab.metrics.inputs import as_lattice, as_signals
+from artifactlab.metrics.spectral_images import spectral_images
+from artifactlab.metrics.spectral_reading import periods_of, read
+from artifactlab.metrics.relations import own_frequencies
+from artifactlab.metrics.spectral_sums import spectral_sums
+from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum
+
+Period = int | tuple[int, ...] | None
+LOCAL = 16
+"""samples per side, at least, of a block of the maps"""
+CONTENT = 32
+"""samples over which content is averaged, from whose mean a modulation counts; as `spectral_sums.CONTENT_BLOCK`"""
+PASSES = 2
+"""times that the explained part is taken out: content that a wide triangle weakens is explained a second time"""
+MOST_LOCAL = 3.0
+"""times the image's own strength, that a place may have: beyond it noise would be shown"""
+FAINT = (0.5 / 255) ** 2
+"""squared difference that the explained part makes, below which a place shows nothing"""
+
+
+class Explained(NamedTuple):
+    """What an image holds in step with one period, each like the image; zero where it is not confirmed."""
+
+    grid: Tensor
+    modulation: Tensor
+    warp: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """All three together."""
+        return self.grid + self.modulation + self.warp
+
+
+def remove_spectral_images(x: Tensor, period: Period = None, *, data_range: float = 1.0) -> Tensor:
+    """An image without what is in step with a lattice: the explained part of `spectral_images`, taken out.
+
+    Use it as a repair without a model, or to see what an artifact hides. Content stays: an image in which nothing is
+    confirmed comes back as it is.
+
+    Args:
+        x: `(N, C, L)` signals, `(N, C, H, W)` images or `(N, C, D, H, W)` volumes.
+        period, data_range: as for `spectral_images`.
+
+    Returns:
+        Like `x`, in its own range; float32, or float64 where `x` is.
+
+    Raises:
+        InputError: as `spectral_images`.
+
+    >>> import torch
+    >>> from artifactlab.metrics import lattice_amplitude
+    >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    >>> board = 0.5 + 0.02 * (-1.0) ** (x + y)[None, None]
+    >>> float(lattice_amplitude(remove_spectral_images(board, 2), 2))
+    0.0
+    """
+    images = as_signals(x, data_range)
+    cleaned = [_cleaned(image, lattice) for image, lattice in _with_lattices(images, period)]
+    return torch.cat(cleaned) * data_range
+
+
+def spectral_images_map(x: Tensor, period: Period = None, *, data_range: float = 1.0) -> Explained:
+    """Where each form of spectral images is: the local rms of the explained part, as a fraction of the data range.
+
+    A place counts as far as it has what the whole image agrees on: at a stair-stepped edge the map is bright, at
+    texture beside it, which is no multiple of its content, dark.
+
+    Args:
+        x, period, data_range: as for `spectral_images`.
+
+    Returns:
+        Three maps, `(N, 1, *space)` each, constant over blocks of 16 samples or two periods.
+
+    Raises:
+        InputError: as `spectral_images`.
+
+    >>> import torch
+    >>> spectral_images_map(torch.zeros(1, 3, 40, 40)).warp.shape
+    torch.Size([1, 1, 40, 40])
+    """
+    images = as_signals(x, data_range)
+    maps = [_local_rms(image, lattice) for image, lattice in _with_lattices(images, period)]
+    return Explained(*(torch.cat(form) for form in zip(*maps, strict=True)))
+
+
+def local_warp(images: Tensor, period: Period) -> Tensor:
+    """`edge_jaggedness_map` of images of data range 1."""
+    return torch.cat([_local_pixels(image, lattice) for image, lattice in _with_lattices(images, period)])
+
+
+def explained_by(images: Tensor, lattice: Sequence[int], period: int) -> Explained:
+    """What images of data range 1 hold in step with a period's own frequencies."""
+    sums = spectral_sums(images, lattice, period)
+    found = read(sums).found
+    folds = tuple(math.gcd(period, spacing) for spacing in lattice)
+    content = baseband(images, period)
+    content = content + baseband(images - content, period)  # flat to half the period's frequency: 2h - h^2
+    sizes = images.shape[SPATIAL:]
+    about = content - baseband(content, max(1, min(CONTENT, min(sizes) // 4)))
+    grid = _tiled(_pattern(sums.grid, folds, period), sizes)
+    modulation = _tiled(_pattern(sums.modulation, folds, period), sizes) * about
+    warp = torch.zeros_like(images)
+    along = [axis for axis, fold in enumerate(folds) if fold == period]
+    for axis, one in zip(along, sums.warp, strict=True):
+        pattern = _pattern(one, (period,), period)
+        shape = [-1 if a == axis else 1 for a in range(len(sizes))]
+        repeated = _tiled(pattern, (sizes[axis],)).unflatten(-1, shape)
+        warp = warp + repeated * slope(content, axis + SPATIAL)
+    parts = (grid, modulation, warp)
+    masks = (f.view(-1, *[1] * (images.ndim - 1)) for f in found[:3])
+    return Explained(*(part * mask for part, mask in zip(parts, masks, strict=True)))
+
+
+def _with_lattices(images: Tensor, period: Period) -> list[tuple[Tensor, tuple[int, ...]]]:
+    """Each image with its lattice: the one given, or the one that is found."""
+    axes = images.ndim - SPATIAL
+    if period is not None:
+        return [(images, as_lattice(period, axes))]
+    named = spectral_images(images).period.tolist()
+    return [(image[None], (max(1, p),) * axes) for image, p in zip(images, named, strict=True)]
+
+
+def _cleaned(images: Tensor, lattice: Sequence[int]) -> Tensor:
+    for period in _fitting(images, lattice):
+        for _ in range(PASSES):
+            images = images - explained_by(images, lattice, period).total
+    return images
+
+
+def _local_rms(images: Tensor, lattice: Sequence[int]) -> tuple[Tensor, ...]:
+    squares = [torch.zeros_like(images[:, :1]) for _ in Explained._fields]
+    for period in _fitting(images, lattice):
+        residual = images - baseband(images, period)
+        for form, part in enumerate(explained_by(images, lattice, period)):
+            share, power, sides = _agreement(residual, part, period)
+            squares[form] += spread_over(share.square() * power, sides, images.shape[SPATIAL:])
+    return tuple(square.sqrt() for square in squares)
+
+
+def _local_pixels(images: Tensor, lattice: Sequence[int]) -> Tensor:
+    square = torch.zeros_like(images[:, :1])
+    for period in _fitting(images, lattice):
+        residual = images - baseband(images, period)
+        part = explained_by(images, lattice, period).warp
+        share, power, sides = _agreement(residual, part, period)
+        moved = read(spectral_sums(images, lattice, period)).power.warp.clamp_min(0)
+        local = share.square() * moved.view(-1, *[1] * (images.ndim - 1)) * (power > FAINT)
+        square += spread_over(local, sides, images.shape[SPATIAL:])
+    return square.sqrt()
+
+
+def _agreement(residual: Tensor, part: Tensor, period: int) -> tuple[Tensor, Tensor, list[int]]:
+    """How much of the explained part each block has, its power there, both `(N, 1, *blocks)`, and the blocks' sides."""
+    sizes = residual.shape[SPATIAL:]
+    side = max(2 * period, period * math.ceil(LOCAL / period))
+    sides = [min(side, size) for size in sizes]
+    power = blocks(part.square(), sides).mean(inside(sides)).mean(1, keepdim=True)
+    product = blocks(part * residual, sides).mean(inside(sides)).mean(1, keepdim=True)
+    share = (product / power.clamp_min(1e-12)).clamp(0, MOST_LOCAL)
+    return share, power, sides
+
+
+def _fitting(images: Tensor, lattice: Sequence[int]) -> list[int]:
+    """The lattice's periods, if it fits the image."""
+    fits = all(spacing <= size for spacing, size in zip(lattice, images.shape[SPATIAL:], strict=True))
+    return list(periods_of(lattice)) if fits else []
+
+
+def _pattern(sums: SynchronousSums, folds: tuple[int, ...], period: int) -> Tensor:
+    """`(N, C, *folds)`: what each phase has; numbers within their chance are shrunk towards none."""
+    together = sums.first + sums.second
+    sure = (1 - sums.chance / together.square().mean(1).clamp_min(1e-30)).clamp_min(0)
+    numbers = together * sure[:, None] / sums.weight.clamp_min(1e-30)[:, None, None]
+    own, stands_for = own_frequencies(folds, period)
+    spectrum = as_spectrum(numbers, stands_for)
+    whole = spectrum.new_zeros(*spectrum.shape[:-1], *folds)
+    for k, value in zip(own, spectrum.unbind(-1), strict=True):
+        opposite = tuple(-i % fold for i, fold in zip(k, folds, strict=True))
+        whole[(..., *opposite)] = value.conj()
+        whole[(..., *k)] = value
+    axes = tuple(range(-len(folds), 0))
+    return torch.fft.ifftn(whole, dim=axes).real * math.prod(folds)
+
+
+def _tiled(pattern: Tensor, sizes: Sequence[int]) -> Tensor:
+    """The pattern repeated from the first sample on."""
+    for axis, size in enumerate(sizes, SPATIAL):
+        index = torch.arange(size, device=pattern.device) % pattern.shape[axis]
+        pattern = pattern.index_select(axis, index)
+    return pattern

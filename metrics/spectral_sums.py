@@ -1,0 +1,138 @@
+"""What an image's spectral images have in common: three regressions, as sums that add up.
+
+An enlargement by p leaves copies of the content ("spectral images") around multiples of 1/p, each a fixed multiple of
+the content: Y(f + k/p) = H_k(f) Y(f). In samples instead of frequencies: what the baseband leaves over, the residual
+r = y - b, depends on the sample's phase in the lattice and on the content b in one of three ways, and what stands in
+another way is at a right angle to it.
+
+    r = c(phase)                    the grid: a constant pattern
+    r = m(phase) (b - its mean)     the modulation: a pattern as strong as the content is bright
+    r = u(phase) db/dx              the warp: content displaced by u pixels, which is a stair-step; for nearest
+                                    replication u is a sawtooth of rms sqrt((p^2 - 1) / 12)
+
+Each period is measured at its own frequencies alone, k/p with k and p coprime, below the baseband of just that period;
+so what a lattice of period 8 shows is the sum of what is measured at 2, 4 and 8.
+
+Sources: P. P. Vaidyanathan, "Multirate Systems and Filter Banks", 1993 (imaging); A. Popescu, H. Farid, "Exposing
+digital forgeries by detecting traces of resampling", IEEE Trans. Signal Processing 53(2), 2005.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from artifactlab.metrics.bands import SPATIAL, baseband
+from artifactlab.metrics.inputs import in_full_precision
+from artifactlab.metrics.relations import (
+    grid_relation,
+    lines_across,
+    modulation_relation,
+    own_frequencies,
+    warp_relation,
+)
+from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
+
+
+class SpectralSums(NamedTuple):
+    """One period's sums over an image; those of tiles, crops and images add up."""
+
+    grid: SynchronousSums
+    """halves: every other block"""
+    modulation: SynchronousSums | None
+    """halves: content above and below its mean; None where it was not asked for"""
+    warp: tuple[SynchronousSums, ...]
+    """of each axis that has this period; halves: edges that rise and edges that fall along it"""
+    contrast: Tensor
+    """(N,) squared content about its mean"""
+    slopes: Tensor
+    """(N, axes of warp) squared slope of the content"""
+    residual: Tensor
+    """(N,) weighted power of the residual, in units of `grid.weight`"""
+    samples: Tensor
+    """(N,) how many were measured, over all channels"""
+
+    def __add__(self, other: SpectralSums) -> SpectralSums:  # type: ignore[override]
+        warp = tuple(a + b for a, b in zip(self.warp, other.warp, strict=True))
+        others = (a + b for a, b in zip(self[3:], other[3:], strict=True))  # type: ignore[operator]
+        modulation = None
+        if self.modulation is not None and other.modulation is not None:
+            modulation = self.modulation + other.modulation
+        return SpectralSums(self.grid + other.grid, modulation, warp, *others)
+
+    def pooled(self, counts: Tensor) -> SpectralSums:
+        """Sums over choices of the N items, given as counts (R, N)."""
+        warp = tuple(axis.pooled(counts) for axis in self.warp)
+        others = (pooled_field(field, counts) for field in self[3:])  # type: ignore[arg-type]
+        modulation = None if self.modulation is None else self.modulation.pooled(counts)
+        return SpectralSums(self.grid.pooled(counts), modulation, warp, *others)
+
+
+def joined(parts: Sequence[SpectralSums]) -> SpectralSums:
+    """The items of several sums, one behind the other."""
+
+    def along(fields: Sequence[SynchronousSums]) -> SynchronousSums:
+        return SynchronousSums(*(torch.cat(values) for values in zip(*fields, strict=True)))
+
+    warp = tuple(along(axis) for axis in zip(*(part.warp for part in parts), strict=True))
+    others = (torch.cat(values) for values in zip(*(part[3:] for part in parts), strict=True))  # type: ignore[arg-type]
+    modulations = [part.modulation for part in parts if part.modulation is not None]
+    return SpectralSums(along([p.grid for p in parts]), along(modulations) if modulations else None, warp, *others)
+
+
+@in_full_precision
+def spectral_sums(
+    images: Tensor, lattice: Sequence[int], period: int, origin: Sequence[int] | None = None
+) -> SpectralSums:
+    """The sums of `(N, C, *space)` images of data range 1 at a period's own frequencies.
+
+    Args:
+        images: of one to three spatial axes.
+        lattice: spacing along each axis; 1 where there is none.
+        period: a divisor of their least common multiple.
+        origin: place of the first sample in a larger image that this is a tile of, along each axis; by default 0.
+    """
+    folds = tuple(math.gcd(period, spacing) for spacing in lattice)
+    origin = origin or (0,) * len(folds)
+    if too_small_for(images, folds):
+        return nothing_seen(images, folds, period)
+    content = baseband(images, period)
+    residual = images - content
+    grid, weighted, power = grid_relation(residual, folds, period, period, origin)
+    modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
+    along = [axis for axis, fold in enumerate(folds) if fold == period]
+    warps = [warp_relation(lines_across(images, axis, period), axis, period, origin) for axis in along]
+    return collected(images, grid, weighted, modulation, contrast, warps)
+
+
+def collected(
+    images: Tensor,
+    grid: SynchronousSums,
+    residual: Tensor,
+    modulation: SynchronousSums | None,
+    contrast: Tensor,
+    warps: Sequence[tuple[SynchronousSums, Tensor]],
+) -> SpectralSums:
+    """The relations of one period, as one."""
+    slopes = torch.stack([square for _, square in warps], 1) if warps else contrast.new_zeros(len(contrast), 0)
+    samples = torch.full_like(contrast, images[0].numel())
+    return SpectralSums(grid, modulation, tuple(sums for sums, _ in warps), contrast, slopes, residual, samples)
+
+
+def too_small_for(images: Tensor, folds: Sequence[int]) -> bool:
+    """Whether an axis that has the lattice holds no block of it, or there is nothing to compare along another."""
+    return any(size < 2 * fold or size < 2 for size, fold in zip(images.shape[SPATIAL:], folds, strict=True))
+
+
+def nothing_seen(images: Tensor, folds: tuple[int, ...], period: int) -> SpectralSums:
+    """The sums of images too small for a period."""
+    zero, axes = images.new_zeros(len(images)), len(folds)
+    grid = no_sums(images, images.shape[1], own_frequencies(folds, period)[1], axes)
+    modulation = no_sums(images, 1, own_frequencies(folds, period)[1], axes)
+    warp = no_sums(images, 1, own_frequencies((period,), period)[1], axes)
+    warps = [(warp, zero)] * sum(fold == period for fold in folds)
+    return collected(images, grid, zero, modulation, zero, warps)

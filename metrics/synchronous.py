@@ -1,0 +1,257 @@
+"""Sums in step with a lattice, and what chance would make of them.
+
+A field of samples is added up block by block, each sample turned by its phase in the lattice. What keeps step adds up,
+everything else does not. Chance is measured and not modelled: the blocks are added up again, turned by two and more
+cycles over the image, which are frequencies that no lattice of the image has. Content is in two halves that share no
+sample (edges that rise and edges that fall, or every other block): what both say is no chance, and its product is
+unbiased.
+
+Literature: cyclostationary processes, W. Gardner, "Exploitation of spectral redundancy in cyclostationary signals",
+IEEE Signal Processing Magazine 8(2), 1991; time-synchronous averaging.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from artifactlab.metrics.inputs import in_full_precision
+
+SPATIAL = 2
+MOST_LEAK = 0.1
+"""of a lattice's power that would appear at a frequency beside it, from how content is spread over the image"""
+LEAST_BESIDE = 6
+"""frequencies beside the lattice's: from fewer, chance cannot be told"""
+UNSURE = 4.0
+"""times the power that blocks out of step would have: chance where so few blocks cannot tell it, and prove nothing"""
+CHANCE = 3.7
+"""standard deviations of a normal variable that chance exceeds once in 10,000 times: an image is asked at some 60
+lattices and forms, and is to be accused by chance in less than a hundredth of all cases"""
+LEAST_EVIDENCE = 2.0
+"""... and however many frequencies are averaged, as theirs are not quite independent"""
+ABOVE_OTHERS = 1.25
+"""the lattice's evidence over that of the best frequency beside it: regular texture has one that is better"""
+MOST_DRIFT = 0.03
+"""squared cycles over the image by which the phase may turn: a lattice's does not, a texture's of a similar spacing
+does; what turns by less than a sixth of a cycle cannot be told from a lattice"""
+ROUNDING = (1 / 255) ** 2 / 12
+"""variance of 8-bit rounding: chance is never less than what it would do"""
+LEAST_AGREEMENT = 0.4
+"""of the power of the whole that the two halves must confirm: a pattern that stands still beside edges has a negative
+product, a true relation has 1"""
+LEAST_BALANCE = 0.02
+"""of the weight that the smaller half needs, for the halves to be compared at all"""
+
+
+class SynchronousSums(NamedTuple):
+    """Additive over tiles, crops, images and ranks. K counts real numbers: cosine and sine of a frequency are two."""
+
+    first: Tensor
+    """(N, C, K) the first half's sums"""
+    second: Tensor
+    """(N, C, K) the second half's"""
+    first_weight: Tensor
+    """(N,) what the first half is divided by"""
+    second_weight: Tensor
+    """(N,) likewise"""
+    chance: Tensor
+    """(N, K) square that both halves together have beside the lattice's frequencies, mean over channels"""
+    best_beside: Tensor
+    """(N,) evidence of the best frequency beside, times the weight"""
+    drift: Tensor
+    """(N, axes) squared cycles that the phase turns over the image, unbiased, times `drift_weight`"""
+    drift_weight: Tensor
+    """(N,) evidence behind `drift`"""
+
+    def __add__(self, other: SynchronousSums) -> SynchronousSums:  # type: ignore[override]
+        return SynchronousSums(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def pooled(self, counts: Tensor) -> SynchronousSums:
+        """Sums over choices of the N items, given as counts (R, N), which take the place of the items."""
+        return SynchronousSums(*(pooled_field(field, counts) for field in self))
+
+    def only(self, frequencies: Tensor) -> SynchronousSums:
+        """At a choice of the K numbers, given as boolean (K,)."""
+        first, second, chance = (f[..., frequencies] for f in (self.first, self.second, self.chance))
+        return self._replace(first=first, second=second, chance=chance)
+
+    @property
+    def weight(self) -> Tensor:
+        """(N,) of both halves."""
+        return self.first_weight + self.second_weight
+
+    def over_chance(self) -> Tensor:
+        """(N, K) squares over those of chance."""
+        return self._squares() / _divisor(self.chance)
+
+    def power(self) -> Tensor:
+        """(N,) squared coefficients, added up over frequencies, mean over channels; unbiased, so it may be negative."""
+        halves = (self.first * self.second).mean(1).sum(1) / _divisor(self.first_weight * self.second_weight)
+        whole = (self._squares() - self.chance).sum(1) / _divisor(self.weight.square())
+        return torch.where(self._balanced(), halves, whole)
+
+    def error(self) -> Tensor:
+        """(N,) standard error of `power`."""
+        variance = 4 * (self.chance.square() + self.chance * self._squares()).sum(1)
+        return variance.sqrt() / _divisor(self.weight.square())
+
+    def agreement(self) -> tuple[Tensor, Tensor]:
+        """What the halves agree on, (N,), and what they hold together, in squares times the weight."""
+        whole = self._squares().sum(1) / _divisor(self.weight)
+        return torch.where(self._balanced(), self.power() * self.weight, whole), whole
+
+    def _squares(self) -> Tensor:
+        return (self.first + self.second).square().mean(1)
+
+    def _balanced(self) -> Tensor:
+        return torch.minimum(self.first_weight, self.second_weight) > LEAST_BALANCE * self.weight
+
+
+_TINY = 1e-30
+
+
+@in_full_precision
+def pooled_field(field: Tensor, counts: Tensor) -> Tensor:
+    """Sums of an (N, ...) field over choices of the N items, given as counts (R, N)."""
+    return torch.tensordot(counts.to(field), field, 1)
+
+
+def significant(relations: Sequence[SynchronousSums], deviations: float = CHANCE) -> Tensor:
+    """(N,) whether there is more than chance in several relations together, be it a lattice or regular texture."""
+    count = sum(sums.chance.shape[1] for sums in relations)
+    # Wilson & Hilferty 1931: the quantile of a mean of `count` squared normal variables
+    limit = (1 - 2 / (9 * count) + deviations * math.sqrt(2 / (9 * count))) ** 3
+    return evidence(relations) > max(LEAST_EVIDENCE, limit)
+
+
+def evidence(relations: Sequence[SynchronousSums]) -> Tensor:
+    """(N,) power over chance, averaged over the frequencies of all relations; around 1 where there is none."""
+    return torch.cat([sums.over_chance() for sums in relations], 1).mean(1)
+
+
+def confirmed(relations: Sequence[SynchronousSums], above_others: float = ABOVE_OTHERS) -> Tensor:
+    """(N,) whether several relations together show what chance, texture and standing patterns do not explain."""
+    counts = [sums.chance.shape[1] for sums in relations]
+    beside = sum(n * sums.best_beside / _divisor(sums.weight) for n, sums in zip(counts, relations, strict=True))
+    stands_out = evidence(relations) > above_others * beside / sum(counts)
+    still = sum(sums.drift for sums in relations).amax(1) <= MOST_DRIFT * sum(sums.drift_weight for sums in relations)
+    agreed, whole = (sum(part) for part in zip(*(sums.agreement() for sums in relations), strict=True))
+    measured = torch.stack([sums.weight for sums in relations]).amin(0) > 0
+    return measured & significant(relations) & stands_out & still & (agreed > LEAST_AGREEMENT * whole)
+
+
+def _divisor(weight: Tensor) -> Tensor:
+    return weight.clamp_min(_TINY)
+
+
+def synchronous_sums(
+    halves: tuple[Tensor, Tensor], weights: tuple[Tensor, Tensor], squares: Tensor, stands_for: Sequence[int]
+) -> SynchronousSums:
+    """The sums of two halves over all blocks.
+
+    Args:
+        halves: `(N, C, *blocks, frequencies)` complex: each block's sums at the lattice's frequencies.
+        weights: what the halves are divided by, block by block, `(N, *blocks)`.
+        squares: (N,) squares of what samples were multiplied by, added up: what rounding to 8 bits adds to chance.
+        stands_for: 2 for a frequency whose conjugate is left out, 1 for one that is its own, which is real.
+    """
+    first, second = halves
+    both = first + second
+    axes = both.ndim - SPATIAL - 1
+    dims = tuple(range(SPATIAL, SPATIAL + axes))
+    number = both.real.new_tensor(stands_for)
+    turned = torch.fft.fftn(both, dim=dims).abs().square().mean(1).flatten(1, axes)
+    here = turned[:, 0]
+    beside = _beside((weights[0] + weights[1]).detach()).flatten(1)
+    count = beside.sum(1)
+    # what a viewer could not see anyway proves nothing: chance is never less than what rounding does
+    chance = (turned * beside[..., None]).sum(1) / count.clamp_min(1)[:, None] + ROUNDING * squares[:, None] + _TINY
+    best = ((turned * beside[..., None] / chance[:, None]) @ number / number.sum()).amax(1)
+    known = count >= LEAST_BESIDE
+    apart = UNSURE * both.abs().square().mean(1).flatten(1, axes).sum(1) + _TINY
+    chance, best = torch.where(known[:, None], chance, apart), torch.where(known, best, 1.0)
+    drift, drift_weight = _drift(both, here, chance, number)
+    sums = [_as_real(half.sum(dims), number) for half in halves]
+    chance = torch.cat([chance[:, number == 2], chance[:, number == 2], chance[:, number == 1]], 1)
+    totals = [weight.flatten(1).sum(1) for weight in weights]
+    return SynchronousSums(
+        *sums, *totals, chance, best * (totals[0] + totals[1]), drift * drift_weight[:, None], drift_weight
+    )
+
+
+def no_sums(images: Tensor, channels: int, stands_for: Sequence[int], axes: int) -> SynchronousSums:
+    """The sums of images too small to hold a block."""
+    count, zero = sum(stands_for), images.new_zeros(len(images))
+    nothing = images.new_zeros(len(images), channels, count)
+    return SynchronousSums(nothing, nothing, zero, zero, nothing[:, 0], zero, images.new_zeros(len(images), axes), zero)
+
+
+def _as_real(spectrum: Tensor, number: Tensor) -> Tensor:
+    """Cosines and sines, and what is real, scaled so that their squares add up to the power."""
+    pairs = spectrum[..., number == 2] * math.sqrt(2)
+    return torch.cat([pairs.real, pairs.imag, spectrum[..., number == 1].real], -1)
+
+
+def as_numbers(frequencies: Sequence[bool], stands_for: Sequence[int]) -> Tensor:
+    """Which of the K real numbers belong to a choice of frequencies."""
+    chosen, number = torch.tensor(frequencies), torch.tensor(stands_for)
+    return torch.cat([chosen[number == 2], chosen[number == 2], chosen[number == 1]])
+
+
+def as_spectrum(sums: Tensor, stands_for: Sequence[int]) -> Tensor:
+    """The complex frequencies that `SynchronousSums` keeps as real numbers."""
+    number = torch.tensor(stands_for, device=sums.device)
+    pairs = int((number == 2).sum())
+    spectrum = sums.new_zeros(*sums.shape[:-1], len(stands_for), dtype=torch.complex64 if sums.dtype == torch.float32 else torch.complex128)
+    spectrum[..., number == 2] = torch.complex(sums[..., :pairs], sums[..., pairs : 2 * pairs]) / math.sqrt(2)
+    spectrum[..., number == 1] = sums[..., 2 * pairs :].to(spectrum.dtype)
+    return spectrum
+
+
+def _beside(weight: Tensor) -> Tensor:
+    """Which cycles over the image `(N, *blocks)` lie beside the lattice, as 0 and 1.
+
+    Two or more along some axis; and content that lies on few lines, as a single edge does, cannot tell some of them
+    from none.
+    """
+    axes = weight.ndim - 1
+    away = torch.zeros(weight.shape[1:], dtype=torch.bool, device=weight.device)
+    for axis in range(axes):
+        count = weight.shape[1 + axis]
+        cycles = torch.fft.fftfreq(count, 1 / count, device=weight.device).abs()
+        away |= (cycles > 1).view([-1 if a == axis else 1 for a in range(axes)])
+    leaks = torch.fft.fftn(weight, dim=tuple(range(1, axes + 1))).abs().square()
+    of_none = leaks[(slice(None), *(0,) * axes)].view(-1, *[1] * axes)
+    return (away & (leaks <= MOST_LEAK * of_none)).to(weight.dtype)
+
+
+def _drift(both: Tensor, here: Tensor, chance: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared cycles (N, axes) that the phase turns from end to end, less what chance adds to them, and their weight.
+
+    Blocks in step with a lattice have their sum's phase, however strong each is; the part at a right angle to it must
+    not follow the blocks' position.
+    """
+    axes = both.ndim - SPATIAL - 1
+    total = both.sum(tuple(range(SPATIAL, SPATIAL + axes)))
+    square = total.abs().square().sum(1).clamp_min(_TINY)
+    strength = here / chance * (number - 1)  # a real frequency has no phase to turn
+    weight = strength.sum(1)
+    drifts = []
+    for axis in range(axes):
+        count = both.shape[SPATIAL + axis]
+        if count == 1:
+            drifts.append(torch.zeros_like(weight))
+            continue
+        position = (torch.arange(count, device=both.device, dtype=here.dtype) + 0.5) / count - 0.5
+        moment = position.square().mean()
+        others = tuple(SPATIAL + a for a in range(axes) if a != axis)
+        lines = both.sum(others) if others else both
+        across = ((lines * position[:, None]).sum(SPATIAL) * total.conj()).imag.sum(1)
+        cycles = across / (square * 2 * math.pi * moment)
+        by_chance = 1 / (2 * strength.clamp_min(_TINY) * (2 * math.pi) ** 2 * moment)
+        drifts.append((strength * cycles.square() - strength * by_chance).sum(1) / weight.clamp_min(_TINY))
+    return torch.stack(drifts, 1), weight
