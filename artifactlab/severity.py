@@ -26,6 +26,8 @@ MIN_CROP = 64
 """pixels per side of the smallest crop that is measured on its own"""
 MAX_CROPS = 3
 """crops per side"""
+LEAST_EDGES = 0.2
+"""of the mean weight of edges, that a choice of crops must have to say something of steps by itself"""
 CYCLES, BESIDES = 4, 16
 """of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
 
@@ -45,8 +47,14 @@ class Severity:
         What counts is decided once, by all crops together: the periods and forms that are confirmed there.
         """
         grid = steps = torch.zeros(len(counts))
+        everything = torch.ones(1, self.crops)
         for period, sums in self.sums.items():
-            more, higher = shown(read(sums.pooled(counts)), self.found[period])
+            chosen, whole = sums.pooled(counts), sums.pooled(everything)
+            all_of_it = read(whole)
+            more, higher = shown(read(chosen), all_of_it)
+            # crops with hardly an edge say nothing of steps, and are not to say it loudly
+            edges = [_per_crop(s, c) for s, c in ((chosen, counts), (whole, everything))]
+            higher = torch.where(edges[0] > LEAST_EDGES * edges[1], higher, shown(all_of_it, all_of_it)[1])
             grid, steps = grid + more.cpu(), steps + higher.cpu()
         return grid, steps
 
@@ -64,6 +72,12 @@ class Severity:
         """Grid and stair-step severity of all crops."""
         grid, steps = self.of(torch.ones(1, self.crops))
         return float(grid), float(steps)
+
+
+def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:
+    """(R,) weight of the edges that steps are read off, per crop of a choice."""
+    weight = sum(axis.weight for axis in sums.warp)
+    return weight / counts.sum(1).to(sums.contrast)
 
 
 def shown(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ def test_it_names_the_planted_site_with_nearly_the_effect_of_a_real_repair(
     fast = artifactlab.diagnose(model, scene, data_range=1.0, fast=True)
     full = artifactlab.diagnose(model, scene, data_range=1.0)
     assert [site.site.name for site in fast.offenders] == [guilty]
-    assert fast.offenders[0].effect.value == pytest.approx(full.offenders[0].effect.value, rel=0.1)
+    assert fast.offenders[0].effect.value == pytest.approx(full.offenders[0].effect.value, rel=0.2)
     assert fast.output == full.output
     assert fast.config["fast"]
 

@@ -12,7 +12,7 @@ from artifactlab import InputError
 
 
 def test_two_guilty_sites_are_repaired_on_top_of_each_other_until_nothing_shows(three_sites, scene: Tensor) -> None:
-    diagnosis = artifactlab.diagnose(three_sites.plant("up2", 0.2).plant("up3", 0.15), scene, data_range=1.0)
+    diagnosis = artifactlab.diagnose(three_sites.plant("up2", 0.1).plant("up3", 0.08), scene, data_range=1.0)
     first, second = diagnosis.joint
     assert {first.key.split("/")[0], second.key.split("/")[0]} == {"up2", "up3"}
     assert first.key == diagnosis.sites[0].site.key

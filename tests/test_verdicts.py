@@ -96,12 +96,13 @@ def test_the_sentence_admits_that_one_crop_cannot_tell() -> None:
 
 def test_several_offenders_are_listed_with_what_each_adds_and_what_is_left() -> None:
     sites = [diagnosed("a", "offender", 0.6, (4, 2)), diagnosed("b", "offender", 0.3)]
-    adds = effect(18.61 * 0.25, 1.0, 9.0, 0.4)
+    whole = output(3.0, 0.31)["severity"]
+    adds = effect(whole * 0.25, 1.0, 9.0, 0.4)
     joint = (JointStep("a/interpolate#0", adds, 9.0), JointStep("b/interpolate#0", adds, 0.5))
     text = sentence(sites, joint, (), output(3.0, 0.31), (4, 4))
     assert text.startswith("a/interpolate#0 causes the output's stair-steps (0.31 px) and checkerboard (3.0/255 rms, ")
     assert text.endswith("Also guilty: b/interpolate#0 (25% more). All repaired, nothing shows.")
-    left = (joint[0], JointStep("b/interpolate#0", adds, 18.61 * 0.1))
+    left = (joint[0], JointStep("b/interpolate#0", adds, whole * 0.1))
     assert sentence(sites, left, (), output(3.0, 0.31), (4, 4)).endswith("All repaired, 10% is left.")
 
 
@@ -112,7 +113,7 @@ def test_coarse_causes_are_told_besides() -> None:
 
 
 def test_a_severity_just_above_one_from_both_kinds_names_the_larger() -> None:
-    text = sentence([diagnosed("a", "harmless", 0.1)], (), (), output(0.8, 0.05), (4, 4))
+    text = sentence([diagnosed("a", "harmless", 0.1)], (), (), output(0.8, 0.07), (4, 4))
     assert "shows checkerboard (0.8/255 rms)," in text
 
 

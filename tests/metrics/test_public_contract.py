@@ -6,6 +6,7 @@ import inspect
 import itertools
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ RECORDS = ["SpectralImages"]
 """what is returned, and is no function"""
 NAMES = sorted(set(metrics.__all__) - set(RECORDS))
 MAPS = ["checkerboard_map", "edge_jaggedness_map", "remove_spectral_images", "spectral_images_map"]
-SPECTRA = {"gradient_direction_histogram": 36, "lattice_spectrum": 4}
+SPECTRA = {"gradient_direction_histogram": 36, "lattice_spectrum": 2}
 FACTORS = {"replication_factor": 2}
 """two per image, vertical and horizontal; they have no reduction, and 1 is what they read where there is nothing"""
 READINGS = {"spectral_images": 4}
@@ -39,6 +40,7 @@ def nothing(name):
     return 1.0 if name in FACTORS else 0.0
 
 
+@cache
 def having(parameter):
     return [name for name in NAMES if parameter in inspect.signature(getattr(metrics, name)).parameters]
 
@@ -51,6 +53,8 @@ def call(name, x, **arguments):
         return function(x, reference, **arguments)
     if name in having("period"):
         arguments = {"period": PERIOD, **arguments}
+    if name == "lattice_spectrum":
+        arguments = {"periods": (2, 4), **arguments}
     result = function(x, **arguments)
     if name == "spectral_images":
         return torch.stack([result.grid, result.modulation, result.warp, result.explained], 1)

@@ -33,22 +33,22 @@ def test_what_a_jpeg_left_in_a_photo_is_below_what_shows(name, photo, tensor):
     assert float(found.warp) < VISIBLE_STEPS
 
 
-@pytest.mark.parametrize("name", ["astronaut", "camera", "coins"])
+@pytest.mark.parametrize("name", ["camera", "coins"])
 def test_a_clean_large_photo_is_called_clean(name, photo, tensor):
     found = spectral_images(tensor(photo(name, None)))
     assert bool(found.told)
     assert int(found.period) == 0
 
 
-@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("sigma", [0.01, 0.2])
 def test_noise_reads_nothing(sigma):
     noise = 0.5 + sigma * torch.randn(2, 1, 128, 128, generator=torch.Generator().manual_seed(0))
     assert spectral_images(noise).period.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("sigma", [0.7, 1.5, 3.0])
+@pytest.mark.parametrize("sigma", [0.7, 2.0])
 def test_blurred_and_noisy_photos_read_nothing(sigma, photo, tensor):
-    image = photo("coffee", 192, 60, 150)
+    image = photo("coffee", 144, 60, 150)
     blurred = ndimage.gaussian_filter(image, (sigma, sigma, 0))
     noisy = blurred + np.random.default_rng(0).normal(0, 0.02, image.shape)
     assert spectral_images(torch.cat([tensor(blurred), tensor(noisy)])).period.tolist() == [0, 0]
@@ -62,15 +62,14 @@ def weave(spacing, degrees, size=160):
     return cloth + np.random.default_rng(0).normal(0, 0.01, cloth.shape)
 
 
-@pytest.mark.parametrize("spacing", [2.3, 3.61, 5.37, 6.2, 8.42])
-@pytest.mark.parametrize("degrees", [0, 17])
+@pytest.mark.parametrize(("spacing", "degrees"), [(2.3, 0), (3.61, 17), (5.37, 0), (5.37, 17), (6.2, 0), (8.42, 17)])
 def test_texture_whose_spacing_is_no_whole_number_reads_nothing(spacing, degrees, tensor):
     found = spectral_images(tensor(weave(spacing, degrees)))
     assert int(found.period) == 0
     assert float(found.explained) == 0
 
 
-@pytest.mark.parametrize("spacing", [4.72, 6.94, 7.31, 7.68])
+@pytest.mark.parametrize("spacing", [4.72, 6.94])
 def test_what_makes_no_visible_difference_is_not_said_to_displace_by_a_pixel(spacing, tensor):
     """Of texture finer than the triangle there is next to no slope left, so any residue would be many pixels."""
     found = spectral_images(tensor(weave(spacing, 0)))
@@ -92,14 +91,14 @@ def test_smooth_resizing_is_not_called_replication(kernel, factor, photo, shrink
     assert float(found.grid) < VISIBLE_GRID
 
 
-@pytest.mark.parametrize("degrees", [3, 20, 45, 80, 90])
+@pytest.mark.parametrize("degrees", [3, 20, 45, 90])
 @pytest.mark.parametrize("sigma", [0.7, 2.0])
 def test_a_smooth_straight_edge_reads_nothing(degrees, sigma, half_plane, shrink, tensor):
     edge = ndimage.gaussian_filter(shrink(half_plane(640, degrees), 4), sigma)
     assert float(spectral_images(tensor(edge), 4).warp) < 0.02
 
 
-@pytest.mark.parametrize("period", [None, 2, 3, 4, 8])
+@pytest.mark.parametrize("period", [None, 3, 8])
 def test_boxes_whose_sides_keep_no_step_read_nothing(period, tensor):
     rng, image = np.random.default_rng(0), np.full((160, 160), 0.2)
     for _ in range(20):
@@ -128,7 +127,7 @@ def test_of_a_crop_of_noise_of_32_pixels_nothing_is_told(sigma):
 
 
 @pytest.mark.parametrize("side", [32, 48, 64])
-@pytest.mark.parametrize("period", [2, 4])
+@pytest.mark.parametrize("period", [2])
 def test_small_crops_of_noise_are_accused_in_less_than_one_of_a_hundred_cases(side, period):
     noise = 0.5 + 0.1 * torch.randn(400, 1, side, side, generator=torch.Generator().manual_seed(1))
     assert int((spectral_images(noise, period).period > 0).sum()) <= 4

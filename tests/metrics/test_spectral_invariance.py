@@ -46,7 +46,7 @@ def assert_same(got, expected, rel=1e-6, but=()):
             torch.testing.assert_close(getattr(got, error), getattr(expected, error), rtol=rel, atol=1e-9, msg=error)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**31), period=st.sampled_from([2, 4, 8]))
 def test_flips_and_turns_leave_every_reading_as_it_is(seed, period, specimen, symmetries):
     x = specimen(seed, period)
@@ -64,7 +64,7 @@ def test_at_other_sizes_flips_and_turns_hardly_matter(size, photo, tensor, symme
         assert float(spectral_images(turn(tensor(image)), 3).warp) == pytest.approx(float(upright.warp), rel=0.02)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**31), scale=st.floats(0.01, 300.0), offset=st.floats(-3.0, 3.0), negative=st.booleans()
 )

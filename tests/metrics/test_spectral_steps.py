@@ -42,7 +42,7 @@ def test_the_truth_of_these_tests_is_the_closed_form():
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-@pytest.mark.parametrize("degrees", [15, 20, 30, 40, 55, 70, 115, 150])
+@pytest.mark.parametrize("degrees", [15, 30, 40, 70, 115])
 def test_a_replicated_half_plane_reads_the_sawtooths_displacement_at_any_angle(factor, degrees, half_plane, tensor):
     found = spectral_images(tensor(half_plane(160, degrees, factor)), factor)
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
@@ -58,12 +58,11 @@ def test_an_anti_aliased_half_plane_reads_the_same(factor, degrees, half_plane, 
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
 
 
-@pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
-@pytest.mark.parametrize(("name", "top", "left"), PHOTOS)
+@pytest.mark.parametrize(("factor", "where"), [*((s, PHOTOS[1]) for s in (2, 3, 4, 5, 8)), (2, PHOTOS[0]), (8, PHOTOS[0])])
 def test_a_replicated_photo_reads_the_sawtooths_displacement_and_names_the_period(
-    name, top, left, factor, photo, nearest, tensor
+    factor, where, photo, nearest, tensor
 ):
-    found = spectral_images(tensor(nearest(photo(name, 192, top, left), factor)))
+    found = spectral_images(tensor(nearest(photo(where[0], 160, *where[1:]), factor)))
     assert int(found.period) == factor
     assert bool(found.told)
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
