@@ -10,9 +10,10 @@ import numpy as np
 
 from artifactlab.effects import CONFIDENCE
 from artifactlab.measures import METRICS
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.paired import bootstrap_interval, half_sample_interval
 from artifactlab.saved import SavedDiagnosis
-from artifactlab.severity import VISIBLE, VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.severity import VISIBLE
 
 MIN_CHANGED = 5
 """images whose score must have changed; below that no interval of `benchmarks/compare.py` keeps what it says"""

@@ -20,6 +20,7 @@ from artifactlab.evidence import lattice_period, spread
 from artifactlab.examples import EXAMPLES, Activations, kept_examples
 from artifactlab.fast import first_order_effects
 from artifactlab.metrics import axis_excess, checkerboard_energy
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.outputs import first_image, tensors
 from artifactlab.records import (
     CapturedSite,
@@ -36,8 +37,6 @@ from artifactlab.runner import Call, Runner, as_calls
 from artifactlab.seams import foreign_periods
 from artifactlab.severity import (
     VISIBLE,
-    VISIBLE_GRID,
-    VISIBLE_STEPS,
     Severity,
     joint_period,
     measure_severity,

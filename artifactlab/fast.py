@@ -114,7 +114,9 @@ def _differentiable_severity(image: Tensor, found: Mapping[int, Reading], period
     everything = torch.ones(1, len(crops))
     total = image.new_zeros(())
     for p, sums in (lattice_sums(crops, period) if found else {}).items():
-        sure = found[p]._replace(found=Forms(*(form.clone() for form in found[p].found)))  # inference tensors have no grad
+        sure = found[p]._replace(
+            found=Forms(*(form.clone() for form in found[p].found))
+        )  # inference tensors have no grad
         total = total + sum(part.sum() for part in shown(read(sums.pooled(everything)), sure))
     # what shows nothing has a gradient, too: none
     return len(crops) * total + 0 * image.sum()

@@ -38,8 +38,8 @@ class ImageScore:
     path: str
     """the file"""
     scores: dict[str, float | None]
-    """one per metric; all None where there is an error, one None where it cannot be told: too small, or too little content
-    for how strong an artifact would have to be to show"""
+    """one per metric; all None where there is an error, one None where it cannot be told: too small, or too
+    little content to see a lattice in"""
     error: str | None
     """why it could not be scored, None if it could"""
 

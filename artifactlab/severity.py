@@ -48,7 +48,7 @@ class Severity:
         """
         grid = steps = torch.zeros(len(counts))
         everything = torch.ones(1, self.crops)
-        for period, sums in self.sums.items():
+        for sums in self.sums.values():
             chosen, whole = sums.pooled(counts), sums.pooled(everything)
             all_of_it = read(whole)
             more, higher = shown(read(chosen), all_of_it)

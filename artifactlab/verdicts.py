@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.records import Effect, Evidence, Finding, JointStep, SiteDiagnosis, Verdict
-from artifactlab.severity import VISIBLE, VISIBLE_GRID, VISIBLE_STEPS, smallest_side
+from artifactlab.severity import VISIBLE, smallest_side
 
 LARGE_SHARE = 0.2
 """a repair that takes this much of the severity that is left is worth naming, however little that is"""

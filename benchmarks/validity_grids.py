@@ -15,10 +15,10 @@ STRENGTH = 0.005
 
 
 def grids_are_told(split: Split) -> Iterator[Row]:
-    """Constant grids by their amplitude, grids that follow the content by all that is explained."""
+    """Constant grids by their amplitude, grids that follow the content by both of their parts."""
     for content in (split.photos, split.rendered):
         yield from _rows(content, "constant grids", grid, amplitude, _itself)
-        yield from _rows(content, "grids that follow the content", content_grid, spectral, _explained)
+        yield from _rows(content, "grids that follow the content", content_grid, spectral, _with_modulation)
 
 
 def _rows(
@@ -47,5 +47,7 @@ def _itself(readings: Array) -> Array:
     return readings
 
 
-def _explained(readings: Array) -> Array:
-    return reading_of(readings).explained
+def _with_modulation(readings: Array) -> Array:
+    """Both parts of such a grid; all that is explained would hold what smooth resizing leaves, too."""
+    reading = reading_of(readings)
+    return np.hypot(reading.grid, reading.modulation)

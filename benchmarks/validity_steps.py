@@ -32,7 +32,7 @@ def steps_are_told(split: Split) -> Iterator[Row]:
         content = split.photo_crops(side, each)
         families = {name: SMOOTH[name] for name in FEWER}
         clean = content.read_all([jaggedness()], families)[jaggedness()]
-        scores = {f: hardest(content.read(jaggedness(), nearest(f)), _not_its_own(clean, f)) for f in FACTORS}
+        scores = {f: hardest(content.read(jaggedness(), nearest(f)), _without_jpeg(clean)) for f in FACTORS}
         claim = f"nearest from {len(families)} families, {len(content.images)} photo crops of {side}, any period"
         yield _row(claim, scores, 0.99)
 
@@ -55,8 +55,10 @@ def _rows(
         scores, apart = {}, {}
         for factor in FACTORS:
             positive, negative = content.read(measure_of(factor), positives[factor]), clean[measure_of(factor)]
-            scores[factor] = hardest(positive, _not_its_own(negative, factor))
-            if factor in JPEG_FACTORS:
+            # where any period is looked for, JPEG is always read at its own
+            own = factor in JPEG_FACTORS or mode == "any period"
+            scores[factor] = hardest(positive, _without_jpeg(negative) if own else negative)
+            if own:
                 apart[factor] = hardest(positive, {name: negative[name] for name in negative if _is_jpeg(name)})
         yield _row(f"{what}, from smooth, {content.name}, {mode}", scores, least)
         yield _row("... from JPEG at its own period", apart, None)
@@ -76,9 +78,9 @@ def _between(content: Content) -> Row:
     return _row(f"nearest, from smooth, {content.name}, no whole factor", scores, 0.99)
 
 
-def _not_its_own(negative: Mapping[str, Array], factor: int) -> dict[str, Array]:
-    """Without JPEG where the factor's lattice is that of JPEG's blocks."""
-    return {name: read for name, read in negative.items() if factor not in JPEG_FACTORS or not _is_jpeg(name)}
+def _without_jpeg(negative: Mapping[str, Array]) -> dict[str, Array]:
+    """All other families."""
+    return {name: read for name, read in negative.items() if not _is_jpeg(name)}
 
 
 def _is_jpeg(name: str) -> bool:

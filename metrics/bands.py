@@ -52,7 +52,7 @@ def running_sum(images: Tensor, length: int, axis: int) -> Tensor:
 
 
 def blocks(images: Tensor, sides: Sequence[int]) -> Tensor:
-    """`(N, C, blocks, side, blocks, side, ...)` of images whose blocks start at the first sample; a rest is left out."""
+    """`(N, C, blocks, side, blocks, side, ...)` of images; blocks start at the first sample, a rest is left out."""
     shape = list(images.shape[:SPATIAL])
     for axis, side in enumerate(sides, SPATIAL):
         count = images.shape[axis] // side

@@ -154,7 +154,7 @@ def locked_share(sums: Mapping[int, SpectralSums]) -> Tensor:
 
 
 def share_of(reading: SpectralImages, sums: Mapping[int, SpectralSums]) -> Tensor:
-    """`checkerboard_energy` (1,) of one image's best reading, among the sums that it is of; 0 where it has no period."""
+    """`checkerboard_energy` (1,) of one image's best reading, which is of these sums; 0 where it has no period."""
     named = int(reading.period)
     return _share(reading.grid.square(), sums[named]) if named else reading.grid
 

@@ -46,9 +46,7 @@ def edge_jaggedness(
     return reduce(spectral_images(as_images(x, data_range), period).warp, reduction)
 
 
-def edge_jaggedness_map(
-    x: Tensor, period: int | tuple[int, int] | None = None, *, data_range: float = 1.0
-) -> Tensor:
+def edge_jaggedness_map(x: Tensor, period: int | tuple[int, int] | None = None, *, data_range: float = 1.0) -> Tensor:
     """Where the stair-steps are: local displacement of edges in pixels, 0 where there is no edge or nothing is told.
 
     Each place is compared with the steps that the whole image agrees on, so texture beside them stays dark.

@@ -1,11 +1,11 @@
-"""The three ways in which a residual follows the content in step with a lattice, block by block: see `spectral_sums`."""
+"""The three ways in which a residual follows the content in step with a lattice: see `spectral_sums`."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,13 +27,13 @@ ACROSS, ACROSS_PERIODS = 24, 4
 along that line is parallel to the axis, does not sweep the lattice's phase, and proves nothing. 24 alone, 3 and 6
 periods found fewer blurred steps of period 8"""
 REPEATS, ENOUGH = 2, 16
-"""of a lattice's spacing in a block, so that what differs between them is no grid, where an image holds so many of it"""
+"""of a lattice's spacing in a block, so that what differs between them is no grid; where an image holds so many"""
 Frequencies = tuple[tuple[int, ...], ...]
 
 
 @functools.cache
 def own_frequencies(folds: tuple[int, ...], period: int) -> tuple[Frequencies, tuple[int, ...]]:
-    """Indices k, one of k and -k, of frequencies k / folds that repeat after `period` only; how many each stands for."""
+    """Indices k, one of k and -k, of frequencies k / folds that repeat after `period`; for how many each stands."""
     own, stands_for = [], []
     for k in itertools.product(*(range(fold) for fold in folds)):
         repeats = math.lcm(*(fold // math.gcd(i, fold) for i, fold in zip(k, folds, strict=True)))
@@ -46,20 +46,29 @@ def own_frequencies(folds: tuple[int, ...], period: int) -> tuple[Frequencies, t
 
 def residual_power(residual: Tensor) -> Tensor:
     """`(N, 1, *blocks)`: mean square of a residual, which varies slowly over the image."""
-    return _smoothed(_mean_square(residual.detach()))
+    sides = [min(BLOCK, size) for size in residual.shape[SPATIAL:]]
+    return _smoothed(block_sums(squares_of(residual), sides) / math.prod(sides))
 
 
 def grid_relation(
-    residual: Tensor, folds: tuple[int, ...], period: int, band: int, origin: Sequence[int]
+    residual: Tensor,
+    squares: Tensor,
+    folds: tuple[int, ...],
+    period: int,
+    band: int,
+    origin: Sequence[int],
+    searching: bool = False,
 ) -> tuple[SynchronousSums, Tensor, Tensor]:
     """r = c(phase). Halves are every other block.
 
     Args:
         residual: `(N, C, *space)`, above the baseband of period `band`.
+        squares: its squares, mean over channels, `(N, 1, *space)`.
         folds: the lattice's spacing along each axis, as far as it has this period.
         period: at whose own frequencies.
         band: the residual's; where it is another period, the triangle has taken a known part of a grid.
         origin: place of the first sample in a larger image, along each axis.
+        searching: leave out what only confirms.
 
     Returns:
         The sums; the weighted power of the residual (N,); and the residual's power in each block without any grid,
@@ -70,20 +79,22 @@ def grid_relation(
     sides = [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, folds, strict=True)]
     parts, samples, phases = blocks(residual, sides), math.prod(sides), math.prod(folds)
     by_phase = folded(parts, folds)
-    square = _summed_product(parts, parts, inside(sides)).detach()
-    in_step = by_phase.detach().square().sum(tuple(range(-len(folds), 0))) * (phases / samples)
+    square = block_sums(squares, sides)
+    in_step = by_phase.detach().square().sum(tuple(range(-len(folds), 0))).mean(1, keepdim=True) * (phases / samples)
     apart = (square - in_step).clamp_min(0) / (samples - phases) if samples > phases else square / samples
-    power = _smoothed(apart.mean(1, keepdim=True))
+    power = _smoothed(apart)
     weight = 1 / (power / GRAY_LEVEL + 1)
     spectra = _spectra(by_phase, folds, period, origin) * weight[..., None]
     if band != period:
         spectra = spectra / _kept(folds, period, band).to(spectra.real)
     count = float(samples) * weight[:, 0]
-    odd = sum(torch.meshgrid([torch.arange(n, device=weight.device) for n in weight.shape[SPATIAL:]], indexing="ij")) % 2
-    squares = (count * weight[:, 0]).flatten(1).sum(1)
+    places = torch.meshgrid([torch.arange(n, device=weight.device) for n in weight.shape[SPATIAL:]], indexing="ij")
+    odd = torch.stack(places).sum(0) % 2
+    of_rounding = (count * weight[:, 0]).flatten(1).sum(1)
     halves = (spectra * (1 - odd)[..., None], spectra * odd[..., None])
-    sums = synchronous_sums(halves, (count * (1 - odd), count * odd), squares, own_frequencies(folds, period)[1])
-    return sums, (square.mean(1) * weight[:, 0]).flatten(1).sum(1), power
+    stands_for = own_frequencies(folds, period)[1]
+    sums = synchronous_sums(halves, (count * (1 - odd), count * odd), of_rounding, stands_for, searching)
+    return sums, (square * weight).flatten(1).sum(1), power
 
 
 def modulation_relation(
@@ -137,8 +148,8 @@ class Lines(NamedTuple):
 def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     """The products that stair-steps along an axis are read off, below the baseband of period `band`.
 
-    Content below that baseband changes little along half a period, so the other axes are averaged over a quarter to a
-    half of one first: that costs nothing in evidence, and the same part of residual and slope.
+    Content below that baseband changes little along a period, so the other axes are averaged over a quarter to half of
+    one first: that takes the same part of residual and slope, costs no evidence, and saves most of the work.
     """
     thinned = 2 ** int(math.log2(max(1, band // 2)))
     whole = images[0].numel()
@@ -163,10 +174,21 @@ def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     shape = [products[0].shape[0], 1, *(r.shape[SPATIAL + 2 * a] for a in range(len(sides)))]
     everything = (f.flatten(1) * b.flatten(1)).sum(1)
     products = [product.reshape(shape) for product in products]
-    return Lines(*products, everything, residual_power(residual), whole / images[0].numel())
+    return Lines(
+        rising_residual=products[0],
+        residual=products[1],
+        rising_slope=products[2],
+        slope=products[3],
+        square=products[4],
+        everything=everything,
+        power=residual_power(residual),
+        samples=whole / images[0].numel(),
+    )
 
 
-def warp_relation(lines: Lines, axis: int, period: int, origin: Sequence[int]) -> tuple[SynchronousSums, Tensor]:
+def warp_relation(
+    lines: Lines, axis: int, period: int, origin: Sequence[int], searching: bool = False
+) -> tuple[SynchronousSums, Tensor]:
     """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,)."""
     axes = lines.residual.ndim - SPATIAL
     size = lines.residual.shape[SPATIAL + axis]
@@ -189,7 +211,7 @@ def warp_relation(lines: Lines, axis: int, period: int, origin: Sequence[int]) -
         divisors.append(in_blocks(square)[:, 0] * weight[:, 0])
     squares = (in_blocks(lines.square)[:, 0] * weight[:, 0].square()).flatten(1).sum(1) / lines.samples
     stands_for = own_frequencies(folds, period)[1]
-    sums = synchronous_sums((halves[0], halves[1]), (divisors[0], divisors[1]), squares, stands_for)
+    sums = synchronous_sums((halves[0], halves[1]), (divisors[0], divisors[1]), squares, stands_for, searching)
     return sums, lines.everything * lines.samples
 
 
@@ -215,11 +237,18 @@ def _smoothed(power: Tensor) -> Tensor:
     return power
 
 
-def _mean_square(images: Tensor) -> Tensor:
-    """`(N, 1, *blocks)`, over blocks of `BLOCK` samples a side and all channels."""
-    sides = [min(BLOCK, size) for size in images.shape[SPATIAL:]]
+def block_sums(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """`(N, C, *blocks)`: an axis at a time, as adding long rows is what a processor does best."""
     parts = blocks(images, sides)
-    return (_summed_product(parts, parts, inside(sides)) / math.prod(sides)).mean(1, keepdim=True)
+    for axis in range(len(sides)):
+        parts = parts.sum(SPATIAL + 1 + axis)
+    return parts
+
+
+def squares_of(residual: Tensor) -> Tensor:
+    """`(N, 1, *space)`, mean over channels."""
+    square = residual.detach().square()
+    return square if square.shape[1] == 1 else square.mean(1, keepdim=True)
 
 
 def _weights(power: Tensor, counts: Sequence[int]) -> Tensor:
@@ -229,8 +258,12 @@ def _weights(power: Tensor, counts: Sequence[int]) -> Tensor:
 
 def _pooled(power: Tensor, counts: Sequence[int]) -> Tensor:
     """Its means over so many blocks."""
-    pool = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}[power.ndim - SPATIAL]
-    return pool(power, tuple(counts))
+    pools: dict[int, Callable[..., Tensor]] = {
+        1: F.adaptive_avg_pool1d,
+        2: F.adaptive_avg_pool2d,
+        3: F.adaptive_avg_pool3d,
+    }
+    return pools[power.ndim - SPATIAL](power, tuple(counts))
 
 
 def _summed_product(a: Tensor, b: Tensor, axes: list[int]) -> Tensor:

@@ -24,14 +24,14 @@ def spectral_images(
 ) -> SpectralImages:
     """How much of an image is in step with a lattice: constant grids, grids that follow the content, stair-steps.
 
-    An upsampler by p that is no good interpolator leaves fixed multiples of the content around the frequencies k/p. They
-    are found by regression on the content itself, so blur weakens the reading by what it takes from the artifact and no
-    more, and what does not follow content and lattice (photos, noise, texture) averages out.
+    An upsampler by p that is no good interpolator leaves fixed multiples of the content around the frequencies k/p.
+    They are found by regression on the content itself, so blur weakens the reading by what it takes from the artifact
+    and no more, and what does not follow content and lattice (photos, noise, texture) averages out.
 
     Args:
         x: `(N, C, L)` signals, `(N, C, H, W)` images or `(N, C, D, H, W)` volumes; channels are pooled.
-        period: lattice spacing in samples, one number or one per axis (1: no lattice along it); its divisors count, too.
-            None looks for the periods 2 to 16, as far as 8 of them fit the image, and names the best.
+        period: lattice spacing in samples, one number or one per axis (1: no lattice along it); its divisors count,
+            too. None looks for the periods 2 to 16, as far as 8 of them fit the image, and names the best.
         data_range: distance between the darkest and the brightest possible value.
 
     Returns:

@@ -1,4 +1,4 @@
-"""From spectral sums to numbers: what is confirmed, how strong it is, which period holds it, and what cannot be told."""
+"""From spectral sums to numbers: what is confirmed, how strong it is, which period holds it, what cannot be told."""
 
 from __future__ import annotations
 
@@ -164,10 +164,17 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
     # a grid that follows the content is as strong as the content, which has a mean: it does not come alone
     found[1] &= found[0] | found[2]
     return Reading(
-        Forms(power[0], power[1], _per_slope(moved, slopes), _sum(p.where(f, zero) for p, f in zip(power, found))),
+        Forms(
+            power[0],
+            power[1],
+            _per_slope(moved, slopes),
+            _sum(p.where(f, zero) for p, f in zip(power, found, strict=True)),
+        ),
         Forms(error[0], error[1], _per_slope(moved_error, slopes), torch.stack(error).square().sum(0).sqrt()),
-        Forms(*found, found[0] | found[2]),
-        _sum(_strength(relation).where(sure, zero) for relation, sure in zip(relations, found) if relation),
+        Forms(found[0], found[1], found[2], found[0] | found[2]),
+        _sum(
+            _strength(relation).where(sure, zero) for relation, sure in zip(relations, found, strict=True) if relation
+        ),
     )
 
 
@@ -221,4 +228,4 @@ def _per_slope(moved: Tensor, slopes: Tensor) -> Tensor:
 
 
 def _sum(values: object, start: Tensor | float = 0.0) -> Tensor:
-    return sum(values, start)  # type: ignore[call-overload, no-any-return]
+    return sum(values, start)  # type: ignore[call-overload]

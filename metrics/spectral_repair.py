@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, slope, spread_over
+from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope, spread_over
 from artifactlab.metrics.inputs import as_lattice, as_signals
+from artifactlab.metrics.relations import own_frequencies
 from artifactlab.metrics.spectral_images import spectral_images
 from artifactlab.metrics.spectral_reading import periods_of, read
-from artifactlab.metrics.relations import own_frequencies
 from artifactlab.metrics.spectral_sums import spectral_sums
 from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum
 
@@ -109,8 +109,9 @@ def explained_by(images: Tensor, lattice: Sequence[int], period: int) -> Explain
     content = content + baseband(images - content, period)  # flat to half the period's frequency: 2h - h^2
     sizes = images.shape[SPATIAL:]
     about = content - baseband(content, max(1, min(CONTENT, min(sizes) // 4)))
+    follows = sums.modulation if sums.modulation is not None else sums.grid
     grid = _tiled(_pattern(sums.grid, folds, period), sizes)
-    modulation = _tiled(_pattern(sums.modulation, folds, period), sizes) * about
+    modulation = _tiled(_pattern(follows, folds, period), sizes) * about
     warp = torch.zeros_like(images)
     along = [axis for axis, fold in enumerate(folds) if fold == period]
     for axis, one in zip(along, sums.warp, strict=True):
@@ -188,10 +189,15 @@ def _pattern(sums: SynchronousSums, folds: tuple[int, ...], period: int) -> Tens
     whole = spectrum.new_zeros(*spectrum.shape[:-1], *folds)
     for k, value in zip(own, spectrum.unbind(-1), strict=True):
         opposite = tuple(-i % fold for i, fold in zip(k, folds, strict=True))
-        whole[(..., *opposite)] = value.conj()
-        whole[(..., *k)] = value
+        whole.view(*spectrum.shape[:-1], -1)[..., _flat(opposite, folds)] = value.conj()
+        whole.view(*spectrum.shape[:-1], -1)[..., _flat(k, folds)] = value
     axes = tuple(range(-len(folds), 0))
     return torch.fft.ifftn(whole, dim=axes).real * math.prod(folds)
+
+
+def _flat(index: Sequence[int], folds: Sequence[int]) -> int:
+    """The place of an index in the flattened phases."""
+    return sum(i * math.prod(folds[axis + 1 :]) for axis, i in enumerate(index))
 
 
 def _tiled(pattern: Tensor, sizes: Sequence[int]) -> Tensor:

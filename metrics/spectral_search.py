@@ -13,7 +13,7 @@ from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, baseband
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import grid_relation, lines_across, warp_relation
+from artifactlab.metrics.relations import grid_relation, lines_across, squares_of, warp_relation
 from artifactlab.metrics.spectral_reading import Reading, read
 from artifactlab.metrics.spectral_sums import SpectralSums, collected, nothing_seen, too_small_for
 from artifactlab.metrics.synchronous import significant
@@ -27,14 +27,12 @@ DOUBT = 3.0
 
 
 @in_full_precision
-def search_sums(
-    images: Tensor, periods: Sequence[int], origin: Sequence[int] | None = None
-) -> dict[int, SpectralSums]:
+def search_sums(images: Tensor, periods: Sequence[int], origin: Sequence[int] | None = None) -> dict[int, SpectralSums]:
     """Sums of each period, without modulation, of `(N, C, *space)` images of data range 1; they add up over tiles."""
     axes = range(images.ndim - SPATIAL)
     origin = origin or (0,) * len(axes)
     found = {}
-    residuals: dict[int, Tensor] = {}
+    residuals: dict[int, tuple[Tensor, Tensor]] = {}
     lines = {}
     for period in periods:
         folds = (period,) * len(axes)
@@ -46,9 +44,10 @@ def search_sums(
             lines[band] = [lines_across(images, axis, band) for axis in axes]
         of_grid = _shared(GRID_BANDS, period)
         if of_grid not in residuals:
-            residuals[of_grid] = images - baseband(images, of_grid)
-        grid, weighted, _ = grid_relation(residuals[of_grid], folds, period, of_grid, origin)
-        warps = [warp_relation(line, axis, period, origin) for axis, line in enumerate(lines[band])]
+            residual = images - baseband(images, of_grid)
+            residuals[of_grid] = residual, squares_of(residual)
+        grid, weighted, _ = grid_relation(*residuals[of_grid], folds, period, of_grid, origin, searching=True)
+        warps = [warp_relation(line, axis, period, origin, searching=True) for axis, line in enumerate(lines[band])]
         found[period] = collected(images, grid, weighted, None, torch.zeros_like(weighted), warps)
     return found
 

@@ -33,6 +33,7 @@ from artifactlab.metrics.relations import (
     lines_across,
     modulation_relation,
     own_frequencies,
+    squares_of,
     warp_relation,
 )
 from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
@@ -58,7 +59,7 @@ class SpectralSums(NamedTuple):
 
     def __add__(self, other: SpectralSums) -> SpectralSums:  # type: ignore[override]
         warp = tuple(a + b for a, b in zip(self.warp, other.warp, strict=True))
-        others = (a + b for a, b in zip(self[3:], other[3:], strict=True))  # type: ignore[operator]
+        others = (a + b for a, b in zip(self[3:], other[3:], strict=True))
         modulation = None
         if self.modulation is not None and other.modulation is not None:
             modulation = self.modulation + other.modulation
@@ -67,7 +68,7 @@ class SpectralSums(NamedTuple):
     def pooled(self, counts: Tensor) -> SpectralSums:
         """Sums over choices of the N items, given as counts (R, N)."""
         warp = tuple(axis.pooled(counts) for axis in self.warp)
-        others = (pooled_field(field, counts) for field in self[3:])  # type: ignore[arg-type]
+        others = (pooled_field(field, counts) for field in self[3:])
         modulation = None if self.modulation is None else self.modulation.pooled(counts)
         return SpectralSums(self.grid.pooled(counts), modulation, warp, *others)
 
@@ -79,7 +80,7 @@ def joined(parts: Sequence[SpectralSums]) -> SpectralSums:
         return SynchronousSums(*(torch.cat(values) for values in zip(*fields, strict=True)))
 
     warp = tuple(along(axis) for axis in zip(*(part.warp for part in parts), strict=True))
-    others = (torch.cat(values) for values in zip(*(part[3:] for part in parts), strict=True))  # type: ignore[arg-type]
+    others = (torch.cat(values) for values in zip(*(part[3:] for part in parts), strict=True))
     modulations = [part.modulation for part in parts if part.modulation is not None]
     return SpectralSums(along([p.grid for p in parts]), along(modulations) if modulations else None, warp, *others)
 
@@ -102,7 +103,7 @@ def spectral_sums(
         return nothing_seen(images, folds, period)
     content = baseband(images, period)
     residual = images - content
-    grid, weighted, power = grid_relation(residual, folds, period, period, origin)
+    grid, weighted, power = grid_relation(residual, squares_of(residual), folds, period, period, origin)
     modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
     along = [axis for axis, fold in enumerate(folds) if fold == period]
     warps = [warp_relation(lines_across(images, axis, period), axis, period, origin) for axis in along]

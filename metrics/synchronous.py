@@ -138,7 +138,8 @@ def confirmed(relations: Sequence[SynchronousSums], above_others: float = ABOVE_
     counts = [sums.chance.shape[1] for sums in relations]
     beside = sum(n * sums.best_beside / _divisor(sums.weight) for n, sums in zip(counts, relations, strict=True))
     stands_out = evidence(relations) > above_others * beside / sum(counts)
-    still = sum(sums.drift for sums in relations).amax(1) <= MOST_DRIFT * sum(sums.drift_weight for sums in relations)
+    drift = torch.stack([sums.drift for sums in relations]).sum(0)
+    still = drift.amax(1) <= MOST_DRIFT * torch.stack([sums.drift_weight for sums in relations]).sum(0)
     agreed, whole = (sum(part) for part in zip(*(sums.agreement() for sums in relations), strict=True))
     measured = torch.stack([sums.weight for sums in relations]).amin(0) > 0
     return measured & significant(relations) & stands_out & still & (agreed > LEAST_AGREEMENT * whole)
@@ -149,7 +150,11 @@ def _divisor(weight: Tensor) -> Tensor:
 
 
 def synchronous_sums(
-    halves: tuple[Tensor, Tensor], weights: tuple[Tensor, Tensor], squares: Tensor, stands_for: Sequence[int]
+    halves: tuple[Tensor, Tensor],
+    weights: tuple[Tensor, Tensor],
+    squares: Tensor,
+    stands_for: Sequence[int],
+    searching: bool = False,
 ) -> SynchronousSums:
     """The sums of two halves over all blocks.
 
@@ -157,6 +162,7 @@ def synchronous_sums(
         halves: `(N, C, *blocks, frequencies)` complex: each block's sums at the lattice's frequencies.
         weights: what the halves are divided by, block by block, `(N, *blocks)`.
         squares: (N,) squares of what samples were multiplied by, added up: what rounding to 8 bits adds to chance.
+        searching: leave out the drift, which only confirms.
         stands_for: 2 for a frequency whose conjugate is left out, 1 for one that is its own, which is real.
     """
     first, second = halves
@@ -174,12 +180,21 @@ def synchronous_sums(
     known = count >= LEAST_BESIDE
     apart = UNSURE * both.abs().square().mean(1).flatten(1, axes).sum(1) + _TINY
     chance, best = torch.where(known[:, None], chance, apart), torch.where(known, best, 1.0)
-    drift, drift_weight = _drift(both, here, chance, number)
-    sums = [_as_real(half.sum(dims), number) for half in halves]
+    drift, drift_weight = (here.new_zeros(len(here), axes), here.new_zeros(len(here)))
+    if not searching:
+        drift, drift_weight = _drift(both, here, chance, number)
+    sums = _as_real(first.sum(dims), number), _as_real(second.sum(dims), number)
     chance = torch.cat([chance[:, number == 2], chance[:, number == 2], chance[:, number == 1]], 1)
-    totals = [weight.flatten(1).sum(1) for weight in weights]
+    totals = weights[0].flatten(1).sum(1), weights[1].flatten(1).sum(1)
     return SynchronousSums(
-        *sums, *totals, chance, best * (totals[0] + totals[1]), drift * drift_weight[:, None], drift_weight
+        first=sums[0],
+        second=sums[1],
+        first_weight=totals[0],
+        second_weight=totals[1],
+        chance=chance,
+        best_beside=best * (totals[0] + totals[1]),
+        drift=drift * drift_weight[:, None],
+        drift_weight=drift_weight,
     )
 
 
@@ -206,7 +221,9 @@ def as_spectrum(sums: Tensor, stands_for: Sequence[int]) -> Tensor:
     """The complex frequencies that `SynchronousSums` keeps as real numbers."""
     number = torch.tensor(stands_for, device=sums.device)
     pairs = int((number == 2).sum())
-    spectrum = sums.new_zeros(*sums.shape[:-1], len(stands_for), dtype=torch.complex64 if sums.dtype == torch.float32 else torch.complex128)
+    spectrum = sums.new_zeros(
+        *sums.shape[:-1], len(stands_for), dtype=torch.complex64 if sums.dtype == torch.float32 else torch.complex128
+    )
     spectrum[..., number == 2] = torch.complex(sums[..., :pairs], sums[..., pairs : 2 * pairs]) / math.sqrt(2)
     spectrum[..., number == 1] = sums[..., 2 * pairs :].to(spectrum.dtype)
     return spectrum

@@ -14,10 +14,11 @@ from artifactlab.errors import FixError
 from artifactlab.evidence import lattice_period
 from artifactlab.images import MIN_SIDE
 from artifactlab.metrics.gradients import gradient
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.records import Site, plain
 from artifactlab.repair import remove_lattice
 from artifactlab.runner import Runner, as_calls
-from artifactlab.severity import VISIBLE, VISIBLE_GRID, VISIBLE_STEPS, measure_severity, pool, smallest_side
+from artifactlab.severity import VISIBLE, measure_severity, pool, smallest_side
 
 ENOUGH = 0.8
 """share of an artifact's energy that must be gone"""

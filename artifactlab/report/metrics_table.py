@@ -9,15 +9,22 @@ from rich.padding import Padding
 from rich.text import Text
 
 from artifactlab.measures import METRICS
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.records import tool
 
 SCHEMA_VERSION = "1.0"
 OF_AN_OUTPUT = {
     "severity": ("1 just shows", "grids and stair-steps together, added in energy; below 1 an output is innocent"),
-    "lattice_amplitude": ("fraction of the data range", "rms of a grid of the sites' periods; 1/255 (0.0039) shows"),
-    "edge_jaggedness": ("pixels", "how far oblique edges run in stair-steps; from 0.1 on it shows"),
+    "lattice_amplitude": (
+        "fraction of the data range",
+        f"rms of grids of the sites' periods; from {VISIBLE_GRID:.4f} on it shows",
+    ),
+    "edge_jaggedness": (
+        "pixels",
+        f"how far stair-steps of the sites' periods displace edges; from {VISIBLE_STEPS:g} on it shows",
+    ),
     "axis_excess": ("share, 0 to 1", "gradient energy on oblique edges that points along a pixel axis"),
-    "checkerboard_energy": ("share, 0 to 1", "fine structure that is locked to a grid of the sites' periods"),
+    "checkerboard_energy": ("share, 0 to 1", "fine structure that is a constant grid of the sites' periods"),
 }
 """what a diagnosis says of the model's output: name -> unit, description; lower is better in all of them"""
 OF_A_SITE = {

@@ -30,7 +30,13 @@ def _table(report: ScoreReport) -> Table:
     """A row per image, its error below its name, and a summary at the end."""
     names = report.config["metrics"]
     folder = _common_folder(report)
-    table = Table(title=Text(f"{len(report.images)} images in {folder or '.'}"), title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(
+        title=Text(f"{len(report.images)} images in {folder or '.'}"),
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     table.add_column("image", overflow="fold", min_width=8)
     for name in names:
         table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)

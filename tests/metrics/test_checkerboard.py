@@ -53,7 +53,9 @@ def test_amplitude_of_a_pure_lattice_is_what_numpys_fft_says(seed, period, ampli
 
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**31), p=st.sampled_from([2, 3, 4, 6]))
-def test_spectrum_of_a_pure_lattice_counts_only_the_frequencies_it_shares_with_no_divisor(seed, p, pattern, tiled, tensor):
+def test_spectrum_of_a_pure_lattice_counts_only_the_frequencies_it_shares_with_no_divisor(
+    seed, p, pattern, tiled, tensor
+):
     image = tiled(pattern((p, p), 0.05, seed), 96, 96)
     powers = fft_powers(image, p, p)
     own = sum(powers[i, j] for i in range(p) for j in range(p) if math.gcd(i, j, p) == 1)

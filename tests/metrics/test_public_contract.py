@@ -68,7 +68,8 @@ def call(name, x, **arguments):
 @pytest.fixture(scope="session")
 def replicated(photo, nearest, tensor):
     """Two photos of 72 x 72 pixels with stair-steps."""
-    return torch.cat([tensor(nearest(photo(*where), 2)) for where in (("coffee", 72, 120, 180), ("astronaut", 72, 180, 100))])
+    places = (("coffee", 72, 120, 180), ("astronaut", 72, 180, 100))
+    return torch.cat([tensor(nearest(photo(*where), 2)) for where in places])
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +171,7 @@ def test_a_period_that_is_no_positive_integer_or_pair_is_refused_and_named(name)
     if inspect.signature(getattr(metrics, name)).parameters["period"].default is not None:
         wrong.append(None)  # for the others: to be looked for
     for value in wrong:
-        with pytest.raises(InputError, match="period must be a positive integer up to .*, or 2 of them") as caught:
+        with pytest.raises(InputError, match=r"period must be a positive integer up to .*, or 2 of them") as caught:
             call(name, torch.zeros(1, 1, 8, 8), period=value)
         assert repr(value) in str(caught.value)
 

@@ -109,7 +109,7 @@ def test_periods_of_which_eight_fit_are_looked_for(sizes):
 
 @pytest.mark.parametrize("lattice", [(1, 1), (2,), (2, 3), (4, 4), (8, 1, 6), (12,)], ids=str)
 def test_a_lattice_contains_the_periods_after_which_one_of_its_waves_repeats(lattice):
-    """Brute force: a wave k / spacing along each axis comes back after the least number of steps that makes it whole."""
+    """Brute force: a wave k / spacing along each axis comes back after as many steps as make it whole."""
     repeats = set()
     for k in np.ndindex(*lattice):
         steps = [i / n for i, n in zip(k, lattice, strict=True)]
@@ -153,7 +153,7 @@ def test_values_that_are_not_finite_or_far_out_of_range_are_refused(value):
     ("period", "axes", "wanted"), [(0, 2, "2 of them"), ((2, 2), 1, "1 of them"), ((2, 3), 3, "3 of them")]
 )
 def test_a_period_that_does_not_fit_the_axes_is_answered_with_what_to_type(period, axes, wanted):
-    with pytest.raises(InputError, match=f"a positive integer up to {LARGEST_PERIOD}, or {wanted}, one per axis") as caught:
+    with pytest.raises(InputError, match=f"up to {LARGEST_PERIOD}, or {wanted}, one per axis") as caught:
         spectral_images(torch.zeros(1, 1, *(40,) * axes), period)
     assert repr(period) in str(caught.value)
 

@@ -65,9 +65,7 @@ def test_at_other_sizes_flips_and_turns_hardly_matter(size, photo, tensor, symme
 
 
 @settings(max_examples=5, deadline=None, derandomize=True)
-@given(
-    seed=st.integers(0, 2**31), scale=st.floats(0.01, 300.0), offset=st.floats(-3.0, 3.0), negative=st.booleans()
-)
+@given(seed=st.integers(0, 2**31), scale=st.floats(0.01, 300.0), offset=st.floats(-3.0, 3.0), negative=st.booleans())
 def test_brightness_contrast_and_units_do_not_matter_when_the_data_range_follows(
     seed, scale, offset, negative, specimen
 ):

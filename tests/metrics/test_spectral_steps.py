@@ -1,4 +1,4 @@
-"""Stair-steps whose height is known: replication by p displaces by sqrt((p^2 - 1) / 12), and a filter takes its part."""
+"""Stair-steps of known height: replication by p displaces by sqrt((p^2 - 1) / 12), and a filter takes its part."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def test_an_anti_aliased_half_plane_reads_the_same(factor, degrees, half_plane, 
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
 
 
-@pytest.mark.parametrize(("factor", "where"), [*((s, PHOTOS[1]) for s in (2, 3, 4, 5, 8)), (2, PHOTOS[0]), (8, PHOTOS[0])])
+@pytest.mark.parametrize(
+    ("factor", "where"), [*((s, PHOTOS[1]) for s in (2, 3, 4, 5, 8)), (2, PHOTOS[0]), (8, PHOTOS[0])]
+)
 def test_a_replicated_photo_reads_the_sawtooths_displacement_and_names_the_period(
     factor, where, photo, nearest, tensor
 ):
@@ -99,7 +101,7 @@ def test_after_a_filter_is_read_what_it_leaves_of_the_steps(name, top, left, fac
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])
 def test_a_wider_filter_leaves_more_of_what_stands_beside_the_lattices_frequencies(factor, photo, nearest, tensor):
-    """Of the images of content at f, those at k/p - f are kept better: up to two fifths more than of the wave itself."""
+    """Of the images of content at f, those at k/p - f are kept better, by up to two fifths and more."""
     steps = nearest(photo("coffee", 192, 60, 150), factor)
     before, last = float(spectral_images(tensor(steps), factor).warp), math.inf
     for sigma in (factor / 4, factor / 3):
@@ -148,3 +150,13 @@ def test_the_moon_of_scikit_image_is_a_x2_replica_and_reads_like_one(photo, tens
     found = spectral_images(tensor(image))
     assert int(found.period) == 2
     assert float(found.warp) == pytest.approx(sawtooth(2), rel=0.15)
+
+
+@pytest.mark.parametrize("factor", [5, 7])
+def test_long_steps_along_one_axis_alone_are_texture_unless_that_lattice_is_given(factor, photo, tensor):
+    """Blinds and lines of text: upsamplers work along all axes."""
+    rows = 175 // factor
+    image = photo("coffee", 175, 60, 150)[: rows * factor]
+    stretched = tensor(np.repeat(image.reshape(rows, factor, 175, 3).mean(1), factor, 0))
+    assert float(spectral_images(stretched).warp) == 0
+    assert float(spectral_images(stretched, (factor, 1)).warp) == pytest.approx(sawtooth(factor), rel=0.10)

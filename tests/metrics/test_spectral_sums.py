@@ -1,4 +1,4 @@
-"""The three regressions against sums written out block by block and frequency by frequency, in 1, 2 and 3 dimensions."""
+"""The three regressions against sums written out by block and frequency, in one, two and three dimensions."""
 
 from __future__ import annotations
 
@@ -170,7 +170,8 @@ def slow_warp(image, period, axis):
     before = image.size
     for other in range(1, image.ndim):
         if other != axis + 1 and image.shape[other] >= 4 * thinned:
-            image = np.stack([part.mean(other) for part in np.split(image, image.shape[other] // thinned, other)], other)
+            parts = np.split(image, image.shape[other] // thinned, other)
+            image = np.stack([part.mean(other) for part in parts], other)
     samples = before / image.size
     content = lowpass(image, [period if a == axis else max(1, period // thinned) for a in range(image.ndim - 1)])
     residual = image - content
@@ -203,7 +204,7 @@ def slow_warp(image, period, axis):
 
 
 def slow_chance(slow, number):
-    """Mean square at two and more cycles over the blocks, of those that the weights leave apart from none; of rounding."""
+    """Mean square at two and more cycles over the blocks, of those that the weights tell from none; and rounding."""
     both, weight = slow.first + slow.second, slow.weights.sum(0)
     counts = weight.shape
     place = np.indices(counts)

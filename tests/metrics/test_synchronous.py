@@ -1,4 +1,4 @@
-"""Sums of blocks against what is known of them: power, chance, other frequencies, drift and agreement by construction."""
+"""Sums of blocks whose power, chance, other frequencies, drift and agreement are known by construction."""
 
 from __future__ import annotations
 
@@ -79,6 +79,14 @@ def test_more_than_chance_is_needed_from_few_frequencies_than_from_many():
     assert not significant([once])
     assert significant([once] * 10)
     assert significant([once], 1.0)
+
+
+def test_however_many_frequencies_there_are_twice_chance_is_needed():
+    """They are not quite independent."""
+    sums = sums_of(blocks_of(1, 0.0, 1.0))._replace(chance=torch.ones(1, 3), second=torch.zeros(1, 1, 3))
+    for squares, enough in ((1.9, False), (2.1, True)):
+        one = sums._replace(first=torch.full((1, 1, 3), math.sqrt(squares)))
+        assert bool(significant([one] * 60)) == enough
 
 
 def test_relations_are_judged_together():
