@@ -48,9 +48,9 @@ class Reading(NamedTuple):
     explained_error: Array
 
     def shows(self) -> NDArray[np.bool_]:
-        """Which images are said to show a grid or stair-steps."""
-        above = (self.grid > VISIBLE_GRID) | (self.modulation > VISIBLE_GRID) | (self.warp > VISIBLE_STEPS)
-        return (self.told > 0) & above
+        """Which images are said to show grids and stair-steps: a severity of 1, as `diagnose` has it."""
+        grids = (self.grid**2 + self.modulation**2) / VISIBLE_GRID**2
+        return (self.told > 0) & (grids + self.warp**2 / VISIBLE_STEPS**2 > 1)
 
 
 def reading_of(stacked: Array) -> Reading:

@@ -59,7 +59,7 @@ def grid_relation(
     origin: Sequence[int],
     searching: bool = False,
 ) -> tuple[SynchronousSums, Tensor, Tensor]:
-    """r = c(phase). Halves are every other block.
+    """r = c(phase). Halves are the quieter and the busier blocks: what content draws, quiet places do not have.
 
     Args:
         residual: `(N, C, *space)`, above the baseband of period `band`.
@@ -88,12 +88,11 @@ def grid_relation(
     if band != period:
         spectra = spectra / _kept(folds, period, band).to(spectra.real)
     count = float(samples) * weight[:, 0]
-    places = torch.meshgrid([torch.arange(n, device=weight.device) for n in weight.shape[SPATIAL:]], indexing="ij")
-    odd = torch.stack(places).sum(0) % 2
+    quiet = _quiet_half(power, count)
     of_rounding = (count * weight[:, 0]).flatten(1).sum(1)
-    halves = (spectra * (1 - odd)[..., None], spectra * odd[..., None])
+    halves = (spectra * quiet[:, None, ..., None], spectra * (1 - quiet)[:, None, ..., None])
     stands_for = own_frequencies(folds, period)[1]
-    sums = synchronous_sums(halves, (count * (1 - odd), count * odd), of_rounding, stands_for, searching)
+    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, stands_for, searching)
     return sums, (square * weight).flatten(1).sum(1), power
 
 
@@ -225,6 +224,14 @@ def _averaged(images: Tensor, axis: int, by: int) -> Tensor:
     """Means over `by` samples along all other axes that are long enough."""
     sides = [1 if a == axis or size < 4 * by else by for a, size in enumerate(images.shape[SPATIAL:])]
     return images if max(sides) == 1 else blocks(images, sides).mean(inside(sides))
+
+
+def _quiet_half(power: Tensor, weight: Tensor) -> Tensor:
+    """`(N, *blocks)`, 1 for the quietest blocks that hold half of the weight and 0 for the others."""
+    order = power.flatten(1).argsort(1)
+    held = weight.flatten(1).gather(1, order).cumsum(1)
+    first = (held <= held[:, -1:] / 2).to(weight.dtype)
+    return torch.zeros_like(first).scatter(1, order, first).view_as(weight)
 
 
 def _smoothed(power: Tensor) -> Tensor:

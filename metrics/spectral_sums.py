@@ -43,7 +43,7 @@ class SpectralSums(NamedTuple):
     """One period's sums over an image; those of tiles, crops and images add up."""
 
     grid: SynchronousSums
-    """halves: every other block"""
+    """halves: the quieter and the busier blocks"""
     modulation: SynchronousSums | None
     """halves: content above and below its mean; None where it was not asked for"""
     warp: tuple[SynchronousSums, ...]

@@ -3,7 +3,7 @@
 A field of samples is added up block by block, each sample turned by its phase in the lattice. What keeps step adds up,
 everything else does not. Chance is measured and not modelled: the blocks are added up again, turned by two and more
 cycles over the image, which are frequencies that no lattice of the image has. Content is in two halves that share no
-sample (edges that rise and edges that fall, or every other block): what both say is no chance, and its product is
+sample (edges that rise and edges that fall, quiet blocks and busy ones): what both say is no chance, and its product is
 unbiased.
 
 Literature: cyclostationary processes, W. Gardner, "Exploitation of spectral redundancy in cyclostationary signals",

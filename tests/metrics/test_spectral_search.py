@@ -38,6 +38,13 @@ def test_the_search_suspects_a_replicas_period_and_what_it_contains_but_not_all(
     assert all(divisor in found for p in found for divisor in range(2, p) if p % divisor == 0)
 
 
+def test_a_suspected_period_brings_all_that_it_contains():
+    sums = search_sums(torch.zeros(1, 1, 128, 128), PERIODS)
+    twelve = sums[12].grid._replace(first=1e3 * (1 + sums[12].grid.chance.sqrt()[:, None]))
+    assert suspects(sums) == ()
+    assert suspects({**sums, 12: sums[12]._replace(grid=twelve)}) == (2, 3, 4, 6, 12)
+
+
 def test_of_a_clean_photo_hardly_a_period_is_measured_and_the_others_are_read_off_the_search(photo, tensor):
     x = tensor(photo("coffee", 160, 60, 150))
     asked = []
