@@ -112,6 +112,8 @@ class Picture:
     """(H, W, C), upright: gray, BGR or BGRA; uint8, uint16 or float32"""
     premultiplied: bool
     """whether colours are multiplied by alpha already"""
+    jpeg: bool = False
+    """whether the file is a JPEG, whose blocks of 8 x 8 pixels are a lattice of their own"""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -136,7 +138,7 @@ def open_picture(path: str | Path) -> Picture:
     pixels = _decode(path, data)
     # OpenCV reads an 8-bit TIFF with colours already multiplied by alpha, everything else with straight ones.
     premultiplied = data.startswith(TIFF) and pixels.dtype == np.uint8
-    return Picture(_known_depth(path, pixels), premultiplied)
+    return Picture(_known_depth(path, pixels), premultiplied, data.startswith(JPEG))
 
 
 def luma(image: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ __all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse
 SCHEMA_VERSION = "2.0"
 """of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's"""
 NAMED_IN_ERRORS = 5
+JPEG_BLOCK = 8
+JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class ImageScore:
     little content to see a lattice in"""
     error: str | None
     """why it could not be scored, None if it could"""
+    note: str | None = None
+    """what else may be behind a score, None where there is nothing to say"""
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,9 @@ def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
         _check_sizes(picture, reference, file, partner)
     except InputError as error:
         return ImageScore(str(file), dict.fromkeys(names), str(error))
-    return ImageScore(str(file), measure(picture, reference, names), None)
+    scores = measure(picture, reference, names)
+    own = picture.jpeg and scores.get("period") == JPEG_BLOCK
+    return ImageScore(str(file), scores, None, JPEG_NOTE if own else None)
 
 
 def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:

@@ -77,13 +77,13 @@ def test_json_is_the_whole_report(folder: Path) -> None:
 
 def test_jsonl_has_one_image_per_line(folder: Path) -> None:
     rows = [json.loads(line) for line in run("out", "--format", "jsonl").stdout.splitlines()]
-    assert [set(row) for row in rows] == [{"path", "scores", "error"}] * 2
+    assert [set(row) for row in rows] == [{"path", "scores", "error", "note"}] * 2
 
 
 def test_csv_has_path_metrics_and_error(folder: Path) -> None:
     (folder / "out" / "bad, very.png").touch()
     rows = list(csv.DictReader(run("out", "--format", "csv").stdout.splitlines()))
-    assert list(rows[0]) == ["path", *COLUMNS, "error"]
+    assert list(rows[0]) == ["path", *COLUMNS, "error", "note"]
     bad, flat, stairs = rows
     assert bad["axis_excess"] == ""
     assert "empty" in bad["error"]
@@ -191,7 +191,7 @@ def test_recursive_looks_into_folders_inside(folder: Path) -> None:
 
 def test_named_metrics_are_the_columns(folder: Path) -> None:
     header = run("out", "--format", "csv", "--metric", "axis_excess", "--metric", "edge_jaggedness").stdout
-    assert header.splitlines()[0] == "path,axis_excess,edge_jaggedness,error"
+    assert header.splitlines()[0] == "path,axis_excess,edge_jaggedness,error,note"
 
 
 def test_help_lists_every_metric() -> None:

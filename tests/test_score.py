@@ -385,3 +385,21 @@ def test_no_image_outlives_its_row(save: Save, tmp_path: Path, monkeypatch: pyte
     finally:
         gc.unfreeze()
     assert len(alive) == 3
+
+
+def test_a_jpeg_at_its_own_period_says_so(save: Save, tmp_path: Path) -> None:
+    blocky = np.random.default_rng(0).integers(0, 256, (24, 28)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+    jpeg, png = tmp_path / "a.jpg", save("b.png", blocky)
+    jpeg.write_bytes(cv2.imencode(".jpg", blocky)[1])
+    report = score_images([jpeg, png], metrics=["period"])
+    assert [row.scores["period"] for row in report.images] == [8, 8]
+    assert "JPEG's own blocks" in (report.images[0].note or "")
+    assert report.images[1].note is None
+
+
+def test_a_mask_replicated_fifteen_times_is_read(save: Save) -> None:
+    y, x = np.mgrid[:40, :40]
+    mask = ((np.hypot(y - 19.3, x - 20.1) < 13.4) * 255).astype(np.uint8).repeat(15, 0).repeat(15, 1)
+    scores = only(score_images([save("mask.png", mask)]))
+    assert scores["period"] == 15
+    assert scores["edge_jaggedness"] == pytest.approx(((15**2 - 1) / 12) ** 0.5, rel=0.25)

@@ -77,12 +77,14 @@ def _render_jsonl(report: ScoreReport) -> str:
 
 
 def _render_csv(report: ScoreReport) -> str:
-    """Columns path, one per metric, error; empty where there is no value."""
+    """Columns path, one per metric, error, note; empty where there is no value."""
     text = io.StringIO()
     names = report.config["metrics"]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", *names, "error"])
-    writer.writerows([image.path, *(image.scores[name] for name in names), image.error] for image in report.images)
+    writer.writerow(["path", *names, "error", "note"])
+    writer.writerows(
+        [image.path, *(image.scores[name] for name in names), image.error, image.note] for image in report.images
+    )
     return text.getvalue()
 
 
@@ -106,6 +108,7 @@ def _common_folder(report: ScoreReport) -> str:
 
 def _label(image: ImageScore, folder: str) -> Text:
     label = Text(os.path.relpath(image.path, folder) if folder else image.path)
+    label = label if image.note is None else label.append(f"\n{image.note}", style="dim")
     return label if image.error is None else label.append(f"\n{image.error}", style="red")
 
 

@@ -216,3 +216,10 @@ def test_map_turns_with_the_image(board, tensor, symmetries, photo):
     x = tensor(image, torch.float64)
     for name, turn in symmetries.items():
         torch.testing.assert_close(checkerboard_map(turn(x)), turn(checkerboard_map(x)), rtol=0, atol=1e-9, msg=name)
+
+
+def test_curved_content_has_no_grid_in_the_map(tensor):
+    """What the triangle leaves of a parabola is a constant, which is no pattern."""
+    parabola = np.tile(0.001 * (np.arange(96) - 48.0) ** 2, (96, 1))
+    heat = checkerboard_map(tensor(parabola, torch.float64), 4)[..., 12:-12, 12:-12]
+    assert float(heat.max()) < 1e-9
