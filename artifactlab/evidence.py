@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import CaptureError
-from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
+from artifactlab.metrics import axis_excess
+from artifactlab.metrics.checkerboard import locked_share
 from artifactlab.metrics.inputs import LARGEST_PERIOD
+from artifactlab.metrics.spectral_reading import lattice_sums, read_lattice
 from artifactlab.records import Evidence
 
 LATTICE_CHANNELS = 32
@@ -39,11 +41,14 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
             return Evidence(0.0, 0.0, 0.0)
         edges = _some_channels(values, min(EDGE_CHANNELS, max(4, EDGE_PIXELS // values[0, 0].numel())))
         lattice = lattice_period(scale)
-        known = 1 < max(lattice) <= LARGEST_PERIOD
+        fits = all(p <= side for p, side in zip(lattice, values.shape[2:], strict=True))
+        known = fits and 1 < max(lattice) <= LARGEST_PERIOD
         return Evidence(
-            edge_jaggedness=float(edge_jaggedness(values, lattice, data_range=size)) if known else 0.0,
+            edge_jaggedness=float(read_lattice(lattice_sums(edges / size, lattice)).warp.mean()) if known else 0.0,
             axis_excess=float(axis_excess(edges, data_range=size)),
-            checkerboard_energy=float(checkerboard_energy(values, lattice, data_range=size)) if known else 0.0,
+            checkerboard_energy=float(locked_share(lattice_sums(values / size, lattice, True)).mean())
+            if known
+            else 0.0,
         )
 
 

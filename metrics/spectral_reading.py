@@ -104,9 +104,9 @@ def periods_of(lattice: Sequence[int]) -> tuple[int, ...]:
     return tuple(p for p in range(2, whole + 1) if whole % p == 0)
 
 
-def lattice_sums(images: Tensor, lattice: Sequence[int]) -> dict[int, SpectralSums]:
+def lattice_sums(images: Tensor, lattice: Sequence[int], grid_alone: bool = False) -> dict[int, SpectralSums]:
     """The sums of each period that a lattice contains."""
-    return {p: spectral_sums(images, lattice, p) for p in periods_of(lattice)}
+    return {p: spectral_sums(images, lattice, p, grid_alone=grid_alone) for p in periods_of(lattice)}
 
 
 def read_best(sums: Mapping[int, SpectralSums], others: Mapping[int, Reading], like: Tensor) -> SpectralImages:

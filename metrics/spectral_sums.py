@@ -87,7 +87,11 @@ def joined(parts: Sequence[SpectralSums]) -> SpectralSums:
 
 @in_full_precision
 def spectral_sums(
-    images: Tensor, lattice: Sequence[int], period: int, origin: Sequence[int] | None = None
+    images: Tensor,
+    lattice: Sequence[int],
+    period: int,
+    origin: Sequence[int] | None = None,
+    grid_alone: bool = False,
 ) -> SpectralSums:
     """The sums of `(N, C, *space)` images of data range 1 at a period's own frequencies.
 
@@ -96,6 +100,7 @@ def spectral_sums(
         lattice: spacing along each axis; 1 where there is none.
         period: a divisor of their least common multiple.
         origin: place of the first sample in a larger image that this is a tile of, along each axis; by default 0.
+        grid_alone: leave out modulation and warp.
     """
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
     origin = origin or (0,) * len(folds)
@@ -104,6 +109,8 @@ def spectral_sums(
     content = baseband(images, period)
     residual = images - content
     grid, weighted, power = grid_relation(residual, squares_of(residual), folds, period, period, origin)
+    if grid_alone:
+        return collected(images, grid, weighted, None, torch.zeros_like(weighted), [])
     modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
     along = [axis for axis, fold in enumerate(folds) if fold == period]
     warps = [warp_relation(lines_across(images, axis, period), axis, period, origin) for axis in along]

@@ -20,7 +20,7 @@ SUBSAMPLED = ["chelsea", "rocket", "immunohistochemistry"]
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_clean_photos_and_text_read_nothing(name, photo, tensor):
-    found = spectral_images(tensor(photo(name, 192)))
+    found = spectral_images(tensor(photo(name, 160)))
     assert int(found.period) == 0
     for form in ("grid", "modulation", "warp", "explained"):
         assert float(getattr(found, form)) == 0, form
@@ -42,7 +42,7 @@ def test_a_clean_large_photo_is_called_clean(name, photo, tensor):
 
 @pytest.mark.parametrize("sigma", [0.01, 0.2])
 def test_noise_reads_nothing(sigma):
-    noise = 0.5 + sigma * torch.randn(2, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    noise = 0.5 + sigma * torch.randn(2, 1, 96, 96, generator=torch.Generator().manual_seed(0))
     assert spectral_images(noise).period.tolist() == [0, 0]
 
 
@@ -62,7 +62,7 @@ def weave(spacing, degrees, size=160):
     return cloth + np.random.default_rng(0).normal(0, 0.01, cloth.shape)
 
 
-@pytest.mark.parametrize(("spacing", "degrees"), [(2.3, 0), (3.61, 17), (5.37, 0), (5.37, 17), (6.2, 0), (8.42, 17)])
+@pytest.mark.parametrize(("spacing", "degrees"), [(2.3, 0), (3.61, 17), (5.37, 0), (8.42, 17)])
 def test_texture_whose_spacing_is_no_whole_number_reads_nothing(spacing, degrees, tensor):
     found = spectral_images(tensor(weave(spacing, degrees)))
     assert int(found.period) == 0

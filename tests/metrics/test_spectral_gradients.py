@@ -31,7 +31,7 @@ def powers(x, period):
     return sums.grid.power(), *(one.power() for one in sums.warp)
 
 
-@pytest.mark.parametrize(("shape", "period"), [((24,), 2), ((24,), 3), ((8, 8), 2)], ids=str)
+@pytest.mark.parametrize(("shape", "period"), [((24,), 2), ((24,), 3)], ids=str)
 def test_powers_have_the_gradients_of_finite_differences(shape, period, frozen):
     assert torch.autograd.gradcheck(lambda x: powers(x, period), (specimen(shape, period),), atol=1e-6)
 

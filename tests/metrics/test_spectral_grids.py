@@ -38,7 +38,7 @@ def test_a_grid_on_a_flat_image_reads_its_rms_names_its_period_and_nothing_else(
     assert float(found.modulation) < 0.001
 
 
-@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("period", [2, 3, 8])
 @pytest.mark.parametrize(("name", "top", "left"), PHOTOS)
 def test_a_grid_of_half_a_grey_level_is_read_when_its_period_is_given(
     name, top, left, period, photo, pattern, tiled, tensor

@@ -83,16 +83,12 @@ def test_a_bright_image_reads_like_a_dark_one_as_far_as_float32_goes(offset, pho
     assert_finite(far)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_autocast_does_not_reach_the_measurement(dtype, photo, nearest, tensor):
+def test_autocast_does_not_reach_the_search(photo, nearest, tensor):
     x = tensor(nearest(photo("coffee", 64, 60, 150), 4))
-    for period in (None, 4):
-        plain, shown = spectral_images(x, period), spectral_images_map(x, period)
-        with torch.autocast("cpu", dtype=dtype):
-            for value, expected in zip(spectral_images(x, period), plain, strict=True):
-                assert torch.equal(value, expected)
-            for value, expected in zip(spectral_images_map(x, period), shown, strict=True):
-                assert torch.equal(value, expected)
+    plain = spectral_images(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for value, expected in zip(spectral_images(x), plain, strict=True):
+            assert torch.equal(value, expected)
 
 
 def test_gradients_end_at_the_public_measurement():

@@ -126,6 +126,16 @@ def found(first, second, weights, squares):
     return SimpleNamespace(first=np.array(first), second=np.array(second), weights=np.array(weights), squares=squares)
 
 
+def quietest_half(power, trusted):
+    """The quietest blocks, as many as hold no more than half of what all are worth."""
+    quiet, held = set(), 0.0
+    for index in sorted(np.ndindex(*power.shape), key=lambda index: power[index]):
+        held += trusted[index]
+        if held <= trusted.sum() / 2:
+            quiet.add(index)
+    return quiet
+
+
 def slow_grid(image, lattice, period):
     folds = [math.gcd(n, period) for n in lattice]
     residual = image - lowpass(image, (period,) * len(lattice))
@@ -134,8 +144,9 @@ def slow_grid(image, lattice, period):
     trusted = trust(power, power.shape)
     halves = np.zeros((2, *trusted.shape, len(image), len(own_frequencies(tuple(folds), period)[0])), complex)
     weights = np.zeros((2, *trusted.shape))
+    quiet = quietest_half(power, trusted)
     for index, box in boxes(image.shape[1:], sides):
-        half = sum(index) % 2
+        half = 0 if index in quiet else 1
         for channel, plane in enumerate(residual):
             spectrum = at_frequencies(plane[box], [b.start for b in box], tuple(folds), period)
             halves[(half, *index, channel)] = trusted[index] * spectrum
