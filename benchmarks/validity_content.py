@@ -27,7 +27,7 @@ PHOTOS = {
 }
 SIDE = 160
 """of the crops that most claims are about"""
-EACH = {"development": 8, "test": 3}
+EACH = {"development": 8, "test": 2}
 """crops of that side per photo; development has two photos only, and takes all of theirs"""
 RENDERED = 20
 
