@@ -159,7 +159,8 @@ def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     sides = [1 if a == axis else min(across, size) for a, size in enumerate(images.shape[SPATIAL:])]
     lines = [place for a, place in enumerate(inside(sides)) if a != axis]
     length = math.prod(sides)
-    r, b, f = (blocks(x, sides) for x in (residual, slope(content, axis + SPATIAL), slope(images, axis + SPATIAL)))
+    below = _without_ends(slope(content, axis + SPATIAL), axis + SPATIAL, band)
+    r, b, f = (blocks(x, sides) for x in (residual, below, slope(images, axis + SPATIAL)))
     rising = b.clamp_min(0)
     sums = {id(x): x.sum(lines, keepdim=True) if lines else x for x in (r, b, f, rising)}
 
@@ -218,6 +219,12 @@ def block_side(size: int, fold: int, least: int = BLOCK, repeats: int = 1) -> in
     """Samples per side of a block: a multiple of the fold; the whole axis where it is shorter."""
     aim = max(least, repeats * fold, min(MOST_BLOCK, size // BLOCKS))
     return max(fold, min(fold * math.ceil(aim / fold), size // fold * fold))
+
+
+def _without_ends(slopes: Tensor, axis: int, band: int) -> Tensor:
+    """Zero where the triangle has seen mirrored samples, which follow the image's own in step with the border."""
+    inner = slopes.narrow(axis, band, max(0, slopes.shape[axis] - 2 * band))
+    return F.pad(inner, [0, 0] * (slopes.ndim - 1 - axis) + [band, band])
 
 
 def _averaged(images: Tensor, axis: int, by: int) -> Tensor:

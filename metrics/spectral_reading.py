@@ -161,6 +161,8 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
         found[2] &= torch.stack([evidence([axis]) for axis in sums.warp]).amin(0) > LEAST_ON_EACH_AXIS
     if period > FEW_CYCLES:
         found[2] &= confirmed(list(sums.warp), ABOVE_OTHERS)
+    # nor are steps called steps where they make no difference that anybody could see
+    found[2] &= moved > (VISIBLE_GRID / 4) ** 2
     # a grid that follows the content is as strong as the content, which has a mean: it does not come alone
     found[1] &= found[0] | found[2]
     return Reading(

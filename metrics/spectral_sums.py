@@ -133,7 +133,8 @@ def collected(
 
 def too_small_for(images: Tensor, folds: Sequence[int]) -> bool:
     """Whether an axis that has the lattice holds no block of it, or there is nothing to compare along another."""
-    return any(size < 2 * fold or size < 2 for size, fold in zip(images.shape[SPATIAL:], folds, strict=True))
+    needed = (4 * fold if fold > 1 else 2 for fold in folds)  # from fewer periods there is no baseband
+    return any(size < least for size, least in zip(images.shape[SPATIAL:], needed, strict=True))
 
 
 def nothing_seen(images: Tensor, folds: tuple[int, ...], period: int) -> SpectralSums:

@@ -38,6 +38,11 @@ ABOVE_OTHERS = 1.25
 MOST_DRIFT = 0.03
 """squared cycles over the image by which the phase may turn: a lattice's does not, a texture's of a similar spacing
 does; what turns by less than a sixth of a cycle cannot be told from a lattice"""
+UNMEASURED = 1e-15
+"""chance of nothing at all: it makes the error of an image without a block large, and nothing else"""
+FEW_BESIDE = 8.0
+"""frequencies beside from which chance is known to be half of what it may be: an F distribution's tail against a
+normal one's, at one in 10,000"""
 ROUNDING = (1 / 255) ** 2 / 12
 """variance of 8-bit rounding: chance is never less than what it would do"""
 LEAST_AGREEMENT = 0.4
@@ -176,6 +181,7 @@ def synchronous_sums(
     count = beside.sum(1)
     # what a viewer could not see anyway proves nothing: chance is never less than what rounding does
     chance = (turned * beside[..., None]).sum(1) / count.clamp_min(1)[:, None] + ROUNDING * squares[:, None] + _TINY
+    chance = chance * (1 + FEW_BESIDE / count.clamp_min(1))[:, None]
     best = ((turned * beside[..., None] / chance[:, None]) @ number / number.sum()).amax(1)
     known = count >= LEAST_BESIDE
     apart = UNSURE * both.abs().square().mean(1).flatten(1, axes).sum(1) + _TINY
@@ -202,7 +208,8 @@ def no_sums(images: Tensor, channels: int, stands_for: Sequence[int], axes: int)
     """The sums of images too small to hold a block."""
     count, zero = sum(stands_for), images.new_zeros(len(images))
     nothing = images.new_zeros(len(images), channels, count)
-    return SynchronousSums(nothing, nothing, zero, zero, nothing[:, 0], zero, images.new_zeros(len(images), axes), zero)
+    chance = nothing[:, 0] + UNMEASURED
+    return SynchronousSums(nothing, nothing, zero, zero, chance, zero, images.new_zeros(len(images), axes), zero)
 
 
 def _as_real(spectrum: Tensor, number: Tensor) -> Tensor:

@@ -122,10 +122,6 @@ def at_frequencies(product, starts, folds, period):
     return np.array(spectrum)
 
 
-def found(first, second, weights, squares):
-    return SimpleNamespace(first=np.array(first), second=np.array(second), weights=np.array(weights), squares=squares)
-
-
 def quietest_half(power, trusted):
     """The quietest blocks, as many as hold no more than half of what all are worth."""
     quiet, held = set(), 0.0
@@ -151,7 +147,8 @@ def slow_grid(image, lattice, period):
             spectrum = at_frequencies(plane[box], [b.start for b in box], tuple(folds), period)
             halves[(half, *index, channel)] = trusted[index] * spectrum
         weights[(half, *index)] = trusted[index] * math.prod(sides)
-    return found(*halves, weights, float((trusted**2).sum() * math.prod(sides)))
+    squares = (trusted**2).sum() * math.prod(sides)
+    return SimpleNamespace(first=halves[0], second=halves[1], weights=weights, squares=squares)
 
 
 def slow_modulation(image, lattice, period):
@@ -172,7 +169,7 @@ def slow_modulation(image, lattice, period):
                 halves[(half, *index, 0)] += trusted[index] * spectrum
                 weights[(half, *index)] += trusted[index] * (y[box] * part).sum()
             squares += trusted[index] ** 2 * (about**2).sum()
-    return found(*halves, weights, squares)
+    return SimpleNamespace(first=halves[0], second=halves[1], weights=weights, squares=squares)
 
 
 def slow_warp(image, period, axis):
@@ -191,6 +188,8 @@ def slow_warp(image, period, axis):
         along, of = np.moveaxis(slope, axis + 1, -1), np.moveaxis(values, axis + 1, -1)
         along[..., 1:-1] = (of[..., 2:] - of[..., :-2]) / 2
     below, whole = slopes
+    np.moveaxis(below, axis + 1, -1)[..., :period] = 0  # seen through the mirrored border
+    np.moveaxis(below, axis + 1, -1)[..., -period:] = 0
     across = max(24, 4 * period) // thinned
     side = side_of(image.shape[axis + 1], period, 8)
     sides = [side if a == axis else min(across, n) for a, n in enumerate(image.shape[1:])]
@@ -211,7 +210,7 @@ def slow_warp(image, period, axis):
                 weights[(half, *index)] += trusted[index] * (f * part).sum()
             spread = ((b - b.mean()) ** 2).sum() if b.size > 1 else (b**2).sum()
             squares += trusted[index] ** 2 * spread / samples
-    return found(*halves, weights, squares)
+    return SimpleNamespace(first=halves[0], second=halves[1], weights=weights, squares=squares)
 
 
 def slow_chance(slow, number):
@@ -231,7 +230,7 @@ def slow_chance(slow, number):
             beside.append((np.abs(turned(both, cycles)) ** 2).mean(0))
     if len(beside) < 6:  # four times what these blocks would add up to out of step
         return 4 * (np.abs(both) ** 2).sum(tuple(range(len(counts)))).mean(0), 1.0
-    chance = np.mean(beside, 0) + GRAY**2 / 12 * slow.squares
+    chance = (np.mean(beside, 0) + GRAY**2 / 12 * slow.squares) * (1 + 8 / len(beside))
     best = max((power / chance) @ number / number.sum() for power in beside)
     return chance, best
 
