@@ -225,7 +225,7 @@ def _shown(severity: Severity) -> dict[str, float]:
     return {
         "severity": grid + steps,
         "lattice_amplitude": max(0.0, grid) ** 0.5 * VISIBLE_GRID,
-        "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
+        "edge_jaggedness": max(0.0, steps) ** 0.5 * VISIBLE_STEPS,
     }
 
 

@@ -119,7 +119,8 @@ def read_best(sums: Mapping[int, SpectralSums], others: Mapping[int, Reading], l
     """
     axes = like.ndim - SPATIAL
     readings = {p: read(s, _stripes(axes, p), p) for p, s in sums.items()}
-    clean = [is_clean({**others, **readings}[p]) for p in STRIDES if p in others or p in readings]
+    every = {**others, **readings}
+    clean = [is_clean(every[p]) for p in STRIDES if p in every]
     told = torch.stack(clean).all(0) & (len(clean) == len(STRIDES)) if clean else None
     best = too_small(like)
     if readings:
@@ -127,9 +128,11 @@ def read_best(sums: Mapping[int, SpectralSums], others: Mapping[int, Reading], l
         named = (held >= MOST_EVIDENCE * held.amax(0)).int().argmax(0)
         each = [together([r for p, r in readings.items() if period % p == 0], period) for period in readings]
         best = SpectralImages(*(torch.stack(field).gather(0, named[None])[0] for field in zip(*each, strict=True)))
-    elif others:
-        best = together([r for p, r in others.items() if p in STRIDES] or list(others.values()), max(others))
-        best = best._replace(period=torch.zeros_like(best.period))
+    if every:  # where nothing is found, the errors are those of what decoders enlarge by
+        none = together([r for p, r in every.items() if p in STRIDES] or list(every.values()), max(every))
+        none = none._replace(period=torch.zeros_like(none.period))
+        chosen = (torch.where(best.period > 0, one, other) for one, other in zip(best, none, strict=True))
+        best = SpectralImages(*chosen)
     return best if told is None else best._replace(told=(best.period > 0) | told)
 
 

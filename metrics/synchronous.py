@@ -24,6 +24,9 @@ from artifactlab.metrics.inputs import in_full_precision
 SPATIAL = 2
 MOST_LEAK = 0.1
 """of a lattice's power that would appear at a frequency beside it, from how content is spread over the image"""
+LEAST_USABLE = 0.8
+"""of the frequencies beside, that must be usable for chance to be told: content on two lines, as the sides of a lone
+rectangle, leaves those alone at which the two cancel"""
 LEAST_BESIDE = 6
 """frequencies beside the lattice's: from fewer, chance cannot be told"""
 UNSURE = 4.0
@@ -177,13 +180,14 @@ def synchronous_sums(
     number = both.real.new_tensor(stands_for)
     turned = torch.fft.fftn(both, dim=dims).abs().square().mean(1).flatten(1, axes)
     here = turned[:, 0]
+    counts = both.shape[SPATIAL : SPATIAL + axes]
     beside = _beside((weights[0] + weights[1]).detach()).flatten(1)
     count = beside.sum(1)
     # what a viewer could not see anyway proves nothing: chance is never less than what rounding does
     chance = (turned * beside[..., None]).sum(1) / count.clamp_min(1)[:, None] + ROUNDING * squares[:, None] + _TINY
     chance = chance * (1 + FEW_BESIDE / count.clamp_min(1))[:, None]
     best = ((turned * beside[..., None] / chance[:, None]) @ number / number.sum()).amax(1)
-    known = count >= LEAST_BESIDE
+    known = (count >= LEAST_BESIDE) & (count >= LEAST_USABLE * _away(counts, beside.device).sum())
     apart = UNSURE * both.abs().square().mean(1).flatten(1, axes).sum(1) + _TINY
     chance, best = torch.where(known[:, None], chance, apart), torch.where(known, best, 1.0)
     drift, drift_weight = (here.new_zeros(len(here), axes), here.new_zeros(len(here)))
@@ -243,14 +247,19 @@ def _beside(weight: Tensor) -> Tensor:
     from none.
     """
     axes = weight.ndim - 1
-    away = torch.zeros(weight.shape[1:], dtype=torch.bool, device=weight.device)
-    for axis in range(axes):
-        count = weight.shape[1 + axis]
-        cycles = torch.fft.fftfreq(count, 1 / count, device=weight.device).abs()
-        away |= (cycles > 1).view([-1 if a == axis else 1 for a in range(axes)])
+    away = _away(weight.shape[1:], weight.device)
     leaks = torch.fft.fftn(weight, dim=tuple(range(1, axes + 1))).abs().square()
     of_none = leaks[(slice(None), *(0,) * axes)].view(-1, *[1] * axes)
     return (away & (leaks <= MOST_LEAK * of_none)).to(weight.dtype)
+
+
+def _away(counts: torch.Size, device: torch.device) -> Tensor:
+    """Which cycles over so many blocks are two or more along some axis."""
+    away = torch.zeros(counts, dtype=torch.bool, device=device)
+    for axis, count in enumerate(counts):
+        cycles = torch.fft.fftfreq(count, 1 / count, device=device).abs()
+        away |= (cycles > 1).view([-1 if a == axis else 1 for a in range(len(counts))])
+    return away
 
 
 def _drift(both: Tensor, here: Tensor, chance: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,12 +88,6 @@ def test_a_checkerboard_is_not_jagged(amplitude, photo, board, tensor):
         assert float(edge_jaggedness(tensor(image + amplitude * board(image.shape)), 2)) < 0.02, name
 
 
-@pytest.mark.parametrize("cell", [2, 4, 20])
-def test_a_chessboard_is_not_jagged(cell, tensor):
-    rows, columns = np.indices((120, 120)) // cell
-    assert float(edge_jaggedness(tensor(((rows + columns) % 2).astype(float)))) == 0
-
-
 def test_a_checkerboard_on_stair_steps_does_not_hide_them(photo, nearest, board, tensor):
     image = nearest(photo("coins", 192), 4)
     alone, marked = (float(edge_jaggedness(tensor(x), 4)) for x in (image, image + 0.05 * board(image.shape)))
