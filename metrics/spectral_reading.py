@@ -1,7 +1,6 @@
 """From spectral sums to numbers: what is confirmed, how strong it is, which period holds it, what cannot be told."""
 
-from __future__ import annotations
-
+# no `from __future__ import annotations`: the API page resolves a named tuple's types only if they are no strings
 import functools
 import math
 from collections.abc import Mapping, Sequence
