@@ -301,7 +301,7 @@ def test_failed_gate_names_image_and_score(save: Save, tmp_path: Path) -> None:
 
 
 def test_report_passes_only_with_a_gate_and_with_every_image_scored(save: Save, tmp_path: Path) -> None:
-    save("a.png", photo())
+    save("a.png", photo(0, 192, 200))
     assert score_images([tmp_path]).passed is None
     assert score_images([tmp_path], gates=["edge_jaggedness>0.3"]).passed is True
     (tmp_path / "b.png").touch()

@@ -44,7 +44,7 @@ def test_the_truth_of_these_tests_is_the_closed_form():
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("degrees", [15, 30, 40, 70, 115])
 def test_a_replicated_half_plane_reads_the_sawtooths_displacement_at_any_angle(factor, degrees, half_plane, tensor):
-    found = spectral_images(tensor(half_plane(160, degrees, factor)), factor)
+    found = spectral_images(tensor(half_plane(384, degrees, factor)), factor)
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
     assert int(found.period) == factor
     assert bool(found.told)

@@ -223,12 +223,13 @@ def slow_chance(slow, number):
         angle = sum(m * p / n for m, p, n in zip(cycles, place, counts, strict=True))
         return np.tensordot(np.exp(-2j * np.pi * angle), values, len(counts))
 
-    beside = []
+    beside, all_away = [], 0
     for cycles in np.ndindex(*counts):
         away = any(min(m, n - m) > 1 for m, n in zip(cycles, counts, strict=True))
+        all_away += away
         if away and abs(turned(weight, cycles)) ** 2 <= 0.1 * weight.sum() ** 2:
             beside.append((np.abs(turned(both, cycles)) ** 2).mean(0))
-    if len(beside) < 6:  # four times what these blocks would add up to out of step
+    if len(beside) < 6 or len(beside) < 0.8 * all_away:  # four times what these blocks would add up to out of step
         return 4 * (np.abs(both) ** 2).sum(tuple(range(len(counts)))).mean(0), 1.0
     chance = (np.mean(beside, 0) + GRAY**2 / 12 * slow.squares) * (1 + 8 / len(beside))
     best = max((power / chance) @ number / number.sum() for power in beside)
