@@ -133,7 +133,7 @@ def test_a_checkpoint_is_loaded_and_its_digest_reported(folder: Path) -> None:
 def test_probes_need_no_images(folder: Path, probe: str) -> None:
     result = run("diagnose", "zoo.py:Net", "--probe", probe, "--crop", "64", "--format", "json")
     data = json.loads(result.stdout)
-    # where nothing but the grid itself has edges, as on a ramp, the grid is read as steps of its own, and no interval holds
+    # where nothing but the grid itself has edges, as on a ramp, the grid is read as steps, and no interval holds
     if probe != "ramp":
         assert data["sites"][0]["name"] == "up1"
         assert data["sites"][0]["verdict"] == "offender"
