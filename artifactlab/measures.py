@@ -58,9 +58,9 @@ class Tile:
 
     @property
     def inside(self) -> Tensor:
-        """(1, C, h, w), the core alone."""
+        """(1, 1, h, w), the luma of the core alone."""
         top, bottom, left, right = self.core
-        return self.image[..., top:bottom, left:right]
+        return self.gray[..., top:bottom, left:right]
 
     @property
     def place(self) -> tuple[int, int]:
@@ -82,7 +82,7 @@ class LatticeReading:
     found: SpectralImages
     """at the best period"""
     sums: Mapping[int, SpectralSums]
-    """of the periods that were measured for themselves"""
+    """of each period"""
 
     def read(self, field: str) -> Tensor | None:
         """A field, (1,); None where it cannot be told."""
@@ -208,8 +208,8 @@ def _read(picture: Picture, search: Lattices) -> LatticeReading:
         parts = (spectral_sums(t.inside, (period, period), period, t.place) for t in _tiles(picture))
         return functools.reduce(operator.add, parts)
 
-    sums, others = measured(search, exactly)
-    return LatticeReading(read_best(sums, others, next(_tiles(picture)).inside), sums)
+    sums = measured(search, exactly)
+    return LatticeReading(read_best(sums, 2), sums)
 
 
 def _is_large_enough(picture: Picture, metric: Metric) -> bool:

@@ -13,7 +13,7 @@ from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside,
 from artifactlab.metrics.inputs import as_images, as_lattice, reduce
 from artifactlab.metrics.spectral_reading import SpectralImages, lattice_sums, periods_of
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
-from artifactlab.metrics.synchronous import ROUNDING, confirmed
+from artifactlab.metrics.synchronous import ROUNDING, like_a_lattice, significant
 
 WINDOW = 12
 """samples per side, at least, that the map looks at together"""
@@ -79,7 +79,7 @@ def lattice_amplitude(
     """
     images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
     powers = [grid_power(sums) for sums in _measured(images, lattice).values()]
-    return reduce(torch.stack(powers).sum(0).sqrt() if powers else images.new_zeros(len(images)), reduction)
+    return reduce(torch.stack(powers).sum(0).clamp_min(0).sqrt() if powers else images.new_zeros(len(images)), reduction)
 
 
 def lattice_spectrum(
@@ -114,7 +114,7 @@ def lattice_spectrum(
     nothing = images.new_zeros(len(images))
     fits = min(images.shape[SPATIAL:])
     powers = [grid_power(spectral_sums(images, (p, p), p, grid_alone=True)) if p <= fits else nothing for p in periods]
-    return reduce(torch.stack(powers, 1), reduction)
+    return reduce(torch.stack(powers, 1).clamp_min(0), reduction)
 
 
 def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0) -> Tensor:
@@ -165,8 +165,9 @@ def _share(power: Tensor, sums: SpectralSums) -> Tensor:
 
 
 def grid_power(sums: SpectralSums) -> Tensor:
-    """(N,) power of the constant grid at a period's own frequencies; 0 where it is not confirmed."""
-    return torch.where(confirmed([sums.grid]), sums.grid.power().clamp_min(0), 0.0)
+    """(N,) unbiased power of the constant grid at a period's own frequencies; 0 where it is texture's."""
+    texture = significant([sums.grid]) & ~like_a_lattice([sums.grid])
+    return torch.where(texture, 0.0, sums.grid.power())
 
 
 def _measured(images: Tensor, lattice: tuple[int, ...]) -> dict[int, SpectralSums]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, slope
+from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope
+from artifactlab.metrics.block_spectra import Lattice, block_spectra, own_frequencies
 from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
 
 GRAY_LEVEL = (1 / 255) ** 2
@@ -28,72 +28,59 @@ along that line is parallel to the axis, does not sweep the lattice's phase, and
 periods found fewer blurred steps of period 8"""
 REPEATS, ENOUGH = 2, 16
 """of a lattice's spacing in a block, so that what differs between them is no grid; where an image holds so many"""
-Frequencies = tuple[tuple[int, ...], ...]
-
-
-@functools.cache
-def own_frequencies(folds: tuple[int, ...], period: int) -> tuple[Frequencies, tuple[int, ...]]:
-    """Indices k, one of k and -k, of frequencies k / folds that repeat after `period`; for how many each stands."""
-    own, stands_for = [], []
-    for k in itertools.product(*(range(fold) for fold in folds)):
-        repeats = math.lcm(*(fold // math.gcd(i, fold) for i, fold in zip(k, folds, strict=True)))
-        opposite = tuple(-i % fold for i, fold in zip(k, folds, strict=True))
-        if repeats == period and k <= opposite:
-            own.append(k)
-            stands_for.append(1 if k == opposite else 2)
-    return tuple(own), tuple(stands_for)
 
 
 def residual_power(residual: Tensor) -> Tensor:
     """`(N, 1, *blocks)`: mean square of a residual, which varies slowly over the image."""
     sides = [min(BLOCK, size) for size in residual.shape[SPATIAL:]]
-    return _smoothed(block_sums(squares_of(residual), sides) / math.prod(sides))
+    return _smoothed((block_sums(squares_of(residual), sides) / math.prod(sides))[..., None])[..., 0]
 
 
-def grid_relation(
+def grid_relations(
     residual: Tensor,
     squares: Tensor,
-    folds: tuple[int, ...],
-    period: int,
+    lattices: Sequence[Lattice],
     band: int,
     origin: Sequence[int],
     searching: bool = False,
-) -> tuple[SynchronousSums, Tensor, Tensor]:
+) -> list[tuple[SynchronousSums, Tensor, Tensor]]:
     """r = c(phase). Halves are the quieter and the busier blocks: what content draws, quiet places do not have.
 
     Args:
         residual: `(N, C, *space)`, above the baseband of period `band`.
         squares: its squares, mean over channels, `(N, 1, *space)`.
-        folds: the lattice's spacing along each axis, as far as it has this period.
-        period: at whose own frequencies.
-        band: the residual's; where it is another period, the triangle has taken a known part of a grid.
+        lattices: their spacing along each axis, as far as it has the period, and the period. Blocks suit the longest.
+        band: the residual's; where a period is another, the triangle has taken a known part of a grid.
         origin: place of the first sample in a larger image, along each axis.
         searching: leave out what only confirms.
 
     Returns:
-        The sums; the weighted power of the residual (N,); and the residual's power in each block without any grid,
-        `(N, 1, *blocks)`, the inverse of which blocks are weighted by: a grid must not weaken itself.
+        Of each lattice the sums; the weighted power of the residual (N,); and the residual's power in each block
+        without any grid, `(N, 1, *blocks)`, the inverse of which blocks are weighted by: a grid must not weaken itself.
     """
     sizes = residual.shape[SPATIAL:]
-    repeats = REPEATS if all(size >= ENOUGH * fold for size, fold in zip(sizes, folds, strict=True)) else 1
-    sides = [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, folds, strict=True)]
-    parts, samples, phases = blocks(residual, sides), math.prod(sides), math.prod(folds)
-    by_phase = folded(parts, folds)
-    square = block_sums(squares, sides)
-    in_step = by_phase.detach().square().sum(tuple(range(-len(folds), 0))).mean(1, keepdim=True) * (phases / samples)
-    apart = (square - in_step).clamp_min(0) / (samples - phases) if samples > phases else square / samples
-    power = _smoothed(apart)
+    longest = [max(folds[axis] for folds, _ in lattices) for axis in range(len(sizes))]
+    repeats = REPEATS if all(size >= ENOUGH * fold for size, fold in zip(sizes, longest, strict=True)) else 1
+    sides = [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, longest, strict=True)]
+    samples = math.prod(sides)
+    numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
+    member = _membership(numbers, residual)
+    spectra, in_step = block_spectra(blocks(residual, sides), lattices, origin)
+    square = block_sums(squares, sides)[..., None]
+    phases = member.new_tensor([math.prod(folds) for folds, _ in lattices])
+    apart = (square - in_step().mean(1, keepdim=True) / samples).clamp_min(0) / (samples - phases).clamp_min(1)
+    power = _smoothed(torch.where(phases < samples, apart, square / samples))
     weight = 1 / (power / GRAY_LEVEL + 1)
-    spectra = _spectra(by_phase, folds, period, origin) * weight[..., None]
-    if band != period:
-        spectra = spectra / _kept(folds, period, band).to(spectra.real)
+    of_frequency = weight @ member
+    spectra = spectra * (of_frequency / torch.cat([_kept(*lattice, band) for lattice in lattices]).to(weight))
     count = float(samples) * weight[:, 0]
     quiet = _quiet_half(power, count)
-    of_rounding = (count * weight[:, 0]).flatten(1).sum(1)
-    halves = (spectra * quiet[:, None, ..., None], spectra * (1 - quiet)[:, None, ..., None])
-    stands_for = own_frequencies(folds, period)[1]
-    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, stands_for, searching)
-    return sums, (square * weight).flatten(1).sum(1), power
+    of_rounding = (count * weight[:, 0]).flatten(1, -2).sum(1)
+    first = spectra * (quiet @ member)[:, None]
+    halves = (first, spectra - first)
+    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, numbers, searching)
+    weighted = (square * weight).flatten(1, -2).sum(1)
+    return list(zip(sums, weighted.unbind(-1), power.unbind(-1), strict=True))
 
 
 def modulation_relation(
@@ -114,12 +101,13 @@ def modulation_relation(
     halves, divisors = [], []
     for half in (about.clamp_min(0), about.clamp_max(0)):
         half = half - half.mean(within, keepdim=True)  # a constant grid has no part in it
-        product = folded(left * half, folds).sum(1, keepdim=True)
-        halves.append(_spectra(product, folds, period, origin) * weight[..., None])
+        product = (left * half).sum(1, keepdim=True)
+        halves.append(block_spectra(product, [(folds, period)], origin)[0] * weight[..., None])
         divisors.append((whole * half).sum(within).sum(1) * weight[:, 0])
     squares = (about.square().sum(within).sum(1, keepdim=True) * weight.square()).flatten(1).sum(1)
-    stands_for = own_frequencies(folds, period)[1]
-    sums = synchronous_sums((halves[0], halves[1]), (divisors[0], divisors[1]), squares, stands_for)
+    numbers = [own_frequencies(folds, period)[1]]
+    weights = divisors[0][..., None], divisors[1][..., None]
+    (sums,) = synchronous_sums((halves[0], halves[1]), weights, squares[:, None], numbers)
     return sums, about.square().flatten(1).sum(1)
 
 
@@ -134,8 +122,6 @@ class Lines(NamedTuple):
     """slope of the whole image times slope of the content, where it rises"""
     slope: Tensor
     """likewise, all of it"""
-    square: Tensor
-    """squared slope of the content"""
     everything: Tensor
     """(N,) `slope`, with what is constant along the lines, added up"""
     power: Tensor
@@ -144,75 +130,82 @@ class Lines(NamedTuple):
     """samples of the image in one of them, as they were averaged first"""
 
 
-def lines_across(images: Tensor, axis: int, band: int) -> Lines:
+def lines_across(images: Tensor, axis: int, band: int, thinned: int = 0) -> Lines:
     """The products that stair-steps along an axis are read off, below the baseband of period `band`.
 
     Content below that baseband changes little along a period, so the other axes are averaged over a quarter to half of
-    one first: that takes the same part of residual and slope, costs no evidence, and saves most of the work.
+    one first (or over `thinned` samples): that takes the same part of residual and slope, costs no evidence, and saves
+    most of the work.
     """
-    thinned = 2 ** int(math.log2(max(1, band // 2)))
+    thinned = thinned or 2 ** int(math.log2(max(1, band // 2)))
     whole = images[0].numel()
-    images = _averaged(images, axis, thinned)
-    content = baseband(images, band, [thinned if a != axis else 1 for a in range(images.ndim - SPATIAL)])
+    # the axis comes first, so that lines across it are rows in memory
+    images = _averaged(images, axis, thinned).movedim(SPATIAL + axis, SPATIAL).contiguous()
+    others = images.ndim - SPATIAL - 1
+    content = baseband(images, band, [1, *[thinned] * others])
     residual = images - content
     across = max(ACROSS, ACROSS_PERIODS * band) // thinned
-    sides = [1 if a == axis else min(across, size) for a, size in enumerate(images.shape[SPATIAL:])]
-    lines = [place for a, place in enumerate(inside(sides)) if a != axis]
-    length = math.prod(sides)
-    below = _without_ends(slope(content, axis + SPATIAL), axis + SPATIAL, band)
-    r, b, f = (blocks(x, sides) for x in (residual, below, slope(images, axis + SPATIAL)))
+    sides = [1, *(min(across, size) for size in images.shape[SPATIAL + 1 :])]
+    below = _without_ends(slope(content, SPATIAL), SPATIAL, band)
+    r, b, f = (_in_lines(x, sides) for x in (residual, below, slope(images, SPATIAL)))
     rising = b.clamp_min(0)
-    sums = {id(x): x.sum(lines, keepdim=True) if lines else x for x in (r, b, f, rising)}
+    sums = [x.sum(-1) for x in (r, f, rising, b)]
+    length = r.shape[-1]
 
-    def covariance(x: Tensor, y: Tensor) -> Tensor:
-        product = _summed_product(x, y, lines)
-        if lines:
-            product = product - (sums[id(x)] * sums[id(y)]).flatten(SPATIAL).view(product.shape) / length
-        return product.sum(1, keepdim=True)
+    def covariance(x: int, y: int) -> Tensor:
+        product = ((r, f)[x] * (rising, b)[y]).sum(-1)
+        if others:  # of a signal, a line is one sample
+            product = product - sums[x] * sums[2 + y] / length
+        return product.sum(1, keepdim=True).movedim(SPATIAL, SPATIAL + axis)
 
-    products = [covariance(r, rising), covariance(r, b), covariance(f, rising), covariance(f, b), covariance(b, b)]
-    shape = [products[0].shape[0], 1, *(r.shape[SPATIAL + 2 * a] for a in range(len(sides)))]
-    everything = (f.flatten(1) * b.flatten(1)).sum(1)
-    products = [product.reshape(shape) for product in products]
     return Lines(
-        rising_residual=products[0],
-        residual=products[1],
-        rising_slope=products[2],
-        slope=products[3],
-        square=products[4],
-        everything=everything,
-        power=residual_power(residual),
+        rising_residual=covariance(0, 0),
+        residual=covariance(0, 1),
+        rising_slope=covariance(1, 0),
+        slope=covariance(1, 1),
+        everything=(f.flatten(1) * b.flatten(1)).sum(1),
+        power=residual_power(residual).movedim(SPATIAL, SPATIAL + axis),
         samples=whole / images[0].numel(),
     )
 
 
-def warp_relation(
-    lines: Lines, axis: int, period: int, origin: Sequence[int], searching: bool = False
-) -> tuple[SynchronousSums, Tensor]:
+def _in_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """`(N, C, size, *blocks, samples)`: the first axis at full resolution, what a block holds of the others last."""
+    parts = blocks(images, sides).squeeze(SPATIAL + 1)
+    axes = range(len(sides) - 1)
+    order = [*range(SPATIAL + 1), *(SPATIAL + 1 + 2 * a for a in axes), *(SPATIAL + 2 + 2 * a for a in axes)]
+    return parts.permute(order).flatten(SPATIAL + len(sides)) if len(sides) > 1 else parts[..., None]
+
+
+def warp_relations(
+    lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: bool = False
+) -> list[tuple[SynchronousSums, Tensor]]:
     """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,)."""
-    axes = lines.residual.ndim - SPATIAL
     size = lines.residual.shape[SPATIAL + axis]
-    side = block_side(size, period)
-    sides = [side if a == axis else 1 for a in range(axes)]
-    folds = tuple(period if a == axis else 1 for a in range(axes))
+    side = block_side(size, min(periods))  # phases are the image's, so a block need not hold whole periods
+    lattices = [((period,), period) for period in periods]
+    numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
+
+    def along(x: Tensor) -> Tensor:
+        """The axis last, in blocks."""
+        x = x.movedim(SPATIAL + axis, -1)
+        return x.narrow(-1, 0, size // side * side).unflatten(-1, (-1, side))
 
     def in_blocks(x: Tensor) -> Tensor:
-        return blocks(x, sides).sum(inside(sides))
+        return along(x).sum(-1)
 
-    counts = in_blocks(lines.square).shape[SPATIAL:]
-    weight = _weights(lines.power, counts)
-    halves, divisors = [], []
-    for product, square in (
-        (lines.rising_residual, lines.rising_slope),
-        (lines.residual - lines.rising_residual, lines.slope - lines.rising_slope),
-    ):
-        phases = folded(blocks(product, sides), folds)
-        halves.append(_spectra(phases, folds, period, origin) * weight[..., None])
-        divisors.append(in_blocks(square)[:, 0] * weight[:, 0])
-    squares = (in_blocks(lines.square)[:, 0] * weight[:, 0].square()).flatten(1).sum(1) / lines.samples
-    stands_for = own_frequencies(folds, period)[1]
-    sums = synchronous_sums((halves[0], halves[1]), (divisors[0], divisors[1]), squares, stands_for, searching)
-    return sums, lines.everything * lines.samples
+    slopes = in_blocks(torch.cat([lines.rising_slope, lines.slope - lines.rising_slope], 1))
+    counts = slopes.shape[SPATIAL:]
+    weight = _weights(lines.power.movedim(SPATIAL + axis, -1), counts)
+    products = along(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
+    spectra = block_spectra(products.flatten(1, -3), lattices, (origin[axis],))[0]
+    rising, falling = (spectra.view(len(products), 2, *counts, -1) * weight[..., None]).split(1, 1)
+    divisors = [(half * weight[:, 0])[..., None].expand(-1, *counts, len(periods)) for half in slopes.unbind(1)]
+    # what the squared slopes would be, were there no residual
+    squares = (slopes.sum(1).abs() * weight[:, 0].square()).flatten(1).sum(1) / lines.samples
+    squares = squares[:, None].expand(-1, len(periods))
+    sums = synchronous_sums((rising, falling), (divisors[0], divisors[1]), squares, numbers, searching)
+    return [(one, lines.everything * lines.samples) for one in sums]
 
 
 def block_side(size: int, fold: int, least: int = BLOCK, repeats: int = 1) -> int:
@@ -228,22 +221,32 @@ def _without_ends(slopes: Tensor, axis: int, band: int) -> Tensor:
 
 
 def _averaged(images: Tensor, axis: int, by: int) -> Tensor:
-    """Means over `by` samples along all other axes that are long enough."""
-    sides = [1 if a == axis or size < 4 * by else by for a, size in enumerate(images.shape[SPATIAL:])]
-    return images if max(sides) == 1 else blocks(images, sides).mean(inside(sides))
+    """Means over `by` samples, a power of two, along all other axes that are long enough.
+
+    Adding slices is several times faster than a mean over so few samples.
+    """
+    for other in range(SPATIAL, images.ndim):
+        if other == axis + SPATIAL or images.shape[other] < 4 * by:
+            continue
+        images = images.narrow(other, 0, images.shape[other] // by * by)
+        for _ in range(int(math.log2(by))):
+            every_second = [slice(None)] * other
+            images = images[(*every_second, slice(0, None, 2))] + images[(*every_second, slice(1, None, 2))]
+        images = images / by
+    return images
 
 
 def _quiet_half(power: Tensor, weight: Tensor) -> Tensor:
-    """`(N, *blocks)`, 1 for the quietest blocks that hold half of the weight and 0 for the others."""
-    order = power.flatten(1).argsort(1)
-    held = weight.flatten(1).gather(1, order).cumsum(1)
+    """`(N, *blocks, lattices)`, 1 for the quietest blocks that hold half of the weight and 0 for the others."""
+    order = power.flatten(1, -2).argsort(1)
+    held = weight.flatten(1, -2).gather(1, order).cumsum(1)
     first = (held <= held[:, -1:] / 2).to(weight.dtype)
     return torch.zeros_like(first).scatter(1, order, first).view_as(weight)
 
 
 def _smoothed(power: Tensor) -> Tensor:
-    """Each block with those beside it, weighted [1 2 1] along each axis."""
-    for axis in range(SPATIAL, power.ndim):
+    """Each block of `(N, 1, *blocks, lattices)` with those beside it, weighted [1 2 1] along each axis."""
+    for axis in range(SPATIAL, power.ndim - 1):
         size = power.shape[axis]
         if size > 1:
             around = torch.cat([power.narrow(axis, 0, 1), power, power.narrow(axis, size - 1, 1)], axis)
@@ -280,25 +283,10 @@ def _pooled(power: Tensor, counts: Sequence[int]) -> Tensor:
     return pools[power.ndim - SPATIAL](power, tuple(counts))
 
 
-def _summed_product(a: Tensor, b: Tensor, axes: list[int]) -> Tensor:
-    """`(a * b).sum(axes)`; along the last axis without the memory of the product."""
-    if axes == [a.ndim - 1]:
-        return torch.einsum("...i,...i->...", a, b)
-    return (a * b).sum(axes) if axes else a * b
-
-
-def _spectra(phases: Tensor, folds: tuple[int, ...], period: int, origin: Sequence[int]) -> Tensor:
-    """`(N, C, *blocks, K)` complex: each block at the period's own frequencies, with the phases of the larger image."""
-    axes = len(folds)
-    frequencies = torch.tensor(own_frequencies(folds, period)[0], device=phases.device).view(-1, axes)
-    spectra = torch.fft.fftn(phases, dim=tuple(range(-axes, 0)))
-    strides = [math.prod(folds[a + 1 :]) for a in range(axes)]
-    own = spectra.flatten(-axes)[..., frequencies @ frequencies.new_tensor(strides)]
-    if not any(start % fold for start, fold in zip(origin, folds, strict=True)):
-        return own
-    place = torch.tensor([start / fold for start, fold in zip(origin, folds, strict=True)], dtype=torch.float64)
-    turn = -2 * math.pi * (frequencies.to(place) @ place)
-    return own * torch.polar(torch.ones_like(turn), turn).to(own)
+def _membership(numbers: Sequence[Sequence[int]], like: Tensor) -> Tensor:
+    """`(lattices, frequencies)`: 1 where a frequency is one of the lattice's."""
+    lengths = like.new_tensor([len(number) for number in numbers]).long()
+    return torch.eye(len(numbers)).to(like).repeat_interleave(lengths, 1)
 
 
 @functools.cache

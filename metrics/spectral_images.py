@@ -63,4 +63,6 @@ def _best(image: Tensor) -> SpectralImages:
     """The best period of a single image."""
     axes = image.ndim - SPATIAL
     found = search_sums(image, measurable_periods(image.shape[SPATIAL:]))
-    return read_best(*measured(found, lambda period: spectral_sums(image, (period,) * axes, period)), image)
+    if not found:
+        return too_small(image)
+    return read_best(measured(found, lambda period: spectral_sums(image, (period,) * axes, period)), axes)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL
-from artifactlab.metrics.relations import own_frequencies
+from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
-from artifactlab.metrics.synchronous import SynchronousSums, as_numbers, confirmed, evidence, significant
+from artifactlab.metrics.synchronous import as_numbers, evidence, like_a_lattice, significant
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 PERIODS = tuple(range(2, 17))
@@ -50,7 +50,7 @@ class SpectralImages(NamedTuple):
     period: Tensor
     """(N,) the period that holds what was found, 0 where nothing was"""
     told: Tensor
-    """(N,) False where it cannot be told: nothing was found, but something visible could hide in the error"""
+    """(N,) False where it cannot be told: nothing was found, but something visible may be there or hide in the error"""
     grid: Tensor
     """(N,) rms of the constant grid, as a fraction of the data range"""
     grid_error: Tensor
@@ -75,21 +75,42 @@ class Forms(NamedTuple):
     grid: Tensor
     modulation: Tensor
     warp: Tensor
-    """in squared samples, the others in squared data ranges"""
-    explained: Tensor
+
+    def any(self) -> Tensor:
+        """(N,) whether any form is marked."""
+        return self.grid | self.modulation | self.warp
 
 
 class Reading(NamedTuple):
     """What one period's own frequencies hold."""
 
     power: Forms
-    """unbiased, so it may be negative"""
+    """squared, of the data range and, the warp, of samples; unbiased, so it may be negative"""
     error: Forms
     """its standard error"""
+    moved: Tensor
+    """(N,) squared difference that the warp makes, in data ranges"""
+    moved_error: Tensor
+    """(N,) its standard error"""
     found: Forms
-    """boolean"""
-    evidence: Tensor
-    """(N,) of what was found, added up over frequencies"""
+    """more than chance, and like a lattice"""
+    likely: Forms
+    """like a lattice, though it may be chance"""
+    possible: Forms
+    """not known to be something else, as regular texture is"""
+    strength: Forms
+    """evidence beyond chance, added up over frequencies"""
+    sure: Forms
+    """share of the power that is no chance, 0 to 1"""
+
+    def evidence(self) -> Tensor:
+        """(N,) of what is found."""
+        return _sum(s * f for s, f in zip(self.strength, self.found, strict=True))
+
+    def less_chance(self) -> "Reading":
+        """The same with its power shrunk, as Wiener would, by the part that chance has in it."""
+        power = Forms(*(p * sure for p, sure in zip(self.power, self.sure, strict=True)))
+        return self._replace(power=power, moved=self.moved * self.sure.warp)
 
 
 def measurable_periods(sizes: Sequence[int], periods: Sequence[int] = PERIODS) -> tuple[int, ...]:
@@ -108,37 +129,60 @@ def lattice_sums(images: Tensor, lattice: Sequence[int], grid_alone: bool = Fals
     return {p: spectral_sums(images, lattice, p, grid_alone=grid_alone) for p in periods_of(lattice)}
 
 
-def read_best(sums: Mapping[int, SpectralSums], others: Mapping[int, Reading], like: Tensor) -> SpectralImages:
-    """The reading at the period that holds the evidence best.
+def read_best(sums: Mapping[int, SpectralSums], axes: int) -> SpectralImages:
+    """The reading at the period that holds the evidence best; where nothing is found, at the likeliest.
 
     Args:
-        sums: of the periods that are suspected, and of all that these contain.
-        others: what a search has read of all other periods; nothing is found there, but something may hide.
-        like: the images.
+        sums: of all periods that were looked for, at least one.
+        axes: of the images.
     """
-    axes = like.ndim - SPATIAL
     readings = {p: read(s, _stripes(axes, p), p) for p, s in sums.items()}
-    every = {**others, **readings}
-    clean = [is_clean(every[p]) for p in STRIDES if p in every]
-    told = torch.stack(clean).all(0) & (len(clean) == len(STRIDES)) if clean else None
-    best = too_small(like)
-    if readings:
-        held = torch.stack([_sum(r.evidence for p, r in readings.items() if named % p == 0) for named in readings])
-        named = (held >= MOST_EVIDENCE * held.amax(0)).int().argmax(0)
-        each = [together([r for p, r in readings.items() if period % p == 0], period) for period in readings]
-        best = SpectralImages(*(torch.stack(field).gather(0, named[None])[0] for field in zip(*each, strict=True)))
-    if every:  # where nothing is found, the errors are those of what decoders enlarge by
-        none = together([r for p, r in every.items() if p in STRIDES] or list(every.values()), max(every))
-        none = none._replace(period=torch.zeros_like(none.period))
-        chosen = (torch.where(best.period > 0, one, other) for one, other in zip(best, none, strict=True))
-        best = SpectralImages(*chosen)
-    return best if told is None else best._replace(told=(best.period > 0) | told)
+    best = _best_of(readings)
+    if not bool((best.period > 0).all()):
+        best = _chosen(best.period > 0, best, _none(readings))
+    clean = [is_clean(readings[p]) for p in STRIDES if p in readings]
+    told = torch.stack(clean).all(0) if len(clean) == len(STRIDES) else torch.zeros_like(best.told)
+    return best._replace(told=(best.period > 0) | told & ~_visible(best))
+
+
+def _best_of(readings: Mapping[int, Reading]) -> SpectralImages:
+    """All forms that are found, at the smallest period that holds nearly all of their evidence."""
+    of_each = {p: r.evidence() for p, r in readings.items()}
+    held = torch.stack([_sum(e for p, e in of_each.items() if period % p == 0) for period in readings])
+    best = (held >= MOST_EVIDENCE * held.amax(0)).int().argmax(0)
+    named = torch.tensor(list(readings), device=best.device)[best]
+    found = None
+    for period in sorted(set(named.tolist())):
+        at = together([r for p, r in readings.items() if period % p == 0], period)
+        found = at if found is None else _chosen(named == period, at, found)
+    return found or too_small(held[0])
+
+
+def _none(readings: Mapping[int, Reading]) -> SpectralImages:
+    """Where nothing is found: what is likeliest, with the errors of what decoders enlarge by.
+
+    Coarser periods hide in most images, and hardly a decoder has them.
+    """
+    likely = _best_of({p: r.less_chance()._replace(found=r.likely) for p, r in readings.items()})
+    hidden = together([r for p, r in readings.items() if p in STRIDES] or list(readings.values()), max(readings))
+    values = {form: getattr(likely, form) * (likely.period > 0) for form in (*Forms._fields, "explained")}
+    return hidden._replace(period=torch.zeros_like(hidden.period), **values)
+
+
+def _chosen(which: Tensor, one: SpectralImages, other: SpectralImages) -> SpectralImages:
+    return SpectralImages(*(torch.where(which, a, b) for a, b in zip(one, other, strict=True)))
+
+
+def _visible(found: SpectralImages) -> Tensor:
+    """(N,) whether what was read would just show, all forms together."""
+    grids = (found.grid.square() + found.modulation.square()) / VISIBLE_GRID**2
+    return grids + (found.warp / VISIBLE_STEPS).square() > 1
 
 
 def read_lattice(sums: Mapping[int, SpectralSums]) -> SpectralImages:
     """The reading of all periods of a lattice, of sums of at least one period."""
     readings = {p: read(s) for p, s in sums.items()}
-    held = {p: _sum(r.evidence for q, r in readings.items() if p % q == 0) for p in readings}
+    held = {p: _sum(r.evidence() for q, r in readings.items() if p % q == 0) for p in readings}
     most = held[max(held)]
     named = torch.zeros_like(most, dtype=torch.long)
     for p in sorted(held, reverse=True):
@@ -157,51 +201,73 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
     power = [sums.grid.power(), _sum((contrast * one.power() for one in follows), zero), moved]
     error = [sums.grid.error(), _sum((contrast * one.error() for one in follows), zero), moved_error]
     relations = [[sums.grid], follows, list(sums.warp)]
-    found = [confirmed(relation) if relation else zero.bool() for relation in relations]
+    likely = [like_a_lattice(relation) if relation else zero.bool() for relation in relations]
     if stripes:
-        found[0] &= torch.stack([significant([sums.grid.only(~along.to(zero.device))]) for along in stripes]).all(0)
-        found[2] &= torch.stack([evidence([axis]) for axis in sums.warp]).amin(0) > LEAST_ON_EACH_AXIS
+        likely[0] &= torch.stack([significant([sums.grid.only(~along.to(zero.device))]) for along in stripes]).all(0)
+        likely[2] &= torch.stack([evidence([axis]) for axis in sums.warp]).amin(0) > LEAST_ON_EACH_AXIS
     if period > FEW_CYCLES:
-        found[2] &= confirmed(list(sums.warp), ABOVE_OTHERS)
+        likely[2] &= like_a_lattice(list(sums.warp), above_others=ABOVE_OTHERS)
     # nor are steps called steps where they make no difference that anybody could see
-    found[2] &= moved > (VISIBLE_GRID / 4) ** 2
+    likely[2] &= moved > (VISIBLE_GRID / 4) ** 2
+    surely = [significant(relation) if relation else zero.bool() for relation in relations]
+    found = [one & other for one, other in zip(surely, likely, strict=True)]
     # a grid that follows the content is as strong as the content, which has a mean: it does not come alone
-    found[1] &= found[0] | found[2]
+    alone = ~(found[0] | found[2])
+    found[1] &= ~alone
+    possible = [one | ~other for one, other in zip(likely, surely, strict=True)]
+    ratios = [evidence(relation) if relation else zero + 1 for relation in relations]
+    numbers = [sum(one.chance.shape[1] for one in relation) for relation in relations]
     return Reading(
-        Forms(
-            power[0],
-            power[1],
-            _per_slope(moved, slopes),
-            _sum(p.where(f, zero) for p, f in zip(power, found, strict=True)),
-        ),
-        Forms(error[0], error[1], _per_slope(moved_error, slopes), torch.stack(error).square().sum(0).sqrt()),
-        Forms(found[0], found[1], found[2], found[0] | found[2]),
-        _sum(
-            _strength(relation).where(sure, zero) for relation, sure in zip(relations, found, strict=True) if relation
-        ),
+        Forms(power[0], power[1], _per_slope(moved, slopes)),
+        Forms(error[0], error[1], _per_slope(moved_error, slopes)),
+        moved,
+        moved_error,
+        Forms(*found),
+        Forms(*likely),
+        Forms(*possible),
+        Forms(*((ratio - 1).clamp_min(0) * n for ratio, n in zip(ratios, numbers, strict=True))),
+        Forms(*(1 - 1 / ratio.clamp_min(1) for ratio in ratios)),
     )
 
 
 def together(readings: Sequence[Reading], period: int) -> SpectralImages:
-    """Several periods' readings added up; `period` is theirs."""
+    """Several periods' readings added up; `period` is theirs.
+
+    Where something is found, what is not found beside it counts as nothing. Where nothing is, all that may be there
+    counts, less what chance has in it.
+    """
+    found = torch.stack([r.found.any() for r in readings]).any(0)
+    by_form = [_sum(_counted(r, found, form) for r in readings) for form in Forms._fields]
+    moved = _sum(_counted(r, found, "warp", "moved") for r in readings)
+    powers = [*by_form, by_form[0] + by_form[1] + moved]
+    errors = [_sum(getattr(r.error, form).square() for r in readings) for form in Forms._fields]
+    errors.append(_sum(_whole_error(r).square() for r in readings))
     fields = []
-    for form, most in zip(Forms._fields, (1.0, 1.0, float(period), 1.0), strict=True):
-        power = _sum(getattr(r.power, form).where(getattr(r.found, form), r.evidence.new_zeros(())) for r in readings)
-        error = torch.stack([getattr(r.error, form) for r in readings]).square().sum(0).sqrt()
-        value = power.clamp(0, most**2).sqrt()
+    for power, square, most in zip(powers, errors, (1.0, 1.0, float(period), 1.0), strict=True):
+        value, error = power.clamp(0, most**2).sqrt(), square.sqrt()
         # of a square root: error / (2 value) where it is small, its own root where there is nothing
         fields += [value, (error / (value + (value.square() + error).sqrt()).clamp_min(1e-12)).clamp_max(most)]
-    found = torch.stack([r.found.explained for r in readings]).any(0)
     clean = torch.stack([is_clean(r) for r in readings]).all(0)
-    return SpectralImages(torch.where(found, period, 0), found | clean, *fields)
+    read = SpectralImages(torch.where(found, period, 0), found, *fields)
+    return read._replace(told=found | clean & ~_visible(read))
+
+
+def _counted(reading: Reading, found: Tensor, form: str, of: str | None = None) -> Tensor:
+    """A form's power, or the field `of`, where it is found; or, where nothing is, what is possible, less chance."""
+    sure, less = (getattr(r, of) if of else getattr(r.power, form) for r in (reading, reading.less_chance()))
+    return torch.where(found, sure * getattr(reading.found, form), less * getattr(reading.possible, form))
 
 
 def is_clean(reading: Reading) -> Tensor:
-    """(N,) whether nothing visible could hide in what was not found."""
-    error = reading.error
+    """(N,) whether nothing visible could hide in the errors of what was not found."""
     # where there is hardly an edge, steps of any height do not show
-    steps = (error.warp <= VISIBLE_STEPS**2) | (error.explained <= VISIBLE_GRID**2)
-    return (error.grid <= VISIBLE_GRID**2) & steps
+    steps = (reading.error.warp <= VISIBLE_STEPS**2) | (_whole_error(reading) <= VISIBLE_GRID**2)
+    return (reading.error.grid <= VISIBLE_GRID**2) & steps
+
+
+def _whole_error(reading: Reading) -> Tensor:
+    """(N,) of all forms together, in squared data ranges."""
+    return torch.stack([reading.error.grid, reading.error.modulation, reading.moved_error]).square().sum(0).sqrt()
 
 
 def too_small(images: Tensor) -> SpectralImages:
@@ -219,11 +285,6 @@ def _stripes(axes: int, period: int) -> tuple[Tensor, ...]:
     frequencies, stands_for = own_frequencies((period,) * axes, period)
     alone = [[sum(map(bool, k)) == 1 and k[axis] > 0 for k in frequencies] for axis in range(axes)]
     return tuple(as_numbers(chosen, stands_for) for chosen in alone)
-
-
-def _strength(relation: list[SynchronousSums]) -> Tensor:
-    """(N,) evidence beyond chance, added up over frequencies."""
-    return (evidence(relation) - 1).clamp_min(0) * sum(one.chance.shape[1] for one in relation)
 
 
 def _per_slope(moved: Tensor, slopes: Tensor) -> Tensor:

@@ -6,17 +6,17 @@ whether there is anything; only where there is, the period is measured for itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, baseband
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import grid_relation, lines_across, squares_of, warp_relation
-from artifactlab.metrics.spectral_reading import Reading, read
+from artifactlab.metrics.relations import grid_relations, lines_across, squares_of, warp_relations
 from artifactlab.metrics.spectral_sums import SpectralSums, collected, nothing_seen, too_small_for
-from artifactlab.metrics.synchronous import significant
+from artifactlab.metrics.synchronous import SynchronousSums, confirmed
 
 BANDS = (2, 4, 8)
 """periods whose basebands are shared by those up to the next; nothing is lost for 2, 4 and 8 themselves"""
@@ -24,6 +24,9 @@ GRID_BANDS = (2, 4)
 """likewise, for grids, which need no baseband of their own"""
 DOUBT = 3.0
 """standard deviations above chance from which on a period is measured for itself; it is `synchronous.CHANCE` there"""
+DOUBT_ABOVE_OTHERS, DOUBT_AGREEMENT = 1.1, 0.2
+"""likewise, of `synchronous.ABOVE_OTHERS` and `LEAST_AGREEMENT`: most photos hold regular texture of some period, and
+measuring each for itself was half of all time"""
 
 
 @in_full_precision
@@ -31,41 +34,47 @@ def search_sums(images: Tensor, periods: Sequence[int], origin: Sequence[int] | 
     """Sums of each period, without modulation, of `(N, C, *space)` images of data range 1; they add up over tiles."""
     axes = range(images.ndim - SPATIAL)
     origin = origin or (0,) * len(axes)
-    found = {}
-    residuals: dict[int, tuple[Tensor, Tensor]] = {}
-    lines = {}
+    lattices = {period: ((period,) * len(axes), period) for period in periods}
+    fitting = [period for period in periods if not too_small_for(images, lattices[period][0])]
+    grids = {}
+    for band, own in _by_band(GRID_BANDS, fitting):
+        residual = images - baseband(images, band)
+        found = grid_relations(residual, squares_of(residual), [lattices[p] for p in own], band, origin, searching=True)
+        grids.update(zip(own, found, strict=True))
+    warps: dict[int, list[tuple[SynchronousSums, Tensor]]] = {period: [] for period in fitting}
+    for band, own in _by_band(BANDS, fitting):
+        for axis in axes:
+            found = warp_relations(lines_across(images, axis, band, max(2, band // 2)), axis, own, origin, searching=True)
+            for period, one in zip(own, found, strict=True):
+                warps[period].append(one)
+    sums = {}
     for period in periods:
-        folds = (period,) * len(axes)
-        if too_small_for(images, folds):
-            found[period] = nothing_seen(images, folds, period)._replace(modulation=None)
-            continue
-        band = _shared(BANDS, period)
-        if band not in lines:
-            lines[band] = [lines_across(images, axis, band) for axis in axes]
-        of_grid = _shared(GRID_BANDS, period)
-        if of_grid not in residuals:
-            residual = images - baseband(images, of_grid)
-            residuals[of_grid] = residual, squares_of(residual)
-        grid, weighted, _ = grid_relation(*residuals[of_grid], folds, period, of_grid, origin, searching=True)
-        warps = [warp_relation(line, axis, period, origin, searching=True) for axis, line in enumerate(lines[band])]
-        found[period] = collected(images, grid, weighted, None, torch.zeros_like(weighted), warps)
-    return found
+        if period in grids:
+            grid, weighted, _ = grids[period]
+            sums[period] = collected(images, grid, weighted, None, torch.zeros_like(weighted), warps[period])
+        else:
+            sums[period] = nothing_seen(images, *lattices[period])._replace(modulation=None)
+    return sums
 
 
 def suspects(sums: Mapping[int, SpectralSums]) -> tuple[int, ...]:
-    """The periods at which any of the images may hold something, and what these contain."""
-    seen = [p for p, s in sums.items() if bool((significant([s.grid], DOUBT) | significant(list(s.warp), DOUBT)).any())]
-    return tuple(q for q in sums if any(p % q == 0 for p in seen))
+    """The periods at which any of the images may hold something."""
+    return tuple(p for p, s in sums.items() if bool((_suspected([s.grid]) | _suspected(list(s.warp))).any()))
 
 
-def measured(
-    sums: Mapping[int, SpectralSums], exactly: Callable[[int], SpectralSums]
-) -> tuple[dict[int, SpectralSums], dict[int, Reading]]:
-    """The sums of the suspects, measured one by one by `exactly`, and the search's reading of all others."""
+def _suspected(relations: list[SynchronousSums]) -> Tensor:
+    return confirmed(relations, deviations=DOUBT, above_others=DOUBT_ABOVE_OTHERS, agreement=DOUBT_AGREEMENT)
+
+
+def measured(sums: Mapping[int, SpectralSums], exactly: Callable[[int], SpectralSums]) -> dict[int, SpectralSums]:
+    """The sums of a search, those of the suspects measured one by one by `exactly`."""
     chosen = suspects(sums)
-    return {p: exactly(p) for p in chosen}, {p: read(s) for p, s in sums.items() if p not in chosen}
+    return {p: exactly(p) if p in chosen else searched for p, searched in sums.items()}
 
 
-def _shared(bands: Sequence[int], period: int) -> int:
-    """The widest band that is no longer than the period."""
-    return max(band for band in bands if band <= period)
+def _by_band(bands: Sequence[int], periods: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """The widest band that is no longer than a period, and the periods it serves."""
+    for band, longer in zip(bands, (*bands[1:], math.inf), strict=True):
+        own = [period for period in periods if band <= period < longer]
+        if own:
+            yield band, own

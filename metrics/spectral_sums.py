@@ -27,15 +27,9 @@ import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, baseband
+from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import (
-    grid_relation,
-    lines_across,
-    modulation_relation,
-    own_frequencies,
-    squares_of,
-    warp_relation,
-)
+from artifactlab.metrics.relations import grid_relations, lines_across, modulation_relation, squares_of, warp_relations
 from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
 
 
@@ -108,12 +102,12 @@ def spectral_sums(
         return nothing_seen(images, folds, period)
     content = baseband(images, period)
     residual = images - content
-    grid, weighted, power = grid_relation(residual, squares_of(residual), folds, period, period, origin)
+    ((grid, weighted, power),) = grid_relations(residual, squares_of(residual), [(folds, period)], period, origin)
     if grid_alone:
         return collected(images, grid, weighted, None, torch.zeros_like(weighted), [])
     modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
     along = [axis for axis, fold in enumerate(folds) if fold == period]
-    warps = [warp_relation(lines_across(images, axis, period), axis, period, origin) for axis in along]
+    warps = [warp_relations(lines_across(images, axis, period), axis, [period], origin)[0] for axis in along]
     return collected(images, grid, weighted, modulation, contrast, warps)
 
 

@@ -141,8 +141,20 @@ def evidence(relations: Sequence[SynchronousSums]) -> Tensor:
     return torch.cat([sums.over_chance() for sums in relations], 1).mean(1)
 
 
-def confirmed(relations: Sequence[SynchronousSums], above_others: float = ABOVE_OTHERS) -> Tensor:
+def confirmed(
+    relations: Sequence[SynchronousSums],
+    deviations: float = CHANCE,
+    above_others: float = ABOVE_OTHERS,
+    agreement: float = LEAST_AGREEMENT,
+) -> Tensor:
     """(N,) whether several relations together show what chance, texture and standing patterns do not explain."""
+    return significant(relations, deviations) & like_a_lattice(relations, above_others, agreement)
+
+
+def like_a_lattice(
+    relations: Sequence[SynchronousSums], above_others: float = ABOVE_OTHERS, agreement: float = LEAST_AGREEMENT
+) -> Tensor:
+    """(N,) whether several relations together are no texture and no standing pattern; it may be chance."""
     counts = [sums.chance.shape[1] for sums in relations]
     beside = sum(n * sums.best_beside / _divisor(sums.weight) for n, sums in zip(counts, relations, strict=True))
     stands_out = evidence(relations) > above_others * beside / sum(counts)
@@ -150,7 +162,7 @@ def confirmed(relations: Sequence[SynchronousSums], above_others: float = ABOVE_
     still = drift.amax(1) <= MOST_DRIFT * torch.stack([sums.drift_weight for sums in relations]).sum(0)
     agreed, whole = (sum(part) for part in zip(*(sums.agreement() for sums in relations), strict=True))
     measured = torch.stack([sums.weight for sums in relations]).amin(0) > 0
-    return measured & significant(relations) & stands_out & still & (agreed > LEAST_AGREEMENT * whole)
+    return measured & stands_out & still & (agreed > agreement * whole)
 
 
 def _divisor(weight: Tensor) -> Tensor:
@@ -161,51 +173,61 @@ def synchronous_sums(
     halves: tuple[Tensor, Tensor],
     weights: tuple[Tensor, Tensor],
     squares: Tensor,
-    stands_for: Sequence[int],
+    numbers: Sequence[Sequence[int]],
     searching: bool = False,
-) -> SynchronousSums:
-    """The sums of two halves over all blocks.
+) -> list[SynchronousSums]:
+    """The sums of two halves over all blocks, of each of several lattices.
 
     Args:
-        halves: `(N, C, *blocks, frequencies)` complex: each block's sums at the lattice's frequencies.
-        weights: what the halves are divided by, block by block, `(N, *blocks)`.
-        squares: (N,) squares of what samples were multiplied by, added up: what rounding to 8 bits adds to chance.
+        halves: `(N, C, *blocks, frequencies)` complex: each block's sums, one lattice's frequencies behind the other's.
+        weights: what the halves are divided by, block by block, `(N, *blocks, lattices)`.
+        squares: `(N, lattices)` squares of what samples were multiplied by, added up: what rounding to 8 bits adds to
+            chance.
+        numbers: of each lattice, 2 for a frequency whose conjugate is left out, 1 for one that is its own, which is
+            real.
         searching: leave out the drift, which only confirms.
-        stands_for: 2 for a frequency whose conjugate is left out, 1 for one that is its own, which is real.
     """
     first, second = halves
     both = first + second
     axes = both.ndim - SPATIAL - 1
     dims = tuple(range(SPATIAL, SPATIAL + axes))
-    number = both.real.new_tensor(stands_for)
-    turned = torch.fft.fftn(both, dim=dims).abs().square().mean(1).flatten(1, axes)
+    number = both.real.new_tensor([n for own in numbers for n in own])
+    lengths = [len(own) for own in numbers]
+    member = torch.eye(len(numbers)).to(number).repeat_interleave(torch.tensor(lengths).to(number.device), 0)
+    turned = _power(torch.fft.fftn(both, dim=dims)).mean(1).flatten(1, axes)
     here = turned[:, 0]
     counts = both.shape[SPATIAL : SPATIAL + axes]
-    beside = _beside((weights[0] + weights[1]).detach()).flatten(1)
+    beside = _beside((weights[0] + weights[1]).detach()).flatten(1, axes)
     count = beside.sum(1)
     # what a viewer could not see anyway proves nothing: chance is never less than what rounding does
-    chance = (turned * beside[..., None]).sum(1) / count.clamp_min(1)[:, None] + ROUNDING * squares[:, None] + _TINY
-    chance = chance * (1 + FEW_BESIDE / count.clamp_min(1))[:, None]
-    best = ((turned * beside[..., None] / chance[:, None]) @ number / number.sum()).amax(1)
+    mean = torch.einsum("nbf,nbf->nf", turned, beside @ member.T) / (count.clamp_min(1) @ member.T)
+    chance = mean + (ROUNDING * squares) @ member.T + _TINY
+    chance = chance * (1 + FEW_BESIDE / count.clamp_min(1) @ member.T)
+    share = member * number[:, None] / number.new_tensor([sum(own) for own in numbers])
+    best = ((turned / chance[:, None]) @ share * beside).amax(1)
     known = (count >= LEAST_BESIDE) & (count >= LEAST_USABLE * _away(counts, beside.device).sum())
-    apart = UNSURE * both.abs().square().mean(1).flatten(1, axes).sum(1) + _TINY
-    chance, best = torch.where(known[:, None], chance, apart), torch.where(known, best, 1.0)
-    drift, drift_weight = (here.new_zeros(len(here), axes), here.new_zeros(len(here)))
-    if not searching:
-        drift, drift_weight = _drift(both, here, chance, number)
-    sums = _as_real(first.sum(dims), number), _as_real(second.sum(dims), number)
-    chance = torch.cat([chance[:, number == 2], chance[:, number == 2], chance[:, number == 1]], 1)
-    totals = weights[0].flatten(1).sum(1), weights[1].flatten(1).sum(1)
-    return SynchronousSums(
-        first=sums[0],
-        second=sums[1],
-        first_weight=totals[0],
-        second_weight=totals[1],
-        chance=chance,
-        best_beside=best * (totals[0] + totals[1]),
-        drift=drift * drift_weight[:, None],
-        drift_weight=drift_weight,
-    )
+    apart = UNSURE * _power(both).mean(1).flatten(1, axes).sum(1) + _TINY
+    chance, best = torch.where(known.to(member) @ member.T > 0, chance, apart), torch.where(known, best, 1.0)
+    totals = tuple(weight.flatten(1, axes).sum(1) for weight in weights)
+    parts = (t.split(lengths, -1) for t in (first.sum(dims), second.sum(dims), chance, here, both, number))
+    found = []
+    for k, (one, other, by_chance, square, blocks, own) in enumerate(zip(*parts, strict=True)):
+        drift, drift_weight = (here.new_zeros(len(here), axes), here.new_zeros(len(here)))
+        if not searching:
+            drift, drift_weight = _drift(blocks, square, by_chance, own)
+        found.append(
+            SynchronousSums(
+                first=_as_real(one, own),
+                second=_as_real(other, own),
+                first_weight=totals[0][:, k],
+                second_weight=totals[1][:, k],
+                chance=torch.cat([by_chance[:, own == 2], by_chance[:, own == 2], by_chance[:, own == 1]], 1),
+                best_beside=best[:, k] * (totals[0] + totals[1])[:, k],
+                drift=drift * drift_weight[:, None],
+                drift_weight=drift_weight,
+            )
+        )
+    return found
 
 
 def no_sums(images: Tensor, channels: int, stands_for: Sequence[int], axes: int) -> SynchronousSums:
@@ -240,16 +262,21 @@ def as_spectrum(sums: Tensor, stands_for: Sequence[int]) -> Tensor:
     return spectrum
 
 
+def _power(spectra: Tensor) -> Tensor:
+    """Squared magnitudes."""
+    return spectra.real.square() + spectra.imag.square()
+
+
 def _beside(weight: Tensor) -> Tensor:
-    """Which cycles over the image `(N, *blocks)` lie beside the lattice, as 0 and 1.
+    """Which cycles over the image `(N, *blocks, lattices)` lie beside the lattice, as 0 and 1.
 
     Two or more along some axis; and content that lies on few lines, as a single edge does, cannot tell some of them
     from none.
     """
-    axes = weight.ndim - 1
-    away = _away(weight.shape[1:], weight.device)
-    leaks = torch.fft.fftn(weight, dim=tuple(range(1, axes + 1))).abs().square()
-    of_none = leaks[(slice(None), *(0,) * axes)].view(-1, *[1] * axes)
+    axes = weight.ndim - 2
+    away = _away(weight.shape[1:-1], weight.device)[..., None]
+    leaks = _power(torch.fft.fftn(weight, dim=tuple(range(1, axes + 1))))
+    of_none = leaks[(slice(None), *(0,) * axes)].view(len(weight), *[1] * axes, -1)
     return (away & (leaks <= MOST_LEAK * of_none)).to(weight.dtype)
 
 

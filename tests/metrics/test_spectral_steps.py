@@ -121,7 +121,7 @@ def test_steps_along_one_axis_are_those_of_that_axis(factor, photo, tensor):
     stretched = np.repeat(image.reshape(192 // factor, factor, 192, 3).mean(1), factor, 0)
     found = spectral_images(tensor(stretched), (factor, 1))
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
-    assert float(spectral_images(tensor(stretched), (1, factor)).warp) == 0
+    assert float(spectral_images(tensor(stretched), (1, factor)).warp) < 0.05
     assert float(spectral_images(tensor(stretched.transpose(1, 0, 2)), (1, factor)).warp) == pytest.approx(
         float(found.warp), rel=1e-3
     )

@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from artifactlab.metrics.relations import own_frequencies
+from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.spectral_sums import spectral_sums
 from artifactlab.metrics.synchronous import as_spectrum
 
@@ -197,6 +197,7 @@ def slow_warp(image, period, axis):
     halves = np.zeros((2, *trusted.shape, 1, len(own_frequencies((period,), period)[0])), complex)
     weights, squares = np.zeros((2, *trusted.shape)), 0.0
     for index, box in boxes(image.shape[1:], sides):
+        slopes_here = 0.0
         for channel, place in itertools.product(range(len(image)), range(side)):
             line = list(box)
             line[axis] = box[axis].start + place
@@ -208,8 +209,8 @@ def slow_warp(image, period, axis):
                 turn = np.array([cmath.exp(-2j * math.pi * k * line[axis] / period) for (k,) in own])
                 halves[(half, *index, 0)] += trusted[index] * (r * part).sum() * turn
                 weights[(half, *index)] += trusted[index] * (f * part).sum()
-            spread = ((b - b.mean()) ** 2).sum() if b.size > 1 else (b**2).sum()
-            squares += trusted[index] ** 2 * spread / samples
+            slopes_here += (f * b).sum()
+        squares += trusted[index] ** 2 * abs(slopes_here) / samples
     return SimpleNamespace(first=halves[0], second=halves[1], weights=weights, squares=squares)
 
 

@@ -39,7 +39,14 @@ def sums_of(blocks, squares=0.0):
     odd = torch.from_numpy((rows + columns) % 2).double()
     halves = (blocks * (1 - odd)[..., None], blocks * odd[..., None])
     weights = tuple(half.expand(len(blocks), *half.shape) for half in (1 - odd, odd))
-    return synchronous_sums(halves, weights, torch.full((len(blocks),), squares, dtype=torch.float64), STANDS_FOR)
+    return single(halves, weights, torch.full((len(blocks),), squares, dtype=torch.float64))
+
+
+def single(halves, weights, squares):
+    """Of one lattice."""
+    first, second = weights
+    (sums,) = synchronous_sums(halves, (first[..., None], second[..., None]), squares[:, None], [STANDS_FOR])
+    return sums
 
 
 def test_the_power_is_that_of_both_a_frequency_and_its_conjugate():
@@ -134,7 +141,7 @@ def test_halves_that_contradict_each_other_are_no_lattice():
     odd = torch.from_numpy(((rows + columns) % 2).astype(float))
     halves = (blocks * (1 - odd)[..., None], -0.5 * blocks * odd[..., None])
     weights = ((1 - odd)[None], odd[None])
-    sums = synchronous_sums(halves, weights, torch.zeros(1, dtype=torch.float64), STANDS_FOR)
+    sums = single(halves, weights, torch.zeros(1, dtype=torch.float64))
     agreed, whole = sums.agreement()
     assert agreed < 0 < whole
     assert float(sums.power()) == pytest.approx(-0.5 * 3, rel=0.01)
@@ -145,7 +152,7 @@ def test_halves_that_contradict_each_other_are_no_lattice():
 def test_where_one_half_has_hardly_any_weight_the_whole_is_taken_less_chance():
     blocks = blocks_of(1, 1.0, 0.1)
     everything, nothing = torch.ones(1, SIDE, SIDE).double(), torch.full((1, SIDE, SIDE), 1e-3).double()
-    sums = synchronous_sums((blocks, 1e-3 * blocks), (everything, nothing), torch.zeros(1).double(), STANDS_FOR)
+    sums = single((blocks, 1e-3 * blocks), (everything, nothing), torch.zeros(1).double())
     squares = (sums.first + sums.second).square().sum()
     expected = float((squares - sums.chance.sum()) / sums.weight**2)
     assert float(sums.power()) == pytest.approx(expected)
@@ -165,7 +172,7 @@ def test_content_on_one_line_cannot_tell_the_frequencies_along_it_from_none():
     weight[:, 4] = 1
     blocks = blocks_of(1, 1.0, 0.05) * weight[0, ..., None]
     halves = (blocks * 0.5, blocks * 0.5)
-    sums = synchronous_sums(halves, (weight / 2, weight / 2), torch.zeros(1).double(), STANDS_FOR)
+    sums = single(halves, (weight / 2, weight / 2), torch.zeros(1).double())
     assert float(sums.chance.max()) < 0.1 * float((sums.first + sums.second).square().max())
     assert confirmed([sums])
 

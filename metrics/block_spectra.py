@@ -1,0 +1,143 @@
+"""Spectra of blocks at the frequencies of lattices: a few frequencies, so that small matrix products beat an FFT.
+
+What is to be read at many periods is read in one go: the first axis is multiplied once, by all their waves.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from artifactlab.metrics.bands import SPATIAL
+
+Frequencies = tuple[tuple[int, ...], ...]
+Lattice = tuple[tuple[int, ...], int]
+"""the spacing along each axis, and the period at whose own frequencies to look"""
+Plan = tuple[Lattice, ...]
+
+
+@functools.cache
+def own_frequencies(folds: tuple[int, ...], period: int) -> tuple[Frequencies, tuple[int, ...]]:
+    """Indices k, one of k and -k, of frequencies k / folds that repeat after `period`; for how many each stands."""
+    own, stands_for = [], []
+    for k in itertools.product(*(range(fold) for fold in folds)):
+        repeats = math.lcm(*(fold // math.gcd(i, fold) for i, fold in zip(k, folds, strict=True)))
+        opposite = tuple(-i % fold for i, fold in zip(k, folds, strict=True))
+        if repeats == period and k <= opposite:
+            own.append(k)
+            stands_for.append(1 if k == opposite else 2)
+    return tuple(own), tuple(stands_for)
+
+
+def block_spectra(
+    parts: Tensor, lattices: Sequence[Lattice], origin: Sequence[int]
+) -> tuple[Tensor, Callable[[], Tensor]]:
+    """`(N, C, *blocks, frequencies)` complex: each block's sums, turned by the phase of a sample in the whole image.
+
+    Args:
+        parts: `blocks` of images, `(N, C, blocks, side, blocks, side, ...)`, real.
+        lattices: their own frequencies, one lattice's behind the other's.
+        origin: place of the first sample in the whole image, along each axis.
+
+    Returns:
+        The spectra, and a function that gives the power in step with each lattice, `(N, C, *blocks, lattices)`: squares
+        at all of its frequencies, those of shorter periods and none among them.
+    """
+    sides, plan = parts.shape[SPATIAL + 1 :: 2], tuple(lattices)
+    axes, lead = len(sides), parts.shape[: SPATIAL + 1]
+    waves = _first_waves(plan, sides[0]).to(parts)
+    rows = waves @ parts.flatten(SPATIAL + 2) if axes > 1 else parts @ waves.T
+    rows = rows.view(*lead, 2, len(waves) // 2, *parts.shape[SPATIAL + 2 :])
+    found, whole = [], []
+    for (folds, _), first, own in zip(plan, *_places(plan), strict=True):
+        spectrum = rows.index_select(SPATIAL + 2, first.to(rows.device)) if len(plan) > 1 else rows
+        for axis in range(1, axes):
+            spectrum = _along(spectrum, axis, folds[axis], sides[axis])
+        # (N, C, block, 2, k, block, k, ...) -> (N, C, *blocks, k, k, ..., 2)
+        order = [SPATIAL, *(SPATIAL + 3 + 2 * a for a in range(axes - 1))]
+        phases = [SPATIAL + 2, *(SPATIAL + 4 + 2 * a for a in range(axes - 1))]
+        spectrum = spectrum.permute(0, 1, *order, *phases, SPATIAL + 1).flatten(SPATIAL + axes, -2)
+        whole.append(spectrum)
+        found.append(spectrum.index_select(-2, own.to(rows.device)))
+    spectra = torch.view_as_complex(torch.cat(found, -2) if len(found) > 1 else found[0].contiguous())
+    for axis, side in enumerate(sides):
+        turns = _turns(plan, axis, parts.shape[SPATIAL + 2 * axis], side, origin[axis]).to(spectra)
+        spectra = spectra * turns.view(*[-1 if a == axis else 1 for a in range(axes)], turns.shape[1])
+
+    def in_step() -> Tensor:
+        counts = (_first_counts(folds).to(rows) for folds, _ in plan)
+        powers = (s.detach().square().sum(-1) @ count for s, count in zip(whole, counts, strict=True))
+        return torch.stack(list(powers), -1)
+
+    return spectra, in_step
+
+
+@functools.lru_cache(maxsize=256)
+def _first_counts(folds: tuple[int, ...]) -> Tensor:
+    """For how many frequencies each stands, of all with up to half a cycle along the first axis."""
+    first = [1 if 2 * k % folds[0] == 0 else 2 for k in range(folds[0] // 2 + 1)]
+    return torch.tensor(first).repeat_interleave(math.prod(folds[1:]))
+
+
+def _along(spectrum: Tensor, axis: int, fold: int, side: int) -> Tensor:
+    """A further axis's sums, of cosines and sines `(N, C, block, 2, k, ..., block, side, ...)`."""
+    place = SPATIAL + 2 + 2 * axis
+    last = place == spectrum.ndim - 1
+    samples = spectrum if last else spectrum.movedim(place, -1)
+    both = (samples @ _waves(fold, side).to(spectrum).T).unflatten(-1, (2, fold))
+    real, imaginary = both.unbind(SPATIAL + 1)
+    turned = [real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]]
+    joined = torch.stack(turned, SPATIAL + 1)
+    return joined if last else joined.movedim(-1, place)
+
+
+@functools.lru_cache(maxsize=64)
+def _first_fractions(plan: Plan) -> tuple[Fraction, ...]:
+    """All frequencies up to a half that a first axis is needed at."""
+    return tuple(sorted({Fraction(k, folds[0]) for folds, _ in plan for k in range(folds[0] // 2 + 1)}))
+
+
+@functools.lru_cache(maxsize=64)
+def _places(plan: Plan) -> tuple[list[Tensor], list[Tensor]]:
+    """Of each lattice's frequencies: those of its first axis among all such, and its own among its flattened ones."""
+    fractions = _first_fractions(plan)
+    first = [torch.tensor([fractions.index(Fraction(k, folds[0])) for k in range(folds[0] // 2 + 1)]) for folds, _ in plan]
+    own = []
+    for folds, period in plan:
+        strides = [math.prod(folds[a + 1 :]) for a in range(len(folds))]
+        own.append(torch.tensor([sum(map(operator.mul, k, strides)) for k in own_frequencies(folds, period)[0]]))
+    return first, own
+
+
+@functools.lru_cache(maxsize=256)
+def _first_waves(plan: Plan, side: int) -> Tensor:
+    """`(2 frequencies, side)`: cosines and negative sines from a block's first sample on."""
+    return _cosines_and_sines([float(fraction) for fraction in _first_fractions(plan)], side)
+
+
+@functools.lru_cache(maxsize=256)
+def _waves(fold: int, side: int) -> Tensor:
+    """Likewise, at all frequencies of a further axis."""
+    return _cosines_and_sines([k / fold for k in range(fold)], side)
+
+
+def _cosines_and_sines(frequencies: Sequence[float], side: int) -> Tensor:
+    cycles = torch.tensor(frequencies, dtype=torch.float64)[:, None] * torch.arange(side)
+    turn = -2 * math.pi * cycles
+    return torch.cat([turn.cos(), turn.sin()])
+
+
+@functools.lru_cache(maxsize=256)
+def _turns(plan: Plan, axis: int, count: int, side: int, start: int) -> Tensor:
+    """`(blocks, frequencies)`: the phase at the first sample of each block."""
+    at = [k[axis] / folds[axis] for folds, period in plan for k in own_frequencies(folds, period)[0]]
+    cycles = (start + side * torch.arange(count, dtype=torch.float64))[:, None] * torch.tensor(at, dtype=torch.float64)
+    turn = -2 * math.pi * cycles
+    return torch.polar(torch.ones_like(turn), turn)
