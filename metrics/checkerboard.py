@@ -113,7 +113,7 @@ def lattice_spectrum(
         raise InputError(f"periods must be a tuple of integers of at least 2, got {periods!r}")
     nothing = images.new_zeros(len(images))
     fits = min(images.shape[SPATIAL:])
-    powers = [grid_power(spectral_sums(images, (p, p), p, grid_alone=True)) if p <= fits else nothing for p in periods]
+    powers = [grid_power(spectral_sums(images, (p, p), p, alone="grid")) if p <= fits else nothing for p in periods]
     return reduce(torch.stack(powers, 1).clamp_min(0), reduction)
 
 
@@ -173,4 +173,4 @@ def grid_power(sums: SpectralSums) -> Tensor:
 def _measured(images: Tensor, lattice: tuple[int, ...]) -> dict[int, SpectralSums]:
     """The lattice's sums; none where it does not fit the image."""
     fits = all(spacing <= size for spacing, size in zip(lattice, images.shape[SPATIAL:], strict=True))
-    return lattice_sums(images, lattice, grid_alone=True) if fits and periods_of(lattice) else {}
+    return lattice_sums(images, lattice, alone="grid") if fits and periods_of(lattice) else {}

@@ -130,14 +130,14 @@ class Lines(NamedTuple):
     """samples of the image in one of them, as they were averaged first"""
 
 
-def lines_across(images: Tensor, axis: int, band: int, thinned: int = 0) -> Lines:
+def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     """The products that stair-steps along an axis are read off, below the baseband of period `band`.
 
     Content below that baseband changes little along a period, so the other axes are averaged over a quarter to half of
-    one first (or over `thinned` samples): that takes the same part of residual and slope, costs no evidence, and saves
-    most of the work.
+    one first, and over two samples at least: that takes the same part of residual and slope, costs no evidence, and
+    saves most of the work.
     """
-    thinned = thinned or 2 ** int(math.log2(max(1, band // 2)))
+    thinned = 2 ** max(1, int(math.log2(max(1, band // 2))))
     whole = images[0].numel()
     # the axis comes first, so that lines across it are rows in memory
     images = _averaged(images, axis, thinned).movedim(SPATIAL + axis, SPATIAL).contiguous()

@@ -4,7 +4,7 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -124,9 +124,11 @@ def periods_of(lattice: Sequence[int]) -> tuple[int, ...]:
     return tuple(p for p in range(2, whole + 1) if whole % p == 0)
 
 
-def lattice_sums(images: Tensor, lattice: Sequence[int], grid_alone: bool = False) -> dict[int, SpectralSums]:
+def lattice_sums(
+    images: Tensor, lattice: Sequence[int], alone: Literal["grid", "warp"] | None = None
+) -> dict[int, SpectralSums]:
     """The sums of each period that a lattice contains."""
-    return {p: spectral_sums(images, lattice, p, grid_alone=grid_alone) for p in periods_of(lattice)}
+    return {p: spectral_sums(images, lattice, p, alone=alone) for p in periods_of(lattice)}
 
 
 def read_best(sums: Mapping[int, SpectralSums], axes: int) -> SpectralImages:

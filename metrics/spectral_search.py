@@ -44,7 +44,7 @@ def search_sums(images: Tensor, periods: Sequence[int], origin: Sequence[int] | 
     warps: dict[int, list[tuple[SynchronousSums, Tensor]]] = {period: [] for period in fitting}
     for band, own in _by_band(BANDS, fitting):
         for axis in axes:
-            found = warp_relations(lines_across(images, axis, band, max(2, band // 2)), axis, own, origin, searching=True)
+            found = warp_relations(lines_across(images, axis, band), axis, own, origin, searching=True)
             for period, one in zip(own, found, strict=True):
                 warps[period].append(one)
     sums = {}

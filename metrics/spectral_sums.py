@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -85,7 +85,7 @@ def spectral_sums(
     lattice: Sequence[int],
     period: int,
     origin: Sequence[int] | None = None,
-    grid_alone: bool = False,
+    alone: Literal["grid", "warp"] | None = None,
 ) -> SpectralSums:
     """The sums of `(N, C, *space)` images of data range 1 at a period's own frequencies.
 
@@ -94,20 +94,24 @@ def spectral_sums(
         lattice: spacing along each axis; 1 where there is none.
         period: a divisor of their least common multiple.
         origin: place of the first sample in a larger image that this is a tile of, along each axis; by default 0.
-        grid_alone: leave out modulation and warp.
+        alone: measure this form only; the others have seen nothing.
     """
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
     origin = origin or (0,) * len(folds)
     if too_small_for(images, folds):
         return nothing_seen(images, folds, period)
+    along = [axis for axis, fold in enumerate(folds) if fold == period and alone != "grid"]
+    warps = [warp_relations(lines_across(images, axis, period), axis, [period], origin)[0] for axis in along]
+    if alone == "warp":
+        nothing = no_sums(images, images.shape[1], own_frequencies(folds, period)[1], len(folds))
+        zero = images.new_zeros(len(images))
+        return collected(images, nothing, zero, None, zero, warps)
     content = baseband(images, period)
     residual = images - content
     ((grid, weighted, power),) = grid_relations(residual, squares_of(residual), [(folds, period)], period, origin)
-    if grid_alone:
+    if alone == "grid":
         return collected(images, grid, weighted, None, torch.zeros_like(weighted), [])
     modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
-    along = [axis for axis, fold in enumerate(folds) if fold == period]
-    warps = [warp_relations(lines_across(images, axis, period), axis, [period], origin)[0] for axis in along]
     return collected(images, grid, weighted, modulation, contrast, warps)
 
 

@@ -174,11 +174,11 @@ def slow_modulation(image, lattice, period):
 
 def slow_warp(image, period, axis):
     """Along lines across the axis, thinned to a quarter of the period to a half, covariances of residual and slope."""
-    thinned = {2: 1, 3: 1, 4: 2, 6: 2, 8: 4}[period]
+    thinned = {2: 2, 3: 2, 4: 2, 6: 2, 8: 4}[period]
     before = image.size
     for other in range(1, image.ndim):
         if other != axis + 1 and image.shape[other] >= 4 * thinned:
-            parts = np.split(image, image.shape[other] // thinned, other)
+            parts = np.split(image.take(range(image.shape[other] // thinned * thinned), other), image.shape[other] // thinned, other)
             image = np.stack([part.mean(other) for part in parts], other)
     samples = before / image.size
     content = lowpass(image, [period if a == axis else max(1, period // thinned) for a in range(image.ndim - 1)])
