@@ -58,7 +58,13 @@ class Tile:
 
     @property
     def inside(self) -> Tensor:
-        """(1, 1, h, w), the luma of the core alone."""
+        """(1, C, h, w), the core alone."""
+        top, bottom, left, right = self.core
+        return self.image[..., top:bottom, left:right]
+
+    @property
+    def luma_inside(self) -> Tensor:
+        """(1, 1, h, w), its luma."""
         top, bottom, left, right = self.core
         return self.gray[..., top:bottom, left:right]
 
@@ -96,7 +102,9 @@ class LatticeReading:
 Sums = dict[str, Any]
 SUMS: dict[str, Callable[[Tile], Any]] = {
     "axes": lambda tile: axis_statistics(tile.gray, tile.core, tile.points),
-    "lattices": lambda tile: Lattices(search_sums(tile.inside, measurable_periods(tile.size), tile.place)),
+    "lattices": lambda tile: Lattices(
+        search_sums(tile.inside, measurable_periods(tile.size), tile.place, tile.luma_inside)
+    ),
     "differences": lambda tile: difference_sums(tile.gray, tile.origin, tile.core),
     "directions": lambda tile: direction_counts(tile.gray, core=tile.core),
 }
@@ -205,7 +213,9 @@ def _read(picture: Picture, search: Lattices) -> LatticeReading:
     """What a search has found, measured for itself in a second pass over the image."""
 
     def exactly(period: int) -> SpectralSums:
-        parts = (spectral_sums(t.inside, (period, period), period, t.place) for t in _tiles(picture))
+        parts = (
+            spectral_sums(t.inside, (period, period), period, t.place, luma=t.luma_inside) for t in _tiles(picture)
+        )
         return functools.reduce(operator.add, parts)
 
     sums = measured(search, exactly)

@@ -209,14 +209,16 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
         likely[2] &= torch.stack([evidence([axis]) for axis in sums.warp]).amin(0) > LEAST_ON_EACH_AXIS
     if period > FEW_CYCLES:
         likely[2] &= like_a_lattice(list(sums.warp), above_others=ABOVE_OTHERS)
-    # nor are steps called steps where they make no difference that anybody could see
-    likely[2] &= moved > (VISIBLE_GRID / 4) ** 2
     surely = [significant(relation) if relation else zero.bool() for relation in relations]
     found = [one & other for one, other in zip(surely, likely, strict=True)]
+    # nor are steps said to be found where they make no difference that anybody could see
+    faint = moved <= (VISIBLE_GRID / 4) ** 2
+    found[2] &= ~faint
     # a grid that follows the content is as strong as the content, which has a mean: it does not come alone
     alone = ~(found[0] | found[2])
     found[1] &= ~alone
     possible = [one | ~other for one, other in zip(likely, surely, strict=True)]
+    possible[2] &= ~(faint & found[0])  # a grid on a flat image is content to itself
     ratios = [evidence(relation) if relation else zero + 1 for relation in relations]
     numbers = [sum(one.chance.shape[1] for one in relation) for relation in relations]
     return Reading(
@@ -235,12 +237,12 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
 def together(readings: Sequence[Reading], period: int) -> SpectralImages:
     """Several periods' readings added up; `period` is theirs.
 
-    Where something is found, what is not found beside it counts as nothing. Where nothing is, all that may be there
-    counts, less what chance has in it.
+    What is found counts in full, and what is possible less the part that chance has in it: weak steps read more than
+    none, and known texture reads nothing.
     """
     found = torch.stack([r.found.any() for r in readings]).any(0)
-    by_form = [_sum(_counted(r, found, form) for r in readings) for form in Forms._fields]
-    moved = _sum(_counted(r, found, "warp", "moved") for r in readings)
+    by_form = [_sum(_counted(r, form) for r in readings) for form in Forms._fields]
+    moved = _sum(_counted(r, "warp", "moved") for r in readings)
     powers = [*by_form, by_form[0] + by_form[1] + moved]
     errors = [_sum(getattr(r.error, form).square() for r in readings) for form in Forms._fields]
     errors.append(_sum(_whole_error(r).square() for r in readings))
@@ -254,10 +256,10 @@ def together(readings: Sequence[Reading], period: int) -> SpectralImages:
     return read._replace(told=found | clean & ~_visible(read))
 
 
-def _counted(reading: Reading, found: Tensor, form: str, of: str | None = None) -> Tensor:
-    """A form's power, or the field `of`, where it is found; or, where nothing is, what is possible, less chance."""
+def _counted(reading: Reading, form: str, of: str | None = None) -> Tensor:
+    """A form's power, or the field `of`, where it is found; the part of it that is no chance where it is possible."""
     sure, less = (getattr(r, of) if of else getattr(r.power, form) for r in (reading, reading.less_chance()))
-    return torch.where(found, sure * getattr(reading.found, form), less * getattr(reading.possible, form))
+    return torch.where(getattr(reading.found, form), sure, less * getattr(reading.possible, form))
 
 
 def is_clean(reading: Reading) -> Tensor:

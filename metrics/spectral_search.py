@@ -20,8 +20,8 @@ from artifactlab.metrics.synchronous import SynchronousSums, confirmed
 
 BANDS = (2, 4, 8)
 """periods whose basebands are shared by those up to the next; nothing is lost for 2, 4 and 8 themselves"""
-GRID_BANDS = (2, 4)
-"""likewise, for grids, which need no baseband of their own"""
+GRID_BAND = 4
+"""whose baseband all grids are looked for above: what it takes from them at other periods is known"""
 DOUBT = 3.0
 """standard deviations above chance from which on a period is measured for itself; it is `synchronous.CHANCE` there"""
 DOUBT_ABOVE_OTHERS, DOUBT_AGREEMENT = 1.1, 0.2
@@ -30,28 +30,34 @@ measuring each for itself was half of all time"""
 
 
 @in_full_precision
-def search_sums(images: Tensor, periods: Sequence[int], origin: Sequence[int] | None = None) -> dict[int, SpectralSums]:
-    """Sums of each period, without modulation, of `(N, C, *space)` images of data range 1; they add up over tiles."""
+def search_sums(
+    images: Tensor, periods: Sequence[int], origin: Sequence[int] | None = None, luma: Tensor | None = None
+) -> dict[int, SpectralSums]:
+    """Sums of each period, without modulation, of `(N, C, *space)` images of data range 1; they add up over tiles.
+
+    Steps are looked for in `luma`, where it is given: it holds the edges of a photo at a third of the cost.
+    """
+    edges = images if luma is None else luma
     axes = range(images.ndim - SPATIAL)
     origin = origin or (0,) * len(axes)
     lattices = {period: ((period,) * len(axes), period) for period in periods}
     fitting = [period for period in periods if not too_small_for(images, lattices[period][0])]
     grids = {}
-    for band, own in _by_band(GRID_BANDS, fitting):
-        residual = images - baseband(images, band)
-        found = grid_relations(residual, squares_of(residual), [lattices[p] for p in own], band, origin, searching=True)
-        grids.update(zip(own, found, strict=True))
+    if fitting:
+        residual, wanted = images - baseband(images, GRID_BAND), [lattices[period] for period in fitting]
+        found = grid_relations(residual, squares_of(residual), wanted, GRID_BAND, origin, searching=True)
+        grids = dict(zip(fitting, found, strict=True))
     warps: dict[int, list[tuple[SynchronousSums, Tensor]]] = {period: [] for period in fitting}
-    for band, own in _by_band(BANDS, fitting):
+    for band, own in _by_band(fitting):
         for axis in axes:
-            found = warp_relations(lines_across(images, axis, band), axis, own, origin, searching=True)
-            for period, one in zip(own, found, strict=True):
+            moved = warp_relations(lines_across(edges, axis, band), axis, own, origin, searching=True)
+            for period, one in zip(own, moved, strict=True):
                 warps[period].append(one)
     sums = {}
     for period in periods:
         if period in grids:
             grid, weighted, _ = grids[period]
-            sums[period] = collected(images, grid, weighted, None, torch.zeros_like(weighted), warps[period])
+            sums[period] = collected(images, edges, grid, weighted, None, torch.zeros_like(weighted), warps[period])
         else:
             sums[period] = nothing_seen(images, *lattices[period])._replace(modulation=None)
     return sums
@@ -72,9 +78,9 @@ def measured(sums: Mapping[int, SpectralSums], exactly: Callable[[int], Spectral
     return {p: exactly(p) if p in chosen else searched for p, searched in sums.items()}
 
 
-def _by_band(bands: Sequence[int], periods: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+def _by_band(periods: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
     """The widest band that is no longer than a period, and the periods it serves."""
-    for band, longer in zip(bands, (*bands[1:], math.inf), strict=True):
+    for band, longer in zip(BANDS, (*BANDS[1:], math.inf), strict=True):
         own = [period for period in periods if band <= period < longer]
         if own:
             yield band, own

@@ -86,6 +86,7 @@ def spectral_sums(
     period: int,
     origin: Sequence[int] | None = None,
     alone: Literal["grid", "warp"] | None = None,
+    luma: Tensor | None = None,
 ) -> SpectralSums:
     """The sums of `(N, C, *space)` images of data range 1 at a period's own frequencies.
 
@@ -95,36 +96,40 @@ def spectral_sums(
         period: a divisor of their least common multiple.
         origin: place of the first sample in a larger image that this is a tile of, along each axis; by default 0.
         alone: measure this form only; the others have seen nothing.
+        luma: of the images, which steps are measured in where it is given, at a third of the cost.
     """
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
     origin = origin or (0,) * len(folds)
     if too_small_for(images, folds):
         return nothing_seen(images, folds, period)
+    edges = images if luma is None else luma
     along = [axis for axis, fold in enumerate(folds) if fold == period and alone != "grid"]
-    warps = [warp_relations(lines_across(images, axis, period), axis, [period], origin)[0] for axis in along]
+    warps = [warp_relations(lines_across(edges, axis, period), axis, [period], origin)[0] for axis in along]
     if alone == "warp":
         nothing = no_sums(images, images.shape[1], own_frequencies(folds, period)[1], len(folds))
         zero = images.new_zeros(len(images))
-        return collected(images, nothing, zero, None, zero, warps)
+        return collected(images, edges, nothing, zero, None, zero, warps)
     content = baseband(images, period)
     residual = images - content
     ((grid, weighted, power),) = grid_relations(residual, squares_of(residual), [(folds, period)], period, origin)
     if alone == "grid":
-        return collected(images, grid, weighted, None, torch.zeros_like(weighted), [])
+        return collected(images, edges, grid, weighted, None, torch.zeros_like(weighted), [])
     modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
-    return collected(images, grid, weighted, modulation, contrast, warps)
+    return collected(images, edges, grid, weighted, modulation, contrast, warps)
 
 
 def collected(
     images: Tensor,
+    edges: Tensor,
     grid: SynchronousSums,
     residual: Tensor,
     modulation: SynchronousSums | None,
     contrast: Tensor,
     warps: Sequence[tuple[SynchronousSums, Tensor]],
 ) -> SpectralSums:
-    """The relations of one period, as one."""
+    """The relations of one period, as one; the warps were measured in `edges`."""
     slopes = torch.stack([square for _, square in warps], 1) if warps else contrast.new_zeros(len(contrast), 0)
+    slopes = slopes * (images.shape[1] / edges.shape[1])  # of luma alone, they stand for those of all channels
     samples = torch.full_like(contrast, images[0].numel())
     return SpectralSums(grid, modulation, tuple(sums for sums, _ in warps), contrast, slopes, residual, samples)
 
@@ -142,4 +147,4 @@ def nothing_seen(images: Tensor, folds: tuple[int, ...], period: int) -> Spectra
     modulation = no_sums(images, 1, own_frequencies(folds, period)[1], axes)
     warp = no_sums(images, 1, own_frequencies((period,), period)[1], axes)
     warps = [(warp, zero)] * sum(fold == period for fold in folds)
-    return collected(images, grid, zero, modulation, zero, warps)
+    return collected(images, images, grid, zero, modulation, zero, warps)

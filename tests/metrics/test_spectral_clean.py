@@ -22,8 +22,9 @@ SUBSAMPLED = ["chelsea", "rocket", "immunohistochemistry"]
 def test_clean_photos_and_text_read_nothing(name, photo, tensor):
     found = spectral_images(tensor(photo(name, 160)))
     assert int(found.period) == 0
-    for form in ("grid", "modulation", "warp", "explained"):
-        assert float(getattr(found, form)) == 0, form
+    for form in ("grid", "modulation", "explained"):
+        assert float(getattr(found, form)) < VISIBLE_GRID / 4, form
+    assert float(found.warp) < VISIBLE_STEPS
 
 
 @pytest.mark.parametrize("name", SUBSAMPLED)
