@@ -7,11 +7,12 @@ and a later in-place operation cannot spoil a measurement. The model comes back 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,10 +23,11 @@ from torch.utils.hooks import RemovableHandle
 from artifactlab.compiled import eagerly
 from artifactlab.errors import CaptureError, ModelError
 from artifactlab.evidence import measure_evidence
-from artifactlab.merges import Ancestry, Merge
+from artifactlab.merges import Merge, merge_of
 from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite, Evidence, Site
 from artifactlab.sites import Growth, growth_of, module_growth, tidy
+from artifactlab.wiring import Wiring, period_of
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,15 @@ class Visit:
     """(qualified module name, op, call index)"""
     growth: Growth
     """what grew, by how much; holds the (N, C, H, W) input and output"""
+    line: str | None = None
+    """file and line of the user's code that made the call; None where a module of torch made it"""
 
 
+Key = tuple[str, str, int]
 Visitor = Callable[[Visit], "Tensor | None"]
 """Looks at a site's output; may return a replacement of the same shape, which the model then runs on with."""
+Finished = Callable[[Any, Wiring], None]
+"""Takes what a pass returned, and which sites it came through."""
 
 
 @dataclass
@@ -47,6 +54,7 @@ class _Frame:
     """A module that is running."""
 
     name: str
+    of_torch: bool = False
     grew_inside: bool = False
 
 
@@ -55,20 +63,21 @@ class _Run:
     """State of the forward pass in progress."""
 
     visitor: Visitor
-    finished: Callable[[Any], None] | None
+    finished: Finished | None
     thread: int
     frames: list[_Frame] = field(default_factory=list)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     partitions: set[tuple[int, ...]] = field(default_factory=set)
     busy: bool = False
     merged: Callable[[Merge], None] | None = None
-    ancestry: Ancestry = field(default_factory=Ancestry)
+    wiring: Wiring | None = None
 
     def start(self) -> None:
         self.frames.clear()
         self.calls.clear()
         self.partitions.clear()
-        self.ancestry.start()
+        if self.wiring:
+            self.wiring.start()
 
     def out_of_sight(self) -> bool:
         """Whether what runs now is no part of a pass: another thread's, the visitor's own, or backward's.
@@ -78,20 +87,21 @@ class _Run:
         backward = torch._C._current_graph_task_id() != -1
         return self.busy or backward or threading.get_ident() != self.thread
 
-    def visit(self, growth: Growth) -> Tensor | None:
-        """Give the site to the visitor, with everything the visitor itself computes out of sight."""
+    def visit(self, growth: Growth) -> tuple[Key | None, Tensor | None]:
+        """Give the site to the visitor, with everything the visitor itself computes out of sight; its key, if it is one."""
         for frame in self.frames:
             frame.grew_inside = True
         if not growth.lattice:
-            return None
+            return None, None
         key = self.next_key(growth.op)
+        line = None if growth.op == "module" or self.frames and self.frames[-1].of_torch else _line_outside()
         self.busy = True
         try:
-            return self.visitor(Visit(key, growth))
+            return key, self.visitor(Visit(key, growth, line))
         finally:
             self.busy = False
 
-    def next_key(self, op: str) -> tuple[str, str, int]:
+    def next_key(self, op: str) -> Key:
         """The key of the running module's next call of `op`."""
         name = self.frames[-1].name if self.frames else ""
         self.calls[name, op] += 1
@@ -99,7 +109,7 @@ class _Run:
 
     def meet(self, func: Any, args: Any, kwargs: Any) -> None:
         """Give a merge to its visitor, before it runs: in place, it would overwrite one of its operands."""
-        merge = self.ancestry.merge_of(func, args, kwargs, self.next_key) if self.merged else None
+        merge = merge_of(self.wiring, func, args, kwargs, self.next_key) if self.merged and self.wiring else None
         if merge and self.merged:
             self.busy = True
             try:
@@ -122,10 +132,11 @@ class _FunctionWatch(TorchFunctionMode):
         self.run.meet(func, args, kwargs)
         output = func(*args, **kwargs)
         growth = growth_of(func, args, kwargs, output, self.run.partitions)
-        if growth and (replacement := self.run.visit(growth)) is not None:
+        key, replacement = self.run.visit(growth) if growth else (None, None)
+        if growth and replacement is not None:
             output = growth.restore(replacement)
-        if self.run.merged:
-            self.run.ancestry.called(func, (args, kwargs), output, grew=bool(growth and growth.lattice))
+        if self.run.wiring:
+            self.run.wiring.called(func, args, kwargs, output, growth, key)
         return output
 
 
@@ -133,10 +144,10 @@ class _FunctionWatch(TorchFunctionMode):
 def watch(
     model: nn.Module,
     visitor: Visitor,
-    finished: Callable[[Any], None] | None = None,
+    finished: Finished | None = None,
     merged: Callable[[Merge], None] | None = None,
 ) -> Iterator[None]:
-    """Call `visitor` at every site of `model`, and `finished` with each pass's output, inside the `with` block.
+    """Call `visitor` at every site of `model`, and `finished` at the end of each pass, inside the `with` block.
 
     What backward runs again, where parts of the model are checkpointed, is no pass, and no part of one.
 
@@ -146,7 +157,8 @@ def watch(
         ModelError: if the model is a ScriptModule or FSDP-wrapped, which cannot be watched.
     """
     whole, model = model, unwrap(model)
-    run = _Run(visitor, finished, threading.get_ident(), merged=merged)
+    wiring = Wiring() if finished or merged else None
+    run = _Run(visitor, finished, threading.get_ident(), merged=merged, wiring=wiring)
     handles: list[RemovableHandle] = []
     try:
         for name, module in model.named_modules():
@@ -167,21 +179,21 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
             return
         if not run.frames:
             run.start()
-        run.frames.append(_Frame(name))
+        run.frames.append(_Frame(name, type(module).__module__.startswith("torch.")))
 
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         if not run.frames or run.out_of_sight():
             return None
         try:
             growth = None if run.frames[-1].grew_inside else module_growth((args, kwargs), output)
-            replacement = run.visit(growth) if growth else None
+            key, replacement = run.visit(growth) if growth else (None, None)
         finally:
             run.frames.pop()
-        if not run.frames and run.finished:
-            run.finished(output)
         result = None if replacement is None or growth is None else growth.restore(replacement)
-        if run.merged:
-            run.ancestry.left((args, kwargs), output if result is None else result, grew=growth is not None)
+        if run.wiring:
+            run.wiring.left(args, kwargs, output if result is None else result, growth, key)
+            if not run.frames and run.finished:
+                run.finished(output if result is None else result, run.wiring)
         return result
 
     return [
@@ -211,12 +223,22 @@ def unwrap(model: nn.Module) -> nn.Module:
     return model if wrapped is None else unwrap(wrapped)
 
 
+@dataclass
+class _Seen:
+    """A site, and what was seen of it in all passes."""
+
+    growth: Growth
+    line: str | None
+    evidence: list[Evidence] = field(default_factory=list)
+    period: tuple[float, float] | None = None
+    pointwise: bool = False
+
+
 class Capture:
     """The sites seen so far, with their evidence; what `capture` yields."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, int], tuple[Growth, list[Evidence]]] = {}
-        self._output_size: tuple[int, int] | None = None
+        self._seen: dict[Key, _Seen] = {}
 
     @property
     def sites(self) -> list[CapturedSite]:
@@ -229,24 +251,43 @@ class Capture:
             raise CaptureError(
                 "no upsampling was seen: run the model inside the `with` block, and check that it enlarges something"
             )
-        return [
-            CapturedSite(make_site(key, growth, self._output_size), mean_evidence(evidence))
-            for key, (growth, evidence) in self._seen.items()
-        ]
+        return [CapturedSite(_site(key, seen), mean_evidence(seen.evidence)) for key, seen in self._seen.items()]
+
+    @property
+    def layers(self) -> list[CapturedSite]:
+        """The same, all calls of a layer as one: those of a module, or of a line of code, whose period is the same.
+
+        A sampler runs a net many times, an ensemble turns its input, a large image is cut into tiles: the layer that is
+        to be repaired is one.
+        """
+        together: dict[tuple[Any, ...], list[CapturedSite]] = {}
+        for found in self.sites:
+            site = found.site
+            line = self._seen[site.name, site.op, site.call].line
+            # of a module of torch a second call is the same layer, whatever its size
+            period = None if line is None and site.op != "module" else site.period
+            together.setdefault((site.name, site.op, line, period), []).append(found)
+        return [_layer(calls) for calls in together.values()]
 
     def visit(self, visit: Visit) -> None:
         """Measure the activation of one `visit` to a site, and let it go."""
         growth = visit.growth
         key = visit.key
         evidence = measure_evidence(growth.output, growth.scale, label="/".join(filter(None, key[:2])))
-        _, before = self._seen.get(key, (growth, []))
-        self._seen[key] = (growth.without_tensors(), [*before, evidence])
+        seen = self._seen.setdefault(key, _Seen(growth, visit.line))
+        seen.growth = growth.without_tensors()
+        seen.evidence.append(evidence)
 
-    def finish(self, output: Any) -> None:
-        """Note the size of the model's output, against which periods are measured."""
+    def finish(self, output: Any, wiring: Wiring) -> None:
+        """Note how a pass's output came from each site, from which periods follow."""
         image = first_image(output)
-        if image is not None:
-            self._output_size = (image.shape[2], image.shape[3])
+        if image is None:
+            return
+        ways = wiring.ways(image)
+        for key, seen in self._seen.items():
+            way = ways.get(key)
+            seen.period = period_of(way) if way else seen.period or _period_by_size(seen.growth, image)
+            seen.pointwise = bool(way and way.pointwise)
 
 
 @contextmanager
@@ -280,14 +321,44 @@ def capture(model: nn.Module) -> Iterator[Capture]:
         yield found
 
 
-def make_site(key: tuple[str, str, int], growth: Growth, output_size: tuple[int, int] | None) -> Site:
-    """The record of a site, its period measured against the size of the model's output."""
-    (name, op, call), (_, _, height, width) = key, growth.out_shape
-    after = (output_size[0] / height, output_size[1] / width) if output_size else (1.0, 1.0)
-    scale = growth.scale
+def _site(key: Key, seen: _Seen) -> Site:
+    (name, op, call), growth = key, seen.growth
+    return Site(
+        name=name,
+        op=op,
+        call=call,
+        scale=growth.scale,
+        period=seen.period or growth.scale,
+        in_shape=growth.in_shape,
+        out_shape=growth.out_shape,
+        calls=(call,),
+    )
+
+
+def _layer(calls: Sequence[CapturedSite]) -> CapturedSite:
+    """All calls of a layer, named after its first; its period is the smallest that holds theirs."""
+    first = calls[0].site
+    whole = replace(first, calls=tuple(found.site.call for found in calls))
+    return CapturedSite(whole, mean_evidence([found.evidence for found in calls]))
+
+
+def _period_by_size(growth: Growth, image: Tensor) -> tuple[float, float]:
+    """The period of a site that the output was not seen to come from: its scale, times all growth after it."""
+    after = (size / before for size, before in zip(image.shape[2:], growth.out_shape[2:], strict=True))
     # a direction that the site does not grow has no lattice of the site's
-    period = tuple(tidy(s * a) if s != 1 else 1 for s, a in zip(scale, after, strict=True))
-    return Site(name, op, call, scale, (period[0], period[1]), growth.in_shape, growth.out_shape)
+    period = tuple(tidy(s * a) if s != 1 else 1 for s, a in zip(growth.scale, after, strict=True))
+    return period[0], period[1]
+
+
+def _line_outside() -> str | None:
+    """File and line of the innermost caller that is neither torch's nor this package's."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("torch.", "artifactlab.")):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
 
 
 def mean_evidence(evidence: list[Evidence]) -> Evidence:

@@ -21,7 +21,7 @@ from artifactlab.examples import EXAMPLES, Activations, kept_examples
 from artifactlab.fast import first_order_effects
 from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.outputs import first_image, tensors
+from artifactlab.outputs import first_image, pick_output, tensors
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
@@ -45,6 +45,7 @@ from artifactlab.severity import (
 )
 from artifactlab.trials import Trial, Trials, repair_together
 from artifactlab.verdicts import adds_enough, judge, sentence
+from artifactlab.wiring import Wiring
 
 MOST_TURNED = 2
 """inputs on which the registration of merges is measured, at a forward pass each"""
@@ -62,6 +63,7 @@ def diagnose(
     data_range: float | None = None,
     sites: str = "*",
     fast: bool = False,
+    calls: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -80,6 +82,8 @@ def diagnose(
         sites: glob over site keys such as `dec.*`; other sites are neither repaired nor reported.
         fast: estimate all effects from one backward pass, see `artifactlab.fast`, instead of a forward pass per site;
             coarser, above all for stair-steps, and without joint repair and artifact maps.
+        calls: judge every call of a layer by itself. By default all calls of a module, or of a line of code, are
+            repaired together: a sampler, an ensemble or tiles run the same layer many times.
         seed: of the random state every forward pass starts from, and of the intervals' half-samples.
         progress: called with (passes with a site repaired, such passes in all); one per input where `fast`.
 
@@ -97,11 +101,11 @@ def diagnose(
     >>> diagnosis.offenders[0].site.key
     '1/pixel_shuffle#0'
     """
-    calls = as_calls(inputs)
+    passes = as_calls(inputs)
     if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     with Runner(unwrap(model), output, seed) as runner:
-        captured, outputs, features, activations = _survey(runner, calls)
+        captured, outputs, features, activations = _survey(runner, passes, calls)
         chosen = [c.site for c in _select(captured, sites)]
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
@@ -109,31 +113,32 @@ def diagnose(
         before = pool(parts)
         alone: list[Trial] = []
         joint: tuple[JointStep, ...] = ()
-        passed = _counter(progress, len(calls) * (1 if fast else len(chosen)))
+        passed = _counter(progress, len(passes) * (1 if fast else len(chosen)))
         if fast:
-            effects = first_order_effects(runner, calls, chosen, before, period, scale, seed, passed)
+            effects = first_order_effects(runner, passes, chosen, before, period, scale, seed, passed)
         else:
-            trials = Trials(runner, calls, outputs, before, period, scale, passed)
+            trials = Trials(runner, passes, outputs, before, period, scale, passed)
             alone = [trials.repaired([site]) for site in chosen]
             effects = [effect_of(before, trial.severity, seed) for trial in alone]
             joint = repair_together(trials, chosen, alone, effects, seed)
-        findings = _coarse_causes(runner, calls, outputs, captured, scale, [] if fast else features)
+        findings = _coarse_causes(runner, passes, outputs, captured, scale, [] if fast else features)
         measured = _measured(before, outputs, period, scale)
     evidence = {c.site: c.evidence for c in captured}
     found = _judged(chosen, evidence, effects, measured["severity"], None if fast else joint)
     return Diagnosis(
         sites=found,
         verdict=sentence(found, None if fast else joint, findings, measured, period)
-        + _note_on_inputs(calls, outputs, period),
+        + _note_on_inputs(passes, outputs, period),
         output=measured,
         config={
-            "inputs": len(calls),
-            "inputs_sha256": _digest(calls),
+            "inputs": len(passes),
+            "inputs_sha256": _digest(passes),
             "crops": before.crops,
             "output": output,
             "data_range": scale,
             "sites": sites,
             "fast": fast,
+            "calls": calls,
             "seed": seed,
             "period": list(period),
             "confidence": CONFIDENCE,
@@ -142,12 +147,12 @@ def diagnose(
         findings=findings,
         per_input=tuple(_shown(part) for part in parts),
         half_samples=_of_halves(before, seed),
-        examples=kept_examples(calls, outputs, chosen, alone, activations),
+        examples=kept_examples(passes, outputs, chosen, alone, activations),
     )
 
 
 def _survey(
-    runner: Runner, calls: list[Call]
+    runner: Runner, calls: list[Call], one_by_one: bool
 ) -> tuple[list[CapturedSite], list[Tensor], list[Features], list[Activations]]:
     """One plain pass per input: sites with their evidence and outputs; of the first, what meets and what is shown."""
     found = Capture()
@@ -157,11 +162,16 @@ def _survey(
     for number, call in enumerate(calls):
         visitors = [found.visit, *(shown.look for shown in activations[number : number + 1])]
         merged = features[number].look if number < len(features) else None
-        with watch(runner.model, partial(_show_to, visitors), merged=merged):
+        with watch(runner.model, partial(_show_to, visitors), partial(_finish, found, runner.output), merged):
             image = runner.run(call)
-        found.finish(image)
         outputs.append(image.cpu())
-    return found.sites, outputs, features, activations
+    return found.sites if one_by_one else found.layers, outputs, features, activations
+
+
+def _finish(found: Capture, output: str | int | None, result: Any, wiring: Wiring) -> None:
+    """Note where the output that is judged came from; where there is none, the runner says so."""
+    with suppress(ModelError):
+        found.finish(pick_output(result, output), wiring)
 
 
 def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:

@@ -48,11 +48,13 @@ def first_order_effects(
     """
     if any(parameter.is_inference() for parameter in runner.model.parameters()):
         raise ModelError("the model was made in inference mode, which gives no gradient; leave fast out")
-    drops: dict[Key, list[Tensor]] = {(site.name, site.op, site.call): [] for site in sites}
+    layers = {key: site for site in sites for key in site.keys}
+    drops: dict[Site, list[Tensor]] = {site: [] for site in sites}
     found, severity = before.found, sum(before.together())
     for call in calls:
-        for key, drop in _drops(runner, call, drops.keys(), found, severity, period, data_range).items():
-            drops[key].append(drop)
+        by_call = _drops(runner, call, layers.keys(), found, severity, period, data_range)
+        for site, of_site in drops.items():
+            of_site.append(torch.stack([by_call[key] for key in site.keys]).sum(0))
         passed()
     return [effect_of_first_order(before, torch.cat(found), seed) for found in drops.values()]
 
@@ -89,7 +91,7 @@ def _drops(
                 parameter.requires_grad_(False)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(watch(runner.model, visit, results.append))
+        stack.enter_context(watch(runner.model, visit, lambda result, wiring: results.append(result)))
         try:
             runner.run(call)
         except ModelError as error:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
@@ -30,20 +30,32 @@ class Site:
     """the call that grew it: `conv_transpose2d`, `interpolate`, `pixel_shuffle`, `reshape`, ..., or `module` for a
     hand-made one that only shows in its module's input and output"""
     call: int
-    """how many times this op had run in this module before, in one forward pass"""
+    """how many times this op had run in this module before, in one forward pass; of a layer, its first call"""
     scale: tuple[float, float]
     """how much it grows its input, (vertical, horizontal)"""
     period: tuple[float, float]
-    """its lattice spacing in output pixels: its scale times all growth after it"""
+    """its lattice spacing in output pixels: its scale times the scales of what its result passes on its way out"""
     in_shape: tuple[int, ...]
     """shape of its input as an (N, C, H, W) tensor, in the last forward pass"""
     out_shape: tuple[int, ...]
     """shape of its output as an (N, C, H, W) tensor, in the last forward pass"""
+    calls: tuple[int, ...] = ()
+    """all calls of the layer in one forward pass, which are repaired together"""
+
+    @property
+    def keys(self) -> frozenset[tuple[str, str, int]]:
+        """(name, op, call) of each of its calls."""
+        return frozenset((self.name, self.op, call) for call in self.calls or (self.call,))
 
     @property
     def key(self) -> str:
         """What the site is called everywhere, e.g. `dec.up2/interpolate#0`."""
         return f"{self.name}/{self.op}#{self.call}" if self.name else f"{self.op}#{self.call}"
+
+    @property
+    def label(self) -> str:
+        """Its key, and how many calls that stands for where it is more than one."""
+        return f"{self.key} ({len(self.calls)} calls)" if len(self.calls) > 1 else self.key
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Trials:
 
 def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:
     """The model's output on one input with these sites repaired, all else as it is."""
-    keys = {(site.name, site.op, site.call) for site in sites}
+    keys = frozenset().union(*(site.keys for site in sites))
 
     def visit(visited: Visit) -> Tensor | None:
         return repair(visited.growth) if visited.key in keys else None

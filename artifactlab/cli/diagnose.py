@@ -32,6 +32,7 @@ from artifactlab.report.terminal import print_out
 @model_options
 @click.option("--sites", default="*", show_default=True, metavar="GLOB", help="Only sites whose key or name matches.")
 @click.option("--fast", is_flag=True, help="One backward pass for all sites: coarser, no joint repair, no maps.")
+@click.option("--calls", is_flag=True, help="Judge every call of a layer by itself: samplers, ensembles, tiles.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
@@ -53,6 +54,7 @@ def diagnose(
     device: str,
     sites: str,
     fast: bool,
+    calls: bool,
     seed: int,
     form: str,
     folder: Path | None,
@@ -79,6 +81,7 @@ def diagnose(
                 data_range=data_range or high - low,
                 sites=sites,
                 fast=fast,
+                calls=calls,
                 seed=seed,
                 progress=progress,
             )

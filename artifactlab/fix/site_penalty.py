@@ -67,7 +67,7 @@ class SitePenalty:
             raise InputError("there is no site to penalise: pass a diagnosis' offenders, sites, or their keys")
         check_number("weight", weight, 0.0)
         self.weight = weight
-        self._keys = list(dict.fromkeys(_key(site) for site in sites))
+        self._keys = list(dict.fromkeys(key for site in sites for key in _keys(site)))
         self._model = model
         self._open, self._entered = ExitStack(), False
         self.reset()
@@ -142,16 +142,17 @@ def _as_it_is(saved: Tensor) -> Tensor:
     return saved
 
 
-def _key(site: SiteDiagnosis | Site | str) -> Key:
+def _keys(site: SiteDiagnosis | Site | str) -> list[Key]:
+    """Of all calls of a layer; of one where a string names it."""
     if isinstance(site, SiteDiagnosis):
         site = site.site
     if isinstance(site, Site):
-        return site.name, site.op, site.call
+        return sorted(site.keys)
     path, _, call = site.rpartition("#") if isinstance(site, str) else ("", "", "")
     name, _, op = path.rpartition("/")
     if not op or not call.isdecimal():
         raise InputError(f"{site!r} is no site; expected one of a diagnosis, or a key such as 'dec.up2/interpolate#0'")
-    return name, op, int(call)
+    return [(name, op, int(call))]
 
 
 def _text(key: Key) -> str:

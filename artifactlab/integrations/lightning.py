@@ -19,6 +19,7 @@ from artifactlab.integrations.tensorboard import plot_comparison
 from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite
 from artifactlab.severity import joint_period
+from artifactlab.wiring import Wiring
 
 __all__ = ["ArtifactMonitor"]
 
@@ -184,12 +185,12 @@ class _Watching(Capture):
         except CaptureError as error:
             self.problems.append(str(error))
 
-    def finish(self, output: Any) -> None:
+    def finish(self, output: Any, wiring: Wiring) -> None:
         """Note the output of a pass in which something grew; a discriminator's is of no interest."""
         image = first_image(output) if self._figures and self._grew else None
         self._grew = False
         if image is not None:
-            super().finish(image)
+            super().finish(image, wiring)
             self.image = image[:1].detach().float().clone()
 
     def measured(self) -> list[CapturedSite]:

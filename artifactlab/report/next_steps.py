@@ -93,6 +93,7 @@ def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) 
 
 
 def _train(site: SiteDiagnosis) -> Step:
+    penalised = "diagnosis.offenders" if len(site.site.calls) > 1 else f"[{site.site.key!r}]"
     return Step(
         "Or train it away",
         "In your own training loop: a loss that sees grids and stair-steps in the output, and a penalty on the lattice"
@@ -100,7 +101,7 @@ def _train(site: SiteDiagnosis) -> Step:
         code=(
             "from artifactlab.fix import EdgeAwareLoss, SitePenalty\n\n"
             "edge_loss = EdgeAwareLoss.from_diagnosis(diagnosis)\n"
-            f"with SitePenalty(model, [{site.site.key!r}]) as penalty:\n"
+            f"with SitePenalty(model, {penalised}) as penalty:\n"
             "    output = model(batch)\n"
             "    loss = your_loss(output, target) + edge_loss(output, target) + penalty()"
         ),

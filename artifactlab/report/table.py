@@ -18,7 +18,7 @@ NUMBERS = ("period", "evidence", "effect (90%)", "share")
 def diagnosis_table(diagnosis: Diagnosis) -> Group:
     """The ranked sites, the verdict in a sentence below them."""
     rows = [_row(site) for site in diagnosis.sites]
-    longest = max((len(site.site.key) for site in diagnosis.sites), default=0)
+    longest = max((len(site.site.label) for site in diagnosis.sites), default=0)
     table = Table(title=TITLE, title_justify="left", box=None)
     table.add_column("#", justify="right")
     table.add_column("site", overflow="fold", min_width=min(MIN_NAME, longest))
@@ -49,7 +49,7 @@ def _row(diagnosed: SiteDiagnosis) -> tuple[str | Text, ...]:
     interval = "" if effect.low is None else f" [{signed(effect.low)}, {signed(effect.high)}]"
     return (
         str(diagnosed.rank),
-        Text(site.key),
+        Text(site.label),
         period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
         signed(effect.value) + interval,
