@@ -48,34 +48,30 @@ class Wiring:
 
     def __init__(self) -> None:
         self._paths = WeakTensorKeyDictionary()
-        self._written: dict[int, Paths] = {}
         self._keys: list[tuple[str, str, int]] = []
 
     def start(self) -> None:
         """Forget the pass before."""
         self._paths.clear()
-        self._written.clear()
         self._keys.clear()
 
     def of(self, value: Any) -> Paths:
         """The sites that a tensor, or all tensors in nested arguments, came through."""
         if isinstance(value, Tensor):
-            found = self._paths.get(value)
-            # a tensor that was filled through a view of it, part by part
-            return found if found is not None or not self._written else self._written.get(_memory(value), {})
+            return self._paths.get(value) or {}
         items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
         paths: Paths = {}
         for item in items:
-            paths = _met(paths, self.of(item) or {})
+            paths = _met(paths, self.of(item))
         return paths
 
     def sites(self, value: Any) -> frozenset[int]:
         """Numbers of the sites that a value came through."""
-        return frozenset(self.of(value) or {})
+        return frozenset(self.of(value))
 
     def ways(self, output: Tensor) -> dict[tuple[str, str, int], Path]:
         """The ways from each site, by its key, to an output."""
-        return {self._keys[number - 1]: path for number, path in (self.of(output) or {}).items()}
+        return {self._keys[number - 1]: path for number, path in self.of(output).items()}
 
     def called(
         self, func: Any, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: tuple[str, str, int] | None
@@ -92,8 +88,8 @@ class Wiring:
             came = {**came, len(self._keys): Path(frozenset([_own_lattice(growth)]), True)}
         if came:
             self._add(target, came)
-            if getattr(func, "__name__", "").endswith("_") and args and isinstance(args[0], Tensor):
-                self._written[_memory(args[0])] = _met(self._written.get(_memory(args[0]), {}), came)
+            if isinstance(target, Tensor) and args and target is args[0] and target._base is not None:
+                self._add(target._base, came)  # a tensor that is filled through views of it, part by part
 
     def left(
         self, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: tuple[str, str, int] | None
@@ -169,11 +165,6 @@ def _own_lattice(growth: Growth) -> Scale:
 def _scale_of(growth: Growth) -> Scale:
     vertical, horizontal = (Fraction(scale).limit_denominator(FINEST) for scale in growth.scale)
     return vertical, horizontal
-
-
-def _memory(tensor: Tensor) -> int:
-    with torch._C.DisableTorchFunction():
-        return tensor.untyped_storage().data_ptr()
 
 
 def _shrunk(func: Any, args: Any, kwargs: Any, output: Any) -> Scale:
