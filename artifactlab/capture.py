@@ -25,7 +25,7 @@ from artifactlab.errors import CaptureError, ModelError
 from artifactlab.evidence import measure_evidence
 from artifactlab.merges import Merge, merge_of
 from artifactlab.outputs import first_image
-from artifactlab.records import CapturedSite, Evidence, Site
+from artifactlab.records import CapturedSite, Evidence, Follows, Site
 from artifactlab.sites import Growth, growth_of, module_growth, tidy
 from artifactlab.wiring import Wiring, period_of
 
@@ -231,7 +231,7 @@ class _Seen:
     line: str | None
     evidence: list[Evidence] = field(default_factory=list)
     period: tuple[float, float] | None = None
-    pointwise: bool = False
+    followed_by: Follows = "layers"
 
 
 class Capture:
@@ -287,7 +287,8 @@ class Capture:
         for key, seen in self._seen.items():
             way = ways.get(key)
             seen.period = period_of(way) if way else seen.period or _period_by_size(seen.growth, image)
-            seen.pointwise = bool(way and way.pointwise)
+            if way and way.pointwise:
+                seen.followed_by = "bounding" if way.bounded else "pointwise"
 
 
 @contextmanager
@@ -332,6 +333,7 @@ def _site(key: Key, seen: _Seen) -> Site:
         in_shape=growth.in_shape,
         out_shape=growth.out_shape,
         calls=(call,),
+        followed_by=seen.followed_by,
     )
 
 

@@ -213,7 +213,7 @@ def _judged(
         guilty = {site.key for site, effect in pairs if adds_enough(effect, severity, severity)}
     order = {site: number for number, site in enumerate(sites, start=1)}
     ranked = sorted(zip(sites, effects, strict=True), key=lambda pair: -pair[1].value)
-    verdicts = {site: judge(evidence[site], effect, severity, site.key in guilty) for site, effect in ranked}
+    verdicts = {site: judge(site, evidence[site], effect, severity, site.key in guilty) for site, effect in ranked}
     return tuple(
         SiteDiagnosis(site, evidence[site], effect, verdicts[site], rank, order[site])
         for rank, (site, effect) in enumerate(ranked, start=1)
@@ -231,11 +231,11 @@ def _measured(before: Severity, outputs: list[Tensor], period: tuple[int, int], 
 
 def _shown(severity: Severity) -> dict[str, float]:
     """Severity in the units of what it is made of."""
-    grid, steps = severity.together()
+    grid, steps = (max(0.0, part) for part in severity.together())
     return {
         "severity": grid + steps,
-        "lattice_amplitude": max(0.0, grid) ** 0.5 * VISIBLE_GRID,
-        "edge_jaggedness": max(0.0, steps) ** 0.5 * VISIBLE_STEPS,
+        "lattice_amplitude": grid**0.5 * VISIBLE_GRID,
+        "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
     }
 
 

@@ -17,6 +17,7 @@ SCHEMA_VERSION = "1.3"
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
+Follows = Literal["layers", "pointwise", "bounding"]
 FindingKind = Literal["misregistration", "seam"]
 
 
@@ -41,6 +42,9 @@ class Site:
     """shape of its output as an (N, C, H, W) tensor, in the last forward pass"""
     calls: tuple[int, ...] = ()
     """all calls of the layer in one forward pass, which are repaired together"""
+    followed_by: Follows = "layers"
+    """what its result passes on its way out: `layers`, which may undo what it draws; or nothing but functions of single
+    values, `pointwise`, or `bounding` where a sigmoid, a softmax or a tanh is one of them"""
 
     @property
     def keys(self) -> frozenset[tuple[str, str, int]]:

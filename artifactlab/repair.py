@@ -28,8 +28,12 @@ def repair(growth: Growth) -> Tensor:
         output = growth.output.detach()
         if growth.nearest and growth.input is not None:
             return _resized(growth.input.detach().float(), output.shape[-2:]).to(output.dtype)
-        scale = lattice_period(growth.scale)
-        return smooth_blocks(remove_lattice(output, scale), scale)
+        return without_lattice(output, lattice_period(growth.scale))
+
+
+def without_lattice(activation: Tensor, period: tuple[int, int]) -> Tensor:
+    """An (N, C, H, W) activation or output less its local phase pattern, and less the replicated part of its blocks."""
+    return smooth_blocks(remove_lattice(activation, period), period)
 
 
 def remove_lattice(activation: Tensor, period: tuple[int, int], neighbours: int = NEIGHBOURS) -> Tensor:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from artifactlab.capture import Visit, watch
+from artifactlab.capture import Key, Visit, watch
 from artifactlab.effects import effect_of
+from artifactlab.evidence import lattice_period
 from artifactlab.examples import EXAMPLES, window
 from artifactlab.records import Effect, JointStep, Site, Window
-from artifactlab.repair import repair
+from artifactlab.repair import repair, without_lattice
 from artifactlab.runner import Call, Runner
 from artifactlab.severity import VISIBLE, Severity, measure_severity, pool
 from artifactlab.verdicts import adds_enough
@@ -63,14 +64,26 @@ class Trials:
 
 
 def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:
-    """The model's output on one input with these sites repaired, all else as it is."""
-    keys = frozenset().union(*(site.keys for site in sites))
+    """The model's output on one input with these sites repaired, all else as it is.
+
+    Logits have no bounds, and a repair of them draws stripes along a mask's edge. Where a sigmoid or the like is all that
+    follows, the lattice is taken out behind it.
+    """
+    keys = frozenset[Key]().union(*(site.keys for site in sites))
+    behind: set[Key] = set()
+    bounded = {key: site for site in sites if site.followed_by == "bounding" for key in site.keys}
 
     def visit(visited: Visit) -> Tensor | None:
+        if visited.key in bounded and not visited.growth.nearest:
+            behind.add(visited.key)
+            return None
         return repair(visited.growth) if visited.key in keys else None
 
     with watch(runner.model, visit):
-        return runner.run(call)
+        image = runner.run(call)
+    for period in sorted({lattice_period(bounded[key].period) for key in behind}):
+        image = without_lattice(image, period)
+    return image
 
 
 def repair_together(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.records import Effect, Evidence, Finding, JointStep, SiteDiagnosis, Verdict
+from artifactlab.records import Effect, Evidence, Finding, JointStep, Site, SiteDiagnosis, Verdict
 from artifactlab.severity import VISIBLE, smallest_side
 
 LARGE_SHARE = 0.2
@@ -15,6 +15,8 @@ SMALL_SHARE = 0.05
 """so is one that takes what would show on its own, unless it drowns in what is left"""
 LEAST_SHARE = 0.01
 """of the whole severity: less is within what other sites' repairs leave over"""
+LIKELY_SHARE = 0.5
+"""of the severity: a site whose repair takes that much is named as the likeliest, however wide its interval is"""
 EVIDENCE = Evidence(edge_jaggedness=0.1, axis_excess=0.25, checkerboard_energy=0.05)
 """above any of these an activation shows an artifact"""
 
@@ -30,10 +32,11 @@ def adds_enough(adds: Effect, left: float, whole: float) -> bool:
     return large and adds.value >= LEAST_SHARE * whole
 
 
-def judge(evidence: Evidence, effect: Effect, severity: float, guilty: bool) -> Verdict:
+def judge(site: Site, evidence: Evidence, effect: Effect, severity: float, guilty: bool) -> Verdict:
     """The verdict of one site.
 
     Args:
+        site: nothing compensates one that no layer follows.
         evidence: at its activation.
         effect: on the output, repaired alone.
         severity: of the output as it is.
@@ -41,11 +44,15 @@ def judge(evidence: Evidence, effect: Effect, severity: float, guilty: bool) -> 
     """
     if guilty:
         return "offender"
-    surely_worse = effect.high is not None and effect.high < 0
-    shows_then = severity - effect.value >= VISIBLE and -effect.value >= LARGE_SHARE * max(VISIBLE, severity)
-    if surely_worse and shows_then:
+    if site.followed_by == "layers" and worsens(effect, severity):
         return "compensated"
     return "harmless" if shows(evidence) else "clean"
+
+
+def worsens(effect: Effect, severity: float) -> bool:
+    """Whether a repair surely makes an output worse, and so that it shows."""
+    surely = effect.high is not None and effect.high < 0
+    return surely and severity - effect.value >= VISIBLE and -effect.value >= LARGE_SHARE * max(VISIBLE, severity)
 
 
 def shows(evidence: Evidence) -> bool:
@@ -87,10 +94,12 @@ def sentence(
         text = (
             f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give larger inputs."
         )
+    elif (likeliest := sites[0]).effect.value >= LIKELY_SHARE * output["severity"]:
+        text = _likely(likeliest, output)
     else:
         nobody = "no site is estimated to cause it" if joint is None else "repairing no single site removes it"
         text = f"No offender: the output shows {_artifact(output)}, but {nobody}."
-    return text + _compensated(sites) + _unmeasured(sites, period) + _coarse(findings)
+    return text + _compensated(sites) + _unrepaired(sites, output) + _unmeasured(sites, period) + _coarse(findings)
 
 
 def period_text(period: tuple[float, float]) -> str:
@@ -144,6 +153,32 @@ def _also(joint: Sequence[JointStep], output: dict[str, float]) -> str:
     left = joint[-1].severity
     return f" Also guilty: {rest}. All repaired, " + (
         "nothing shows." if left < VISIBLE else f"{_share(left, output)} is left."
+    )
+
+
+def _likely(site: SiteDiagnosis, output: dict[str, float]) -> str:
+    """What is known where a repair takes most of the artifact, and its interval does not exclude nothing."""
+    effect, severity = site.effect, output["severity"]
+    low, high = (min(1.0, max(0.0, (end or 0.0) / severity)) for end in (effect.low, effect.high))
+    return (
+        f"Cannot tell for sure: the output shows {_artifact(output, site)}, and {site.site.key} is the likeliest cause:"
+        f" repairing it removes an estimated {_share(effect.value, output)} of it, {low:.0%} to {high:.0%} with"
+        " nine chances in ten. More or larger inputs narrow that down."
+    )
+
+
+def _unrepaired(sites: Sequence[SiteDiagnosis], output: dict[str, float]) -> str:
+    """Sites whose repair makes things worse though nothing follows that could have compensated them."""
+    keys = [
+        site.site.key
+        for site in sites
+        if site.site.followed_by != "layers" and worsens(site.effect, output["severity"])
+    ]
+    if not keys:
+        return ""
+    return (
+        f" Could not repair {', '.join(keys)}: the attempt draws more than it removes, and no layer follows that could"
+        " have compensated it; see what `artifactlab lint` says of its kernel."
     )
 
 

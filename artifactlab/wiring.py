@@ -37,6 +37,8 @@ class Path:
     """what resizes have made of the site's lattice since, its own scale included; several where paths meet"""
     pointwise: bool
     """whether nothing has been done to it since but functions of single values"""
+    bounded: bool = False
+    """whether one of them was a sigmoid, a softmax or a tanh"""
 
 
 Paths = dict[int, Path]
@@ -81,8 +83,9 @@ class Wiring:
         came = self.of((args, kwargs)) if self._keys else {}
         if came:
             by = _scale_of(growth) if growth else _shrunk(func, args, kwargs, output)
-            kept = func in POINTWISE and sum(bool(self.of(value)) for value in (*args, *kwargs.values())) < 2
-            came = came if by == UNCHANGED and kept else _passed(came, by, kept)
+            kept = func in POINTWISE and sum(map(_varies, (*args, *kwargs.values()))) < 2
+            bounding = func in BOUNDING
+            came = came if by == UNCHANGED and kept and not bounding else _passed(came, by, kept, bounding)
         if key and growth:
             self._keys.append(key)
             came = {**came, len(self._keys): Path(frozenset([_own_lattice(growth)]), True)}
@@ -101,7 +104,7 @@ class Wiring:
             source, image = first_image((args, kwargs)), first_image(output)
             by = UNCHANGED if source is None or image is None else _whole_ratio(source, image)
             if came := self.of((args, kwargs)):
-                self._add(output, _passed(came, by, False))
+                self._add(output, _passed(came, by, pointwise=False))
 
     def _add(self, value: Any, paths: Paths) -> None:
         if isinstance(value, Tensor):
@@ -141,16 +144,17 @@ def _met(paths: Paths, others: Paths) -> Paths:
             scales = known.scales | path.scales
             if len(scales) > MOST_PATHS:
                 scales = frozenset(sorted(scales)[-MOST_PATHS:])
-            met[site] = Path(scales, known.pointwise and path.pointwise)
+            met[site] = Path(scales, known.pointwise and path.pointwise, known.bounded and path.bounded)
     return met
 
 
-def _passed(paths: Paths, by: Scale, pointwise: bool) -> Paths:
+def _passed(paths: Paths, by: Scale, pointwise: bool, bounding: bool = False) -> Paths:
     """The paths after one more call."""
     return {
         site: Path(
             frozenset((v * by[0], h * by[1]) for v, h in path.scales) if by != UNCHANGED else path.scales,
             path.pointwise and pointwise,
+            path.bounded or bounding,
         )
         for site, path in paths.items()
     }
@@ -165,6 +169,14 @@ def _own_lattice(growth: Growth) -> Scale:
 def _scale_of(growth: Growth) -> Scale:
     vertical, horizontal = (Fraction(scale).limit_denominator(FINEST) for scale in growth.scale)
     return vertical, horizontal
+
+
+def _varies(value: Any) -> bool:
+    """Whether an operand differs from place to place, so that it may undo what another has."""
+    if not isinstance(value, Tensor):
+        return False
+    with torch._C.DisableTorchFunction():
+        return any(size > 1 for size in value.shape[-2:])
 
 
 def _shrunk(func: Any, args: Any, kwargs: Any, output: Any) -> Scale:
@@ -236,9 +248,13 @@ SHRINKING: dict[Any, Callable[..., Scale]] = {
     F.adaptive_max_pool2d: _by_ratio,
 }
 """function -> what it does to the spacing of a lattice"""
-POINTWISE = {
-    *(torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.tanh, Tensor.tanh, F.tanh, torch.softmax, Tensor.softmax),
-    *(F.softmax, F.log_softmax, torch.relu, Tensor.relu, F.relu, F.leaky_relu, F.hardtanh, F.silu, F.gelu),
+BOUNDING = {
+    *(torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.tanh, Tensor.tanh, F.tanh),
+    *(torch.softmax, Tensor.softmax, F.softmax),
+}
+"""functions of single values that make logits into something to look at"""
+POINTWISE = BOUNDING | {
+    *(F.log_softmax, torch.relu, Tensor.relu, F.relu, F.leaky_relu, F.hardtanh, F.silu, F.gelu),
     *(torch.clamp, Tensor.clamp, Tensor.clamp_, torch.clip, Tensor.clip, torch.exp, Tensor.exp, torch.abs, Tensor.abs),
     *(torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, torch.sub, Tensor.sub, Tensor.__sub__, Tensor.__rsub__),
     *(torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.div, Tensor.div, Tensor.__truediv__),

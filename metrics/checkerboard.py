@@ -11,9 +11,9 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, spread_over
 from artifactlab.metrics.inputs import as_images, as_lattice, reduce
-from artifactlab.metrics.spectral_reading import SpectralImages, lattice_sums, periods_of
+from artifactlab.metrics.spectral_reading import SpectralImages, counted, lattice_sums, periods_of, read
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
-from artifactlab.metrics.synchronous import ROUNDING, like_a_lattice, significant
+from artifactlab.metrics.synchronous import ROUNDING
 
 WINDOW = 12
 """samples per side, at least, that the map looks at together"""
@@ -165,9 +165,8 @@ def _share(power: Tensor, sums: SpectralSums) -> Tensor:
 
 
 def grid_power(sums: SpectralSums) -> Tensor:
-    """(N,) unbiased power of the constant grid at a period's own frequencies; 0 where it is texture's."""
-    texture = significant([sums.grid]) & ~like_a_lattice([sums.grid])
-    return torch.where(texture, 0.0, sums.grid.power())
+    """(N,) power of the constant grid at a period's own frequencies, see `spectral_reading.together`."""
+    return counted(read(sums), "grid")
 
 
 def _measured(images: Tensor, lattice: tuple[int, ...]) -> dict[int, SpectralSums]:

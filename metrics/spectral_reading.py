@@ -12,7 +12,7 @@ from torch import Tensor
 from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
-from artifactlab.metrics.synchronous import as_numbers, evidence, like_a_lattice, significant
+from artifactlab.metrics.synchronous import LEAST_EVIDENCE, as_numbers, evidence, like_a_lattice, significant
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 PERIODS = tuple(range(2, 17))
@@ -28,6 +28,9 @@ LEAST_ON_EACH_AXIS = 1.5
 """times chance, that stair-steps of such a period must have along each axis"""
 FEW_CYCLES, ABOVE_OTHERS = 8, 1.75
 """periods above which stair-steps must stand out more from other frequencies: masonry and text do by 1.5"""
+WEAK = (LEAST_EVIDENCE, LEAST_EVIDENCE, 1.0)
+"""times chance, that is taken off what is not confirmed: grid, modulation, warp. A grid is as strong in all content, so
+that it must beat the chance of the busiest; steps grow with the edges that hide them, and Wiener's 1 is best"""
 MOST_EVIDENCE = 0.9
 """of all evidence, that the lattice of the named period must hold: the smallest such period is named"""
 
@@ -230,7 +233,7 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
         Forms(*likely),
         Forms(*possible),
         Forms(*((ratio - 1).clamp_min(0) * n for ratio, n in zip(ratios, numbers, strict=True))),
-        Forms(*(1 - 1 / ratio.clamp_min(1) for ratio in ratios)),
+        Forms(*((1 - of_chance / ratio.clamp_min(1e-9)).clamp_min(0) for ratio, of_chance in zip(ratios, WEAK, strict=True))),
     )
 
 
@@ -241,8 +244,8 @@ def together(readings: Sequence[Reading], period: int) -> SpectralImages:
     none, and known texture reads nothing.
     """
     found = torch.stack([r.found.any() for r in readings]).any(0)
-    by_form = [_sum(_counted(r, form) for r in readings) for form in Forms._fields]
-    moved = _sum(_counted(r, "warp", "moved") for r in readings)
+    by_form = [_sum(counted(r, form) for r in readings) for form in Forms._fields]
+    moved = _sum(counted(r, "warp", "moved") for r in readings)
     powers = [*by_form, by_form[0] + by_form[1] + moved]
     errors = [_sum(getattr(r.error, form).square() for r in readings) for form in Forms._fields]
     errors.append(_sum(_whole_error(r).square() for r in readings))
@@ -256,7 +259,7 @@ def together(readings: Sequence[Reading], period: int) -> SpectralImages:
     return read._replace(told=found | clean & ~_visible(read))
 
 
-def _counted(reading: Reading, form: str, of: str | None = None) -> Tensor:
+def counted(reading: Reading, form: str, of: str | None = None) -> Tensor:
     """A form's power, or the field `of`, where it is found; the part of it that is no chance where it is possible."""
     sure, less = (getattr(r, of) if of else getattr(r.power, form) for r in (reading, reading.less_chance()))
     return torch.where(getattr(reading.found, form), sure, less * getattr(reading.possible, form))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from artifactlab.records import Effect, Evidence, Finding, JointStep, Site, SiteDiagnosis
@@ -52,7 +54,20 @@ def test_a_repair_is_named_if_it_surely_takes_enough(
 def test_a_verdict_asks_what_repairs_do_before_what_activations_show(
     evidence: Evidence, value: float, low: float, high: float, severity: float, guilty: bool, verdict: str
 ) -> None:
-    assert judge(evidence, effect(value, low, high), severity, guilty) == verdict
+    site = diagnosed("a", "clean", 0.0).site
+    assert judge(site, evidence, effect(value, low, high), severity, guilty) == verdict
+
+
+def test_nothing_compensates_a_site_that_no_layer_follows() -> None:
+    """Before a sigmoid alone a repair that makes things worse has failed, and the sentence says so."""
+    worse = effect(-9.0, -11.0, -7.0)
+    for follows, verdict in (("layers", "compensated"), ("pointwise", "harmless"), ("bounding", "harmless")):
+        site = replace(diagnosed("head", "clean", 0.0).site, followed_by=follows)
+        assert judge(site, LOUD, worse, 0.1, False) == verdict
+        told = SiteDiagnosis(site, LOUD, worse, verdict, 1, 1)  # type: ignore[arg-type]
+        text = sentence([told], (), (), output(0.3, 0.0), (4, 4))
+        assert ("Could not repair head/interpolate#0" in text) == (follows != "layers")
+        assert ("later layers cancel" in text) == (follows == "layers")
 
 
 def diagnosed(
@@ -113,8 +128,17 @@ def test_coarse_causes_are_told_besides() -> None:
 
 
 def test_a_severity_just_above_one_from_both_kinds_names_the_larger() -> None:
-    text = sentence([diagnosed("a", "harmless", 0.1)], (), (), output(0.8, 0.07), (4, 4))
+    text = sentence([diagnosed("a", "harmless", 0.05)], (), (), output(0.8, 0.07), (4, 4))
     assert "shows checkerboard (0.8/255 rms)," in text
+
+
+def test_a_site_whose_repair_takes_most_is_named_however_wide_its_interval_is() -> None:
+    wide = diagnosed("a", "harmless", 0.1)
+    wide = replace(wide, effect=effect(8.9, -2.0, 15.0, 0.99))
+    text = sentence([wide, diagnosed("b", "clean", 0.0)], (), (), output(3.0, 0.0), (4, 4))
+    assert text.startswith("Cannot tell for sure: the output shows checkerboard (3.0/255 rms, period 4), and a/interpolate#0")
+    assert "removes an estimated 99% of it, 0% to 100%" in text
+    assert "No offender" not in text
 
 
 def test_sites_wider_than_the_output_are_named_not_called_clean() -> None:
