@@ -211,6 +211,7 @@ def _judged(
     if joint is None:
         pairs = zip(sites, effects, strict=True)
         guilty = {site.key for site, effect in pairs if adds_enough(effect, severity, severity)}
+    guilty -= {site.key for site in sites if site.opaque}
     order = {site: number for number, site in enumerate(sites, start=1)}
     ranked = sorted(zip(sites, effects, strict=True), key=lambda pair: -pair[1].value)
     verdicts = {site: judge(site, evidence[site], effect, severity, site.key in guilty) for site, effect in ranked}

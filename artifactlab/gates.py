@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import InitVar, dataclass
 
 from artifactlab.errors import InputError
-from artifactlab.measures import check_known
+from artifactlab.measures import METRICS, check_known
 
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 GATE = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
@@ -24,14 +24,15 @@ class Gate:
     """
 
     metric: str
-    """one of `METRICS`"""
+    """one of `METRICS`, or of the names in `known`"""
     operator: str
     """one of > >= < <="""
     value: float
     """the threshold"""
+    known: InitVar[Collection[str]] = METRICS.keys()
 
-    def __post_init__(self) -> None:
-        check_known(self.metric, " in a gate")
+    def __post_init__(self, known: Collection[str]) -> None:
+        check_known(self.metric, " in a gate", known)
         if self.operator not in COMPARE or not math.isfinite(self.value):
             raise InputError(
                 f"a gate compares a metric with a finite number by one of {' '.join(COMPARE)}; got {str(self)!r}"
@@ -57,8 +58,12 @@ class GateFailure:
     """what it scored"""
 
 
-def parse_gate(text: str) -> Gate:
+def parse_gate(text: str, known: Collection[str] = METRICS.keys()) -> Gate:
     """Read a condition such as `edge_jaggedness>0.3`: the gate *fails* when an image meets it.
+
+    Args:
+        text: the condition.
+        known: what may be compared.
 
     Raises:
         InputError: if the text is no METRIC OPERATOR NUMBER, or if there is no such metric.
@@ -72,8 +77,8 @@ def parse_gate(text: str) -> Gate:
             f"cannot read the gate {text!r}; write METRIC OPERATOR NUMBER with one of {' '.join(COMPARE)},"
             " e.g. 'edge_jaggedness>0.3'"
         )
-    check_known(parts[1], f" in the gate {text!r}")
-    return Gate(parts[1], parts[2], float(parts[3]))
+    check_known(parts[1], f" in the gate {text!r}", known)
+    return Gate(parts[1], parts[2], float(parts[3]), known)
 
 
 def gate_failures(

@@ -10,7 +10,7 @@ import difflib
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -184,13 +184,13 @@ METRICS: dict[str, Metric] = {
 """every metric of a score report, in the order of its columns"""
 
 
-def check_known(name: str, where: str = "") -> None:
+def check_known(name: str, where: str = "", known: Collection[str] = METRICS.keys()) -> None:
     """Raise an InputError, naming what would be right, if there is no such metric."""
-    if name in METRICS:
+    if name in known:
         return
-    near = difflib.get_close_matches(name, METRICS, n=1)
+    near = difflib.get_close_matches(name, known, n=1)
     guess = f"; did you mean {near[0]}?" if near else ";"
-    raise InputError(f"unknown metric {name!r}{where}{guess} known are {', '.join(METRICS)}")
+    raise InputError(f"unknown metric {name!r}{where}{guess} known are {', '.join(known)}")
 
 
 def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -> dict[str, float | None]:

@@ -18,6 +18,8 @@ SCHEMA_VERSION = "1.3"
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
 Follows = Literal["layers", "pointwise", "bounding"]
+OUTPUT_NAMES = ("severity", "lattice_amplitude", "edge_jaggedness", "axis_excess", "checkerboard_energy")
+"""what a diagnosis measures on the output itself"""
 FindingKind = Literal["misregistration", "seam"]
 
 
@@ -45,6 +47,11 @@ class Site:
     followed_by: Follows = "layers"
     """what its result passes on its way out: `layers`, which may undo what it draws; or nothing but functions of single
     values, `pointwise`, or `bounding` where a sigmoid, a softmax or a tanh is one of them"""
+
+    @property
+    def opaque(self) -> bool:
+        """Whether it is the model as a whole: nothing inside could be seen to enlarge anything."""
+        return not self.name and self.op == "module"
 
     @property
     def keys(self) -> frozenset[tuple[str, str, int]]:
@@ -196,8 +203,7 @@ class Diagnosis:
     verdict: str
     """in plain words, the main finding first"""
     output: dict[str, float]
-    """what the output itself shows: `severity`, `lattice_amplitude`, `edge_jaggedness`, `axis_excess`,
-    `checkerboard_energy`"""
+    """what the output itself shows, by `OUTPUT_NAMES`"""
     config: dict[str, Any]
     """the settings that produced it"""
     joint: tuple[JointStep, ...] = ()

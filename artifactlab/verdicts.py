@@ -90,6 +90,11 @@ def sentence(
         also = _also_estimated(offenders[1:], output) if joint is None else _also(joint, output)
         text = f"{first.site.key} causes the output's {_artifact(output, first)}: repairing it alone {removes} "
         text += f"{_share(first.effect.value, output)} of it.{also}"
+    elif sites[0].site.opaque:
+        text = (
+            f"The output shows {_artifact(output)}, and nothing inside the model could be seen to enlarge anything: it"
+            " is an exported or fused graph, or one function. Give the Python model to learn which layer it is."
+        )
     elif all(site.effect.low is None for site in sites):
         text = (
             f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give larger inputs."

@@ -155,6 +155,14 @@ def test_range_gray_crop_output_kwargs_and_sites_take_effect(folder: Path) -> No
 def test_fail_on_offender_exits_with_one(folder: Path) -> None:
     assert run("diagnose", "zoo.py:Net", "--input", "a.png", "--fail-on-offender").exit_code == 1
     assert run("diagnose", "zoo.py:clean", "--input", "a.png", "--fail-on-offender").exit_code == 0
+    failed = run("diagnose", "zoo.py:Net", "--input", "a.png", "--fail-on", "severity>1", "--fail-on", "axis_excess>1")
+    assert failed.exit_code == 1
+    assert "gate severity>1.0 failed: " in failed.stderr
+    assert "axis_excess" not in failed.stderr
+    assert run("diagnose", "zoo.py:clean", "--input", "a.png", "--fail-on", "severity>1").exit_code == 0
+    unknown = run("diagnose", "zoo.py:Net", "--input", "a.png", "--fail-on", "severty>1")
+    assert unknown.exit_code == 2
+    assert "did you mean severity?" in unknown.stderr
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")

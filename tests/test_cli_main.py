@@ -167,5 +167,5 @@ def test_commands_are_completed() -> None:
 
 
 def test_options_and_choices_are_completed() -> None:
-    assert completed("diagnose", "--fa") == ["--fast", "--fail-on-offender"]
+    assert completed("diagnose", "--fa") == ["--fast", "--fail-on-offender", "--fail-on"]
     assert completed("fix", "--with", "sub") == ["subpixel"]

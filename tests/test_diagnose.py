@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -252,3 +253,58 @@ def test_leaving_sites_out_does_not_change_what_the_output_shows(three_sites, sc
     only = artifactlab.diagnose(model, scene, data_range=1.0, sites="up3")
     assert only.output == everything.output
     assert only.sites[0].effect == next(s.effect for s in everything.sites if s.site.name == "up3")
+
+
+def test_a_model_that_shows_nothing_of_its_inside_is_not_convicted_as_a_module(scene: Tensor) -> None:
+    class Opaque(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.from_numpy(np.kron(x.numpy(), np.ones((1, 1, 4, 4), np.float32)))
+
+    diagnosis = artifactlab.diagnose(Opaque(), scene, data_range=1.0)
+    assert diagnosis.offenders == ()
+    assert diagnosis.sites[0].site.opaque
+    assert "nothing inside the model could be seen" in diagnosis.verdict
+
+
+def test_the_calls_of_a_layer_are_repaired_together_and_listed_on_request(three_sites, scene: Tensor) -> None:
+    class Ensemble(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = three_sites.plant("up2", 0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.net(x) + self.net(x.flip(3)).flip(3)) / 2
+
+    model = Ensemble()
+    together = artifactlab.diagnose(model, scene, data_range=1.0)
+    assert {site.site.calls for site in together.sites} == {(0, 1)}
+    assert together.offenders[0].site.key == "net.up2/conv_transpose2d#0"
+    assert together.offenders[0].site.label == "net.up2/conv_transpose2d#0 (2 calls)"
+    each = artifactlab.diagnose(model, scene, data_range=1.0, calls=True)
+    assert len(each.sites) == 2 * len(together.sites)
+    assert each.sites[0].effect.value < together.sites[0].effect.value
+
+
+def test_behind_a_sigmoid_a_repair_draws_no_stripes_along_the_edge_of_a_mask() -> None:
+    """Logits of hundreds: the lattice is taken out where the signal is bounded."""
+
+    class Head(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(1, 1, 4, 2, 1, bias=False)
+            kernel = torch.tensor([0.25, 0.75, 0.75, 0.25])
+            self.up.weight.data = (kernel[:, None] * kernel)[None, None].clone()
+            self.up.weight.data[..., 1::2, 1::2] *= 1.3
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sigmoid(self.up(x))
+
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    mask = 12 * (30 - torch.hypot(rows - 48, columns - 45))[None, None]
+    soft = (1 + torch.sin(rows / 9) + torch.cos(columns / 7 + rows / 20))[None, None]
+    diagnosis = artifactlab.diagnose(Head(), [soft, mask], data_range=1.0)
+    (site,) = diagnosis.sites
+    assert site.site.followed_by == "bounding"
+    assert site.verdict == "offender"
+    assert site.effect.share is not None
+    assert site.effect.share > 0.8

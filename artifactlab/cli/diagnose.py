@@ -16,9 +16,11 @@ from artifactlab.cli.options import built_model, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
+from artifactlab.gates import gate_failures, parse_gate
 from artifactlab.inputs import RANGES, load_inputs
 from artifactlab.models import sha256
 from artifactlab.probes import PROBES
+from artifactlab.records import OUTPUT_NAMES
 from artifactlab.report.files import refuse_unwritable, write_report
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
@@ -37,6 +39,9 @@ from artifactlab.report.terminal import print_out
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
 @click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")
+@click.option(
+    "--fail-on", "gates", multiple=True, metavar="GATE", help="Exit with 1 if the output meets it, e.g. 'severity>1'."
+)
 @click.pass_context
 def diagnose(
     ctx: click.Context,
@@ -59,11 +64,13 @@ def diagnose(
     form: str,
     folder: Path | None,
     fail_on_offender: bool,
+    gates: tuple[str, ...],
 ) -> None:
     """Find the upsampling layer of a model that draws stair-steps or checkerboards.
 
     TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model.
     """
+    conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
     if more and not inputs:
         raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
     low, high = RANGES[value_range]
@@ -95,5 +102,8 @@ def diagnose(
         click.echo(diagnosis.to_json())
     else:
         print_out(diagnosis_table(diagnosis))
-    if fail_on_offender and diagnosis.offenders:
+    failed = gate_failures([("the output", diagnosis.output)], conditions)
+    for failure in failed:
+        click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
+    if failed or fail_on_offender and diagnosis.offenders:
         sys.exit(1)
