@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from content import PHOTOS, SEEDS, Scene, periodic_scene, photo, plain_scene
-from planted_nets import COMPENSATED, NETS, Upsampler, trained
-from planting import DEFECTS, Seen, decoy, hide, phases_of, upsampler, with_planted
+from planted_nets import COMPENSATED, NETS, Upsampler
+from planted_wrappers import WRAPPED, bare, innermost, input_of, network
+from planting import DEFECTS, STRONGEST, WEAKEST, Seen, aimed, decoy, hide, upsampler, with_planted
 from torch import Tensor, nn
 
 from artifactlab.severity import measure_severity
@@ -28,8 +29,10 @@ EACH = 4
 """images per diagnosis; a second one of the same case is of other images, or other crops of the same photos"""
 FLAT_PHOTOS = ("text", "brick", "microaneurysms", "page", "gravel", "grass")
 """too small, or a kind of input of their own"""
-VISIBLE_FIRST, GROSS = 1.5, 400.0
-"""severities between which a case's largest defect is aimed at"""
+LESSER = 0.1
+"""of the largest defect's rms difference of output is what the least of the others is aimed at"""
+DECOY = "decoy"
+"""what a decoy is called among the defects"""
 
 
 class Plan(NamedTuple):
@@ -58,6 +61,14 @@ class Case:
     """site -> what is wrong with it"""
 
     @functools.cached_property
+    def periods(self) -> dict[int, int]:
+        """Spacing of each site's lattice in the output; of the net alone, as a tile says nothing of the whole."""
+        net, image = innermost(self.base), torch.zeros(1, 1, 32, 32)
+        with torch.no_grad():
+            side = net(image).shape[-1]
+        return {site: side // seen.input.shape[-1] for site, seen in watched(net, image).items()}
+
+    @functools.cached_property
     def model(self) -> nn.Module:
         """With everything planted."""
         return with_planted(self.base, self.planted)
@@ -70,18 +81,20 @@ class Case:
         """The inputs of one diagnosis, (EACH, 1, H, W); those of different numbers share no image."""
         rng = torch.Generator().manual_seed(self.plan.seed)
         chosen = torch.randperm(POOL, generator=rng)[number * EACH : (number + 1) * EACH]
-        images = pool(self.plan.split, self.plan.inputs)[chosen]
-        return F.avg_pool2d(images, 8) if self.plan.net.startswith("sr8") else images
+        return input_of(self.plan.net, pool(self.plan.split, self.plan.inputs)[chosen])
 
 
-def plans(split: str, rounds: int) -> list[Plan]:
+def plans(split: str, rounds: int, wrapped_rounds: int = 0) -> list[Plan]:
     """All cases of a split: each site of each net is guilty once per round, under changing inputs."""
-    found = []
-    for _ in range(rounds):
-        for net in NETS[split]:
-            for guilty in range(sites_of(split, net)):
-                found.append(("planted", net, guilty))
-    found += [("clean", net, 0) for net in NETS[split] for _ in INPUTS]
+    wrapped = WRAPPED[split] if wrapped_rounds else ()
+    found = [
+        ("planted", net, guilty)
+        for nets, count in ((tuple(NETS[split]), rounds), (wrapped, wrapped_rounds))
+        for _ in range(count)
+        for net in nets
+        for guilty in range(sites_of(split, net))
+    ]
+    found += [("clean", net, 0) for net in (*NETS[split], *wrapped) for _ in INPUTS]
     found += [("compensated", net, 0) for net in COMPENSATED[split] for _ in INPUTS]
     return [
         Plan(split, kind, net, INPUTS[(number + number // len(INPUTS)) % len(INPUTS)], guilty, SEEDS[split] + number)
@@ -94,12 +107,12 @@ def plans(split: str, rounds: int) -> list[Plan]:
 @functools.cache
 def sites_of(split: str, net: str) -> int:
     """How many sites a net has."""
-    return len((NETS[split] | COMPENSATED[split])[net]().ups)
+    return len((NETS[split] | COMPENSATED[split])[bare(net)]().ups)
 
 
 def make(plan: Plan) -> Case:
     """Build a case: decoys where they fit, one large defect, some smaller ones."""
-    case = Case(plan, trained(plan.split, plan.net))
+    case = Case(plan, network(plan.split, plan.net))
     if plan.kind != "planted":
         return case
     rng = torch.Generator().manual_seed(plan.seed)
@@ -111,58 +124,51 @@ def make(plan: Plan) -> Case:
     for site in (s for s, role in roles.items() if role == "decoy"):
         how = "dead" if case.base.reader(site) is not None and _draw(rng, 2) else "blur"
         ignored[site] = hide(case.base, site, how, rng)
-    clean = severity_of(case.base, images)
-    largest = VISIBLE_FIRST * (GROSS / VISIBLE_FIRST) ** float(torch.rand((), generator=rng))
+    largest = WEAKEST * (STRONGEST / WEAKEST) ** _uniform(rng)
     for site, seen in watched(case.base, images).items():
-        up = upsampler(case.base, site)
         if site in ignored:
-            case.planted[site] = decoy(up, seen, ignored[site], rng)
-            case.names[site] = "decoy"
-        elif site == plan.guilty:
-            case.planted[site], case.names[site] = aimed(case.base, site, seen, images, clean, largest, rng)
-        elif roles[site] == "suspect":
-            aim = largest * 10 ** float(torch.rand((), generator=rng) * -2)
-            case.planted[site], case.names[site] = aimed(case.base, site, seen, images, clean, aim, rng)
+            case.planted[site] = decoy(upsampler(case.base, site), seen, ignored[site], rng)
+            case.names[site] = DECOY
+        elif site == plan.guilty or roles[site] == "suspect":
+            rms = largest if site == plan.guilty else largest * LESSER ** _uniform(rng)
+            name, seed = list(DEFECTS)[_draw(rng, len(DEFECTS))], _draw(rng, 2**31)
+            case.planted[site], strength = aimed(case.base, site, name, seen, images, rms, seed)
+            case.names[site] = f"{name} {strength:.2g}"
     return case
 
 
-def aimed(
-    base: nn.Module, site: int, seen: Seen, images: Tensor, clean: float, severity: float, rng: torch.Generator
-) -> tuple[Upsampler, str]:
-    """A random defect, its strength scaled to come near a severity."""
-    name = list(DEFECTS)[_draw(rng, len(DEFECTS))]
-    defect, first, greatest = DEFECTS[name]
-    phases, state = phases_of(upsampler(base, site)), rng.get_state()
-    up = defect(phases, seen, first, rng)
-    caused = severity_of(with_planted(base, {site: up}), images) - clean
-    strength = min(greatest, first * (severity / max(caused, 1e-3)) ** 0.5)
-    rng.set_state(state)
-    return defect(phases, seen, strength, rng), f"{name} {strength:.2g}"
+Change = Callable[[int, Tensor, Tensor], Tensor]
+"""takes a site, what goes in and what comes out; returns what comes out instead"""
 
 
-def watched(model: nn.Module, images: Tensor) -> dict[int, Seen]:
-    """What goes in and out of every upsampler, in running order."""
-    seen = {}
+@contextmanager
+def changed(model: nn.Module, change: Change) -> Iterator[None]:
+    """Have every upsampler's output changed, also where its forward is called past its hooks."""
     originals = [upsampler(model, site) for site in range(len(model.ups))]
 
-    def spy(site: int, up: Upsampler):
+    def instead(site: int, up: Upsampler) -> Callable[[Tensor], Tensor]:
         plain = type(up).forward
-
-        def forward(x: Tensor) -> Tensor:
-            y = plain(up, x)
-            seen[site] = Seen(x, y)
-            return y
-
-        return forward
+        return lambda x: change(site, x, plain(up, x))
 
     for site, up in enumerate(originals):
-        up.forward = spy(site, up)
+        up.forward = instead(site, up)
     try:
-        with torch.no_grad():
-            model(images)
+        yield
     finally:
         for up in originals:
             del up.forward
+
+
+def watched(model: nn.Module, images: Tensor) -> dict[int, Seen]:
+    """What goes in and out of every upsampler, in running order; of one that runs several times, the last time."""
+    seen: dict[int, Seen] = {}
+
+    def note(site: int, x: Tensor, y: Tensor) -> Tensor:
+        seen[site] = Seen(x, y)
+        return y
+
+    with changed(model, note), torch.no_grad():
+        model(images)
     return seen
 
 
@@ -174,6 +180,10 @@ def severity_of(model: nn.Module, images: Tensor) -> float:
 
 def _draw(rng: torch.Generator, count: int) -> int:
     return int(torch.randint(count, (), generator=rng))
+
+
+def _uniform(rng: torch.Generator) -> float:
+    return float(torch.rand((), generator=rng))
 
 
 @functools.cache

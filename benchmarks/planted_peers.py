@@ -1,19 +1,19 @@
-"""How else one might name the layer: what people do by hand, and captum. Each gives a number per site."""
+"""How else one might name the layer: what people do by hand, and captum. Each gives a number per site.
+
+Those that change an activation are scored by how far the output's severity falls, the same measure as `diagnose` has.
+The truth knows nothing of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from captum.attr import LayerConductance, LayerFeatureAblation
-from planted_cases import PERIOD, Case, watched
+from captum.attr import LayerFeatureAblation
+from planted_cases import PERIOD, Case, changed, severity_of, watched
 from torch import Tensor, nn
 
-from artifactlab.metrics.spectral_reading import lattice_sums
 from artifactlab.severity import measure_severity
-
-STEPS = 3
-"""of the path integral of LayerConductance"""
 
 
 def activation_spectrum(case: Case, images: Tensor) -> dict[int, float]:
@@ -29,49 +29,57 @@ def always_last(case: Case, images: Tensor) -> dict[int, float]:
 def output_spectrum(case: Case, images: Tensor) -> dict[int, float]:
     """Energy of the output at the frequencies that a site's period has and no smaller one; equal periods tie."""
     with torch.no_grad():
-        energy = {period: _lattice_share(case.model(images), period) for period in (1, 2, 4, 8)}
-    seen = watched(case.model, images)
-    full = max(s.output.shape[-1] for s in seen.values())
-    periods = {site: 2 * full // s.output.shape[-1] for site, s in seen.items()}
-    return {site: energy[period] - energy[period // 2] for site, period in periods.items()}
+        output = case.model(images)
+    energy = {period: _lattice_share(output, period) for period in (1, *sorted(set(case.periods.values())))}
+    return {site: energy[period] - energy[period // 2] for site, period in case.periods.items()}
 
 
-def layer_ablation(case: Case, images: Tensor) -> dict[int, float]:
-    """captum: how far the output's severity falls when a layer is set to zero; every element says the same number."""
-    model = _SeverityOf(case.model)
-
-    def fall(layer: nn.Module) -> Tensor:
-        return LayerFeatureAblation(model, layer).attribute(images, layer_mask=ONE).mean((1, 2, 3))
-
-    return _captum(case, fall)
+def mean_ablation(case: Case, images: Tensor) -> dict[int, float]:
+    """How far severity falls when a site's activation becomes its mean over images and space."""
+    return _falls(case, images, lambda y: y.mean((0, 2, 3), keepdim=True).expand_as(y))
 
 
-def layer_conductance(case: Case, images: Tensor) -> dict[int, float]:
-    """captum: the part of the output's grid that flows through a layer (Dhamdhere et al. 2018)."""
-    model = _GridOf(case.model)
-    return _captum(case, lambda layer: LayerConductance(model, layer).attribute(images, n_steps=STEPS))
+def resample_ablation(case: Case, images: Tensor) -> dict[int, float]:
+    """How far severity falls when a site's activation is taken from another image."""
+    return _falls(case, images, lambda y: y.roll(1, 0))
+
+
+def _falls(case: Case, images: Tensor, instead: Callable[[Tensor], Tensor]) -> dict[int, float]:
+    before = severity_of(case.model, images)
+    falls = {}
+    for site in case.base.order:
+        with changed(case.model, lambda k, _, y, site=site: instead(y) if k == site else y):
+            falls[site] = before - severity_of(case.model, images)
+    return falls
 
 
 ONE = torch.zeros(1, 1, 1, 1, dtype=torch.long)
 """a mask that makes all of a layer one feature"""
 
 
-def _captum(case: Case, attribute: Callable[[nn.Module], Tensor]) -> dict[int, float]:
-    """Attributions added up, by site; none for sites that are no modules, which captum's hooks cannot see."""
+def zero_ablation(case: Case, images: Tensor) -> dict[int, float]:
+    """captum: how far severity falls when a layer is set to zero; every element says the same number.
+
+    Sites that are no modules get none: captum's hooks cannot see them.
+    """
+    model = _SeverityOf(case.model)
     found = {}
     for site, layer in enumerate(case.model.ups):
-        seen: list[bool] = []
-        handle = layer.register_forward_hook(lambda *_, seen=seen: seen.append(True))
-        with torch.no_grad():
-            case.model(images_of(case))
-        handle.remove()
-        found[site] = float(attribute(layer).sum()) if seen else 0.0
+        fall = 0.0
+        if _is_hooked(case, layer):
+            fall = float(LayerFeatureAblation(model, layer).attribute(images, layer_mask=ONE).mean((1, 2, 3)).sum())
+        found[site] = fall
     return found
 
 
-def images_of(case: Case) -> Tensor:
-    """One image, to see which layers run."""
-    return case.images(0)[:1]
+def _is_hooked(case: Case, layer: nn.Module) -> bool:
+    """Whether the layer runs as a module."""
+    seen: list[bool] = []
+    handle = layer.register_forward_hook(lambda *_: seen.append(True))
+    with torch.no_grad():
+        case.model(case.images(0)[:1])
+    handle.remove()
+    return bool(seen)
 
 
 class _SeverityOf(nn.Module):
@@ -86,29 +94,19 @@ class _SeverityOf(nn.Module):
         return torch.tensor([sum(measure_severity(output, PERIOD, 1.0).together()) for output in outputs])
 
 
-class _GridOf(nn.Module):
-    """The grid energy of a model's output, one number per image: the part of the severity that has gradients."""
-
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, images: Tensor) -> Tensor:
-        return sum(sums.grid.power() for sums in lattice_sums(self.decoder(images), PERIOD).values())
-
-
 def _lattice_share(images: Tensor, period: int) -> float:
-    """Share of energy (without the mean) at the lattice frequencies of a period, over the whole image."""
-    power = torch.fft.fft2(images).abs().square().mean((0, 1))
+    """Share of energy (without the mean) at the lattice frequencies of a period, over all whole periods."""
+    height, width = (size // max(PERIOD) * max(PERIOD) or size for size in images.shape[-2:])
+    power = torch.fft.fft2(images[..., :height, :width]).abs().square().mean((0, 1))
     power[0, 0] = 0
-    h, w = power.shape
-    return float(power[:: h // period, :: w // period].sum() / power.sum().clamp_min(1e-12))
+    return float(power[:: height // period, :: width // period].sum() / power.sum().clamp_min(1e-12))
 
 
 PEERS: dict[str, Callable[[Case, Tensor], dict[int, float]]] = {
     "activation FFT": activation_spectrum,
     "always the last site": always_last,
     "output spectrum": output_spectrum,
-    "captum LayerFeatureAblation": layer_ablation,
-    f"captum LayerConductance, {STEPS} steps": layer_conductance,
+    "captum LayerFeatureAblation (zero)": zero_ablation,
+    "mean ablation": mean_ablation,
+    "resample ablation": resample_ablation,
 }

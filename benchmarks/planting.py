@@ -19,6 +19,9 @@ from torch import Tensor, nn
 PADDING = {"transposed": 1, "k3": 1, "k2": 0}
 DEAD = 0.003
 """weight left on channels that a later layer ignores"""
+WEAKEST, STRONGEST = 1 / 255, 32 / 255
+"""rms differences of output that a defect's strength is aimed at, evenly by their logarithm: one step of an 8-bit
+image, which nobody sees, and an eighth of its range, which nobody overlooks"""
 
 
 @dataclass
@@ -208,6 +211,19 @@ DEFECTS: dict[str, tuple[Defect, float, float]] = {
     "k2 s2": (small_kernel("k2"), 0.3, 4.0),
 }
 """name -> (defect, strength that is tried first, greatest strength)"""
+
+
+@torch.no_grad()
+def aimed(
+    base: nn.Module, site: int, name: str, seen: Seen, images: Tensor, rms: float, seed: int
+) -> tuple[Upsampler, float]:
+    """A defect for a site, and its strength: scaled once, to come near an rms difference of output."""
+    defect, first, greatest = DEFECTS[name]
+    phases = phases_of(upsampler(base, site))
+    tried = defect(phases, seen, first, torch.Generator().manual_seed(seed))
+    caused = float((with_planted(base, {site: tried})(images) - base(images)).square().mean().sqrt())
+    strength = min(greatest, first * rms / max(caused, 1e-6))
+    return defect(phases, seen, strength, torch.Generator().manual_seed(seed)), strength
 
 
 class Blurred(nn.Module):

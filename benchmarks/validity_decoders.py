@@ -12,21 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from content import Image
 from planted_cases import watched
 from planted_nets import NETS, trained
-from planting import DEFECTS, Seen, phases_of, upsampler, with_planted
+from planted_truth import without_base
+from planting import DEFECTS, STRONGEST, WEAKEST, aimed, with_planted
 from torch import Tensor, nn
 from validity_content import Split, eight_bit
 from validity_readings import Reading, Row, percent, read, reading_of, spectral
 from visibility_models import JUST_SEEN_FLIP, PIXELS_PER_DEGREE, flip
 
-WEAKEST, STRONGEST = 1 / 255, 32 / 255
-"""rms differences of output that a defect's strength is aimed at, evenly by their logarithm"""
 PHOTOS, RENDERED = 3, 1
 """inputs of each planted defect"""
 Seeing = Callable[[Image, Image], float]
@@ -57,7 +55,7 @@ def decoders_are_told(split: Split) -> Iterator[Row]:
         seeing = flip(PIXELS_PER_DEGREE)
         seen = np.array([_seen(seeing, h, d) for case in cases for h, d in _pairs(case)])
         yield _row("decoders: defects that are seen (FLIP)", "told >= 95%", told, seen, names)
-        seen = np.array([_seen(seeing, h, _without_base(h, d, case.period)) for case in cases for h, d in _pairs(case)])
+        seen = np.array([_seen(seeing, h, without_base(h, d, case.period)) for case in cases for h, d in _pairs(case)])
         yield _row("... above the lattice's base band", "", told, seen, names)
     claim = "decoders: healthy outputs accused, at the periods of their sites"
     share = float(accused.mean())
@@ -99,17 +97,9 @@ def _planted(split: Split, net: str, base: nn.Module, site: int, defect: str, rn
     period = healthy.shape[-1] // seen.input.shape[-1]
     aim = WEAKEST * (STRONGEST / WEAKEST) ** rng.random()
     seed = int(rng.integers(2**31))
-    _, first, greatest = DEFECTS[defect]
-    caused = float((_output(base, site, defect, seen, first, seed, images) - healthy).square().mean().sqrt())
-    strength = min(greatest, first * aim / max(caused, 1e-6))
-    defective = _output(base, site, defect, seen, strength, seed, images)
+    up, _ = aimed(base, site, defect, seen, images, aim, seed)
+    defective = with_planted(base, {site: up})(images)
     return Planted(net, site, defect, period, _as_images(healthy), _as_images(defective))
-
-
-def _output(base: nn.Module, site: int, defect: str, seen: Seen, strength: float, seed: int, images: Tensor) -> Tensor:
-    plant, _, _ = DEFECTS[defect]
-    up = plant(phases_of(upsampler(base, site)), seen, strength, torch.Generator().manual_seed(seed))
-    return with_planted(base, {site: up})(images)
 
 
 def _inputs(split: Split, net: str, rng: np.random.Generator) -> Tensor:
@@ -132,12 +122,6 @@ def _pairs(case: Planted) -> Iterator[tuple[Image, Image]]:
 
 def _seen(seeing: Seeing, healthy: Image, defective: Image) -> bool:
     return seeing(healthy, defective) >= JUST_SEEN_FLIP
-
-
-def _without_base(healthy: Image, defective: Image, period: int) -> Image:
-    """The healthy output with what the defect adds, less the mean over one period around each pixel."""
-    added = defective - healthy
-    return healthy + added - cv2.blur(added, (period, period), borderType=cv2.BORDER_REPLICATE)
 
 
 def _read(images: list[Image], period: int) -> Reading:

@@ -41,6 +41,9 @@ OWN = 3.0
 """standard errors from which on a comb that stands out half as much in the inputs is theirs"""
 PRESENT = 0.7
 """share of a comb's lines that must stand out"""
+SHUFFLES, MOST_BY_CHANCE = 300, 0.01
+"""orders of the same lines that a comb is compared with, and how many of them may hold one as strong: three lines of
+256 are as far apart from each other once in 160 orders"""
 CERTAIN, CERTAIN_ALONE = 5.2, 8.0
 """standard errors by which a comb must stand out in each half of the evidence, with inputs of the same size, or not"""
 
@@ -173,34 +176,56 @@ def _best_comb(halves: Sequence[Tensor], known: set[int], certain: float, shown:
     profiles = torch.stack([_standardised(half[:length], known) for half in halves])
     source = None if shown is None else _standardised(shown, set())[None, :length]
     best: Comb | None = None
-    for period in range(SMALLEST_PERIOD, length // LARGEST_SHARE + 1):
-        if any(k % period == 0 for k in known):
-            continue
-        teeth = _comb_teeth(profiles, period)  # (halves, period, lines), NaN beyond the image
-        strength = _stands_out(teeth).amin(0)
-        present = (teeth.sum(0) > 1).sum(1) / teeth[0].isfinite().sum(1)
-        strength = torch.where(present >= PRESENT, strength, 0.0)
+    for period in _periods(length, known):
+        strength = _strengths(profiles, period)
         if source is not None:
             own = _stands_out(_comb_teeth(source, period))[0]
             strength = torch.where(own < (strength / 2).clamp_min(OWN), strength, 0.0)
-        strength[0 if length <= 2 * period else period :] = 0
         phase = int(strength.argmax())
         if float(strength[phase]) > (best.strength if best else certain):
             best = Comb(period, phase, float(strength[phase]))
-    return best
+    return best if best and _beyond_chance(best.strength, profiles, known) else None
+
+
+def _beyond_chance(strength: float, profiles: Tensor, known: set[int]) -> bool:
+    """Whether hardly any comb stands out as much among the same lines in another order.
+
+    Masks and blocky frames break at few places and nowhere else, which no deviation describes: three such lines of a
+    hundred are soon as far apart as three others.
+    """
+    length = profiles.shape[1]
+    order = torch.rand(SHUFFLES, length, generator=torch.Generator().manual_seed(0)).argsort(1).to(profiles.device)
+    shuffled = profiles[:, order].transpose(0, 1)
+    strongest = torch.stack([_strengths(shuffled, period).amax(-1) for period in _periods(length, known)]).amax(0)
+    return float((strongest >= strength).double().mean()) <= MOST_BY_CHANCE
+
+
+def _periods(length: int, known: set[int]) -> list[int]:
+    """Those that a profile has room for and no known lattice explains."""
+    whole = range(SMALLEST_PERIOD, length // LARGEST_SHARE + 1)
+    return [period for period in whole if not any(k % period == 0 for k in known)]
+
+
+def _strengths(profiles: Tensor, period: int) -> Tensor:
+    """`(..., period)`: how far each comb of a period stands out in the weaker of `(..., halves, positions)`."""
+    teeth = _comb_teeth(profiles, period)  # (..., halves, period, lines), NaN beyond the image
+    strength = _stands_out(teeth).amin(-2)
+    present = (teeth.sum(-3) > 1).sum(-1) / teeth.select(-3, 0).isfinite().sum(-1)
+    strength = torch.where(present >= PRESENT, strength, 0.0)
+    strength[..., 0 if profiles.shape[-1] <= 2 * period else period :] = 0
+    return strength
 
 
 def _stands_out(teeth: Tensor) -> Tensor:
     """Standard errors by which the mean of a comb's lines is above none."""
-    return teeth.nanmean(2) * teeth.isfinite().sum(2).sqrt()
+    return teeth.nanmean(-1) * teeth.isfinite().sum(-1).sqrt()
 
 
 def _comb_teeth(profiles: Tensor, period: int) -> Tensor:
-    """The values `(halves, period, lines)` at each comb; the image's own border is no line."""
-    length = profiles.shape[1]
-    padded = F.pad(profiles, (0, -length % period), value=math.nan)
-    teeth = padded.view(len(profiles), -1, period).mT.clone()
-    teeth[:, :3, 0] = math.nan
+    """The values `(..., period, lines)` at each comb; the image's own border is no line."""
+    padded = F.pad(profiles, (0, -profiles.shape[-1] % period), value=math.nan)
+    teeth = padded.unflatten(-1, (-1, period)).mT.clone()
+    teeth[..., :3, 0] = math.nan
     return teeth
 
 

@@ -124,3 +124,16 @@ def test_wrong_arguments_are_refused_and_named(pair):
         find_seams(pair, data_range=0)
     with pytest.raises(InputError, match="explained"):
         find_seams(pair, explained=[(0, 2)])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_masks_which_break_at_few_places_have_no_seams(seed: int) -> None:
+    """Three edges of a hundred columns are soon as far apart as three others; other than at tiles, by chance."""
+    generator = torch.Generator().manual_seed(seed)
+    boxes = torch.zeros(4, 1, 128, 128)
+    for image in boxes:
+        for _ in range(6):
+            top, left, height, width = torch.randint(4, 60, (4,), generator=generator).tolist()
+            image[:, top : top + height, 2 * left : 2 * left + width] = 1 - image[:, top, 2 * left].item()
+    assert find_seams(list(boxes.split(1))) == (None, None)
+    assert find_seams(list(boxes.split(1)), list((boxes + 0.1 * torch.rand_like(boxes)).split(1))) == (None, None)

@@ -1,0 +1,107 @@
+"""What planted defects really do to the output, from the model alone: no measure of artifactlab has a say in it.
+
+A case is run with everything planted, with one defect really taken out, and with nothing planted. What a defect adds
+to the output is partly no grid and no stair-step: the net answers to it with other grays. So what counts is the energy
+above the base band of the site's lattice, and whether it shows is for a published model of seeing to say (FLIP).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from content import Image
+from planted_cases import DECOY, Case
+from torch import Tensor, nn
+from validity_content import eight_bit
+from visibility_models import JUST_SEEN_FLIP, PIXELS_PER_DEGREE, flip
+
+CLEAR = 2.0
+"""how far the true first is ahead of the second where the offender is clear"""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is planted does this to the outputs of one set of images."""
+
+    effects: dict[int, float]
+    """site -> energy that goes when its defect is taken out, in squared data ranges; signed"""
+    energies: dict[int, float]
+    """site -> energy of everything that is planted, above the base band of this site's lattice"""
+    shows: bool
+    """whether a model of seeing says that it is seen in the median image"""
+
+    @property
+    def first(self) -> int | None:
+        """The site with the largest effect; None where nothing is planted."""
+        return max(self.effects, key=lambda site: self.effects[site]) if self.effects else None
+
+    @property
+    def clear(self) -> int | None:
+        """The site that causes what shows, and at least twice as much of it as any other; None where no one does."""
+        first = self.first
+        if first is None or not self.shows or self.effects[first] <= 0:
+            return None
+        others = [effect for site, effect in self.effects.items() if site != first]
+        return first if self.effects[first] >= CLEAR * max(others, default=0.0) else None
+
+    def share(self, site: int) -> float:
+        """A site's effect as a fraction of everything that is planted."""
+        return self.effects[site] / self.energies[site]
+
+
+def truth_of(case: Case, number: int) -> Truth:
+    """The truth on the case's images of one number."""
+    if not case.planted:
+        return Truth({}, {}, False)
+    images = case.images(number)
+    # without decoys, too: they are defects, and what comes through of them is an artifact like any other. The places
+    # made for them stay, so that nothing but defects is told from nothing
+    healthy, everything = _outputs(case.base, images), _outputs(case.model, images)
+    effects, energies = {}, {}
+    for site in case.planted:
+        # at its own period in both terms: coarser bands than a site's lattice are no artifact of that site
+        period = case.periods[site]
+        energies[site] = energy(everything, healthy, period)
+        effects[site] = energies[site] - energy(_outputs(case.without(site), images), healthy, period)
+    # the coarsest lattice's, which has the lattices of all other defects above it; decoys are hidden, and theirs would
+    # let through grays that no defect's lattice draws
+    coarsest = max(case.periods[site] for site, name in case.names.items() if name != DECOY)
+    return Truth(effects, energies, shows(everything, healthy, coarsest))
+
+
+def energy(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> float:
+    """Mean square of what sets outputs apart from the healthy ones, above the base band of a lattice."""
+    # of the outputs as they are, not in 8 bits: these are what is diagnosed
+    pairs = zip(outputs, healthy, strict=True)
+    return float(np.mean([np.square(above_base(o - h, period)).mean() for o, h in pairs]))
+
+
+def shows(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> bool:
+    """Whether the median image is seen to differ from the healthy one, the base band of a lattice aside."""
+    pairs = [(eight_bit(h), eight_bit(o)) for h, o in zip(healthy, outputs, strict=True)]
+    return float(np.median([_seeing()(h, without_base(h, o, period)) for h, o in pairs])) >= JUST_SEEN_FLIP
+
+
+def without_base(healthy: Image, defective: Image, period: int) -> Image:
+    """The healthy output with that part alone of what the defect adds that is above a lattice's base band."""
+    return healthy + above_base(defective - healthy, period)
+
+
+def above_base(added: Image, period: int) -> Image:
+    """A difference less its mean over one period around each pixel."""
+    return added - cv2.blur(added, (period, period), borderType=cv2.BORDER_REPLICATE)
+
+
+@functools.cache
+def _seeing() -> Callable[[Image, Image], float]:
+    return flip(PIXELS_PER_DEGREE)
+
+
+def _outputs(model: nn.Module, images: Tensor) -> list[Image]:
+    with torch.no_grad():
+        return list(model(images)[:, 0].numpy())
