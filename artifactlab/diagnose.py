@@ -127,7 +127,7 @@ def diagnose(
     found = _judged(chosen, evidence, effects, measured["severity"], None if fast else joint)
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, None if fast else joint, findings, measured, period)
+        verdict=sentence(found, None if fast else joint, findings, measured, period, before.content_wanted)
         + _note_on_inputs(passes, outputs, period),
         output=measured,
         config={

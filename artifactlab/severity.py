@@ -16,7 +16,7 @@ from torch import Tensor
 
 from artifactlab.evidence import lattice_period
 from artifactlab.metrics.inputs import LARGEST_PERIOD
-from artifactlab.metrics.spectral_reading import Reading, lattice_sums, read
+from artifactlab.metrics.spectral_reading import Reading, content_wanted, lattice_sums, read
 from artifactlab.metrics.spectral_sums import SpectralSums, joined
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
@@ -67,6 +67,11 @@ class Severity:
     def found(self) -> dict[int, Reading]:
         """What all crops together show at each period."""
         return {p: read(sums.pooled(torch.ones(1, self.crops))) for p, sums in self.sums.items()}
+
+    @property
+    def content_wanted(self) -> float:
+        """How many times as much content it takes to tell a clean output from one that shows; up to 1 is enough."""
+        return max((float(content_wanted(reading)) for reading in self.found.values()), default=0.0)
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
@@ -70,6 +71,7 @@ def sentence(
     findings: Sequence[Finding],
     output: dict[str, float],
     period: tuple[int, int],
+    content_wanted: float = 0.0,
 ) -> str:
     """The verdict in plain words.
 
@@ -79,11 +81,18 @@ def sentence(
         findings: coarse causes.
         output: what it shows.
         period: the lattice that the output was measured at.
+        content_wanted: how many times as much content it takes to tell; up to 1 is enough.
     """
     offenders = [site for site in sites if site.verdict == "offender"]
     if output["severity"] < VISIBLE:
         levels = f"grid {_grid(output)}, jaggedness {output['edge_jaggedness']:.2f} px"
         text = f"No offender: the output is clean ({levels}; neither shows)."
+        if content_wanted > 1:
+            more = max(2, math.ceil(content_wanted))
+            text = (
+                "Cannot tell: nothing was found in the output, but what shows could hide in its noise and texture;"
+                f" it takes about {more} times as many inputs, or as many pixels."
+            )
     elif offenders:
         first = offenders[0]
         removes = "would remove an estimated" if joint is None else "removes"

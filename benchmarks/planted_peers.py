@@ -13,8 +13,6 @@ from captum.attr import LayerFeatureAblation
 from planted_cases import PERIOD, Case, changed, severity_of, watched
 from torch import Tensor, nn
 
-from artifactlab.severity import measure_severity
-
 
 def activation_spectrum(case: Case, images: Tensor) -> dict[int, float]:
     """Share of each activation's energy at period 2: looking at what a layer gives out."""
@@ -67,7 +65,7 @@ def zero_ablation(case: Case, images: Tensor) -> dict[int, float]:
     for site, layer in enumerate(case.model.ups):
         fall = 0.0
         if _is_hooked(case, layer):
-            fall = float(LayerFeatureAblation(model, layer).attribute(images, layer_mask=ONE).mean((1, 2, 3)).sum())
+            fall = float(LayerFeatureAblation(model, layer).attribute(images, layer_mask=ONE).mean())
         found[site] = fall
     return found
 
@@ -83,15 +81,14 @@ def _is_hooked(case: Case, layer: nn.Module) -> bool:
 
 
 class _SeverityOf(nn.Module):
-    """The severity of a model's output, one number per image, without gradients."""
+    """The severity of all outputs together, one number, without gradients."""
 
     def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
         self.decoder = decoder
 
     def forward(self, images: Tensor) -> Tensor:
-        outputs = self.decoder(images).split(1)
-        return torch.tensor([sum(measure_severity(output, PERIOD, 1.0).together()) for output in outputs])
+        return torch.tensor([severity_of(self.decoder, images)])
 
 
 def _lattice_share(images: Tensor, period: int) -> float:

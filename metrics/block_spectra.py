@@ -11,16 +11,30 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL
 
+F = TypeVar("F", bound=Callable[..., Any])
 Frequencies = tuple[tuple[int, ...], ...]
 Lattice = tuple[tuple[int, ...], int]
 """the spacing along each axis, and the period at whose own frequencies to look"""
 Plan = tuple[Lattice, ...]
+
+
+def constant(function: F) -> F:
+    """Keep what a function of numbers returns: tensors made in inference mode could not be used with gradients later."""
+    known = functools.lru_cache(maxsize=256)(function)
+
+    @functools.wraps(function)
+    def made(*numbers: Any) -> Any:
+        with torch.inference_mode(False):
+            return known(*numbers)
+
+    return cast(F, made)
 
 
 @functools.cache
@@ -79,7 +93,7 @@ def block_spectra(
     return spectra, in_step
 
 
-@functools.lru_cache(maxsize=256)
+@constant
 def _first_counts(folds: tuple[int, ...]) -> Tensor:
     """For how many frequencies each stands, of all with up to half a cycle along the first axis."""
     first = [1 if 2 * k % folds[0] == 0 else 2 for k in range(folds[0] // 2 + 1)]
@@ -98,13 +112,13 @@ def _along(spectrum: Tensor, axis: int, fold: int, side: int) -> Tensor:
     return joined if last else joined.movedim(-1, place)
 
 
-@functools.lru_cache(maxsize=64)
+@constant
 def _first_fractions(plan: Plan) -> tuple[Fraction, ...]:
     """All frequencies up to a half that a first axis is needed at."""
     return tuple(sorted({Fraction(k, folds[0]) for folds, _ in plan for k in range(folds[0] // 2 + 1)}))
 
 
-@functools.lru_cache(maxsize=64)
+@constant
 def _places(plan: Plan) -> tuple[list[Tensor], list[Tensor]]:
     """Of each lattice's frequencies: those of its first axis among all such, and its own among its flattened ones."""
     fractions = _first_fractions(plan)
@@ -116,13 +130,13 @@ def _places(plan: Plan) -> tuple[list[Tensor], list[Tensor]]:
     return first, own
 
 
-@functools.lru_cache(maxsize=256)
+@constant
 def _first_waves(plan: Plan, side: int) -> Tensor:
     """`(2 frequencies, side)`: cosines and negative sines from a block's first sample on."""
     return _cosines_and_sines([float(fraction) for fraction in _first_fractions(plan)], side)
 
 
-@functools.lru_cache(maxsize=256)
+@constant
 def _waves(fold: int, side: int) -> Tensor:
     """Likewise, at all frequencies of a further axis."""
     return _cosines_and_sines([k / fold for k in range(fold)], side)
@@ -134,7 +148,7 @@ def _cosines_and_sines(frequencies: Sequence[float], side: int) -> Tensor:
     return torch.cat([turn.cos(), turn.sin()])
 
 
-@functools.lru_cache(maxsize=256)
+@constant
 def _turns(plan: Plan, axis: int, count: int, side: int, start: int) -> Tensor:
     """`(blocks, frequencies)`: the phase at the first sample of each block."""
     at = [k[axis] / folds[axis] for folds, period in plan for k in own_frequencies(folds, period)[0]]

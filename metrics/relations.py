@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope
-from artifactlab.metrics.block_spectra import Lattice, block_spectra, own_frequencies
+from artifactlab.metrics.block_spectra import Lattice, block_spectra, constant, own_frequencies
 from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
 
 GRAY_LEVEL = (1 / 255) ** 2
@@ -289,7 +288,7 @@ def _membership(numbers: Sequence[Sequence[int]], like: Tensor) -> Tensor:
     return torch.eye(len(numbers)).to(like).repeat_interleave(lengths, 1)
 
 
-@functools.cache
+@constant
 def _kept(folds: tuple[int, ...], period: int, band: int) -> Tensor:
     """(K,) part of a grid at each own frequency that is left above another period's baseband."""
     kept = []

@@ -1,7 +1,6 @@
 """From spectral sums to numbers: what is confirmed, how strong it is, which period holds it, what cannot be told."""
 
 # no `from __future__ import annotations`: the API page resolves a named tuple's types only if they are no strings
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL
-from artifactlab.metrics.block_spectra import own_frequencies
+from artifactlab.metrics.block_spectra import constant, own_frequencies
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
 from artifactlab.metrics.synchronous import LEAST_EVIDENCE, as_numbers, evidence, like_a_lattice, significant
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
@@ -267,9 +266,17 @@ def counted(reading: Reading, form: str, of: str | None = None) -> Tensor:
 
 def is_clean(reading: Reading) -> Tensor:
     """(N,) whether nothing visible could hide in the errors of what was not found."""
+    return content_wanted(reading) <= 1
+
+
+def content_wanted(reading: Reading) -> Tensor:
+    """(N,) how many times as much content it takes, so that nothing visible could hide in the errors.
+
+    The error of a power falls as the number of blocks grows.
+    """
     # where there is hardly an edge, steps of any height do not show
-    steps = (reading.error.warp <= VISIBLE_STEPS**2) | (_whole_error(reading) <= VISIBLE_GRID**2)
-    return (reading.error.grid <= VISIBLE_GRID**2) & steps
+    steps = torch.minimum(reading.error.warp / VISIBLE_STEPS**2, _whole_error(reading) / VISIBLE_GRID**2)
+    return torch.maximum(reading.error.grid / VISIBLE_GRID**2, steps)
 
 
 def _whole_error(reading: Reading) -> Tensor:
@@ -284,7 +291,7 @@ def too_small(images: Tensor) -> SpectralImages:
     return SpectralImages(none, none.bool(), zero, one, zero, one, zero, 2 * one, zero, one)
 
 
-@functools.cache
+@constant
 def _stripes(axes: int, period: int) -> tuple[Tensor, ...]:
     """For each axis, which of a grid's numbers belong to stripes across it; none where stripes may be an artifact."""
     if axes == 1 or period <= STRIPES:

@@ -76,3 +76,14 @@ def test_a_clean_image_and_a_constant_one_have_finite_gradients():
         x = image.double().requires_grad_()
         sum(power.sum() for power in read(spectral_sums(x, (2, 2), 2)).power).backward()
         assert bool(torch.isfinite(x.grad).all())
+
+
+def test_what_was_measured_in_inference_mode_before_does_not_stop_gradients():
+    """Waves and their phases are kept from one call to the next."""
+    x = torch.rand(1, 1, 88, 72, dtype=torch.float64)
+    with torch.inference_mode():
+        spectral_sums(x, (11, 11), 11)
+    y = x.clone().requires_grad_()
+    read(spectral_sums(y, (11, 11), 11)).power.grid.sum().backward()
+    assert y.grad is not None
+    assert bool(y.grad.isfinite().all())
