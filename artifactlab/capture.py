@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -88,13 +89,16 @@ class _Run:
         return self.busy or backward or threading.get_ident() != self.thread
 
     def visit(self, growth: Growth) -> tuple[Key | None, Tensor | None]:
-        """Give the site to the visitor, with everything the visitor itself computes out of sight; its key, if it is one."""
+        """Give the site to the visitor, with everything the visitor itself computes out of sight.
+
+        Returns its key, if it is a site, and what the visitor put in its place.
+        """
         for frame in self.frames:
             frame.grew_inside = True
         if not growth.lattice:
             return None, None
         key = self.next_key(growth.op)
-        line = None if growth.op == "module" or self.frames and self.frames[-1].of_torch else _line_outside()
+        line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _line_outside()
         self.busy = True
         try:
             return key, self.visitor(Visit(key, growth, line))
@@ -279,7 +283,7 @@ class Capture:
         seen.evidence.append(evidence)
 
     def finish(self, output: Any, wiring: Wiring) -> None:
-        """Note how a pass's output came from each site, from which periods follow."""
+        """Note how a pass's `output` came from each site, by the `wiring` of that pass: periods follow from it."""
         image = first_image(output)
         if image is None:
             return
@@ -354,7 +358,7 @@ def _period_by_size(growth: Growth, image: Tensor) -> tuple[float, float]:
 
 def _line_outside() -> str | None:
     """File and line of the innermost caller that is neither torch's nor this package's."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if not module.startswith(("torch.", "artifactlab.")):

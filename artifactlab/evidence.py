@@ -44,7 +44,9 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
         fits = all(p <= side for p, side in zip(lattice, values.shape[2:], strict=True))
         known = fits and 1 < max(lattice) <= LARGEST_PERIOD
         return Evidence(
-            edge_jaggedness=float(read_lattice(lattice_sums(edges / size, lattice, "warp")).warp.mean()) if known else 0.0,
+            edge_jaggedness=float(read_lattice(lattice_sums(edges / size, lattice, "warp")).warp.mean())
+            if known
+            else 0.0,
             axis_excess=float(axis_excess(edges, data_range=size)),
             checkerboard_energy=float(locked_share(lattice_sums(values / size, lattice, "grid")).mean())
             if known

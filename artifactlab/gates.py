@@ -11,6 +11,8 @@ from dataclasses import InitVar, dataclass
 from artifactlab.errors import InputError
 from artifactlab.measures import METRICS, check_known
 
+KNOWN = METRICS.keys()
+"""what a gate may compare, unless it is told otherwise"""
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 GATE = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
@@ -29,7 +31,7 @@ class Gate:
     """one of > >= < <="""
     value: float
     """the threshold"""
-    known: InitVar[Collection[str]] = METRICS.keys()
+    known: InitVar[Collection[str]] = KNOWN
 
     def __post_init__(self, known: Collection[str]) -> None:
         check_known(self.metric, " in a gate", known)
@@ -58,7 +60,7 @@ class GateFailure:
     """what it scored"""
 
 
-def parse_gate(text: str, known: Collection[str] = METRICS.keys()) -> Gate:
+def parse_gate(text: str, known: Collection[str] = KNOWN) -> Gate:
     """Read a condition such as `edge_jaggedness>0.3`: the gate *fails* when an image meets it.
 
     Args:

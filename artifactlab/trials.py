@@ -66,8 +66,8 @@ class Trials:
 def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:
     """The model's output on one input with these sites repaired, all else as it is.
 
-    Logits have no bounds, and a repair of them draws stripes along a mask's edge. Where a sigmoid or the like is all that
-    follows, the lattice is taken out behind it.
+    Logits have no bounds, and a repair of them draws stripes along a mask's edge. Where a sigmoid or the like is all
+    that follows, the lattice is taken out behind it.
     """
     keys = frozenset[Key]().union(*(site.keys for site in sites))
     behind: set[Key] = set()

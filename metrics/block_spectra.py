@@ -26,7 +26,7 @@ Plan = tuple[Lattice, ...]
 
 
 def constant(function: F) -> F:
-    """Keep what a function of numbers returns: tensors made in inference mode could not be used with gradients later."""
+    """Keep what a function of numbers returns, and make it outside of inference mode: gradients may need it later."""
     known = functools.lru_cache(maxsize=256)(function)
 
     @functools.wraps(function)
@@ -122,7 +122,9 @@ def _first_fractions(plan: Plan) -> tuple[Fraction, ...]:
 def _places(plan: Plan) -> tuple[list[Tensor], list[Tensor]]:
     """Of each lattice's frequencies: those of its first axis among all such, and its own among its flattened ones."""
     fractions = _first_fractions(plan)
-    first = [torch.tensor([fractions.index(Fraction(k, folds[0])) for k in range(folds[0] // 2 + 1)]) for folds, _ in plan]
+    first = [
+        torch.tensor([fractions.index(Fraction(k, folds[0])) for k in range(folds[0] // 2 + 1)]) for folds, _ in plan
+    ]
     own = []
     for folds, period in plan:
         strides = [math.prod(folds[a + 1 :]) for a in range(len(folds))]

@@ -35,7 +35,8 @@ def checkerboard_energy(
         reduction: "mean", "sum" or "none" over the batch.
 
     Returns:
-        A share in [0, 1]; 0 where nothing is told, which `spectral_images` says.
+        A share in [0, 1]; where a grid is not confirmed, what the estimate has beyond chance. `spectral_images` says
+        whether it can be told.
 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
@@ -66,7 +67,8 @@ def lattice_amplitude(
         x, period, data_range, reduction: as for `checkerboard_energy`.
 
     Returns:
-        A fraction of the data range; 0 where nothing is told, which `spectral_images` says, with the error.
+        A fraction of the data range; where a grid is not confirmed, what the estimate has beyond chance.
+        `spectral_images` says whether it can be told, and the error.
 
     Raises:
         InputError: as `checkerboard_energy`.
@@ -79,7 +81,9 @@ def lattice_amplitude(
     """
     images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
     powers = [grid_power(sums) for sums in _measured(images, lattice).values()]
-    return reduce(torch.stack(powers).sum(0).clamp_min(0).sqrt() if powers else images.new_zeros(len(images)), reduction)
+    return reduce(
+        torch.stack(powers).sum(0).clamp_min(0).sqrt() if powers else images.new_zeros(len(images)), reduction
+    )
 
 
 def lattice_spectrum(

@@ -30,7 +30,8 @@ def edge_jaggedness(
         reduction: "mean", "sum" or "none" over the batch.
 
     Returns:
-        Pixels, at least 0; 0 where nothing is told, which `spectral_images` says, with the error.
+        Pixels, at least 0; where steps are not confirmed, what the estimate has beyond chance. `spectral_images` says
+        whether it can be told, and the error.
 
     Raises:
         InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.block_spectra import constant, own_frequencies
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
 from artifactlab.metrics.synchronous import LEAST_EVIDENCE, as_numbers, evidence, like_a_lattice, significant
@@ -232,7 +231,12 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
         Forms(*likely),
         Forms(*possible),
         Forms(*((ratio - 1).clamp_min(0) * n for ratio, n in zip(ratios, numbers, strict=True))),
-        Forms(*((1 - of_chance / ratio.clamp_min(1e-9)).clamp_min(0) for ratio, of_chance in zip(ratios, WEAK, strict=True))),
+        Forms(
+            *(
+                (1 - of_chance / ratio.clamp_min(1e-9)).clamp_min(0)
+                for ratio, of_chance in zip(ratios, WEAK, strict=True)
+            )
+        ),
     )
 
 

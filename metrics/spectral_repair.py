@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope, spread_over
-from artifactlab.metrics.inputs import as_lattice, as_signals
 from artifactlab.metrics.block_spectra import own_frequencies
+from artifactlab.metrics.inputs import as_lattice, as_signals
 from artifactlab.metrics.spectral_images import spectral_images
 from artifactlab.metrics.spectral_reading import periods_of, read
 from artifactlab.metrics.spectral_sums import spectral_sums

@@ -276,7 +276,7 @@ def _beside(weight: Tensor) -> Tensor:
     axes = weight.ndim - 2
     away = _away(weight.shape[1:-1], weight.device)[..., None]
     leaks = _power(torch.fft.fftn(weight, dim=tuple(range(1, axes + 1))))
-    of_none = leaks[(slice(None), *(0,) * axes)].view(len(weight), *[1] * axes, -1)
+    of_none = leaks.flatten(1, axes)[:, 0].view(len(weight), *[1] * axes, -1)
     return (away & (leaks <= MOST_LEAK * of_none)).to(weight.dtype)
 
 

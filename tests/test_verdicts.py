@@ -136,7 +136,9 @@ def test_a_site_whose_repair_takes_most_is_named_however_wide_its_interval_is() 
     wide = diagnosed("a", "harmless", 0.1)
     wide = replace(wide, effect=effect(8.9, -2.0, 15.0, 0.99))
     text = sentence([wide, diagnosed("b", "clean", 0.0)], (), (), output(3.0, 0.0), (4, 4))
-    assert text.startswith("Cannot tell for sure: the output shows checkerboard (3.0/255 rms, period 4), and a/interpolate#0")
+    assert text.startswith(
+        "Cannot tell for sure: the output shows checkerboard (3.0/255 rms, period 4), and a/interpolate#0"
+    )
     assert "removes an estimated 99% of it, 0% to 100%" in text
     assert "No offender" not in text
 

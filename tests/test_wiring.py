@@ -66,7 +66,9 @@ def test_tiles_that_are_written_into_the_output_keep_their_period() -> None:
         whole = x.new_zeros(1, 3, 120, 120)
         for top in (0, 30):
             for left in (0, 30):
-                whole[..., 2 * top : 2 * top + 60, 2 * left : 2 * left + 60] = up(x[..., top : top + 30, left : left + 30])
+                whole[..., 2 * top : 2 * top + 60, 2 * left : 2 * left + 60] = up(
+                    x[..., top : top + 30, left : left + 30]
+                )
         return whole
 
     (layer,) = layers(Of(forward, up=up()))

@@ -105,5 +105,5 @@ def diagnose(
     failed = gate_failures([("the output", diagnosis.output)], conditions)
     for failure in failed:
         click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
-    if failed or fail_on_offender and diagnosis.offenders:
+    if failed or (fail_on_offender and diagnosis.offenders):
         sys.exit(1)

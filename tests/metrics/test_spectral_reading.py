@@ -101,7 +101,9 @@ def test_where_nothing_is_found_what_is_possible_counts_less_the_part_that_chanc
     faint = together([of(1e-8, 1e-9, found=False)._replace(possible=yes, sure=half)], 4)
     assert float(faint.grid) == pytest.approx(0.5e-4)
     assert (int(faint.period), bool(faint.told)) == (0, True)
-    assert float(together([reading, of(1.0, 1e-9)], 4).warp) == pytest.approx(1.0), "beside what is found, it is left out"
+    assert float(together([reading, of(1.0, 1e-9)], 4).warp) == pytest.approx(1.0), (
+        "beside what is found, it is left out"
+    )
 
 
 def test_errors_are_never_more_than_the_whole_range_or_the_period():

@@ -178,7 +178,9 @@ def slow_warp(image, period, axis):
     before = image.size
     for other in range(1, image.ndim):
         if other != axis + 1 and image.shape[other] >= 4 * thinned:
-            parts = np.split(image.take(range(image.shape[other] // thinned * thinned), other), image.shape[other] // thinned, other)
+            parts = np.split(
+                image.take(range(image.shape[other] // thinned * thinned), other), image.shape[other] // thinned, other
+            )
             image = np.stack([part.mean(other) for part in parts], other)
     samples = before / image.size
     content = lowpass(image, [period if a == axis else max(1, period // thinned) for a in range(image.ndim - 1)])
