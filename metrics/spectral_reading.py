@@ -145,7 +145,7 @@ def read_best(sums: Mapping[int, SpectralSums], axes: int) -> SpectralImages:
         best = _chosen(best.period > 0, best, _none(readings))
     clean = [is_clean(readings[p]) for p in STRIDES if p in readings]
     told = torch.stack(clean).all(0) if len(clean) == len(STRIDES) else torch.zeros_like(best.told)
-    return best._replace(told=(best.period > 0) | told & ~_visible(best))
+    return best._replace(told=torch.where(best.period > 0, best.told, told & ~_visible(best)))
 
 
 def _best_of(readings: Mapping[int, Reading]) -> SpectralImages:
@@ -259,7 +259,18 @@ def together(readings: Sequence[Reading], period: int) -> SpectralImages:
         fields += [value, (error / (value + (value.square() + error).sqrt()).clamp_min(1e-12)).clamp_max(most)]
     clean = torch.stack([is_clean(r) for r in readings]).all(0)
     read = SpectralImages(torch.where(found, period, 0), found, *fields)
-    return read._replace(told=found | clean & ~_visible(read))
+    # what would show only with forms that are not confirmed cannot be told
+    shown = _visible(_found_alone(read, readings))
+    return read._replace(told=shown | ~_visible(read) & (found | clean))
+
+
+def _found_alone(read: SpectralImages, readings: Sequence[Reading]) -> SpectralImages:
+    """A reading with the forms alone that are confirmed."""
+    values = {
+        form: _sum(getattr(r.power, form) * getattr(r.found, form) for r in readings).clamp_min(0).sqrt()
+        for form in Forms._fields
+    }
+    return read._replace(**values)
 
 
 def counted(reading: Reading, form: str, of: str | None = None) -> Tensor:
