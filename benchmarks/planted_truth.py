@@ -1,8 +1,9 @@
 """What planted defects really do to the output, from the model alone: no measure of artifactlab has a say in it.
 
 A case is run with everything planted, with one defect really taken out, and with nothing planted. What a defect adds
-to the output is partly no grid and no stair-step: the net answers to it with other grays. So what counts is the energy
-above the base band of the site's lattice, and whether it shows is for a published model of seeing to say (FLIP).
+to the output is partly no grid and no stair-step: the net answers to it with other grays, and with detail that is lost.
+So what counts is the energy at the lattice's own frequencies, where spectral images are, and whether that shows is for
+a published model of seeing to say (FLIP).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 from validity_content import eight_bit
 from visibility_models import JUST_SEEN_FLIP, PIXELS_PER_DEGREE, flip
 
+NEAR = 1 / 8
+"""of the spacing of a lattice's frequencies, that a frequency may be off: images of content, which has most of its
+energy at low frequencies, lie there; of detail that a defect takes or adds anywhere, it is a sixteenth"""
 CLEAR = 2.0
 """how far the true first is ahead of the second where the offender is clear"""
 
@@ -31,7 +35,7 @@ class Truth:
     effects: dict[int, float]
     """site -> energy that goes when its defect is taken out, in squared data ranges; signed"""
     energies: dict[int, float]
-    """site -> energy of everything that is planted, above the base band of this site's lattice"""
+    """site -> energy of everything that is planted, at the frequencies of this site's lattice"""
     shows: bool
     """whether a model of seeing says that it is seen in the median image"""
 
@@ -75,16 +79,28 @@ def truth_of(case: Case, number: int) -> Truth:
 
 
 def energy(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> float:
-    """Mean square of what sets outputs apart from the healthy ones, above the base band of a lattice."""
+    """Mean square of what sets outputs apart from the healthy ones, at the frequencies of a lattice."""
     # of the outputs as they are, not in 8 bits: these are what is diagnosed
     pairs = zip(outputs, healthy, strict=True)
-    return float(np.mean([np.square(above_base(o - h, period)).mean() for o, h in pairs]))
+    return float(np.mean([np.square(at_lattice(o - h, period)).mean() for o, h in pairs]))
 
 
 def shows(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> bool:
-    """Whether the median image is seen to differ from the healthy one, the base band of a lattice aside."""
+    """Whether the median image is seen to differ from the healthy one by what stands at a lattice's frequencies."""
     pairs = [(eight_bit(h), eight_bit(o)) for h, o in zip(healthy, outputs, strict=True)]
-    return float(np.median([_seeing()(h, without_base(h, o, period)) for h, o in pairs])) >= JUST_SEEN_FLIP
+    seen = [_seeing()(h, np.clip(h + at_lattice(o - h, period), 0, 1)) for h, o in pairs]
+    return float(np.median(seen)) >= JUST_SEEN_FLIP
+
+
+def at_lattice(added: Image, period: int) -> Image:
+    """The part of a difference that is near a multiple of 1 / period along both axes, and not near none along both."""
+    near, none = [], []
+    for size in added.shape:
+        cycles = np.fft.fftfreq(size) * period
+        near.append(np.abs(cycles - np.round(cycles)) <= NEAR)
+        none.append(np.round(cycles) == 0)
+    mask = np.outer(*near) & ~np.outer(*none)
+    return np.fft.ifft2(np.fft.fft2(added) * mask).real.astype(np.float32)
 
 
 def without_base(healthy: Image, defective: Image, period: int) -> Image:
