@@ -280,6 +280,7 @@ def test_the_calls_of_a_layer_are_repaired_together_and_listed_on_request(three_
     assert {site.site.calls for site in together.sites} == {(0, 1)}
     assert together.offenders[0].site.key == "net.up2/conv_transpose2d#0"
     assert together.offenders[0].site.label == "net.up2/conv_transpose2d#0 (2 calls)"
+    assert ", period 4, 2 calls" in together.to_html()
     each = artifactlab.diagnose(model, scene, data_range=1.0, calls=True)
     assert len(each.sites) == 2 * len(together.sites)
     assert each.sites[0].effect.value < together.sites[0].effect.value
