@@ -43,10 +43,11 @@ def search_sums(
     lattices = {period: ((period,) * len(axes), period) for period in periods}
     fitting = [period for period in periods if not too_small_for(images, lattices[period][0])]
     grids = {}
-    if fitting:
-        residual, wanted = images - baseband(images, GRID_BAND), [lattices[period] for period in fitting]
-        found = grid_relations(residual, squares_of(residual), wanted, GRID_BAND, origin, searching=True)
-        grids = dict(zip(fitting, found, strict=True))
+    residual = images - baseband(images, GRID_BAND)
+    squares = squares_of(residual)
+    for _, own in _by_band(fitting):  # blocks suit the longest period that shares them, and short ones need small ones
+        found = grid_relations(residual, squares, [lattices[p] for p in own], GRID_BAND, origin, searching=True)
+        grids.update(zip(own, found, strict=True))
     warps: dict[int, list[tuple[SynchronousSums, Tensor]]] = {period: [] for period in fitting}
     for band, own in _by_band(fitting):
         for axis in axes:

@@ -86,3 +86,12 @@ def test_images_of_a_batch_are_searched_one_by_one():
     for index, image in enumerate([*noise, *stairs]):
         for value, alone in zip(batch, spectral_images(image[None]), strict=True):
             assert torch.equal(value[index : index + 1], alone)
+
+
+def test_a_grid_in_the_few_flat_places_of_a_photo_is_searched_in_small_blocks(photo, board, tensor):
+    """With blocks that suit period 16 these places are a handful, and chance cannot be told."""
+    marked = tensor(
+        (photo("astronaut", 256, 128, 128).mean(2, keepdims=True) + 4 / 255 * board((256, 256, 1))).clip(0, 1)
+    )
+    assert 2 in suspects(search_sums(marked, PERIODS))
+    assert int(spectral_images(marked).period) == 2
