@@ -42,7 +42,7 @@ def search_sums(
     origin = origin or (0,) * len(axes)
     lattices = {period: ((period,) * len(axes), period) for period in periods}
     fitting = [period for period in periods if not too_small_for(images, lattices[period][0])]
-    grids = {}
+    grids: dict[int, tuple[SynchronousSums, Tensor, Tensor]] = {}
     residual = images - baseband(images, GRID_BAND)
     squares = squares_of(residual)
     for _, own in _by_band(fitting):  # blocks suit the longest period that shares them, and short ones need small ones
@@ -54,7 +54,7 @@ def search_sums(
             moved = warp_relations(lines_across(edges, axis, band), axis, own, origin, searching=True)
             for period, one in zip(own, moved, strict=True):
                 warps[period].append(one)
-    sums = {}
+    sums: dict[int, SpectralSums] = {}
     for period in periods:
         if period in grids:
             grid, weighted, _ = grids[period]
