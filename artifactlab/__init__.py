@@ -15,6 +15,7 @@ from artifactlab.models import load_model
 from artifactlab.probes import make_probe
 from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
 from artifactlab.score import score_images
+from artifactlab.severity import severity
 
 __all__ = [
     "ArtifactLabError",
@@ -37,4 +38,5 @@ __all__ = [
     "make_probe",
     "read_image",
     "score_images",
+    "severity",
 ]
