@@ -100,8 +100,8 @@ def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> T
     with (content, how far each place is trusted, chance) is taken as given. So nothing can be gained by sharper edges
     or by noise that hides a grid, content is neither blurred nor sharpened, and descent takes an artifact away
     everywhere and not only in the quiet places where it is measured best. Of a grid that is as strong everywhere, as an
-    upsampler's is, it is the derivative; of stair-steps it is up to a half larger, as edges are content, too. So methods
-    that integrate it (integrated gradients) add up exactly only between images of the same content. There are no second
+    upsampler's is, it is the derivative; of stair-steps it is up to a half larger, as edges are content, too. What
+    integrates it (integrated gradients) adds up exactly only between images of the same content. There are no second
     derivatives.
 
     Args:
@@ -169,7 +169,9 @@ def _lattice(periods: Periods, size: Sequence[int]) -> tuple[int, int]:
     if not lattices or max(wanted) == 1:
         raise InputError(f"periods must be lattice spacings of 2 or more pixels, such as 4 or [2, 3], got {periods!r}")
     if max(wanted) > LARGEST_PERIOD:
-        raise InputError(f"periods {periods!r} meet every {max(wanted)} pixels only; measure them apart and add them up")
+        raise InputError(
+            f"periods {periods!r} meet every {max(wanted)} pixels only; measure them apart and add them up"
+        )
     sides = [smallest_side(period) for period in wanted]
     if any(side > length for side, length in zip(sides, size, strict=True)):
         raise InputError(

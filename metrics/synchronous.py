@@ -103,7 +103,7 @@ class SynchronousSums(NamedTuple):
         return torch.where(self._balanced(), halves, whole)
 
     def beyond_chance(self) -> Tensor:
-        """(N,) likewise, of both halves together, and at least 0: what is to be taken out is no less for being in doubt."""
+        """(N,) likewise, at least 0, of both halves together, whether or not they agree."""
         return (self.whole() - self.by_chance()).clamp_min(0)
 
     def whole(self) -> Tensor:
@@ -116,9 +116,8 @@ class SynchronousSums(NamedTuple):
 
     def coefficients(self) -> tuple[Tensor, Tensor]:
         """(N, C, K) of the regression, and what chance would make of their squares, (N, K)."""
-        weight = _divisor(self.weight)
-        # of nothing seen, chance is large and not infinite
-        return (self.first + self.second) / weight[:, None, None], self.chance / weight[:, None].clamp_min(1e-12) ** 2
+        weight = self.weight.clamp_min(UNMEASURED)[:, None]
+        return (self.first + self.second) / weight[..., None], self.chance / weight.square()
 
     def error(self) -> Tensor:
         """(N,) standard error of `power`."""

@@ -62,7 +62,9 @@ def test_it_is_the_number_that_diagnose_reports(three_sites, scene: Tensor, seen
     with torch.no_grad():
         value = severity(model(scene), periods=tuple(diagnosis.config["period"]))
     assert diagnosis.output["severity"] > 2
-    assert float(value) == pytest.approx(diagnosis.output["severity"], rel=0.1)  # what is likely and not confirmed counts, too
+    assert float(value) == pytest.approx(
+        diagnosis.output["severity"], rel=0.1
+    )  # what is likely and not confirmed counts, too
 
 
 def test_its_gradient_is_that_of_finite_differences_where_the_grid_is_the_same_everywhere() -> None:
