@@ -14,6 +14,7 @@ from torch import Tensor
 from artifactlab.capture import Capture, Visit, watch
 from artifactlab.errors import ModelError
 from artifactlab.evidence import LATTICE_CHANNELS, some_channels, spread
+from artifactlab.metrics.bands import baseband
 from artifactlab.metrics.spectral_reading import PERIODS, lattice_sums
 from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.outputs import pick_output
@@ -23,8 +24,8 @@ from artifactlab.severity import joint_period
 from artifactlab.wiring import Wiring
 
 Key = tuple[str, str, int]
-Sums = dict[int, SpectralSums]
-"""period -> what was measured at its own frequencies; each item is a channel"""
+SAMPLES = 1 << 14
+"""values of an activation that are kept, to see how much of its content another one has"""
 
 
 class Layer(NamedTuple):
@@ -45,6 +46,30 @@ class Plan(NamedTuple):
     """spacing in samples of the activation"""
     scale: float
     """what the activation is divided by"""
+
+
+class Measured(NamedTuple):
+    """A lattice, and a sample of what it was measured in."""
+
+    sums: dict[int, SpectralSums]
+    """period -> what was measured at its own frequencies; each item is a channel"""
+    shapes: tuple[tuple[int, ...], ...]
+    """of the activations"""
+    sample: Tensor
+    """(2, K): content below the lattice's frequencies, about its mean, and what is above it"""
+
+    def __add__(self, other: Measured) -> Measured:  # type: ignore[override]
+        """Of two passes, or pieces."""
+        sums = {period: sums + other.sums[period] for period, sums in self.sums.items()}
+        return Measured(sums, self.shapes + other.shapes, torch.cat([self.sample, other.sample], 1))
+
+    def unlike(self, other: Measured) -> float:
+        """How much of the content is not that of another activation: 0 for the same, 1 for what is independent."""
+        if self.shapes != other.shapes:
+            return 1.0
+        apart = (self.sample - other.sample).square().sum(1)
+        both = (self.sample.square() + other.sample.square()).sum(1)
+        return min(1.0, float((apart / both.clamp_min(1e-12)).max()))
 
 
 @dataclass
@@ -107,16 +132,16 @@ def lattice_at(layer: Layer, before: Iterable[Layer]) -> tuple[int, int]:
     return joint_period([pair for pair in spacings if max(pair) <= max(PERIODS)], layer.size)
 
 
-def measured(runner: Runner, calls: Sequence[Call], plans: Mapping[Site, Plan]) -> dict[Site, Sums]:
+def measured(runner: Runner, calls: Sequence[Call], plans: Mapping[Site, Plan]) -> dict[Site, Measured]:
     """The lattices of layers, from one more pass for each call."""
     of_key = {key: site for site in plans for key in site.keys}
-    found: dict[Site, Sums] = {}
+    found: dict[Site, Measured] = {}
 
     def look(visit: Visit) -> None:
         site = of_key.get(visit.key)
         if site is not None:
-            sums = channel_sums(visit.growth.output, plans[site])
-            found[site] = added(found[site], sums) if site in found else sums
+            piece = measured_in(visit.growth.output, plans[site])
+            found[site] = found[site] + piece if site in found else piece
 
     for call in calls:
         with watch(runner.model, look):
@@ -124,20 +149,20 @@ def measured(runner: Runner, calls: Sequence[Call], plans: Mapping[Site, Plan]) 
     return found
 
 
-def channel_sums(activation: Tensor, plan: Plan) -> Sums:
+def measured_in(activation: Tensor, plan: Plan) -> Measured:
     """Of at most 32 channels of an (N, C, H, W) activation, evenly spread; each channel has relations of its own.
 
     Measured in float32 on the CPU, so that what differs is not the measurement.
     """
     values = some_channels(activation.detach(), LATTICE_CHANNELS).float().cpu() / plan.scale
     images, channels = values.shape[:2]
+    each = values.flatten(0, 1)[:, None]
     of_channel = torch.eye(channels).repeat(1, images)
-    return {p: sums.pooled(of_channel) for p, sums in lattice_sums(values.flatten(0, 1)[:, None], plan.lattice).items()}
-
-
-def added(one: Sums, other: Sums) -> Sums:
-    """Of two passes or pieces."""
-    return {period: sums + other[period] for period, sums in one.items()}
+    sums = {period: sums.pooled(of_channel) for period, sums in lattice_sums(each, plan.lattice).items()}
+    content = baseband(each, max(plan.lattice))
+    parts = torch.stack([content - content.mean(), each - content]).flatten(1)
+    step = max(1, parts.shape[1] // SAMPLES) | 1  # odd, so that it visits every phase
+    return Measured(sums, (tuple(activation.shape),), parts[:, ::step].clone())
 
 
 def matched(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[Layer, Layer]]:

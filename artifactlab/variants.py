@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
+from operator import add
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from artifactlab.capture import unwrap
 from artifactlab.errors import InputError, ModelError
 from artifactlab.evidence import spread
-from artifactlab.lattices import Layer, Plan, Sums, added, channel_sums, lattice_at, matched, measured, surveyed
+from artifactlab.lattices import Layer, Measured, Plan, lattice_at, matched, measured, measured_in, surveyed
 from artifactlab.metrics import relation_difference as relations
+from artifactlab.metrics.relation_difference import Powers
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.records import Site, plain, tool
 from artifactlab.runner import Call, Runner, as_calls, in_precision
@@ -64,18 +66,18 @@ class LatticePair:
     difference: LatticeStrength
     """of the two lattices, which may be as strong and differ"""
     floor: LatticeStrength
-    """what the difference may be by chance, were their contents independent"""
-    parts: bool
-    """whether they differ: by more than the floor, than what just shows (1/255 or .1 samples), and than a tenth of the
-    stronger one"""
+    """what the difference may be by chance: the less, the more of their contents is the same"""
+    verdict: Literal["part", "same", "cannot tell"]
+    """they part if they differ by more than the floor, than what just shows (1/255 or .1 samples), and than a tenth of
+    the stronger one; it cannot be told where the floor is above what shows"""
 
 
 @dataclass(frozen=True)
 class ModelComparison:
     """The result of `compare_models`."""
 
-    verdict: Literal["same", "part", "cannot tell"]
-    """whether the lattices part anywhere; it cannot be told where no place could be measured"""
+    verdict: Literal["part", "same", "cannot tell"]
+    """whether the lattices part anywhere; it cannot be told where no place can be measured, or not well enough"""
     text: str
     """what was found, in a few sentences"""
     parts_at: str | None
@@ -160,9 +162,9 @@ def compare_models(
     scale = data_range or max(map(spread, outputs[0])) or 1.0
     pairs = matched(*layers)
     plans = [Plan(_lattice(pair, pairs[:number]), pair[0].spread or 1.0) for number, pair in enumerate(pairs)]
-    sums = [side.measured([pair[own].site for pair in pairs], plans) for own, side in enumerate(sides)]
+    found = [side.measured([pair[own].site for pair in pairs], plans) for own, side in enumerate(sides)]
     places = [
-        compared(a.site, b.site, plan, sums[0][a.site], sums[1][b.site])
+        compared(a.site, b.site, plan, found[0][a.site], found[1][b.site])
         for (a, b), plan in zip(pairs, plans, strict=True)
         if max(plan.lattice) > 1
     ]
@@ -195,7 +197,7 @@ class _Side:
         self.moved(len(self.calls))
         return found
 
-    def measured(self, sites: Sequence[Site], plans: Sequence[Plan]) -> dict[Site, Sums]:
+    def measured(self, sites: Sequence[Site], plans: Sequence[Plan]) -> dict[Site, Measured]:
         wanted = {site: plan for site, plan in zip(sites, plans, strict=True) if max(plan.lattice) > 1}
         with Runner(self.model, self.output, self.seed) as runner:
             found = measured(runner, self._given(), wanted)
@@ -209,13 +211,11 @@ class _Side:
         return [Call(*(in_precision(part, dtype) for part in (call.args, dict(call.kwargs)))) for call in self.calls]
 
 
-def compared(where: Site | None, other: Site | None, plan: Plan, first: Sums, second: Sums) -> LatticePair:
+def compared(where: Site | None, other: Site | None, plan: Plan, first: Measured, second: Measured) -> LatticePair:
     """Two measurements of a lattice at one place, which is the output where it is no site."""
-    one, two = (relations.beyond_chance(sums) for sums in (first, second))
-    apart, chance = relations.difference(first, second), relations.chance(first, second)
-    least = relations.least_ratios(first)
-    grids = apart.grid > max(VISIBLE_GRID**2, least[0] * chance.grid, LEAST_SHARE**2 * max(one.grid, two.grid))
-    steps = apart.steps > max(VISIBLE_STEPS**2, least[1] * chance.steps, LEAST_SHARE**2 * max(one.steps, two.steps))
+    one, two = (relations.beyond_chance(found.sums) for found in (first, second))
+    apart = relations.difference(first.sums, second.sums)
+    floor = relations.chance_of_difference(first.sums, second.sums, first.unlike(second))
     return LatticePair(
         where=where.key if where else OUTPUT,
         other=other.key if other else OUTPUT,
@@ -224,12 +224,22 @@ def compared(where: Site | None, other: Site | None, plan: Plan, first: Sums, se
         first=_strength(one),
         second=_strength(two),
         difference=_strength(apart),
-        floor=LatticeStrength((least[0] * chance.grid) ** 0.5, (least[1] * chance.steps) ** 0.5),
-        parts=grids or (steps and apart.moved > FAINT**2),
+        floor=_strength(floor),
+        verdict=_verdict(one, two, apart, floor),
     )
 
 
-def _strength(powers: relations.Powers) -> LatticeStrength:
+def _verdict(one: Powers, two: Powers, apart: Powers, floor: Powers) -> Literal["part", "same", "cannot tell"]:
+    """Whether two lattices differ, or a difference that shows could hide below the floor."""
+    grid = max(VISIBLE_GRID**2, floor.grid, LEAST_SHARE**2 * max(one.grid, two.grid))
+    steps = max(VISIBLE_STEPS**2, floor.steps, LEAST_SHARE**2 * max(one.steps, two.steps))
+    if apart.grid > grid or (apart.steps > steps and apart.moved > FAINT**2):
+        return "part"
+    hidden = floor.grid > VISIBLE_GRID**2 or (floor.steps > VISIBLE_STEPS**2 and floor.moved > FAINT**2)
+    return "cannot tell" if hidden else "same"
+
+
+def _strength(powers: Powers) -> LatticeStrength:
     return LatticeStrength(powers.grid**0.5, powers.steps**0.5)
 
 
@@ -259,8 +269,8 @@ def _outputs_compared(
     if max(lattice) == 1:
         return []
     plan = Plan(lattice, scale)
-    sums = [reduce(added, (channel_sums(image, plan) for image in images)) for images in outputs]
-    return [compared(None, None, plan, *sums)]
+    first, second = (reduce(add, (measured_in(image, plan) for image in images)) for images in outputs)
+    return [compared(None, None, plan, first, second)]
 
 
 def _severity(layers: Sequence[Layer], outputs: Sequence[Tensor], scale: float) -> float | None:
@@ -293,8 +303,9 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callabl
 
 def concluded(places: Sequence[LatticePair], **found: Any) -> ModelComparison:
     """The verdict, and the rest as it was found."""
-    first = next((place.where for place in places if place.parts), None)
-    verdict: Literal["same", "part", "cannot tell"] = "part" if first else "same" if places else "cannot tell"
+    first = next((place.where for place in places if place.verdict == "part"), None)
+    told = bool(places) and all(place.verdict == "same" for place in places)
+    verdict: Literal["part", "same", "cannot tell"] = "part" if first else "same" if told else "cannot tell"
     bare = ModelComparison(verdict=verdict, text="", parts_at=first, places=tuple(places), **found)
     return replace(bare, text=_sentence(bare))
 
@@ -320,18 +331,24 @@ def _parting(found: ModelComparison) -> str:
     """Where they part, and by how much, in the form that differs more."""
     if not found.places:
         return "Cannot tell: outputs and activations are too small for the lattices; give larger inputs."
+    number = next((n for n, place in enumerate(found.places) if place.where == found.parts_at), len(found.places))
+    unsure = [place.where for place in found.places[:number] if place.verdict == "cannot tell"]
+    untold = f"at {', '.join(unsure)} what shows could hide in the content; give more or larger inputs"
     if found.parts_at is None:
-        return "The lattices do not part: nowhere do they differ by more than chance and by what shows."
-    places = [place.where for place in found.places]
-    number = places.index(found.parts_at)
+        nowhere = "nowhere do they differ by more than chance and by what shows"
+        return f"Cannot tell: {nowhere}, but {untold}." if unsure else f"The lattices do not part: {nowhere}."
+    agreeing = [place.where for place in found.places[:number] if place.verdict == "same"]
     at = "only at the output" if found.parts_at == OUTPUT else f"at {found.parts_at}"
-    behind = f", behind {places[number - 1]}, where they still agree" if number else ""
-    one, two, apart = (getattr(found.places[number], name) for name in ("first", "second", "difference"))
+    behind = f", behind {agreeing[-1]}, where they still agree" if agreeing else ""
+    text = f"The lattices part {at}{behind}: {_apart(found.places[number])}."
+    return f"{text} Whether they do before cannot be told: {untold}." if unsure else text
+
+
+def _apart(place: LatticePair) -> str:
+    one, two, apart = place.first, place.second, place.difference
     if apart.grid / VISIBLE_GRID >= apart.steps / VISIBLE_STEPS:
-        how = f"grids of {255 * one.grid:.1f} and {255 * two.grid:.1f}/255, {255 * apart.grid:.1f}/255 apart"
-    else:
-        how = f"stair-steps of {one.steps:.2f} and {two.steps:.2f} samples, {apart.steps:.2f} apart"
-    return f"The lattices part {at}{behind}: {how}."
+        return f"grids of {255 * one.grid:.1f} and {255 * two.grid:.1f}/255, {255 * apart.grid:.1f}/255 apart"
+    return f"stair-steps of {one.steps:.2f} and {two.steps:.2f} samples, {apart.steps:.2f} apart"
 
 
 def _lines(period: tuple[float, float]) -> str:

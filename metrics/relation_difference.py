@@ -6,7 +6,7 @@ they can be compared where the two were given other content, or other pieces of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -41,17 +41,22 @@ def difference(one: Sums, other: Sums) -> Powers:
     return _over_channels(_differences(one, other), SynchronousSums.whole)
 
 
-def chance(one: Sums, other: Sums) -> Powers:
-    """What of the difference would be chance, were the two of content that has nothing in common."""
-    return _over_channels(_differences(one, other), SynchronousSums.by_chance)
+def chance_of_difference(one: Sums, other: Sums, unlike: float) -> Powers:
+    """What a difference must exceed to be none of chance.
+
+    Chance is what content has at frequencies beside the lattice's. Two measurements of the same content share it, so of
+    their difference it is the part of the content that is `unlike`, 0 to 1: at 1 the two are independent.
+    """
+    power = _over_channels(_differences(one, other), SynchronousSums.by_chance)
+    follows = [sums.modulation for sums in one.values() if sums.modulation is not None]
+    grids = _least_ratio([*(sums.grid for sums in one.values()), *follows])
+    steps = _least_ratio([axis for sums in one.values() for axis in sums.warp])
+    return Powers(unlike * grids * power.grid, unlike * steps * power.steps, unlike * steps * power.moved)
 
 
-def least_ratios(sums: Sums) -> tuple[float, float]:
-    """Of difference and chance, grid and steps, above which it is none: the fewer numbers, the larger."""
-    follows = [s.modulation for s in sums.values() if s.modulation is not None]
-    grids = sum(one.chance.numel() for one in [*(s.grid for s in sums.values()), *follows])
-    steps = sum(axis.chance.numel() for s in sums.values() for axis in s.warp)
-    return least_ratio(max(1, grids)), least_ratio(max(1, steps))
+def _least_ratio(measured: Sequence[SynchronousSums]) -> float:
+    """Of difference and chance: the fewer numbers there are, the larger."""
+    return least_ratio(max(1, sum(sums.chance.numel() for sums in measured)))
 
 
 def _differences(one: Sums, other: Sums) -> dict[int, SpectralSums]:

@@ -156,7 +156,7 @@ def test_two_models_are_run_and_the_layer_at_which_they_part_is_named(nets: Path
     assert lines[0] == f"{NET} and {NET}, 1 input"
     assert max(map(len, lines)) <= 100
     row = next(line for line in lines if line.split()[:1] == ["up/interpolate#0"])
-    assert (row.split()[1], row.split()[-1]) == ("2", "parts")
+    assert (row.split()[1], row.split()[-1]) == ("2", "part")
     assert "The lattices part at up/interpolate#0: stair-steps of" in " ".join(lines)
 
 

@@ -86,7 +86,7 @@ def test_they_part_at_the_layer_that_was_changed_and_not_before(three_sites, sce
     changed = again(three_sites).plant(f"up{number + 1}")
     found = compare_models(three_sites, changed, scene, data_range=1.0)
     assert found.parts_at == SITES[number]
-    assert [place.parts for place in found.places[: number + 1]] == [False] * number + [True]
+    assert [place.verdict for place in found.places[: number + 1]] == ["same"] * number + ["part"]
     assert found.text.startswith(f"The lattices part at {SITES[number]}")
     diagnosis = artifactlab.diagnose(changed, scene, data_range=1.0)
     assert found.severity[1] == pytest.approx(diagnosis.output["severity"])
@@ -98,7 +98,7 @@ def test_they_part_at_the_layer_that_was_changed_and_not_before(three_sites, sce
 def test_steps_part_where_an_upsampler_was_replaced(scene: Tensor, modes: tuple[str, str], where: str) -> None:
     found = compare_models(Decoder(), Decoder(*modes), scene)
     assert found.parts_at == f"{where}/interpolate#0"
-    place = next(place for place in found.places if place.parts)
+    place = next(place for place in found.places if place.verdict == "part")
     assert place.second.steps == pytest.approx(0.5, abs=0.05)  # what nearest x2 leaves, in its own samples
 
 
@@ -145,7 +145,7 @@ def test_large_tiles_have_the_lattice_of_the_whole_run(three_sites, scene: Tenso
     model = three_sites.plant("up2")
     found = compare_models(model, Tiled(again(model), 24), scene, data_range=1.0)
     assert [place.other for place in found.places] == [*(f"net.{key}" for key in SITES), "output"]
-    assert found.verdict == "same"
+    assert "part" not in {place.verdict for place in found.places}
 
 
 def test_what_follows_the_last_upsampler_parts_only_at_the_output(three_sites, scene: Tensor) -> None:
@@ -153,14 +153,14 @@ def test_what_follows_the_last_upsampler_parts_only_at_the_output(three_sites, s
     found = compare_models(Blurred(model, False), Blurred(again(model), True), scene, data_range=1.0)
     assert found.parts_at == "output"
     assert "only at the output, behind net.up3/conv_transpose2d#0, where they still agree" in found.text
-    assert [place.parts for place in found.places] == [False, False, False, True]
+    assert [place.verdict for place in found.places] == ["same", "same", "same", "part"]
 
 
 def test_other_content_is_no_other_lattice(scene: Tensor) -> None:
     """Weights before the first upsampler change everything that is drawn, and nothing of how nearest enlarges it."""
     found = compare_models(Decoder("nearest", "nearest"), disturbed(Decoder("nearest", "nearest"), "inp"), scene)
     first, second = (place.first.steps for place in found.places[:2])
-    assert not found.places[0].parts
+    assert found.places[0].verdict != "part"
     assert first == pytest.approx(0.5, abs=0.05)
     assert second > 0.5
 
@@ -168,7 +168,7 @@ def test_other_content_is_no_other_lattice(scene: Tensor) -> None:
 def test_what_stands_between_two_upsamplers_shows_at_the_second(scene: Tensor) -> None:
     changed = disturbed(Decoder("nearest", "bilinear"), "mid")
     found = compare_models(Decoder("nearest", "bilinear"), changed, scene)
-    assert not found.places[0].parts
+    assert found.places[0].verdict == "same"
     assert found.places[1].period == (4, 4)  # its own 2, and what is left of the first one's
 
 

@@ -12,7 +12,7 @@ from artifactlab.report.terminal import PIPED_WIDTH
 from artifactlab.variants import LatticePair, ModelComparison
 from artifactlab.verdicts import period_text
 
-STYLES = {True: "bold red", False: "green"}
+STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}
 
 
 def models_table(comparison: ModelComparison) -> Group:
@@ -51,7 +51,7 @@ def _row(place: LatticePair) -> tuple[str | Text, ...]:
         period_text(place.period),
         _numbers([255 * strength.grid for strength in strengths], ".1f"),
         _numbers([strength.steps for strength in strengths], ".2f"),
-        Text("parts" if place.parts else "same", style=STYLES[place.parts]),
+        Text(place.verdict, style=STYLES[place.verdict]),
     )
 
 
