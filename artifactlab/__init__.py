@@ -12,11 +12,12 @@ from artifactlab.errors import ArtifactLabError, CaptureError, InputError, Model
 from artifactlab.images import read_image
 from artifactlab.lint import LintFinding, lint
 from artifactlab.models import load_model
+from artifactlab.parting import ModelComparison
 from artifactlab.probes import make_probe
 from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
 from artifactlab.score import score_images
 from artifactlab.severity import severity
-from artifactlab.variants import ModelComparison, compare_models
+from artifactlab.variants import compare_models
 
 __all__ = [
     "ArtifactLabError",

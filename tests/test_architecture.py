@@ -46,6 +46,7 @@ LAYERS = {
     "lint": 6,
     "trials": 7,
     "lattices": 6,
+    "parting": 2,
     "variants": 8,
     "fast": 7,
     "diagnose": 8,

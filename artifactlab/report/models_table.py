@@ -8,8 +8,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from artifactlab.parting import LatticePair, ModelComparison
 from artifactlab.report.terminal import PIPED_WIDTH
-from artifactlab.variants import LatticePair, ModelComparison
 from artifactlab.verdicts import period_text
 
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}
