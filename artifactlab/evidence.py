@@ -35,11 +35,11 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
             raise CaptureError(
                 f"the activation at {label} holds NaN or Inf; check the model's weights and the input's range"
             )
-        values = _some_channels(activation.detach(), LATTICE_CHANNELS).float()
+        values = some_channels(activation.detach(), LATTICE_CHANNELS).float()
         size = spread(values)
         if size == 0:
             return Evidence(0.0, 0.0, 0.0)
-        edges = _some_channels(values, min(EDGE_CHANNELS, max(4, EDGE_PIXELS // values[0, 0].numel())))
+        edges = some_channels(values, min(EDGE_CHANNELS, max(4, EDGE_PIXELS // values[0, 0].numel())))
         lattice = lattice_period(scale)
         fits = all(p <= side for p, side in zip(lattice, values.shape[2:], strict=True))
         known = fits and 1 < max(lattice) <= LARGEST_PERIOD
@@ -54,7 +54,7 @@ def measure_evidence(activation: Tensor, scale: tuple[float, float], label: str)
         )
 
 
-def _some_channels(values: Tensor, most: int) -> Tensor:
+def some_channels(values: Tensor, most: int) -> Tensor:
     """At most so many channels, evenly spread."""
     return values[:, :: -(-values.shape[1] // most)]
 

@@ -21,12 +21,12 @@ from torch import Tensor
 from artifactlab.capture import Visit, watch
 from artifactlab.effects import effect_of_first_order
 from artifactlab.errors import ModelError, first_line
-from artifactlab.metrics.spectral_reading import Forms, Reading, lattice_sums, read
+from artifactlab.metrics.spectral_reading import Forms, Reading
 from artifactlab.outputs import pick_output
 from artifactlab.records import Effect, Site
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner
-from artifactlab.severity import VISIBLE, Severity, crop_counts, shown, split_crops
+from artifactlab.severity import VISIBLE, Severity, crop_counts, differentiable_severity
 
 Key = tuple[str, str, int]
 
@@ -98,7 +98,7 @@ def _drops(
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
         image = pick_output(results[-1], runner.output).float() / data_range
         try:
-            torch.autograd.grad(_differentiable_severity(image, found, period), leaf)
+            torch.autograd.grad(_severity_of_all(image, found, period), leaf)
         except RuntimeError as error:
             raise ModelError(f"the model gives no gradient ({first_line(error)}); leave fast out") from error
     shape = (image.shape[0], *crop_counts(image.shape[-2:], period))
@@ -110,18 +110,12 @@ def _drops(
     return drops
 
 
-def _differentiable_severity(image: Tensor, found: Mapping[int, Reading], period: tuple[int, int]) -> Tensor:
+def _severity_of_all(image: Tensor, found: Mapping[int, Reading], period: tuple[int, int]) -> Tensor:
     """Severity of all crops together, times their number, so that each crop's part of its drop is a crop's severity."""
-    crops = split_crops(image, period)
-    everything = torch.ones(1, len(crops))
-    total = image.new_zeros(())
-    for p, sums in (lattice_sums(crops, period) if found else {}).items():
-        sure = found[p]._replace(
-            found=Forms(*(form.clone() for form in found[p].found))
-        )  # inference tensors have no grad
-        total = total + sum(part.sum() for part in shown(read(sums.pooled(everything)), sure))
-    # what shows nothing has a gradient, too: none
-    return len(crops) * total + 0 * image.sum()
+    # clones, as what was made in inference mode has no place in a graph
+    confirmed = {p: Forms(*(form.clone() for form in reading.found)) for p, reading in found.items()}
+    together = differentiable_severity(image, period, torch.ones(1, len(image)), confirmed).sum()
+    return len(image) * math.prod(crop_counts(image.shape[-2:], period)) * together
 
 
 def _by_crop(gradient: Tensor, change: Tensor, crops: tuple[int, int, int]) -> Tensor:

@@ -155,6 +155,18 @@ def placed(value: Any, device: torch.device | None) -> Any:
     return value
 
 
+def in_precision(value: Any, dtype: torch.dtype | None) -> Any:
+    """Arguments with their floating tensors in a precision; None leaves them as they are."""
+    if isinstance(value, Tensor):
+        return value.to(dtype) if dtype is not None and value.is_floating_point() else value
+    if isinstance(value, (list, tuple)):
+        items = [in_precision(item, dtype) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return {key: in_precision(item, dtype) for key, item in value.items()}
+    return value
+
+
 class _Saved(NamedTuple):
     """One parameter or buffer of the model, and a copy of its values."""
 

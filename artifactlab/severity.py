@@ -15,12 +15,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from artifactlab.errors import InputError
 from artifactlab.evidence import lattice_period
-from artifactlab.metrics.inputs import LARGEST_PERIOD
-from artifactlab.metrics.spectral_reading import Reading, content_wanted, lattice_sums, read
+from artifactlab.metrics.bands import baseband
+from artifactlab.metrics.inputs import LARGEST_PERIOD, as_images, as_lattice, product
+from artifactlab.metrics.spectral_reading import Forms, Reading, content_wanted, lattice_sums, powers_of, read
+from artifactlab.metrics.spectral_repair import drawn_by
 from artifactlab.metrics.spectral_sums import SpectralSums, joined
+from artifactlab.metrics.synchronous import SynchronousSums
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
+Periods = int | tuple[int, int] | list[int | tuple[int, int]]
 VISIBLE = 1.0
 """severity below which an output is innocent, whatever its activations look like"""
 MIN_CROP = 64
@@ -29,6 +34,10 @@ MAX_CROPS = 3
 """crops per side"""
 LEAST_EDGES = 0.2
 """of the mean weight of edges, that a choice of crops must have to say something of steps by itself"""
+VISIBLE_FORMS = (VISIBLE_GRID, VISIBLE_GRID, VISIBLE_STEPS)
+"""from where on grid, modulation and warp show"""
+SILENT = 1e-12
+"""energy of a pattern, in squared data ranges, that has no gradient"""
 CYCLES, BESIDES = 4, 16
 """of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
 
@@ -96,6 +105,99 @@ class Severity:
         """Grid and stair-step severity of all crops."""
         artifact = self.of(torch.ones(1, self.crops))
         return float(artifact.grid), float(artifact.steps)
+
+
+def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> Tensor:
+    """How bad each image of an output is, as something to minimise or to attribute: differentiable, and without a gate.
+
+    Its value is what `diagnose` reports: (grid / (1/255))^2 + (stair-steps / .1 pixels)^2, so that 1 just shows and
+    independent causes add up. It differs where there is doubt. A diagnosis accuses, and counts what is confirmed; here
+    everything in step with the lattice counts as far as it is beyond chance, since a gate gives a faint artifact no
+    gradient at all. So texture of the very same spacing counts, too, and clean images read a little more than 0.
+
+    Its gradient points along the artifact itself, as `remove_spectral_images` would take it out: what it is measured
+    with (content, how far each place is trusted, chance) is taken as given. So nothing can be gained by sharper edges
+    or by noise that hides a grid, content is neither blurred nor sharpened, and descent takes an artifact away
+    everywhere and not only in the quiet places where it is measured best. Of a grid that is as strong everywhere, as an
+    upsampler's is, it is the derivative; of stair-steps it is up to a half larger, as edges are content, too. What
+    integrates it (integrated gradients) adds up exactly only between images of the same content. There are no second
+    derivatives.
+
+    Args:
+        output: (N, C, H, W); half precision is measured in float32, and float64 in float64.
+        periods: lattice spacings in pixels, whose divisors count, too: a number, a pair (vertical, horizontal), or a
+            list of them, which stands for the smallest lattice that holds them all. The default finds what up to three
+            layers leave that double the size, 2, 4 and 8; `Site.period` says that of a layer.
+        data_range: distance between the darkest and the brightest possible value.
+
+    Returns:
+        (N,), at least 0, as captum expects of a forward function; take its mean for a training loop.
+
+    Raises:
+        InputError: if `output` is no finite (N, C, H, W) tensor, an argument is out of range, or images are too small
+            for the periods: they take 4 periods and 16 pixels a side, which is 48 pixels for the default.
+
+    >>> import torch
+    >>> board = 0.02 * (-1.0) ** (torch.arange(64)[:, None] + torch.arange(64))
+    >>> image = (0.5 + board[None, None]).requires_grad_()
+    >>> value = severity(image, periods=2)
+    >>> round(float(value.detach()))
+    26
+    >>> value.sum().backward()
+    >>> bool(torch.equal(image.grad[0, 0].sign(), board.sign()))
+    True
+    """
+    as_images(output, data_range)
+    period = _lattice(periods, output.shape[-2:])
+    images = output if output.dtype == torch.float64 else output.float()
+    return differentiable_severity(images / data_range, period, torch.eye(len(images)))
+
+
+def differentiable_severity(
+    images: Tensor, period: tuple[int, int], groups: Tensor, counted: Mapping[int, Forms] | None = None
+) -> Tensor:
+    """Severity (R,) of R groups of images of data range 1, given as counts (R, N), with the gradient of `severity`.
+
+    By default everything beyond chance counts; `counted` says at each period, (R,), which forms do.
+    """
+    with torch.no_grad():
+        measured, groups = images.detach(), groups.to(images)
+        crops = split_crops(measured, period)
+        of_crops = groups.repeat(1, len(crops) // len(images))
+        value, gradient = images.new_zeros(len(groups)), torch.zeros_like(measured)
+        for p, sums in lattice_sums(crops, period).items():
+            relations = sums.pooled(of_crops)
+            power, _ = powers_of(relations, SynchronousSums.beyond_chance)
+            parts = drawn_by(measured, relations.pooled(groups.T), period, p)
+            for form, part, visible in zip(Forms._fields, parts, VISIBLE_FORMS, strict=True):
+                strength = getattr(power, form) / visible**2
+                strength = strength if counted is None else strength * getattr(counted[p], form)
+                value += strength
+                energy = product(groups, part.square().flatten(1).sum(1)).clamp_min(SILENT)
+                above = part - baseband(part, p)  # what a pattern has in common with content stays
+                gradient += product(2 * strength / energy, groups).view(-1, 1, 1, 1) * above
+    # adds nothing to the value, and gives it the gradient
+    return value + product(groups, (gradient * (images - measured)).flatten(1).sum(1))
+
+
+def _lattice(periods: Periods, size: Sequence[int]) -> tuple[int, int]:
+    """The smallest lattice that holds all `periods`; an InputError where an image of `size` does not hold it."""
+    given = periods if isinstance(periods, list) else [periods]
+    lattices = [as_lattice(period, 2) for period in given]
+    wanted = tuple(math.lcm(*along) for along in zip(*lattices, strict=True))
+    if not lattices or max(wanted) == 1:
+        raise InputError(f"periods must be lattice spacings of 2 or more pixels, such as 4 or [2, 3], got {periods!r}")
+    if max(wanted) > LARGEST_PERIOD:
+        raise InputError(
+            f"periods {periods!r} meet every {max(wanted)} pixels only; measure them apart and add them up"
+        )
+    sides = [smallest_side(period) for period in wanted]
+    if any(side > length for side, length in zip(sides, size, strict=True)):
+        raise InputError(
+            f"an image of {size[0]}x{size[1]} pixels is too small to measure periods {periods!r}, which takes"
+            f" {sides[0]}x{sides[1]}; give larger images, or a smaller period"
+        )
+    return wanted[0], wanted[1]
 
 
 def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:

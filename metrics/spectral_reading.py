@@ -2,7 +2,7 @@
 
 # no `from __future__ import annotations`: the API page resolves a named tuple's types only if they are no strings
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,7 +10,14 @@ from torch import Tensor
 
 from artifactlab.metrics.block_spectra import constant, own_frequencies
 from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
-from artifactlab.metrics.synchronous import LEAST_EVIDENCE, as_numbers, evidence, like_a_lattice, significant
+from artifactlab.metrics.synchronous import (
+    LEAST_EVIDENCE,
+    SynchronousSums,
+    as_numbers,
+    evidence,
+    like_a_lattice,
+    significant,
+)
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 PERIODS = tuple(range(2, 17))
@@ -195,13 +202,11 @@ def read_lattice(sums: Mapping[int, SpectralSums]) -> SpectralImages:
 
 def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) -> Reading:
     """What a period's own frequencies hold; where `stripes` are given, patterns along one axis alone do not count."""
-    samples = sums.samples.clamp_min(1)
-    contrast, slopes = sums.contrast / samples, sums.slopes / samples[:, None]
+    power, moved = powers_of(sums)
+    contrast, slopes = per_sample(sums)
     zero = torch.zeros_like(contrast)
-    moved = _sum((slopes[:, axis] * one.power() for axis, one in enumerate(sums.warp)), zero)
     moved_error = _sum(((slopes[:, axis] * one.error()).square() for axis, one in enumerate(sums.warp)), zero).sqrt()
     follows = [] if sums.modulation is None else [sums.modulation]
-    power = [sums.grid.power(), _sum((contrast * one.power() for one in follows), zero), moved]
     error = [sums.grid.error(), _sum((contrast * one.error() for one in follows), zero), moved_error]
     relations = [[sums.grid], follows, list(sums.warp)]
     likely = [like_a_lattice(relation) if relation else zero.bool() for relation in relations]
@@ -223,7 +228,7 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
     ratios = [evidence(relation) if relation else zero + 1 for relation in relations]
     numbers = [sum(one.chance.shape[1] for one in relation) for relation in relations]
     return Reading(
-        Forms(power[0], power[1], _per_slope(moved, slopes)),
+        power,
         Forms(error[0], error[1], _per_slope(moved_error, slopes)),
         moved,
         moved_error,
@@ -238,6 +243,17 @@ def read(sums: SpectralSums, stripes: tuple[Tensor, ...] = (), period: int = 0) 
             )
         ),
     )
+
+
+def powers_of(
+    sums: SpectralSums, of: Callable[[SynchronousSums], Tensor] = SynchronousSums.power
+) -> tuple[Forms, Tensor]:
+    """Each form's power (N,), squared, of data ranges and, the warp, of samples; and the warp's in data ranges."""
+    contrast, slopes = per_sample(sums)
+    zero = torch.zeros_like(contrast)
+    modulation = zero if sums.modulation is None else contrast * of(sums.modulation)
+    moved = _sum((slopes[:, axis] * of(one) for axis, one in enumerate(sums.warp)), zero)
+    return Forms(of(sums.grid), modulation, _per_slope(moved, slopes)), moved
 
 
 def together(readings: Sequence[Reading], period: int) -> SpectralImages:
@@ -314,6 +330,12 @@ def _stripes(axes: int, period: int) -> tuple[Tensor, ...]:
     frequencies, stands_for = own_frequencies((period,) * axes, period)
     alone = [[sum(map(bool, k)) == 1 and k[axis] > 0 for k in frequencies] for axis in range(axes)]
     return tuple(as_numbers(chosen, stands_for) for chosen in alone)
+
+
+def per_sample(sums: SpectralSums) -> tuple[Tensor, Tensor]:
+    """Squared content about its mean (N,) and squared slopes (N, axes of warp), of a sample."""
+    samples = sums.samples.clamp_min(1)
+    return sums.contrast / samples, sums.slopes / samples[:, None]
 
 
 def _per_slope(moved: Tensor, slopes: Tensor) -> Tensor:

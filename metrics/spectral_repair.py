@@ -14,7 +14,7 @@ from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import as_lattice, as_signals
 from artifactlab.metrics.spectral_images import spectral_images
 from artifactlab.metrics.spectral_reading import periods_of, read
-from artifactlab.metrics.spectral_sums import spectral_sums
+from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
 from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum
 
 Period = int | tuple[int, ...] | None
@@ -31,7 +31,7 @@ FAINT = (0.5 / 255) ** 2
 
 
 class Explained(NamedTuple):
-    """What an image holds in step with one period, each like the image; zero where it is not confirmed."""
+    """What an image holds in step with one period, each like the image."""
 
     grid: Tensor
     modulation: Tensor
@@ -103,7 +103,13 @@ def local_warp(images: Tensor, period: Period) -> Tensor:
 def explained_by(images: Tensor, lattice: Sequence[int], period: int) -> Explained:
     """What images of data range 1 hold in step with a period's own frequencies."""
     sums = spectral_sums(images, lattice, period)
-    found = read(sums).found
+    masks = (found.view(-1, *[1] * (images.ndim - 1)) for found in read(sums).found)
+    parts = drawn_by(images, sums, lattice, period)
+    return Explained(*(part * mask for part, mask in zip(parts, masks, strict=True)))
+
+
+def drawn_by(images: Tensor, sums: SpectralSums, lattice: Sequence[int], period: int) -> Explained:
+    """What relations of a period draw into images of data range 1, whether they are confirmed or not."""
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
     content = baseband(images, period)
     content = content + baseband(images - content, period)  # flat to half the period's frequency: 2h - h^2
@@ -119,9 +125,7 @@ def explained_by(images: Tensor, lattice: Sequence[int], period: int) -> Explain
         shape = [-1 if a == axis else 1 for a in range(len(sizes))]
         repeated = _tiled(pattern, (sizes[axis],)).unflatten(-1, shape)
         warp = warp + repeated * slope(content, axis + SPATIAL)
-    parts = (grid, modulation, warp)
-    masks = (f.view(-1, *[1] * (images.ndim - 1)) for f in found[:3])
-    return Explained(*(part * mask for part, mask in zip(parts, masks, strict=True)))
+    return Explained(grid, modulation, warp)
 
 
 def _with_lattices(images: Tensor, period: Period) -> list[tuple[Tensor, tuple[int, ...]]]:

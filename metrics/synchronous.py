@@ -102,6 +102,23 @@ class SynchronousSums(NamedTuple):
         whole = (self._squares() - self.chance).sum(1) / _divisor(self.weight.square())
         return torch.where(self._balanced(), halves, whole)
 
+    def beyond_chance(self) -> Tensor:
+        """(N,) likewise, at least 0, of both halves together, whether or not they agree."""
+        return (self.whole() - self.by_chance()).clamp_min(0)
+
+    def whole(self) -> Tensor:
+        """(N,) likewise, with chance in it."""
+        return self._squares().sum(1) / _divisor(self.weight.square())
+
+    def by_chance(self) -> Tensor:
+        """(N,) what chance has in `whole`."""
+        return self.chance.sum(1) / _divisor(self.weight.square())
+
+    def coefficients(self) -> tuple[Tensor, Tensor]:
+        """(N, C, K) of the regression, and what chance would make of their squares, (N, K)."""
+        weight = self.weight.clamp_min(UNMEASURED)[:, None]
+        return (self.first + self.second) / weight[..., None], self.chance / weight.square()
+
     def error(self) -> Tensor:
         """(N,) standard error of `power`."""
         variance = 4 * (self.chance.square() + self.chance * self._squares()).sum(1)
@@ -130,10 +147,14 @@ def pooled_field(field: Tensor, counts: Tensor) -> Tensor:
 
 def significant(relations: Sequence[SynchronousSums], deviations: float = CHANCE) -> Tensor:
     """(N,) whether there is more than chance in several relations together, be it a lattice or regular texture."""
-    count = sum(sums.chance.shape[1] for sums in relations)
+    return evidence(relations) > least_ratio(sum(sums.chance.shape[1] for sums in relations), deviations)
+
+
+def least_ratio(count: int, deviations: float = CHANCE) -> float:
+    """Of power and chance, averaged over so many numbers, that chance does not reach."""
     # Wilson & Hilferty 1931: the quantile of a mean of `count` squared normal variables
     limit = (1 - 2 / (9 * count) + deviations * math.sqrt(2 / (9 * count))) ** 3
-    return evidence(relations) > max(LEAST_EVIDENCE, limit)
+    return max(LEAST_EVIDENCE, limit)
 
 
 def evidence(relations: Sequence[SynchronousSums]) -> Tensor:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import save_file
 
 from artifactlab.cli.main import main
 
@@ -114,3 +116,110 @@ def test_the_table_fits_80_columns_with_its_numbers_whole(folder: Path) -> None:
     lines = run("bad.json", "good.json").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
+
+
+NETS = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, mode):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.head = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 3, 3, padding=1)
+        self.up = torch.nn.Upsample(scale_factor=2, mode=mode)
+
+    def forward(self, x):
+        print("running")
+        return self.head(self.up(torch.relu(self.body(x))))
+
+def make(mode="bilinear"):
+    return Net(mode)
+
+def small():
+    return torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Upsample(scale_factor=2))
+"""
+MODELS_SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare_models.json").read_text())
+NET, PROBE = "nets.py:make", ("--probe", "slanted-edge", "--crop", "64")
+BLOCKY = ("--kwargs", "{}", "--kwargs", '{"mode": "nearest"}')
+
+
+@pytest.fixture
+def nets(folder: Path) -> Path:
+    (folder / "nets.py").write_text(NETS)
+    return folder
+
+
+def test_two_models_are_run_and_the_layer_at_which_they_part_is_named(nets: Path) -> None:
+    result = run(NET, NET, *BLOCKY, *PROBE)
+    assert (result.exit_code, result.stderr.replace("running\n", "")) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{NET} and {NET}, 1 input"
+    assert max(map(len, lines)) <= 100
+    row = next(line for line in lines if line.split()[:1] == ["up/interpolate#0"])
+    assert (row.split()[1], row.split()[-1]) == ("2", "parts")
+    assert "The lattices part at up/interpolate#0: stair-steps of" in " ".join(lines)
+
+
+def test_of_two_models_json_and_files_are_as_of_two_measurements(nets: Path) -> None:
+    result = run(NET, NET, *BLOCKY, *PROBE, "--format", "json", "-o", "out.json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    data = json.loads((nets / "out.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(MODELS_SCHEMA)
+    jsonschema.validate(data, MODELS_SCHEMA)
+    assert (data["parts_at"], data["model"][0]["source"], data["config"]["data_range"]) == ("up/interpolate#0", NET, 1)
+
+
+@pytest.mark.parametrize(("options", "code"), [(BLOCKY, 1), (("--dtype", "float32", "--dtype", "bfloat16"), 0)])
+def test_fail_on_difference_exits_with_1_only_where_they_part(nets: Path, options: tuple[str, ...], code: int) -> None:
+    assert run(NET, NET, *options, *PROBE).exit_code == 0
+    assert run(NET, NET, *options, *PROBE, "--fail-on-difference").exit_code == code
+
+
+def test_what_nobody_could_measure_is_no_pass(nets: Path) -> None:
+    result = run("nets.py:small", "nets.py:small", "--probe", "ramp", "--crop", "16", "--fail-on-difference")
+    assert result.exit_code == 2
+    assert "Cannot tell" in result.stderr
+
+
+def test_two_checkpoints_of_one_model_are_told_apart(nets: Path) -> None:
+    weights = {
+        "body.weight": torch.rand(8, 3, 3, 3),
+        "body.bias": torch.rand(8),
+        "head.weight": torch.rand(3, 8, 3, 3),
+        "head.bias": torch.rand(3),
+    }
+    for name in "ab":
+        by = 1.0 if name == "a" else 0.5
+        save_file({key: by * value for key, value in weights.items()}, nets / f"{name}.safetensors")
+    both = ("--checkpoint", "a.safetensors", "--checkpoint", "b.safetensors")
+    first, second = json.loads(run(NET, NET, *both, *PROBE, "--format", "json").stdout)["model"]
+    assert len({first["sha256"], second["sha256"]} - {None}) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([NET, "good.json", *PROBE], f"cannot compare the model '{NET}' with 'good.json'"),
+        ([NET, NET], "give --input PATH"),
+        ([NET, NET, "photo.png", *PROBE], "unexpected 'photo.png'"),
+        ([NET, NET, *PROBE, "--metric", "edge_jaggedness"], "--metric is for measurements"),
+        ([NET, NET, *PROBE, "--fail-on-regression"], "--fail-on-regression is for measurements"),
+        (["bad.json", "good.json", "--fail-on-difference"], "--fail-on-difference is for two models"),
+        (["bad.json", "good.json", "--crop", "64"], "--crop is for two models, given as file.py:factory"),
+        ([NET, NET, *PROBE, *(["--device", "cpu"] * 3)], "--device was given 3 times"),
+        ([NET, "nets.py:other", *PROBE], "nets.py has no 'other'"),
+    ],
+)
+def test_a_mistake_with_models_is_one_line_on_stderr_and_exits_with_2(
+    nets: Path, arguments: list[str], message: str
+) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert message in line
+
+
+def test_a_file_whose_name_looks_like_a_model_is_a_file(folder: Path) -> None:
+    for name, scores in (("a:b", BAD), ("a:c", GOOD)):
+        write(folder / name, scores)
+    assert "better" in run("a:b", "a:c").stdout

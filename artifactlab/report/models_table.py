@@ -1,0 +1,60 @@
+"""Where two models part, in the terminal or as plain text."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from artifactlab.report.terminal import PIPED_WIDTH
+from artifactlab.variants import LatticePair, ModelComparison
+from artifactlab.verdicts import period_text
+
+STYLES = {True: "bold red", False: "green"}
+
+
+def models_table(comparison: ModelComparison) -> Group:
+    """A row per place in running order, what the numbers are, and the verdict."""
+    names = " and ".join(
+        side["source"] or name for side, name in zip(comparison.model, ("first", "second"), strict=True)
+    )
+    count = comparison.config["inputs"]
+    table = Table(title=Text(f"{names}, {count} input{'s' * (count > 1)}"), title_justify="left", box=None)
+    table.add_column("layer", overflow="fold")
+    table.add_column("period", justify="right", no_wrap=True)
+    for name in ("grid (/255)", "steps"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("lattice", no_wrap=True)
+    for place in comparison.places:
+        table.add_row(*_row(place))
+    note = Text(
+        "first, second (apart; by chance up to): grids in 255ths of what the values span, stair-steps in samples",
+        style="dim",
+    )
+    return Group(table, Text(), note, Text(), Text(comparison.text, style="bold"))
+
+
+def models_text(comparison: ModelComparison) -> str:
+    """The same as plain text, 100 columns wide."""
+    text = io.StringIO()
+    Console(file=text, width=PIPED_WIDTH, color_system=None, force_terminal=False).print(models_table(comparison))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _row(place: LatticePair) -> tuple[str | Text, ...]:
+    strengths = (place.first, place.second, place.difference, place.floor)
+    renamed = place.where if place.where == place.other else f"{place.where} / {place.other}"
+    return (
+        Text(renamed),
+        period_text(place.period),
+        _numbers([255 * strength.grid for strength in strengths], ".1f"),
+        _numbers([strength.steps for strength in strengths], ".2f"),
+        Text("parts" if place.parts else "same", style=STYLES[place.parts]),
+    )
+
+
+def _numbers(values: list[float], form: str) -> str:
+    first, second, apart, floor = (format(value, form) for value in values)
+    return f"{first}, {second} ({apart}; {floor})"

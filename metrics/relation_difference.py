@@ -1,0 +1,90 @@
+"""What two measurements of one lattice differ by: the relations of residual and content, coefficient by coefficient.
+
+The relations are what a lattice is (`spectral_sums`). They do not depend on how much content there is, nor on which, so
+they can be compared where the two were given other content, or other pieces of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from artifactlab.metrics.spectral_reading import per_sample, powers_of
+from artifactlab.metrics.spectral_sums import SpectralSums
+from artifactlab.metrics.synchronous import SynchronousSums, least_ratio
+
+Sums = Mapping[int, SpectralSums]
+"""by period; each item is a channel"""
+
+
+class Powers(NamedTuple):
+    """Squared strength of a lattice, over all channels and periods."""
+
+    grid: float
+    """of the grid, constant and following the content, in squared data ranges"""
+    steps: float
+    """of the stair-steps, in squared samples"""
+    moved: float
+    """of the difference that these make, in squared data ranges"""
+
+
+def beyond_chance(sums: Sums) -> Powers:
+    """The strength of one lattice."""
+    return _over_channels(sums, SynchronousSums.beyond_chance)
+
+
+def difference(one: Sums, other: Sums) -> Powers:
+    """How strong the difference of two lattices is, of the same periods and channels; chance is in it."""
+    return _over_channels(_differences(one, other), SynchronousSums.whole)
+
+
+def chance(one: Sums, other: Sums) -> Powers:
+    """What of the difference would be chance, were the two of content that has nothing in common."""
+    return _over_channels(_differences(one, other), SynchronousSums.by_chance)
+
+
+def least_ratios(sums: Sums) -> tuple[float, float]:
+    """Of difference and chance, grid and steps, above which it is none: the fewer numbers, the larger."""
+    follows = [s.modulation for s in sums.values() if s.modulation is not None]
+    grids = sum(one.chance.numel() for one in [*(s.grid for s in sums.values()), *follows])
+    steps = sum(axis.chance.numel() for s in sums.values() for axis in s.warp)
+    return least_ratio(max(1, grids)), least_ratio(max(1, steps))
+
+
+def _differences(one: Sums, other: Sums) -> dict[int, SpectralSums]:
+    return {period: _difference(sums, other[period]) for period, sums in one.items()}
+
+
+def _difference(one: SpectralSums, other: SpectralSums) -> SpectralSums:
+    """As sums of weight 1; what follows content counts as far as both have content that shows it."""
+    longer = one.samples / other.samples
+    contrast = torch.minimum(one.contrast, other.contrast * longer)
+    slopes = torch.minimum(one.slopes, other.slopes * longer[:, None])
+    modulation = None
+    if one.modulation is not None and other.modulation is not None:
+        modulation = _of_coefficients(one.modulation, other.modulation)
+    warp = tuple(_of_coefficients(a, b) for a, b in zip(one.warp, other.warp, strict=True))
+    grid = _of_coefficients(one.grid, other.grid)
+    return one._replace(grid=grid, modulation=modulation, warp=warp, contrast=contrast, slopes=slopes)
+
+
+def _of_coefficients(one: SynchronousSums, other: SynchronousSums) -> SynchronousSums:
+    a, b = one.coefficients(), other.coefficients()
+    half = torch.full_like(one.first_weight, 0.5)
+    nothing = torch.zeros_like(one.drift)
+    return SynchronousSums(b[0], -a[0], half, half, a[1] + b[1], half, nothing, half)
+
+
+def _over_channels(sums: Sums, of: Callable[[SynchronousSums], Tensor]) -> Powers:
+    """Grids are averaged over channels; steps, by how much a channel's slopes have to show of them."""
+    grid = steps = moves = 0.0
+    for one in sums.values():
+        power, moved = powers_of(one, of)
+        slopes = per_sample(one)[1].sum(1)
+        grid += float((power.grid + power.modulation).mean())
+        steps += float(moved.sum() / slopes.sum().clamp_min(1e-12))
+        moves += float(moved.mean())
+    return Powers(grid, steps, moves)
