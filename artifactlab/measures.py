@@ -7,9 +7,7 @@ is measured tile by tile, in the memory of a few tiles, and reads what it would 
 from __future__ import annotations
 
 import difflib
-import functools
 import math
-import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +23,7 @@ from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
 from artifactlab.metrics.replication import difference_sums, pooled_factor
 from artifactlab.metrics.spectral_reading import PERIODS, SpectralImages, measurable_periods, read_best
 from artifactlab.metrics.spectral_search import measured, search_sums
-from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
+from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 SMALLEST_SIDE = 32
@@ -212,11 +210,12 @@ def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -
 def _read(picture: Picture, search: Lattices) -> LatticeReading:
     """What a search has found, measured for itself in a second pass over the image."""
 
-    def exactly(period: int) -> SpectralSums:
-        parts = (
-            spectral_sums(t.inside, (period, period), period, t.place, luma=t.luma_inside) for t in _tiles(picture)
-        )
-        return functools.reduce(operator.add, parts)
+    def exactly(periods: Sequence[int], form: Form) -> list[SpectralSums]:
+        sums: list[SpectralSums] = []
+        for t in _tiles(picture) if periods else ():
+            found = [spectral_sums(t.inside, (p, p), p, t.place, form, t.luma_inside) for p in periods]
+            sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
+        return sums
 
     sums = measured(search, exactly)
     return LatticeReading(read_best(sums, 2), sums)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope
+from artifactlab.metrics.bands import SPATIAL, baseband, basebands, blocks, inside, slope
 from artifactlab.metrics.block_spectra import Lattice, block_spectra, constant, own_frequencies
 from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
 
@@ -36,8 +36,8 @@ def residual_power(residual: Tensor) -> Tensor:
 
 
 def grid_relations(
-    residual: Tensor,
-    squares: Tensor,
+    residuals: Callable[[int], Iterable[Tensor]],
+    sizes: Sequence[int],
     lattices: Sequence[Lattice],
     band: int,
     origin: Sequence[int],
@@ -46,8 +46,9 @@ def grid_relations(
     """r = c(phase). Halves are the quieter and the busier blocks: what content draws, quiet places do not have.
 
     Args:
-        residual: `(N, C, *space)`, above the baseband of period `band`.
-        squares: its squares, mean over channels, `(N, 1, *space)`.
+        residuals: gives `(N, C, *space)`, above the baseband of period `band`, strip by strip along the first axis, of
+            so many rows or a multiple.
+        sizes: of the whole space.
         lattices: their spacing along each axis, as far as it has the period, and the period. Blocks suit the longest.
         band: the residual's; where a period is another, the triangle has taken a known part of a grid.
         origin: place of the first sample in a larger image, along each axis.
@@ -57,15 +58,22 @@ def grid_relations(
         Of each lattice the sums; the weighted power of the residual (N,); and the residual's power in each block
         without any grid, `(N, 1, *blocks)`, the inverse of which blocks are weighted by: a grid must not weaken itself.
     """
-    sizes = residual.shape[SPATIAL:]
     longest = [max(folds[axis] for folds, _ in lattices) for axis in range(len(sizes))]
     repeats = REPEATS if all(size >= ENOUGH * fold for size, fold in zip(sizes, longest, strict=True)) else 1
     sides = [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, longest, strict=True)]
     samples = math.prod(sides)
     numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
-    member = _membership(numbers, residual)
-    spectra, in_step = block_spectra(blocks(residual, sides), lattices, origin)
-    square = block_sums(squares, sides)[..., None]
+    squares: list[Tensor] = []
+
+    def in_blocks() -> Iterator[Tensor]:
+        for residual in residuals(sides[0]):
+            if residual.shape[SPATIAL] >= sides[0]:
+                squares.append(block_sums(squares_of(residual), sides))
+                yield blocks(residual, sides)
+
+    spectra, in_step = block_spectra(in_blocks(), lattices, origin)
+    square = torch.cat(squares, SPATIAL)[..., None]
+    member = _membership(numbers, square)
     phases = member.new_tensor([math.prod(folds) for folds, _ in lattices])
     apart = (square - in_step().mean(1, keepdim=True) / samples).clamp_min(0) / (samples - phases).clamp_min(1)
     power = _smoothed(torch.where(phases < samples, apart, square / samples))
@@ -77,37 +85,43 @@ def grid_relations(
     of_rounding = (count * weight[:, 0]).flatten(1, -2).sum(1)
     first = spectra * (quiet @ member)[:, None]
     halves = (first, spectra - first)
-    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, numbers, searching)
+    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, numbers, [searching] * len(lattices))
     weighted = (square * weight).flatten(1, -2).sum(1)
     return list(zip(sums, weighted.unbind(-1), power.unbind(-1), strict=True))
 
 
 def modulation_relation(
-    images: Tensor,
-    content: Tensor,
-    residual: Tensor,
-    power: Tensor,
-    folds: tuple[int, ...],
-    period: int,
-    origin: Sequence[int],
+    images: Tensor, power: Tensor, folds: tuple[int, ...], period: int, origin: Sequence[int]
 ) -> tuple[SynchronousSums, Tensor]:
-    """r = m(phase) (content - its mean). Halves: content above and below. Beside the sums, its squares (N,)."""
+    """r = m(phase) (content - its mean). Halves: content above and below. Beside the sums, its squares (N,).
+
+    `power` is the residual's in each block, without any grid, see `grid_relations`.
+    """
     sides = [block_side(n, fold, CONTENT_BLOCK) for n, fold in zip(images.shape[SPATIAL:], folds, strict=True)]
-    within = inside(sides)
-    parts, whole, left = (blocks(x, sides) for x in (content, images, residual))
-    about = parts - parts.mean(within, keepdim=True)
-    weight = _weights(power, [parts.shape[SPATIAL + 2 * axis] for axis in range(len(sides))])
-    halves, divisors = [], []
-    for half in (about.clamp_min(0), about.clamp_max(0)):
-        half = half - half.mean(within, keepdim=True)  # a constant grid has no part in it
-        product = (left * half).sum(1, keepdim=True)
-        halves.append(block_spectra(product, [(folds, period)], origin)[0] * weight[..., None])
-        divisors.append((whole * half).sum(within).sum(1) * weight[:, 0])
-    squares = (about.square().sum(within).sum(1, keepdim=True) * weight.square()).flatten(1).sum(1)
+    within, squares, divisors = inside(sides), [], []
+
+    def products() -> Iterator[Tensor]:
+        """`(N, 2, ...)`: the residual times either half of the content, strip by strip."""
+        for image, content in basebands(images, period, sides[0]):
+            if image.shape[SPATIAL] < sides[0]:
+                continue
+            whole, about, left = (blocks(x, sides) for x in (image, content, image - content))
+            about = about - about.mean(within, keepdim=True)
+            squares.append(about.square().sum(within).sum(1, keepdim=True))
+            halves = [about.clamp_min(0), about.clamp_max(0)]
+            halves = [half - half.mean(within, keepdim=True) for half in halves]  # a constant grid has no part in it
+            divisors.append(torch.stack([(whole * half).sum(within).sum(1) for half in halves], 1))
+            yield torch.cat([(left * half).sum(1, keepdim=True) for half in halves], 1)
+
+    spectra, _ = block_spectra(products(), [(folds, period)], origin)
+    square, divisor = (torch.cat(parts, SPATIAL) for parts in (squares, divisors))
+    weight = _weights(power, spectra.shape[SPATIAL:-1])
+    above, below = (spectra * weight[..., None]).split(1, 1)
+    weights = [(half * weight[:, 0])[..., None] for half in divisor.unbind(1)]
+    of_rounding = (square * weight.square()).flatten(1).sum(1)
     numbers = [own_frequencies(folds, period)[1]]
-    weights = divisors[0][..., None], divisors[1][..., None]
-    (sums,) = synchronous_sums((halves[0], halves[1]), weights, squares[:, None], numbers)
-    return sums, about.square().flatten(1).sum(1)
+    (sums,) = synchronous_sums((above, below), (weights[0], weights[1]), of_rounding[:, None], numbers)
+    return sums, square.flatten(1).sum(1)
 
 
 class Lines(NamedTuple):
@@ -177,9 +191,12 @@ def _in_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
 
 
 def warp_relations(
-    lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: bool = False
+    lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: Sequence[bool] = ()
 ) -> list[tuple[SynchronousSums, Tensor]]:
-    """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,)."""
+    """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,).
+
+    `searching` says of which periods to leave out what only confirms.
+    """
     size = lines.residual.shape[SPATIAL + axis]
     side = block_side(size, min(periods))  # phases are the image's, so a block need not hold whole periods
     lattices = [((period,), period) for period in periods]
@@ -197,7 +214,7 @@ def warp_relations(
     counts = slopes.shape[SPATIAL:]
     weight = _weights(lines.power.movedim(SPATIAL + axis, -1), counts)
     products = along(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
-    spectra = block_spectra(products.flatten(1, -3), lattices, (origin[axis],))[0]
+    spectra = block_spectra([products.flatten(1, -3)], lattices, (origin[axis],))[0]
     rising, falling = (spectra.view(len(products), 2, *counts, -1) * weight[..., None]).split(1, 1)
     divisors = [(half * weight[:, 0])[..., None].expand(-1, *counts, len(periods)) for half in slopes.unbind(1)]
     # what the squared slopes would be, were there no residual

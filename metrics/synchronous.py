@@ -174,7 +174,7 @@ def synchronous_sums(
     weights: tuple[Tensor, Tensor],
     squares: Tensor,
     numbers: Sequence[Sequence[int]],
-    searching: bool = False,
+    searching: Sequence[bool] = (),
 ) -> list[SynchronousSums]:
     """The sums of two halves over all blocks, of each of several lattices.
 
@@ -185,7 +185,7 @@ def synchronous_sums(
             chance.
         numbers: of each lattice, 2 for a frequency whose conjugate is left out, 1 for one that is its own, which is
             real.
-        searching: leave out the drift, which only confirms.
+        searching: of which lattices to leave out the drift, which only confirms; by default of none.
     """
     first, second = halves
     both = first + second
@@ -213,7 +213,7 @@ def synchronous_sums(
     found = []
     for k, (one, other, by_chance, square, blocks, own) in enumerate(zip(*parts, strict=True)):
         drift, drift_weight = (here.new_zeros(len(here), axes), here.new_zeros(len(here)))
-        if not searching:
+        if not (searching and searching[k]):
             drift, drift_weight = _drift(blocks, square, by_chance, own)
         found.append(
             SynchronousSums(
