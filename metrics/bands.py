@@ -28,8 +28,12 @@ def baseband(images: Tensor, period: int, thinned: Sequence[int] = ()) -> Tensor
 
 
 def residual_above(images: Tensor, period: int) -> Tensor:
-    """What the baseband leaves over."""
-    return _joined([part - content for part, content in basebands(images, period)])
+    """What the baseband leaves over; gradients end here."""
+    images, residual, start = images.detach(), torch.empty_like(images), 0
+    for part, content in basebands(images, period):
+        torch.sub(part, content, out=residual.narrow(SPATIAL, start, part.shape[SPATIAL]))
+        start += part.shape[SPATIAL]
+    return residual
 
 
 def basebands(

@@ -74,11 +74,11 @@ def block_spectra(
             part.append(spectrum)
     axes, found, in_step = len(sides), [], []
     for part, own in zip(parts, _places(plan)[1], strict=True):
-        # (N, C, block, 2, k, block, k, ...) -> 2 of (N, C, *blocks, k, k, ...)
         spectrum = torch.cat(part, SPATIAL) if len(part) > 1 else part[0]
-        order = [SPATIAL + 1, 0, 1, SPATIAL, *(SPATIAL + 3 + 2 * a for a in range(axes - 1))]
-        phases = [SPATIAL + 2, *(SPATIAL + 4 + 2 * a for a in range(axes - 1))]
-        spectrum = spectrum.permute(*order, *phases).flatten(SPATIAL + axes + 1)
+        pair = _turned(spectrum) if axes > 1 else spectrum.unbind(SPATIAL + 1)
+        # 2 of (N, C, block, k, block, k, ...) -> 2 of (N, C, *blocks, k, k, ...)
+        order = [0, 1, *(SPATIAL + 2 * a for a in range(axes)), *(SPATIAL + 1 + 2 * a for a in range(axes))]
+        spectrum = torch.stack([x.permute(order) for x in pair]).flatten(SPATIAL + axes + 1)
         found.append(spectrum.index_select(-1, own.to(spectrum.device)))
         in_step.append(spectrum)
     spectra = torch.complex(*(torch.cat(found, -1) if len(found) > 1 else found[0]))
@@ -95,15 +95,28 @@ def block_spectra(
 
 
 def _of_strip(parts: Tensor, plan: Plan, sides: Sequence[int]) -> Iterator[Tensor]:
-    """Of each lattice, `(N, C, block, 2, k, block, k, ...)`: cosines and sines of the blocks' samples."""
+    """Of each lattice, `(N, C, block, 2, k, block, k, ..., 2, k)`: cosines and sines of cosines and sines.
+
+    Those of the last axis are put together when all strips are known.
+    """
     waves = _first_waves(plan, sides[0]).to(parts)
     rows = waves @ parts.flatten(SPATIAL + 2) if len(sides) > 1 else parts @ waves.T
     rows = rows.view(*parts.shape[: SPATIAL + 1], 2, len(waves) // 2, *parts.shape[SPATIAL + 2 :])
     for (folds, _), first in zip(plan, _places(plan)[0], strict=True):
         spectrum = rows.index_select(SPATIAL + 2, first.to(rows.device)) if len(plan) > 1 else rows
-        for axis in range(1, len(sides)):
-            spectrum = _along(spectrum, axis, folds[axis], sides[axis])
+        for axis, fold, side in zip(range(1, len(sides)), folds[1:], sides[1:], strict=True):
+            place = SPATIAL + 2 + 2 * axis  # of this axis's samples
+            if axis > 1:
+                spectrum = torch.stack(_turned(spectrum), SPATIAL + 1).movedim(-1, place - 2)
+            spectrum = spectrum if place == spectrum.ndim - 1 else spectrum.movedim(place, -1)
+            spectrum = (spectrum @ _waves(fold, side).to(spectrum).T).unflatten(-1, (2, fold))
         yield spectrum
+
+
+def _turned(spectrum: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary parts: the last axis's cosines and sines are of what was cosines and sines before."""
+    real, imaginary = spectrum.unbind(SPATIAL + 1)
+    return real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]
 
 
 @constant
@@ -111,18 +124,6 @@ def _first_counts(folds: tuple[int, ...]) -> Tensor:
     """For how many frequencies each stands, of all with up to half a cycle along the first axis."""
     first = [1 if 2 * k % folds[0] == 0 else 2 for k in range(folds[0] // 2 + 1)]
     return torch.tensor(first).repeat_interleave(math.prod(folds[1:]))
-
-
-def _along(spectrum: Tensor, axis: int, fold: int, side: int) -> Tensor:
-    """A further axis's sums, of cosines and sines `(N, C, block, 2, k, ..., block, side, ...)`."""
-    place = SPATIAL + 2 + 2 * axis
-    last = place == spectrum.ndim - 1
-    samples = spectrum if last else spectrum.movedim(place, -1)
-    both = (samples @ _waves(fold, side).to(spectrum).T).unflatten(-1, (2, fold))
-    real, imaginary = both.unbind(SPATIAL + 1)
-    turned = [real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]]
-    joined = torch.stack(turned, SPATIAL + 1)
-    return joined if last else joined.movedim(-1, place)
 
 
 @constant

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband, basebands, blocks, inside, slope
+from artifactlab.metrics.bands import SPATIAL, baseband, basebands, blocks, inside, strips
 from artifactlab.metrics.block_spectra import Lattice, block_spectra, constant, own_frequencies
 from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
 
@@ -29,14 +29,8 @@ REPEATS, ENOUGH = 2, 16
 """of a lattice's spacing in a block, so that what differs between them is no grid; where an image holds so many"""
 
 
-def residual_power(residual: Tensor) -> Tensor:
-    """`(N, 1, *blocks)`: mean square of a residual, which varies slowly over the image."""
-    sides = [min(BLOCK, size) for size in residual.shape[SPATIAL:]]
-    return _smoothed((block_sums(squares_of(residual), sides) / math.prod(sides))[..., None])[..., 0]
-
-
 def grid_relations(
-    residuals: Callable[[int], Iterable[Tensor]],
+    residuals: Callable[[int], Iterable[tuple[Tensor, Tensor]]],
     sizes: Sequence[int],
     lattices: Sequence[Lattice],
     band: int,
@@ -46,8 +40,8 @@ def grid_relations(
     """r = c(phase). Halves are the quieter and the busier blocks: what content draws, quiet places do not have.
 
     Args:
-        residuals: gives `(N, C, *space)`, above the baseband of period `band`, strip by strip along the first axis, of
-            so many rows or a multiple.
+        residuals: gives `(N, C, *space)`, above the baseband of period `band`, and `squares_of` it, strip by strip
+            along the first axis, of so many rows or a multiple.
         sizes: of the whole space.
         lattices: their spacing along each axis, as far as it has the period, and the period. Blocks suit the longest.
         band: the residual's; where a period is another, the triangle has taken a known part of a grid.
@@ -66,9 +60,9 @@ def grid_relations(
     squares: list[Tensor] = []
 
     def in_blocks() -> Iterator[Tensor]:
-        for residual in residuals(sides[0]):
+        for residual, square in residuals(sides[0]):
             if residual.shape[SPATIAL] >= sides[0]:
-                squares.append(block_sums(squares_of(residual), sides))
+                squares.append(block_sums(square, sides))
                 yield blocks(residual, sides)
 
     spectra, in_step = block_spectra(in_blocks(), lattices, origin)
@@ -91,30 +85,33 @@ def grid_relations(
 
 
 def modulation_relation(
-    images: Tensor, power: Tensor, folds: tuple[int, ...], period: int, origin: Sequence[int]
+    images: Tensor, content: Tensor, power: Tensor, folds: tuple[int, ...], period: int, origin: Sequence[int]
 ) -> tuple[SynchronousSums, Tensor]:
     """r = m(phase) (content - its mean). Halves: content above and below. Beside the sums, its squares (N,).
 
     `power` is the residual's in each block, without any grid, see `grid_relations`.
     """
     sides = [block_side(n, fold, CONTENT_BLOCK) for n, fold in zip(images.shape[SPATIAL:], folds, strict=True)]
-    within, squares, divisors = inside(sides), [], []
+    samples = math.prod(sides)
+    squares: list[Tensor] = []
+    divisors: list[Tensor] = []
 
     def products() -> Iterator[Tensor]:
         """`(N, 2, ...)`: the residual times either half of the content, strip by strip."""
-        for image, content in basebands(images, period, sides[0]):
+        for start, image in strips(images, sides[0]):
             if image.shape[SPATIAL] < sides[0]:
                 continue
-            whole, about, left = (blocks(x, sides) for x in (image, content, image - content))
-            about = about - about.mean(within, keepdim=True)
-            squares.append(about.square().sum(within).sum(1, keepdim=True))
+            below = content.narrow(SPATIAL, start, image.shape[SPATIAL])
+            whole, about, left = (blocks(x, sides) for x in (image, below, image - below))
+            about = about - _sums_inside(about) / samples
+            squares.append(_sums_inside(about.square()).sum(1, keepdim=True))
             halves = [about.clamp_min(0), about.clamp_max(0)]
-            halves = [half - half.mean(within, keepdim=True) for half in halves]  # a constant grid has no part in it
-            divisors.append(torch.stack([(whole * half).sum(within).sum(1) for half in halves], 1))
+            halves = [half - _sums_inside(half) / samples for half in halves]  # a constant grid has no part in it
+            divisors.append(torch.cat([_sums_inside(whole * half).sum(1, keepdim=True) for half in halves], 1))
             yield torch.cat([(left * half).sum(1, keepdim=True) for half in halves], 1)
 
     spectra, _ = block_spectra(products(), [(folds, period)], origin)
-    square, divisor = (torch.cat(parts, SPATIAL) for parts in (squares, divisors))
+    square, divisor = (torch.cat(parts, SPATIAL).squeeze(inside(sides)) for parts in (squares, divisors))
     weight = _weights(power, spectra.shape[SPATIAL:-1])
     above, below = (spectra * weight[..., None]).split(1, 1)
     weights = [(half * weight[:, 0])[..., None] for half in divisor.unbind(1)]
@@ -125,7 +122,7 @@ def modulation_relation(
 
 
 class Lines(NamedTuple):
-    """Products along lines across an axis, `(N, 1, ...)`: the axis at full resolution, the others in blocks."""
+    """Products along lines across an axis, `(N, 1, *blocks, size)`: the others in blocks, the axis itself last."""
 
     rising_residual: Tensor
     """residual times slope where content rises along the axis"""
@@ -138,7 +135,7 @@ class Lines(NamedTuple):
     everything: Tensor
     """(N,) `slope`, with what is constant along the lines, added up"""
     power: Tensor
-    """`residual_power` of what the products were taken of"""
+    """`(N, 1, *blocks, blocks)`: mean square of the residual, which varies slowly over the image"""
     samples: float
     """samples of the image in one of them, as they were averaged first"""
 
@@ -152,42 +149,52 @@ def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     """
     thinned = 2 ** max(1, int(math.log2(max(1, band // 2))))
     whole = images[0].numel()
-    # the axis comes first, so that lines across it are rows in memory
-    images = _averaged(images, axis, thinned).movedim(SPATIAL + axis, SPATIAL).contiguous()
-    others = images.ndim - SPATIAL - 1
-    content = baseband(images, band, [1, *[thinned] * others])
-    residual = images - content
+    images = _averaged(images.movedim(SPATIAL + axis, -1), thinned)
+    *others, size = images.shape[SPATIAL:]
     across = max(ACROSS, ACROSS_PERIODS * band) // thinned
-    sides = [1, *(min(across, size) for size in images.shape[SPATIAL + 1 :])]
-    below = _without_ends(slope(content, SPATIAL), SPATIAL, band)
-    r, b, f = (_in_lines(x, sides) for x in (residual, below, slope(images, SPATIAL)))
-    rising = b.clamp_min(0)
-    sums = [x.sum(-1) for x in (r, f, rising, b)]
-    length = r.shape[-1]
-
-    def covariance(x: int, y: int) -> Tensor:
-        product = ((r, f)[x] * (rising, b)[y]).sum(-1)
+    sides = [min(across, other) for other in others]
+    cells = [min(BLOCK, length) for length in images.shape[SPATIAL:]]
+    found: list[list[Tensor]] = []
+    if others:
+        parts = basebands(images, band, math.lcm(sides[0], cells[0]), [*[thinned] * len(others), 1])
+    else:  # strips are cut across lines, and a signal is a single one
+        parts = iter([(images, baseband(images, band))])
+    for image, content in parts:
+        left = image - content
+        residual = left.narrow(-1, band, size - 2 * band)
+        below, slopes = (_slopes_inside(x, band) for x in (content, image))
+        rising = below.clamp_min(0)
+        sums = [_over_lines(x, sides) for x in (residual, slopes, rising, below)]
+        products = [_over_lines(x * y, sides) for x in (residual, slopes) for y in (rising, below)]
         if others:  # of a signal, a line is one sample
-            product = product - sums[x] * sums[2 + y] / length
-        return product.sum(1, keepdim=True).movedim(SPATIAL, SPATIAL + axis)
-
+            means = [x * y / math.prod(sides) for x in sums[:2] for y in sums[2:]]
+            found.append([x - y for x, y in zip(products, means, strict=True)])
+        else:
+            found.append(list(products))
+        found[-1] += [products[3], block_sums(squares_of(left), cells)]
+    rising_residual, of_residual, rising_slope, of_slope, everything, squares = (
+        torch.cat(field, SPATIAL) for field in zip(*found, strict=True)
+    )
     return Lines(
-        rising_residual=covariance(0, 0),
-        residual=covariance(0, 1),
-        rising_slope=covariance(1, 0),
-        slope=covariance(1, 1),
-        everything=(f.flatten(1) * b.flatten(1)).sum(1),
-        power=residual_power(residual).movedim(SPATIAL, SPATIAL + axis),
+        *(F.pad(x.sum(1, True), (band, band)) for x in (rising_residual, of_residual, rising_slope, of_slope)),
+        everything=everything.flatten(1).sum(1),
+        power=_smoothed((squares / math.prod(cells))[..., None])[..., 0],
         samples=whole / images[0].numel(),
     )
 
 
-def _in_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
-    """`(N, C, size, *blocks, samples)`: the first axis at full resolution, what a block holds of the others last."""
-    parts = blocks(images, sides).squeeze(SPATIAL + 1)
-    axes = range(len(sides) - 1)
-    order = [*range(SPATIAL + 1), *(SPATIAL + 1 + 2 * a for a in axes), *(SPATIAL + 2 + 2 * a for a in axes)]
-    return parts.permute(order).flatten(SPATIAL + len(sides)) if len(sides) > 1 else parts[..., None]
+def _slopes_inside(images: Tensor, band: int) -> Tensor:
+    """`slope` along the last axis, without the ends where the triangle has seen mirrored samples.
+
+    These follow the image's own in step with the border.
+    """
+    inner = images.shape[-1] - 2 * band
+    return (images.narrow(-1, band + 1, inner) - images.narrow(-1, band - 1, inner)) / 2
+
+
+def _over_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """Sums `(N, C, *blocks, size)` over blocks of all axes but the last."""
+    return block_sums(images, [*sides, 1])
 
 
 def warp_relations(
@@ -197,23 +204,18 @@ def warp_relations(
 
     `searching` says of which periods to leave out what only confirms.
     """
-    size = lines.residual.shape[SPATIAL + axis]
+    size = lines.residual.shape[-1]
     side = block_side(size, min(periods))  # phases are the image's, so a block need not hold whole periods
     lattices = [((period,), period) for period in periods]
     numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
 
-    def along(x: Tensor) -> Tensor:
-        """The axis last, in blocks."""
-        x = x.movedim(SPATIAL + axis, -1)
+    def in_blocks(x: Tensor) -> Tensor:
         return x.narrow(-1, 0, size // side * side).unflatten(-1, (-1, side))
 
-    def in_blocks(x: Tensor) -> Tensor:
-        return along(x).sum(-1)
-
-    slopes = in_blocks(torch.cat([lines.rising_slope, lines.slope - lines.rising_slope], 1))
+    slopes = in_blocks(torch.cat([lines.rising_slope, lines.slope - lines.rising_slope], 1)).sum(-1)
     counts = slopes.shape[SPATIAL:]
-    weight = _weights(lines.power.movedim(SPATIAL + axis, -1), counts)
-    products = along(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
+    weight = _weights(lines.power, counts)
+    products = in_blocks(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
     spectra = block_spectra([products.flatten(1, -3)], lattices, (origin[axis],))[0]
     rising, falling = (spectra.view(len(products), 2, *counts, -1) * weight[..., None]).split(1, 1)
     divisors = [(half * weight[:, 0])[..., None].expand(-1, *counts, len(periods)) for half in slopes.unbind(1)]
@@ -230,26 +232,27 @@ def block_side(size: int, fold: int, least: int = BLOCK, repeats: int = 1) -> in
     return max(fold, min(fold * math.ceil(aim / fold), size // fold * fold))
 
 
-def _without_ends(slopes: Tensor, axis: int, band: int) -> Tensor:
-    """Zero where the triangle has seen mirrored samples, which follow the image's own in step with the border."""
-    inner = slopes.narrow(axis, band, max(0, slopes.shape[axis] - 2 * band))
-    return F.pad(inner, [0, 0] * (slopes.ndim - 1 - axis) + [band, band])
+def _averaged(images: Tensor, by: int) -> Tensor:
+    """Means over `by` samples along all axes but the last that are long enough; the last axis is rows in memory then.
 
-
-def _averaged(images: Tensor, axis: int, by: int) -> Tensor:
-    """Means over `by` samples, a power of two, along all other axes that are long enough.
-
-    Adding slices is several times faster than a mean over so few samples.
+    A product of matrices takes axes in any order, where a copy that turns them takes longer than all sums over lines.
     """
-    for other in range(SPATIAL, images.ndim):
-        if other == axis + SPATIAL or images.shape[other] < 4 * by:
-            continue
-        images = images.narrow(other, 0, images.shape[other] // by * by)
-        for _ in range(int(math.log2(by))):
-            every_second = [slice(None)] * other
-            images = images[(*every_second, slice(0, None, 2))] + images[(*every_second, slice(1, None, 2))]
-        images = images / by
-    return images
+    for axis in range(SPATIAL, images.ndim - 1):
+        if images.shape[axis] >= 4 * by:
+            images = _means(images.movedim(axis, -2), by).movedim(-2, axis)
+    return images.contiguous()
+
+
+def _means(images: Tensor, by: int) -> Tensor:
+    """Over `by` samples along the last axis but one; a rest is left out."""
+    at_once = by * max(1, 16 // by)
+    whole, rest = (images.shape[-2] // n * n for n in (at_once, by))
+    means = torch.eye(at_once // by).to(images).repeat_interleave(by, 1) / by
+    parts = [(means @ images.narrow(-2, 0, whole).unflatten(-2, (-1, at_once))).flatten(-3, -2)] if whole else []
+    if rest > whole:
+        last = rest - whole
+        parts.append(means[: last // by, :last] @ images.narrow(-2, whole, last))
+    return torch.cat(parts, -2) if len(parts) > 1 else parts[0]
 
 
 def _quiet_half(power: Tensor, weight: Tensor) -> Tensor:
@@ -275,6 +278,13 @@ def block_sums(images: Tensor, sides: Sequence[int]) -> Tensor:
     parts = blocks(images, sides)
     for axis in range(len(sides)):
         parts = parts.sum(SPATIAL + 1 + axis)
+    return parts
+
+
+def _sums_inside(parts: Tensor) -> Tensor:
+    """Of each of `blocks`, its axes kept with a single sample; an axis at a time, too."""
+    for axis in range(SPATIAL + 1, parts.ndim, 2):
+        parts = parts.sum(axis, keepdim=True)
     return parts
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, residual_above, strips
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import grid_relations, lines_across, warp_relations
+from artifactlab.metrics.relations import grid_relations, lines_across, squares_of, warp_relations
 from artifactlab.metrics.spectral_sums import Form, SpectralSums, collected, nothing_seen, too_small_for
 from artifactlab.metrics.synchronous import SynchronousSums, confirmed
 
@@ -48,10 +48,12 @@ def search_sums(
     fitting = [period for period in periods if not too_small_for(images, lattices[period][0])]
     grids: dict[int, tuple[SynchronousSums, Tensor, Tensor]] = {}
     residual = residual_above(images, GRID_BAND)
+    squares = torch.cat([squares_of(part) for _, part in strips(residual)], SPATIAL)
     sizes = residual.shape[SPATIAL:]
 
-    def residuals(rows: int) -> Iterator[Tensor]:
-        return (part for _, part in strips(residual, rows))
+    def residuals(rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for start, part in strips(residual, rows):
+            yield part, squares.narrow(SPATIAL, start, part.shape[SPATIAL])
 
     for _, own in _by_band(fitting):  # blocks suit the longest period that shares them, and short ones need small ones
         found = grid_relations(residuals, sizes, [lattices[p] for p in own], GRID_BAND, origin, searching=True)
@@ -89,12 +91,16 @@ def measured(sums: Mapping[int, SpectralSums], exactly: Exactly) -> dict[int, Sp
     where a grid or steps are confirmed.
     """
     found, chosen = dict(sums), suspects(sums)
-    for period, grid in _asked(exactly, chosen, "grid"):
-        found[period] = found[period]._replace(grid=grid.grid, residual=grid.residual)
     for period, steps in _asked(exactly, [p for p in chosen if p not in BANDS], "warp"):
         found[period] = found[period]._replace(warp=steps.warp, slopes=steps.slopes)
-    for period, follows in _asked(exactly, [p for p in chosen if _any_confirmed(found[p])], "modulation"):
-        found[period] = found[period]._replace(modulation=follows.modulation, contrast=follows.contrast)
+    likely = [p for p in chosen if _any_confirmed(found[p])]
+    for period, grid in _asked(exactly, [p for p in chosen if p not in likely], "grid"):
+        found[period] = found[period]._replace(grid=grid.grid, residual=grid.residual)
+        if _any_confirmed(found[period]):
+            likely.append(period)
+    for period, grids in _asked(exactly, likely, "grids"):
+        both = grids._replace(warp=found[period].warp, slopes=found[period].slopes)
+        found[period] = both if _any_confirmed(both) else both._replace(modulation=None)
     return found
 
 

@@ -26,14 +26,15 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, basebands
+from artifactlab.metrics.bands import SPATIAL, baseband, strips
 from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import grid_relations, lines_across, modulation_relation, warp_relations
+from artifactlab.metrics.relations import grid_relations, lines_across, modulation_relation, squares_of, warp_relations
 from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
 
 
-Form = Literal["grid", "modulation", "warp"]
+Form = Literal["grid", "grids", "warp"]
+"""what may be measured alone; `grids` are the constant one and the modulation"""
 
 
 class SpectralSums(NamedTuple):
@@ -112,16 +113,18 @@ def spectral_sums(
     if alone == "warp":
         return collected(images, edges, nothing.grid, nothing.residual, None, nothing.contrast, warps)
 
-    def residuals(rows: int) -> Iterator[Tensor]:
-        return (part - content for part, content in basebands(images, period, rows))
+    content = baseband(images, period)
+
+    def residuals(rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for start, part in strips(images, rows):
+            residual = part - content.narrow(SPATIAL, start, part.shape[SPATIAL])
+            yield residual, squares_of(residual)
 
     sizes = images.shape[SPATIAL:]
     ((grid, weighted, power),) = grid_relations(residuals, sizes, [(folds, period)], period, origin)
     if alone == "grid":
         return collected(images, edges, grid, weighted, None, nothing.contrast, [])
-    modulation, contrast = modulation_relation(images, power, folds, period, origin)
-    if alone == "modulation":
-        return collected(images, edges, nothing.grid, nothing.residual, modulation, contrast, [])
+    modulation, contrast = modulation_relation(images, content, power, folds, period, origin)
     return collected(images, edges, grid, weighted, modulation, contrast, warps)
 
 
