@@ -242,10 +242,10 @@ def _shown(severity: Severity) -> dict[str, float]:
 
 def _of_halves(severity: Severity, seed: int) -> dict[str, tuple[float, ...]]:
     """What random halves of the crops show, short enough for the JSON."""
-    parts = severity.of(half_samples(severity.crops, seed, HALF_SAMPLES)[1:])
+    shown = severity.of(half_samples(severity.crops, seed, HALF_SAMPLES)[1:])
     return {
         name: tuple(float(f"{value:.6g}") for value in part.tolist())
-        for name, part in zip(("grid", "steps"), parts, strict=True)
+        for name, part in (("grid", shown.grid), ("steps", shown.steps))
     }
 
 

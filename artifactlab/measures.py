@@ -7,9 +7,7 @@ is measured tile by tile, in the memory of a few tiles, and reads what it would 
 from __future__ import annotations
 
 import difflib
-import functools
 import math
-import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +23,7 @@ from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
 from artifactlab.metrics.replication import difference_sums, pooled_factor
 from artifactlab.metrics.spectral_reading import PERIODS, SpectralImages, measurable_periods, read_best
 from artifactlab.metrics.spectral_search import measured, search_sums
-from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
+from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 SMALLEST_SIDE = 32
@@ -196,11 +194,12 @@ def check_known(name: str, where: str = "", known: Collection[str] = METRICS.key
 def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -> dict[str, float | None]:
     """The scores of an image; None where it cannot be told, or is too small for a metric."""
     large = {name: METRICS[name] for name in names if _is_large_enough(picture, METRICS[name])}
-    seen = _added_up(picture, {metric.sums for metric in large.values()})
+    tiles = _Tiles(picture)
+    seen = _added_up(tiles, {metric.sums for metric in large.values()})
     if "lattices" in seen:
-        seen["lattices"] = _read(picture, seen["lattices"])
+        seen["lattices"] = _read(tiles, seen["lattices"])
     compared = {metric.sums for metric in large.values() if metric.needs_reference}
-    expected = _added_up(reference, compared) if reference is not None else {}
+    expected = _added_up(_Tiles(reference), compared) if reference is not None else {}
     scores: dict[str, float | None] = dict.fromkeys(names)
     for name, metric in large.items():
         references = [expected[metric.sums]] if metric.needs_reference else []
@@ -209,14 +208,15 @@ def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -
     return scores
 
 
-def _read(picture: Picture, search: Lattices) -> LatticeReading:
-    """What a search has found, measured for itself in a second pass over the image."""
+def _read(tiles: _Tiles, search: Lattices) -> LatticeReading:
+    """What a search has found, measured for itself in further passes over the image."""
 
-    def exactly(period: int) -> SpectralSums:
-        parts = (
-            spectral_sums(t.inside, (period, period), period, t.place, luma=t.luma_inside) for t in _tiles(picture)
-        )
-        return functools.reduce(operator.add, parts)
+    def exactly(periods: Sequence[int], form: Form) -> list[SpectralSums]:
+        sums: list[SpectralSums] = []
+        for t in tiles if periods else ():
+            found = [spectral_sums(t.inside, (p, p), p, t.place, form, t.luma_inside) for p in periods]
+            sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
+        return sums
 
     sums = measured(search, exactly)
     return LatticeReading(read_best(sums, 2), sums)
@@ -226,14 +226,31 @@ def _is_large_enough(picture: Picture, metric: Metric) -> bool:
     return all(side >= least for side, least in zip(sorted(picture.size), metric.smallest, strict=True))
 
 
-def _added_up(picture: Picture, kinds: set[str]) -> Sums:
+def _added_up(tiles: _Tiles, kinds: set[str]) -> Sums:
     """The sums of an image, tile by tile."""
     sums: Sums = {}
-    for tile in _tiles(picture):
+    for tile in tiles:
         for kind in kinds:
             found = SUMS[kind](tile)
             sums[kind] = sums[kind] + found if kind in sums else found
     return sums
+
+
+class _Tiles:
+    """The tiles of an image, made anew each time they are gone through; a single one is kept."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.only: Tile | None = None
+
+    def __iter__(self) -> Iterator[Tile]:
+        if self.only is not None:
+            yield self.only
+            return
+        for tile in _tiles(self.picture):
+            if max(self.picture.size) <= TILE:
+                self.only = tile
+            yield tile
 
 
 def _tiles(picture: Picture) -> Iterator[Tile]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,6 +42,22 @@ CYCLES, BESIDES = 4, 16
 """of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
 
 
+class Artifact(NamedTuple):
+    """What R choices of an output's crops show, each (R,)."""
+
+    grid: Tensor
+    """severity of grids"""
+    steps: Tensor
+    """severity of stair-steps"""
+    energy: Tensor
+    """mean square of both in the output, in squared data ranges"""
+
+    @property
+    def severity(self) -> Tensor:
+        """(R,) of both forms."""
+        return self.grid + self.steps
+
+
 @dataclass(frozen=True)
 class Severity:
     """What the crops of an output show, kept as sums that can be pooled over any choice of crops."""
@@ -50,22 +67,24 @@ class Severity:
     sums: Mapping[int, SpectralSums]
     """period -> the crops' sums at its own frequencies"""
 
-    def of(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Grid and stair-step severity, each (R,), of R weighted choices of crops, given as counts (R, crops).
+    def of(self, counts: Tensor) -> Artifact:
+        """What R weighted choices of crops show, given as counts (R, crops).
 
         What counts is decided once, by all crops together: the periods and forms that are confirmed there.
         """
-        grid = steps = torch.zeros(len(counts))
+        grid = steps = energy = torch.zeros(len(counts))
         everything = torch.ones(1, self.crops)
         for sums in self.sums.values():
             chosen, whole = sums.pooled(counts), sums.pooled(everything)
             all_of_it = read(whole)
-            more, higher = shown(read(chosen), all_of_it)
+            reading = read(chosen)
+            more, higher = shown(reading, all_of_it)
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
             edges = [_per_crop(s, c) for s, c in ((chosen, counts), (whole, everything))]
             higher = torch.where(edges[0] > LEAST_EDGES * edges[1], higher, shown(all_of_it, all_of_it)[1])
             grid, steps = grid + more.cpu(), steps + higher.cpu()
-        return grid, steps
+            energy = energy + explained(reading, all_of_it).cpu()
+        return Artifact(grid, steps, energy)
 
     def only(self, crops: Tensor) -> Severity:
         """Of a choice of crops, given by their numbers."""
@@ -84,8 +103,8 @@ class Severity:
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""
-        grid, steps = self.of(torch.ones(1, self.crops))
-        return float(grid), float(steps)
+        artifact = self.of(torch.ones(1, self.crops))
+        return float(artifact.grid), float(artifact.steps)
 
 
 def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> Tensor:
@@ -192,6 +211,12 @@ def shown(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:
     power, sure = reading.power, found.found
     grid = (power.grid * sure.grid + power.modulation * sure.modulation) / VISIBLE_GRID**2
     return grid, power.warp * sure.warp / VISIBLE_STEPS**2
+
+
+def explained(reading: Reading, found: Reading) -> Tensor:
+    """Energy (R,) of what a reading holds, as far as the other one confirms it."""
+    power, sure = reading.power, found.found
+    return power.grid * sure.grid + power.modulation * sure.modulation + reading.moved * sure.warp
 
 
 def measure_severity(output: Tensor, period: tuple[int, int], data_range: float) -> Severity:

@@ -232,7 +232,7 @@ def severities(change: Degradation, number: int) -> Severity:
 
 
 def total(severity: Severity, counts: torch.Tensor) -> torch.Tensor:
-    grid_part, steps = severity.of(counts)
+    grid_part, steps, _ = severity.of(counts)
     return grid_part + steps
 
 

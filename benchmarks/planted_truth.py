@@ -34,8 +34,8 @@ class Truth:
 
     effects: dict[int, float]
     """site -> energy that goes when its defect is taken out, in squared data ranges; signed"""
-    energies: dict[int, float]
-    """site -> energy of everything that is planted, at the frequencies of this site's lattice"""
+    whole: float
+    """energy of everything that is planted, at the frequencies of the coarsest lattice, which holds all others'"""
     shows: bool
     """whether a model of seeing says that it is seen in the median image"""
 
@@ -55,27 +55,26 @@ class Truth:
 
     def share(self, site: int) -> float:
         """A site's effect as a fraction of everything that is planted."""
-        return self.effects[site] / self.energies[site]
+        return self.effects[site] / self.whole
 
 
 def truth_of(case: Case, number: int) -> Truth:
     """The truth on the case's images of one number."""
     if not case.planted:
-        return Truth({}, {}, False)
+        return Truth({}, 0.0, False)
     images = case.images(number)
     # without decoys, too: they are defects, and what comes through of them is an artifact like any other. The places
     # made for them stay, so that nothing but defects is told from nothing
     healthy, everything = _outputs(case.base, images), _outputs(case.model, images)
-    effects, energies = {}, {}
+    effects = {}
     for site in case.planted:
         # at its own period in both terms: coarser bands than a site's lattice are no artifact of that site
-        period = case.periods[site]
-        energies[site] = energy(everything, healthy, period)
-        effects[site] = energies[site] - energy(_outputs(case.without(site), images), healthy, period)
+        period, without = case.periods[site], _outputs(case.without(site), images)
+        effects[site] = energy(everything, healthy, period) - energy(without, healthy, period)
     # the coarsest lattice's, which has the lattices of all other defects above it; decoys are hidden, and theirs would
     # let through grays that no defect's lattice draws
     coarsest = max(case.periods[site] for site, name in case.names.items() if name != DECOY)
-    return Truth(effects, energies, shows(everything, healthy, coarsest))
+    return Truth(effects, energy(everything, healthy, coarsest), shows(everything, healthy, coarsest))
 
 
 def energy(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> float:

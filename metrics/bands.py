@@ -5,13 +5,17 @@ Everything works along any number of axes: signals `(N, C, L)`, images `(N, C, H
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 SPATIAL = 2
 """the first axis that is no batch and no channel"""
+STRIP = 1 << 18
+"""samples that are filtered at a time; a megabyte is what a processor's own cache holds beside its sums. A photo of a
+megapixel as a whole takes three times as long, as each of twenty sums is written to memory that the kernel gives anew"""
 
 
 def baseband(images: Tensor, period: int, thinned: Sequence[int] = ()) -> Tensor:
@@ -20,12 +24,56 @@ def baseband(images: Tensor, period: int, thinned: Sequence[int] = ()) -> Tensor
     The triangle is 0 at all multiples of 1 / period, so that no grid of that period passes. An axis of less than four
     periods is left as it is. Borders are mirrored. `thinned` says over how many samples an axis was averaged already.
     """
-    for axis, by in zip(range(SPATIAL, images.ndim), thinned or [1] * images.ndim, strict=False):
-        length = max(1, period // by)
-        if length > 1 and images.shape[axis] >= 4 * length:
-            around = mirrored(images, length - 1, axis)
-            images = running_sum(running_sum(around, length, axis), length, axis) / length**2
-    return images
+    return _joined([content for _, content in basebands(images, period, thinned=thinned)])
+
+
+def residual_above(images: Tensor, period: int) -> Tensor:
+    """What the baseband leaves over; gradients end here."""
+    images, residual, start = images.detach(), torch.empty_like(images), 0
+    for part, content in basebands(images, period):
+        torch.sub(part, content, out=residual.narrow(SPATIAL, start, part.shape[SPATIAL]))
+        start += part.shape[SPATIAL]
+    return residual
+
+
+def basebands(
+    images: Tensor, period: int, multiple: int = 1, thinned: Sequence[int] = ()
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Strip by strip, see `strips`, the images and their `baseband`: what is made of a strip stays in the cache."""
+    lengths = [max(1, period // by) for by in thinned or [1] * (images.ndim - SPATIAL)]
+    lengths = [n if size >= 4 * n else 1 for n, size in zip(lengths, images.shape[SPATIAL:], strict=True)]
+    first, *others = lengths
+    for start, part in strips(images, multiple):
+        content = _between(images, start - first + 1, start + part.shape[SPATIAL] + first - 1)
+        for axis, length in enumerate(lengths, SPATIAL):
+            if length > 1:
+                around = content if axis == SPATIAL else mirrored(content, length - 1, axis)
+                content = running_sum(running_sum(around, length, axis), length, axis)
+        divisor = math.prod(lengths) ** 2
+        yield part, content if divisor == 1 else content / divisor
+
+
+def strips(images: Tensor, multiple: int = 1) -> Iterator[tuple[int, Tensor]]:
+    """Parts of the first axis, each with its start: so many rows, or a multiple of them, that a cache holds them."""
+    size, row = images.shape[SPATIAL], max(1, images[:, :, :1].numel())
+    rows = multiple * max(1, round(STRIP / (row * multiple)))
+    for start in range(0, size, rows):
+        yield start, images.narrow(SPATIAL, start, min(rows, size - start))
+
+
+def _between(images: Tensor, start: int, stop: int) -> Tensor:
+    """A part of the first axis, mirrored where it runs beyond the images."""
+    size = images.shape[SPATIAL]
+    inner = images.narrow(SPATIAL, max(0, start), min(size, stop) - max(0, start))
+    if start >= 0 and stop <= size:
+        return inner
+    before = images.narrow(SPATIAL, 1, max(0, -start)).flip(SPATIAL)
+    beyond = max(0, stop - size)
+    return torch.cat([before, inner, images.narrow(SPATIAL, size - 1 - beyond, beyond).flip(SPATIAL)], SPATIAL)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), SPATIAL)
 
 
 def slope(images: Tensor, axis: int) -> Tensor:

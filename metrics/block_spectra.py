@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar, cast
 
@@ -51,12 +51,13 @@ def own_frequencies(folds: tuple[int, ...], period: int) -> tuple[Frequencies, t
 
 
 def block_spectra(
-    parts: Tensor, lattices: Sequence[Lattice], origin: Sequence[int]
+    strips: Iterable[Tensor], lattices: Sequence[Lattice], origin: Sequence[int]
 ) -> tuple[Tensor, Callable[[], Tensor]]:
     """`(N, C, *blocks, frequencies)` complex: each block's sums, turned by the phase of a sample in the whole image.
 
     Args:
-        parts: `blocks` of images, `(N, C, blocks, side, blocks, side, ...)`, real.
+        strips: `blocks` of images, `(N, C, blocks, side, blocks, side, ...)`, real; of all, or strip by strip along
+            the first axis.
         lattices: their own frequencies, one lattice's behind the other's.
         origin: place of the first sample in the whole image, along each axis.
 
@@ -64,33 +65,58 @@ def block_spectra(
         The spectra, and a function that gives the power in step with each lattice, `(N, C, *blocks, lattices)`: squares
         at all of its frequencies, those of shorter periods and none among them.
     """
-    sides, plan = parts.shape[SPATIAL + 1 :: 2], tuple(lattices)
-    axes, lead = len(sides), parts.shape[: SPATIAL + 1]
-    waves = _first_waves(plan, sides[0]).to(parts)
-    rows = waves @ parts.flatten(SPATIAL + 2) if axes > 1 else parts @ waves.T
-    rows = rows.view(*lead, 2, len(waves) // 2, *parts.shape[SPATIAL + 2 :])
-    found, whole = [], []
-    for (folds, _), first, own in zip(plan, *_places(plan), strict=True):
-        spectrum = rows.index_select(SPATIAL + 2, first.to(rows.device)) if len(plan) > 1 else rows
-        for axis in range(1, axes):
-            spectrum = _along(spectrum, axis, folds[axis], sides[axis])
-        # (N, C, block, 2, k, block, k, ...) -> (N, C, *blocks, k, k, ..., 2)
-        order = [SPATIAL, *(SPATIAL + 3 + 2 * a for a in range(axes - 1))]
-        phases = [SPATIAL + 2, *(SPATIAL + 4 + 2 * a for a in range(axes - 1))]
-        spectrum = spectrum.permute(0, 1, *order, *phases, SPATIAL + 1).flatten(SPATIAL + axes, -2)
-        whole.append(spectrum)
-        found.append(spectrum.index_select(-2, own.to(rows.device)))
-    spectra = torch.view_as_complex(torch.cat(found, -2) if len(found) > 1 else found[0].contiguous())
+    plan = tuple(lattices)
+    parts: list[list[Tensor]] = [[] for _ in plan]
+    sides: Sequence[int] = ()
+    for strip in strips:
+        sides = strip.shape[SPATIAL + 1 :: 2]
+        for part, spectrum in zip(parts, _of_strip(strip, plan, sides), strict=True):
+            part.append(spectrum)
+    axes, found, in_step = len(sides), [], []
+    for part, own in zip(parts, _places(plan)[1], strict=True):
+        spectrum = torch.cat(part, SPATIAL) if len(part) > 1 else part[0]
+        pair = _turned(spectrum) if axes > 1 else spectrum.unbind(SPATIAL + 1)
+        # 2 of (N, C, block, k, block, k, ...) -> 2 of (N, C, *blocks, k, k, ...)
+        order = [0, 1, *(SPATIAL + 2 * a for a in range(axes)), *(SPATIAL + 1 + 2 * a for a in range(axes))]
+        spectrum = torch.stack([x.permute(order) for x in pair]).flatten(SPATIAL + axes + 1)
+        found.append(spectrum.index_select(-1, own.to(spectrum.device)))
+        in_step.append(spectrum)
+    spectra = torch.complex(*(torch.cat(found, -1) if len(found) > 1 else found[0]))
     for axis, side in enumerate(sides):
-        turns = _turns(plan, axis, parts.shape[SPATIAL + 2 * axis], side, origin[axis]).to(spectra)
+        turns = _turns(plan, axis, spectra.shape[SPATIAL + axis], side, origin[axis]).to(spectra)
         spectra = spectra * turns.view(*[-1 if a == axis else 1 for a in range(axes)], turns.shape[1])
 
-    def in_step() -> Tensor:
-        counts = (_first_counts(folds).to(rows) for folds, _ in plan)
-        powers = (s.detach().square().sum(-1) @ count for s, count in zip(whole, counts, strict=True))
+    def power_in_step() -> Tensor:
+        counts = (_first_counts(folds).to(spectra.real) for folds, _ in plan)
+        powers = ((s.detach().square() @ count).sum(0) for s, count in zip(in_step, counts, strict=True))
         return torch.stack(list(powers), -1)
 
-    return spectra, in_step
+    return spectra, power_in_step
+
+
+def _of_strip(parts: Tensor, plan: Plan, sides: Sequence[int]) -> Iterator[Tensor]:
+    """Of each lattice, `(N, C, block, 2, k, block, k, ..., 2, k)`: cosines and sines of cosines and sines.
+
+    Those of the last axis are put together when all strips are known.
+    """
+    waves = _first_waves(plan, sides[0]).to(parts)
+    rows = waves @ parts.flatten(SPATIAL + 2) if len(sides) > 1 else parts @ waves.T
+    rows = rows.view(*parts.shape[: SPATIAL + 1], 2, len(waves) // 2, *parts.shape[SPATIAL + 2 :])
+    for (folds, _), first in zip(plan, _places(plan)[0], strict=True):
+        spectrum = rows.index_select(SPATIAL + 2, first.to(rows.device)) if len(plan) > 1 else rows
+        for axis, fold, side in zip(range(1, len(sides)), folds[1:], sides[1:], strict=True):
+            place = SPATIAL + 2 + 2 * axis  # of this axis's samples
+            if axis > 1:
+                spectrum = torch.stack(_turned(spectrum), SPATIAL + 1).movedim(-1, place - 2)
+            spectrum = spectrum if place == spectrum.ndim - 1 else spectrum.movedim(place, -1)
+            spectrum = (spectrum @ _waves(fold, side).to(spectrum).T).unflatten(-1, (2, fold))
+        yield spectrum
+
+
+def _turned(spectrum: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary parts: the last axis's cosines and sines are of what was cosines and sines before."""
+    real, imaginary = spectrum.unbind(SPATIAL + 1)
+    return real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]
 
 
 @constant
@@ -98,18 +124,6 @@ def _first_counts(folds: tuple[int, ...]) -> Tensor:
     """For how many frequencies each stands, of all with up to half a cycle along the first axis."""
     first = [1 if 2 * k % folds[0] == 0 else 2 for k in range(folds[0] // 2 + 1)]
     return torch.tensor(first).repeat_interleave(math.prod(folds[1:]))
-
-
-def _along(spectrum: Tensor, axis: int, fold: int, side: int) -> Tensor:
-    """A further axis's sums, of cosines and sines `(N, C, block, 2, k, ..., block, side, ...)`."""
-    place = SPATIAL + 2 + 2 * axis
-    last = place == spectrum.ndim - 1
-    samples = spectrum if last else spectrum.movedim(place, -1)
-    both = (samples @ _waves(fold, side).to(spectrum).T).unflatten(-1, (2, fold))
-    real, imaginary = both.unbind(SPATIAL + 1)
-    turned = [real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]]
-    joined = torch.stack(turned, SPATIAL + 1)
-    return joined if last else joined.movedim(-1, place)
 
 
 @constant

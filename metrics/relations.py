@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope
+from artifactlab.metrics.bands import SPATIAL, baseband, basebands, blocks, inside, strips
 from artifactlab.metrics.block_spectra import Lattice, block_spectra, constant, own_frequencies
 from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
 
@@ -29,15 +29,9 @@ REPEATS, ENOUGH = 2, 16
 """of a lattice's spacing in a block, so that what differs between them is no grid; where an image holds so many"""
 
 
-def residual_power(residual: Tensor) -> Tensor:
-    """`(N, 1, *blocks)`: mean square of a residual, which varies slowly over the image."""
-    sides = [min(BLOCK, size) for size in residual.shape[SPATIAL:]]
-    return _smoothed((block_sums(squares_of(residual), sides) / math.prod(sides))[..., None])[..., 0]
-
-
 def grid_relations(
-    residual: Tensor,
-    squares: Tensor,
+    residuals: Callable[[int], Iterable[tuple[Tensor, Tensor]]],
+    sizes: Sequence[int],
     lattices: Sequence[Lattice],
     band: int,
     origin: Sequence[int],
@@ -46,8 +40,9 @@ def grid_relations(
     """r = c(phase). Halves are the quieter and the busier blocks: what content draws, quiet places do not have.
 
     Args:
-        residual: `(N, C, *space)`, above the baseband of period `band`.
-        squares: its squares, mean over channels, `(N, 1, *space)`.
+        residuals: gives `(N, C, *space)`, above the baseband of period `band`, and `squares_of` it, strip by strip
+            along the first axis, of so many rows or a multiple.
+        sizes: of the whole space.
         lattices: their spacing along each axis, as far as it has the period, and the period. Blocks suit the longest.
         band: the residual's; where a period is another, the triangle has taken a known part of a grid.
         origin: place of the first sample in a larger image, along each axis.
@@ -57,15 +52,22 @@ def grid_relations(
         Of each lattice the sums; the weighted power of the residual (N,); and the residual's power in each block
         without any grid, `(N, 1, *blocks)`, the inverse of which blocks are weighted by: a grid must not weaken itself.
     """
-    sizes = residual.shape[SPATIAL:]
     longest = [max(folds[axis] for folds, _ in lattices) for axis in range(len(sizes))]
     repeats = REPEATS if all(size >= ENOUGH * fold for size, fold in zip(sizes, longest, strict=True)) else 1
     sides = [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, longest, strict=True)]
     samples = math.prod(sides)
     numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
-    member = _membership(numbers, residual)
-    spectra, in_step = block_spectra(blocks(residual, sides), lattices, origin)
-    square = block_sums(squares, sides)[..., None]
+    squares: list[Tensor] = []
+
+    def in_blocks() -> Iterator[Tensor]:
+        for residual, square in residuals(sides[0]):
+            if residual.shape[SPATIAL] >= sides[0]:
+                squares.append(block_sums(square, sides))
+                yield blocks(residual, sides)
+
+    spectra, in_step = block_spectra(in_blocks(), lattices, origin)
+    square = torch.cat(squares, SPATIAL)[..., None]
+    member = _membership(numbers, square)
     phases = member.new_tensor([math.prod(folds) for folds, _ in lattices])
     apart = (square - in_step().mean(1, keepdim=True) / samples).clamp_min(0) / (samples - phases).clamp_min(1)
     power = _smoothed(torch.where(phases < samples, apart, square / samples))
@@ -77,41 +79,50 @@ def grid_relations(
     of_rounding = (count * weight[:, 0]).flatten(1, -2).sum(1)
     first = spectra * (quiet @ member)[:, None]
     halves = (first, spectra - first)
-    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, numbers, searching)
+    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, numbers, [searching] * len(lattices))
     weighted = (square * weight).flatten(1, -2).sum(1)
     return list(zip(sums, weighted.unbind(-1), power.unbind(-1), strict=True))
 
 
 def modulation_relation(
-    images: Tensor,
-    content: Tensor,
-    residual: Tensor,
-    power: Tensor,
-    folds: tuple[int, ...],
-    period: int,
-    origin: Sequence[int],
+    images: Tensor, content: Tensor, power: Tensor, folds: tuple[int, ...], period: int, origin: Sequence[int]
 ) -> tuple[SynchronousSums, Tensor]:
-    """r = m(phase) (content - its mean). Halves: content above and below. Beside the sums, its squares (N,)."""
+    """r = m(phase) (content - its mean). Halves: content above and below. Beside the sums, its squares (N,).
+
+    `power` is the residual's in each block, without any grid, see `grid_relations`.
+    """
     sides = [block_side(n, fold, CONTENT_BLOCK) for n, fold in zip(images.shape[SPATIAL:], folds, strict=True)]
-    within = inside(sides)
-    parts, whole, left = (blocks(x, sides) for x in (content, images, residual))
-    about = parts - parts.mean(within, keepdim=True)
-    weight = _weights(power, [parts.shape[SPATIAL + 2 * axis] for axis in range(len(sides))])
-    halves, divisors = [], []
-    for half in (about.clamp_min(0), about.clamp_max(0)):
-        half = half - half.mean(within, keepdim=True)  # a constant grid has no part in it
-        product = (left * half).sum(1, keepdim=True)
-        halves.append(block_spectra(product, [(folds, period)], origin)[0] * weight[..., None])
-        divisors.append((whole * half).sum(within).sum(1) * weight[:, 0])
-    squares = (about.square().sum(within).sum(1, keepdim=True) * weight.square()).flatten(1).sum(1)
+    samples = math.prod(sides)
+    squares: list[Tensor] = []
+    divisors: list[Tensor] = []
+
+    def products() -> Iterator[Tensor]:
+        """`(N, 2, ...)`: the residual times either half of the content, strip by strip."""
+        for start, image in strips(images, sides[0]):
+            if image.shape[SPATIAL] < sides[0]:
+                continue
+            below = content.narrow(SPATIAL, start, image.shape[SPATIAL])
+            whole, about, left = (blocks(x, sides) for x in (image, below, image - below))
+            about = about - _sums_inside(about) / samples
+            squares.append(_sums_inside(about.square()).sum(1, keepdim=True))
+            halves = [about.clamp_min(0), about.clamp_max(0)]
+            halves = [half - _sums_inside(half) / samples for half in halves]  # a constant grid has no part in it
+            divisors.append(torch.cat([_sums_inside(whole * half).sum(1, keepdim=True) for half in halves], 1))
+            yield torch.cat([(left * half).sum(1, keepdim=True) for half in halves], 1)
+
+    spectra, _ = block_spectra(products(), [(folds, period)], origin)
+    square, divisor = (torch.cat(parts, SPATIAL).squeeze(inside(sides)) for parts in (squares, divisors))
+    weight = _weights(power, spectra.shape[SPATIAL:-1])
+    above, below = (spectra * weight[..., None]).split(1, 1)
+    weights = [(half * weight[:, 0])[..., None] for half in divisor.unbind(1)]
+    of_rounding = (square * weight.square()).flatten(1).sum(1)
     numbers = [own_frequencies(folds, period)[1]]
-    weights = divisors[0][..., None], divisors[1][..., None]
-    (sums,) = synchronous_sums((halves[0], halves[1]), weights, squares[:, None], numbers)
-    return sums, about.square().flatten(1).sum(1)
+    (sums,) = synchronous_sums((above, below), (weights[0], weights[1]), of_rounding[:, None], numbers)
+    return sums, square.flatten(1).sum(1)
 
 
 class Lines(NamedTuple):
-    """Products along lines across an axis, `(N, 1, ...)`: the axis at full resolution, the others in blocks."""
+    """Products along lines across an axis, `(N, 1, *blocks, size)`: the others in blocks, the axis itself last."""
 
     rising_residual: Tensor
     """residual times slope where content rises along the axis"""
@@ -124,7 +135,7 @@ class Lines(NamedTuple):
     everything: Tensor
     """(N,) `slope`, with what is constant along the lines, added up"""
     power: Tensor
-    """`residual_power` of what the products were taken of"""
+    """`(N, 1, *blocks, blocks)`: mean square of the residual, which varies slowly over the image"""
     samples: float
     """samples of the image in one of them, as they were averaged first"""
 
@@ -138,66 +149,74 @@ def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     """
     thinned = 2 ** max(1, int(math.log2(max(1, band // 2))))
     whole = images[0].numel()
-    # the axis comes first, so that lines across it are rows in memory
-    images = _averaged(images, axis, thinned).movedim(SPATIAL + axis, SPATIAL).contiguous()
-    others = images.ndim - SPATIAL - 1
-    content = baseband(images, band, [1, *[thinned] * others])
-    residual = images - content
+    images = _averaged(images.movedim(SPATIAL + axis, -1), thinned)
+    *others, size = images.shape[SPATIAL:]
     across = max(ACROSS, ACROSS_PERIODS * band) // thinned
-    sides = [1, *(min(across, size) for size in images.shape[SPATIAL + 1 :])]
-    below = _without_ends(slope(content, SPATIAL), SPATIAL, band)
-    r, b, f = (_in_lines(x, sides) for x in (residual, below, slope(images, SPATIAL)))
-    rising = b.clamp_min(0)
-    sums = [x.sum(-1) for x in (r, f, rising, b)]
-    length = r.shape[-1]
-
-    def covariance(x: int, y: int) -> Tensor:
-        product = ((r, f)[x] * (rising, b)[y]).sum(-1)
+    sides = [min(across, other) for other in others]
+    cells = [min(BLOCK, length) for length in images.shape[SPATIAL:]]
+    found: list[list[Tensor]] = []
+    if others:
+        parts = basebands(images, band, math.lcm(sides[0], cells[0]), [*[thinned] * len(others), 1])
+    else:  # strips are cut across lines, and a signal is a single one
+        parts = iter([(images, baseband(images, band))])
+    for image, content in parts:
+        left = image - content
+        residual = left.narrow(-1, band, size - 2 * band)
+        below, slopes = (_slopes_inside(x, band) for x in (content, image))
+        rising = below.clamp_min(0)
+        sums = [_over_lines(x, sides) for x in (residual, slopes, rising, below)]
+        products = [_over_lines(x * y, sides) for x in (residual, slopes) for y in (rising, below)]
         if others:  # of a signal, a line is one sample
-            product = product - sums[x] * sums[2 + y] / length
-        return product.sum(1, keepdim=True).movedim(SPATIAL, SPATIAL + axis)
-
+            means = [x * y / math.prod(sides) for x in sums[:2] for y in sums[2:]]
+            found.append([x - y for x, y in zip(products, means, strict=True)])
+        else:
+            found.append(list(products))
+        found[-1] += [products[3], block_sums(squares_of(left), cells)]
+    rising_residual, of_residual, rising_slope, of_slope, everything, squares = (
+        torch.cat(field, SPATIAL) for field in zip(*found, strict=True)
+    )
     return Lines(
-        rising_residual=covariance(0, 0),
-        residual=covariance(0, 1),
-        rising_slope=covariance(1, 0),
-        slope=covariance(1, 1),
-        everything=(f.flatten(1) * b.flatten(1)).sum(1),
-        power=residual_power(residual).movedim(SPATIAL, SPATIAL + axis),
+        *(F.pad(x.sum(1, True), (band, band)) for x in (rising_residual, of_residual, rising_slope, of_slope)),
+        everything=everything.flatten(1).sum(1),
+        power=_smoothed((squares / math.prod(cells))[..., None])[..., 0],
         samples=whole / images[0].numel(),
     )
 
 
-def _in_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
-    """`(N, C, size, *blocks, samples)`: the first axis at full resolution, what a block holds of the others last."""
-    parts = blocks(images, sides).squeeze(SPATIAL + 1)
-    axes = range(len(sides) - 1)
-    order = [*range(SPATIAL + 1), *(SPATIAL + 1 + 2 * a for a in axes), *(SPATIAL + 2 + 2 * a for a in axes)]
-    return parts.permute(order).flatten(SPATIAL + len(sides)) if len(sides) > 1 else parts[..., None]
+def _slopes_inside(images: Tensor, band: int) -> Tensor:
+    """`slope` along the last axis, without the ends where the triangle has seen mirrored samples.
+
+    These follow the image's own in step with the border.
+    """
+    inner = images.shape[-1] - 2 * band
+    return (images.narrow(-1, band + 1, inner) - images.narrow(-1, band - 1, inner)) / 2
+
+
+def _over_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """Sums `(N, C, *blocks, size)` over blocks of all axes but the last."""
+    return block_sums(images, [*sides, 1])
 
 
 def warp_relations(
-    lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: bool = False
+    lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: Sequence[bool] = ()
 ) -> list[tuple[SynchronousSums, Tensor]]:
-    """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,)."""
-    size = lines.residual.shape[SPATIAL + axis]
+    """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,).
+
+    `searching` says of which periods to leave out what only confirms.
+    """
+    size = lines.residual.shape[-1]
     side = block_side(size, min(periods))  # phases are the image's, so a block need not hold whole periods
     lattices = [((period,), period) for period in periods]
     numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
 
-    def along(x: Tensor) -> Tensor:
-        """The axis last, in blocks."""
-        x = x.movedim(SPATIAL + axis, -1)
+    def in_blocks(x: Tensor) -> Tensor:
         return x.narrow(-1, 0, size // side * side).unflatten(-1, (-1, side))
 
-    def in_blocks(x: Tensor) -> Tensor:
-        return along(x).sum(-1)
-
-    slopes = in_blocks(torch.cat([lines.rising_slope, lines.slope - lines.rising_slope], 1))
+    slopes = in_blocks(torch.cat([lines.rising_slope, lines.slope - lines.rising_slope], 1)).sum(-1)
     counts = slopes.shape[SPATIAL:]
-    weight = _weights(lines.power.movedim(SPATIAL + axis, -1), counts)
-    products = along(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
-    spectra = block_spectra(products.flatten(1, -3), lattices, (origin[axis],))[0]
+    weight = _weights(lines.power, counts)
+    products = in_blocks(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
+    spectra = block_spectra([products.flatten(1, -3)], lattices, (origin[axis],))[0]
     rising, falling = (spectra.view(len(products), 2, *counts, -1) * weight[..., None]).split(1, 1)
     divisors = [(half * weight[:, 0])[..., None].expand(-1, *counts, len(periods)) for half in slopes.unbind(1)]
     # what the squared slopes would be, were there no residual
@@ -213,26 +232,27 @@ def block_side(size: int, fold: int, least: int = BLOCK, repeats: int = 1) -> in
     return max(fold, min(fold * math.ceil(aim / fold), size // fold * fold))
 
 
-def _without_ends(slopes: Tensor, axis: int, band: int) -> Tensor:
-    """Zero where the triangle has seen mirrored samples, which follow the image's own in step with the border."""
-    inner = slopes.narrow(axis, band, max(0, slopes.shape[axis] - 2 * band))
-    return F.pad(inner, [0, 0] * (slopes.ndim - 1 - axis) + [band, band])
+def _averaged(images: Tensor, by: int) -> Tensor:
+    """Means over `by` samples along all axes but the last that are long enough; the last axis is rows in memory then.
 
-
-def _averaged(images: Tensor, axis: int, by: int) -> Tensor:
-    """Means over `by` samples, a power of two, along all other axes that are long enough.
-
-    Adding slices is several times faster than a mean over so few samples.
+    A product of matrices takes axes in any order, where a copy that turns them takes longer than all sums over lines.
     """
-    for other in range(SPATIAL, images.ndim):
-        if other == axis + SPATIAL or images.shape[other] < 4 * by:
-            continue
-        images = images.narrow(other, 0, images.shape[other] // by * by)
-        for _ in range(int(math.log2(by))):
-            every_second = [slice(None)] * other
-            images = images[(*every_second, slice(0, None, 2))] + images[(*every_second, slice(1, None, 2))]
-        images = images / by
-    return images
+    for axis in range(SPATIAL, images.ndim - 1):
+        if images.shape[axis] >= 4 * by:
+            images = _means(images.movedim(axis, -2), by).movedim(-2, axis)
+    return images.contiguous()
+
+
+def _means(images: Tensor, by: int) -> Tensor:
+    """Over `by` samples along the last axis but one; a rest is left out."""
+    at_once = by * max(1, 16 // by)
+    whole, rest = (images.shape[-2] // n * n for n in (at_once, by))
+    means = torch.eye(at_once // by).to(images).repeat_interleave(by, 1) / by
+    parts = [(means @ images.narrow(-2, 0, whole).unflatten(-2, (-1, at_once))).flatten(-3, -2)] if whole else []
+    if rest > whole:
+        last = rest - whole
+        parts.append(means[: last // by, :last] @ images.narrow(-2, whole, last))
+    return torch.cat(parts, -2) if len(parts) > 1 else parts[0]
 
 
 def _quiet_half(power: Tensor, weight: Tensor) -> Tensor:
@@ -258,6 +278,13 @@ def block_sums(images: Tensor, sides: Sequence[int]) -> Tensor:
     parts = blocks(images, sides)
     for axis in range(len(sides)):
         parts = parts.sum(SPATIAL + 1 + axis)
+    return parts
+
+
+def _sums_inside(parts: Tensor) -> Tensor:
+    """Of each of `blocks`, its axes kept with a single sample; an axis at a time, too."""
+    for axis in range(SPATIAL + 1, parts.ndim, 2):
+        parts = parts.sum(axis, keepdim=True)
     return parts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from artifactlab.metrics.spectral_reading import (
     too_small,
 )
 from artifactlab.metrics.spectral_search import measured, search_sums
-from artifactlab.metrics.spectral_sums import spectral_sums
+from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
 
 
 def spectral_images(
@@ -65,4 +67,8 @@ def _best(image: Tensor) -> SpectralImages:
     found = search_sums(image, measurable_periods(image.shape[SPATIAL:]))
     if not found:
         return too_small(image)
-    return read_best(measured(found, lambda period: spectral_sums(image, (period,) * axes, period)), axes)
+
+    def exactly(periods: Sequence[int], form: Form) -> list[SpectralSums]:
+        return [spectral_sums(image, (period,) * axes, period, alone=form) for period in periods]
+
+    return read_best(measured(found, exactly), axes)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband
+from artifactlab.metrics.bands import SPATIAL, residual_above, strips
 from artifactlab.metrics.inputs import in_full_precision
 from artifactlab.metrics.relations import grid_relations, lines_across, squares_of, warp_relations
-from artifactlab.metrics.spectral_sums import SpectralSums, collected, nothing_seen, too_small_for
+from artifactlab.metrics.spectral_sums import Form, SpectralSums, collected, nothing_seen, too_small_for
 from artifactlab.metrics.synchronous import SynchronousSums, confirmed
 
 BANDS = (2, 4, 8)
@@ -27,6 +27,10 @@ DOUBT = 3.0
 DOUBT_ABOVE_OTHERS, DOUBT_AGREEMENT = 1.1, 0.2
 """likewise, of `synchronous.ABOVE_OTHERS` and `LEAST_AGREEMENT`: most photos hold regular texture of some period, and
 measuring each for itself was half of all time"""
+
+
+Exactly = Callable[[Sequence[int], Form], Sequence[SpectralSums]]
+"""the sums of one form, of each of several periods"""
 
 
 @in_full_precision
@@ -43,15 +47,22 @@ def search_sums(
     lattices = {period: ((period,) * len(axes), period) for period in periods}
     fitting = [period for period in periods if not too_small_for(images, lattices[period][0])]
     grids: dict[int, tuple[SynchronousSums, Tensor, Tensor]] = {}
-    residual = images - baseband(images, GRID_BAND)
-    squares = squares_of(residual)
+    residual = residual_above(images, GRID_BAND)
+    squares = torch.cat([squares_of(part) for _, part in strips(residual)], SPATIAL)
+    sizes = residual.shape[SPATIAL:]
+
+    def residuals(rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for start, part in strips(residual, rows):
+            yield part, squares.narrow(SPATIAL, start, part.shape[SPATIAL])
+
     for _, own in _by_band(fitting):  # blocks suit the longest period that shares them, and short ones need small ones
-        found = grid_relations(residual, squares, [lattices[p] for p in own], GRID_BAND, origin, searching=True)
+        found = grid_relations(residuals, sizes, [lattices[p] for p in own], GRID_BAND, origin, searching=True)
         grids.update(zip(own, found, strict=True))
     warps: dict[int, list[tuple[SynchronousSums, Tensor]]] = {period: [] for period in fitting}
     for band, own in _by_band(fitting):
         for axis in axes:
-            moved = warp_relations(lines_across(edges, axis, band), axis, own, origin, searching=True)
+            searching = [period != band for period in own]
+            moved = warp_relations(lines_across(edges, axis, band), axis, own, origin, searching)
             for period, one in zip(own, moved, strict=True):
                 warps[period].append(one)
     sums: dict[int, SpectralSums] = {}
@@ -66,17 +77,39 @@ def search_sums(
 
 def suspects(sums: Mapping[int, SpectralSums]) -> tuple[int, ...]:
     """The periods at which any of the images may hold something."""
-    return tuple(p for p, s in sums.items() if bool((_suspected([s.grid]) | _suspected(list(s.warp))).any()))
+    return tuple(p for p, s in sums.items() if _suspected([s.grid]) or _suspected(list(s.warp)))
 
 
-def _suspected(relations: list[SynchronousSums]) -> Tensor:
-    return confirmed(relations, deviations=DOUBT, above_others=DOUBT_ABOVE_OTHERS, agreement=DOUBT_AGREEMENT)
+def _suspected(relations: list[SynchronousSums]) -> bool:
+    return bool(confirmed(relations, DOUBT, DOUBT_ABOVE_OTHERS, DOUBT_AGREEMENT).any())
 
 
-def measured(sums: Mapping[int, SpectralSums], exactly: Callable[[int], SpectralSums]) -> dict[int, SpectralSums]:
-    """The sums of a search, those of the suspects measured one by one by `exactly`."""
-    chosen = suspects(sums)
-    return {p: exactly(p) if p in chosen else searched for p, searched in sums.items()}
+def measured(sums: Mapping[int, SpectralSums], exactly: Exactly) -> dict[int, SpectralSums]:
+    """The sums of a search, with what is suspected measured for itself by `exactly`: forms, each of a period.
+
+    The search has measured the steps of its bands' own periods. A modulation never counts alone, so it is measured
+    where a grid or steps are confirmed.
+    """
+    found, chosen = dict(sums), suspects(sums)
+    for period, steps in _asked(exactly, [p for p in chosen if p not in BANDS], "warp"):
+        found[period] = found[period]._replace(warp=steps.warp, slopes=steps.slopes)
+    likely = [p for p in chosen if _any_confirmed(found[p])]
+    for period, grid in _asked(exactly, [p for p in chosen if p not in likely], "grid"):
+        found[period] = found[period]._replace(grid=grid.grid, residual=grid.residual)
+        if _any_confirmed(found[period]):
+            likely.append(period)
+    for period, grids in _asked(exactly, likely, "grids"):
+        both = grids._replace(warp=found[period].warp, slopes=found[period].slopes)
+        found[period] = both if _any_confirmed(both) else both._replace(modulation=None)
+    return found
+
+
+def _asked(exactly: Exactly, periods: Sequence[int], form: Form) -> Iterator[tuple[int, SpectralSums]]:
+    return zip(periods, exactly(periods, form), strict=True)
+
+
+def _any_confirmed(sums: SpectralSums) -> bool:
+    return bool((confirmed([sums.grid]) | confirmed(list(sums.warp))).any())
 
 
 def _by_band(periods: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

@@ -20,17 +20,21 @@ digital forgeries by detecting traces of resampling", IEEE Trans. Signal Process
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband
+from artifactlab.metrics.bands import SPATIAL, baseband, strips
 from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import in_full_precision
 from artifactlab.metrics.relations import grid_relations, lines_across, modulation_relation, squares_of, warp_relations
 from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
+
+
+Form = Literal["grid", "grids", "warp"]
+"""what may be measured alone; `grids` are the constant one and the modulation"""
 
 
 class SpectralSums(NamedTuple):
@@ -85,7 +89,7 @@ def spectral_sums(
     lattice: Sequence[int],
     period: int,
     origin: Sequence[int] | None = None,
-    alone: Literal["grid", "warp"] | None = None,
+    alone: Form | None = None,
     luma: Tensor | None = None,
 ) -> SpectralSums:
     """The sums of `(N, C, *space)` images of data range 1 at a period's own frequencies.
@@ -100,21 +104,27 @@ def spectral_sums(
     """
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
     origin = origin or (0,) * len(folds)
+    nothing = nothing_seen(images, folds, period)
     if too_small_for(images, folds):
-        return nothing_seen(images, folds, period)
+        return nothing
     edges = images if luma is None else luma
-    along = [axis for axis, fold in enumerate(folds) if fold == period and alone != "grid"]
+    along = [axis for axis, fold in enumerate(folds) if fold == period and alone in ("warp", None)]
     warps = [warp_relations(lines_across(edges, axis, period), axis, [period], origin)[0] for axis in along]
     if alone == "warp":
-        nothing = no_sums(images, images.shape[1], own_frequencies(folds, period)[1], len(folds))
-        zero = images.new_zeros(len(images))
-        return collected(images, edges, nothing, zero, None, zero, warps)
+        return collected(images, edges, nothing.grid, nothing.residual, None, nothing.contrast, warps)
+
     content = baseband(images, period)
-    residual = images - content
-    ((grid, weighted, power),) = grid_relations(residual, squares_of(residual), [(folds, period)], period, origin)
+
+    def residuals(rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for start, part in strips(images, rows):
+            residual = part - content.narrow(SPATIAL, start, part.shape[SPATIAL])
+            yield residual, squares_of(residual)
+
+    sizes = images.shape[SPATIAL:]
+    ((grid, weighted, power),) = grid_relations(residuals, sizes, [(folds, period)], period, origin)
     if alone == "grid":
-        return collected(images, edges, grid, weighted, None, torch.zeros_like(weighted), [])
-    modulation, contrast = modulation_relation(images, content, residual, power, folds, period, origin)
+        return collected(images, edges, grid, weighted, None, nothing.contrast, [])
+    modulation, contrast = modulation_relation(images, content, power, folds, period, origin)
     return collected(images, edges, grid, weighted, modulation, contrast, warps)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -55,7 +56,7 @@ LEAST_BALANCE = 0.02
 """of the weight that the smaller half needs, for the halves to be compared at all"""
 
 
-class SynchronousSums(NamedTuple):
+class _Sums(NamedTuple):
     """Additive over tiles, crops, images and ranks. K counts real numbers: cosine and sine of a frequency are two."""
 
     first: Tensor
@@ -75,6 +76,10 @@ class SynchronousSums(NamedTuple):
     drift_weight: Tensor
     """(N,) evidence behind `drift`"""
 
+
+class SynchronousSums(_Sums):
+    """The same, and what is read off it; that is kept, as most of it is asked for several times."""
+
     def __add__(self, other: SynchronousSums) -> SynchronousSums:  # type: ignore[override]
         return SynchronousSums(*(a + b for a, b in zip(self, other, strict=True)))
 
@@ -87,20 +92,22 @@ class SynchronousSums(NamedTuple):
         first, second, chance = (f[..., frequencies] for f in (self.first, self.second, self.chance))
         return self._replace(first=first, second=second, chance=chance)
 
-    @property
+    @cached_property
     def weight(self) -> Tensor:
         """(N,) of both halves."""
         return self.first_weight + self.second_weight
 
     def over_chance(self) -> Tensor:
         """(N, K) squares over those of chance."""
-        return self._squares() / _divisor(self.chance)
+        return self._over_chance
+
+    @cached_property
+    def _over_chance(self) -> Tensor:
+        return self._squares / _divisor(self.chance)
 
     def power(self) -> Tensor:
         """(N,) squared coefficients, added up over frequencies, mean over channels; unbiased, so it may be negative."""
-        halves = (self.first * self.second).mean(1).sum(1) / _divisor(self.first_weight * self.second_weight)
-        whole = (self._squares() - self.chance).sum(1) / _divisor(self.weight.square())
-        return torch.where(self._balanced(), halves, whole)
+        return self._power
 
     def beyond_chance(self) -> Tensor:
         """(N,) likewise, at least 0, of both halves together, whether or not they agree."""
@@ -121,17 +128,29 @@ class SynchronousSums(NamedTuple):
 
     def error(self) -> Tensor:
         """(N,) standard error of `power`."""
-        variance = 4 * (self.chance.square() + self.chance * self._squares()).sum(1)
+        variance = 4 * (self.chance.square() + self.chance * self._squares).sum(1)
         return variance.sqrt() / _divisor(self.weight.square())
 
     def agreement(self) -> tuple[Tensor, Tensor]:
         """What the halves agree on, (N,), and what they hold together, in squares times the weight."""
-        whole = self._squares().sum(1) / _divisor(self.weight)
-        return torch.where(self._balanced(), self.power() * self.weight, whole), whole
+        return self._agreement
 
+    @cached_property
+    def _agreement(self) -> tuple[Tensor, Tensor]:
+        whole = self._squares.sum(1) / _divisor(self.weight)
+        return torch.where(self._balanced, self._power * self.weight, whole), whole
+
+    @cached_property
+    def _power(self) -> Tensor:
+        halves = (self.first * self.second).mean(1).sum(1) / _divisor(self.first_weight * self.second_weight)
+        whole = (self._squares - self.chance).sum(1) / _divisor(self.weight.square())
+        return torch.where(self._balanced, halves, whole)
+
+    @cached_property
     def _squares(self) -> Tensor:
         return (self.first + self.second).square().mean(1)
 
+    @cached_property
     def _balanced(self) -> Tensor:
         return torch.minimum(self.first_weight, self.second_weight) > LEAST_BALANCE * self.weight
 
@@ -159,7 +178,8 @@ def least_ratio(count: int, deviations: float = CHANCE) -> float:
 
 def evidence(relations: Sequence[SynchronousSums]) -> Tensor:
     """(N,) power over chance, averaged over the frequencies of all relations; around 1 where there is none."""
-    return torch.cat([sums.over_chance() for sums in relations], 1).mean(1)
+    ratios = [sums.over_chance() for sums in relations]
+    return (ratios[0] if len(ratios) == 1 else torch.cat(ratios, 1)).mean(1)
 
 
 def confirmed(
@@ -169,7 +189,8 @@ def confirmed(
     agreement: float = LEAST_AGREEMENT,
 ) -> Tensor:
     """(N,) whether several relations together show what chance, texture and standing patterns do not explain."""
-    return significant(relations, deviations) & like_a_lattice(relations, above_others, agreement)
+    certain = significant(relations, deviations)
+    return certain & like_a_lattice(relations, above_others, agreement) if certain.any() else certain
 
 
 def like_a_lattice(
@@ -195,7 +216,7 @@ def synchronous_sums(
     weights: tuple[Tensor, Tensor],
     squares: Tensor,
     numbers: Sequence[Sequence[int]],
-    searching: bool = False,
+    searching: Sequence[bool] = (),
 ) -> list[SynchronousSums]:
     """The sums of two halves over all blocks, of each of several lattices.
 
@@ -206,7 +227,7 @@ def synchronous_sums(
             chance.
         numbers: of each lattice, 2 for a frequency whose conjugate is left out, 1 for one that is its own, which is
             real.
-        searching: leave out the drift, which only confirms.
+        searching: of which lattices to leave out the drift, which only confirms; by default of none.
     """
     first, second = halves
     both = first + second
@@ -221,20 +242,21 @@ def synchronous_sums(
     beside = _beside((weights[0] + weights[1]).detach()).flatten(1, axes)
     count = beside.sum(1)
     # what a viewer could not see anyway proves nothing: chance is never less than what rounding does
-    mean = torch.einsum("nbf,nbf->nf", turned, beside @ member.T) / (count.clamp_min(1) @ member.T)
+    mean = (turned * (beside @ member.T)).sum(1) / (count.clamp_min(1) @ member.T)
     chance = mean + (ROUNDING * squares) @ member.T + _TINY
     chance = chance * (1 + FEW_BESIDE / count.clamp_min(1) @ member.T)
     share = member * number[:, None] / number.new_tensor([sum(own) for own in numbers])
     best = ((turned / chance[:, None]) @ share * beside).amax(1)
     known = (count >= LEAST_BESIDE) & (count >= LEAST_USABLE * _away(counts, beside.device).sum())
-    apart = UNSURE * _power(both).mean(1).flatten(1, axes).sum(1) + _TINY
-    chance, best = torch.where(known.to(member) @ member.T > 0, chance, apart), torch.where(known, best, 1.0)
+    if not bool(known.all()):
+        apart = UNSURE * _power(both).mean(1).flatten(1, axes).sum(1) + _TINY
+        chance, best = torch.where(known.to(member) @ member.T > 0, chance, apart), torch.where(known, best, 1.0)
     totals = tuple(weight.flatten(1, axes).sum(1) for weight in weights)
     parts = (t.split(lengths, -1) for t in (first.sum(dims), second.sum(dims), chance, here, both, number))
     found = []
     for k, (one, other, by_chance, square, blocks, own) in enumerate(zip(*parts, strict=True)):
         drift, drift_weight = (here.new_zeros(len(here), axes), here.new_zeros(len(here)))
-        if not searching:
+        if not (searching and searching[k]):
             drift, drift_weight = _drift(blocks, square, by_chance, own)
         found.append(
             SynchronousSums(

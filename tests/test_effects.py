@@ -81,3 +81,32 @@ def test_first_order_is_exact_where_a_repair_takes_a_share_of_the_artifact(share
 
 def test_a_first_order_beyond_all_of_it_takes_all_of_it() -> None:
     assert effect_of_first_order(severity([4.0, 4.0]), torch.tensor([20.0, 20.0]), seed=0).value == pytest.approx(4.0)
+
+
+def with_steps(grid: float, moved: float, slopes: float) -> Severity:
+    """One choice of crops with a grid and with steps, in squared data ranges; weak slopes make them many pixels."""
+    plain = severity([1.0] * 4)
+    one = plain.sums[2].grid
+
+    def relation(power: float) -> SynchronousSums:
+        sums = torch.full_like(one.first, power**0.5)
+        return one._replace(first=sums, second=sums)
+
+    steps = (relation(moved / slopes),)
+    sums = plain.sums[2]._replace(grid=relation(grid), warp=steps, slopes=torch.full((4, 1), slopes).double())
+    return Severity(4, {2: sums})
+
+
+def test_displacing_faint_edges_by_pixels_does_not_outweigh_a_grid_of_more_energy() -> None:
+    everything = with_steps(grid=9e-5, moved=1e-5, slopes=1e-4)
+    shown = everything.of(torch.ones(1, 4))
+    assert float(shown.steps) > float(shown.grid)  # as a viewer counts
+    without_grid, without_steps = with_steps(1e-12, 1e-5, 1e-4), with_steps(9e-5, 1e-12, 1e-4)
+    by_grid, by_steps = (effect_of(everything, left, seed=0).value for left in (without_grid, without_steps))
+    assert by_grid > by_steps
+
+
+@given(st.floats(0.1, 1000))
+def test_an_effect_turns_its_sign_where_before_and_after_are_exchanged(grid: float) -> None:
+    one, other = severity([grid] * 3), severity([4.0] * 3)
+    assert effect_of(one, other, seed=0).value == pytest.approx(-effect_of(other, one, seed=0).value)

@@ -31,6 +31,22 @@ def test_the_bands_own_periods_lose_nothing(period, photo, nearest, tensor):
         torch.testing.assert_close(one.weight, other.weight)
 
 
+@pytest.mark.parametrize("period", [2, 3, 8])
+def test_measured_for_itself_a_period_reads_what_it_reads_alone_but_for_a_modulation_of_nothing(
+    period, photo, nearest, pattern, tiled, tensor
+):
+    """All forms of it, although they are measured one by one, and the steps of a band's own period in the search."""
+    grid = tiled(pattern((period, period), 0.02, period), 240, 240)[..., None]
+    x = tensor(nearest(photo("coffee", 240, 60, 150), period) + grid)
+
+    def exactly(periods, form):
+        return [spectral_sums(x, (p, p), p, alone=form) for p in periods]
+
+    sums, alone = measured(search_sums(x, PERIODS), exactly)[period], spectral_sums(x, (period, period), period)
+    for one, other in zip(read(sums), read(alone), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("factor", [2, 3, 5, 8])
 def test_the_search_suspects_a_replicas_period(factor, photo, nearest, tensor):
     found = suspects(search_sums(tensor(nearest(photo("coffee", 160, 60, 150), factor)), PERIODS))
@@ -39,9 +55,14 @@ def test_the_search_suspects_a_replicas_period(factor, photo, nearest, tensor):
 
 def test_of_a_clean_photo_hardly_a_period_is_measured_and_the_others_are_read_off_the_search(photo, tensor):
     x = tensor(photo("coffee", 160, 60, 150))
-    asked = []
+    asked = set()
+
+    def exactly(periods, form):
+        asked.update(periods)
+        return [spectral_sums(x, (p, p), p, alone=form) for p in periods]
+
     searched = search_sums(x, PERIODS)
-    sums = measured(searched, lambda p: asked.append(p) or spectral_sums(x, (p, p), p))
+    sums = measured(searched, exactly)
     assert list(sums) == list(PERIODS)
     assert len(asked) <= 2
     assert all((sums[p] is searched[p]) == (p not in asked) for p in PERIODS)
