@@ -40,10 +40,9 @@ def compare_models(
 
     Both run on the same inputs from the same random state, twice each, and come back as they were. At every layer that
     enlarges in both, grids and stair-steps are measured channel by channel, as relations to the content that they stand
-    in, and the relations are compared: a layer's own are the same for other content, and for tiles of it. Behind a layer
-    that parts, others follow; what matters is the first. Layers are matched by key; those of other keys in running order
-    between these, where scale and number of channels are the same, so that a replaced upsampler or a wrapped model finds
-    its partner.
+    in, and the relations are compared: a layer's own are the same for other content, and for tiles of it. Behind the
+    first layer that parts, others follow. Layers are matched by key; those of other keys in running order between
+    these, where scale and number of channels are the same: so a replaced upsampler and a wrapped model find partners.
 
     Args:
         first, second: two `nn.Module`s, whose output holds an image-like (N, C, H, W) tensor each.

@@ -115,7 +115,7 @@ class SynchronousSums(_Sums):
 
     def whole(self) -> Tensor:
         """(N,) likewise, with chance in it."""
-        return self._squares().sum(1) / _divisor(self.weight.square())
+        return self._squares.sum(1) / _divisor(self.weight.square())
 
     def by_chance(self) -> Tensor:
         """(N,) what chance has in `whole`."""
