@@ -14,8 +14,8 @@ from torch import Tensor
 SPATIAL = 2
 """the first axis that is no batch and no channel"""
 STRIP = 1 << 18
-"""samples that are filtered at a time; a megabyte is what a processor's own cache holds beside its sums. A photo of a
-megapixel as a whole takes three times as long, as each of twenty sums is written to memory that the kernel gives anew"""
+"""samples that are filtered at a time, a megabyte, which a processor's own cache holds beside its sums. A megapixel as
+a whole takes three times as long: each of twenty sums is written to memory that the kernel gives anew"""
 
 
 def baseband(images: Tensor, period: int, thinned: Sequence[int] = ()) -> Tensor:
@@ -42,7 +42,7 @@ def basebands(
     """Strip by strip, see `strips`, the images and their `baseband`: what is made of a strip stays in the cache."""
     lengths = [max(1, period // by) for by in thinned or [1] * (images.ndim - SPATIAL)]
     lengths = [n if size >= 4 * n else 1 for n, size in zip(lengths, images.shape[SPATIAL:], strict=True)]
-    first, *others = lengths
+    first = lengths[0]
     for start, part in strips(images, multiple):
         content = _between(images, start - first + 1, start + part.shape[SPATIAL] + first - 1)
         for axis, length in enumerate(lengths, SPATIAL):

@@ -1,16 +1,18 @@
-"""The three ways in which a residual follows the content in step with a lattice: see `spectral_sums`."""
+"""Two of the ways in which a residual follows the content in step with a lattice, grids: see `spectral_sums`.
+
+The third is in `lines`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.metrics.bands import SPATIAL, baseband, basebands, blocks, inside, strips
+from artifactlab.metrics.bands import SPATIAL, blocks, inside, strips
 from artifactlab.metrics.block_spectra import Lattice, block_spectra, constant, own_frequencies
 from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
 
@@ -21,10 +23,6 @@ BLOCK, MOST_BLOCK, BLOCKS = 8, 64, 20
 place to place, and blocks are weighted by the inverse of its power; 16 instead of 8 halved the evidence at 160 px"""
 CONTENT_BLOCK = 32
 """samples per side within which content is compared with its mean"""
-ACROSS, ACROSS_PERIODS = 24, 4
-"""samples along an edge, and periods of them, within which its residual is compared with its slope: what is constant
-along that line is parallel to the axis, does not sweep the lattice's phase, and proves nothing. 24 alone, 3 and 6
-periods found fewer blurred steps of period 8"""
 REPEATS, ENOUGH = 2, 16
 """of a lattice's spacing in a block, so that what differs between them is no grid; where an image holds so many"""
 
@@ -70,7 +68,7 @@ def grid_relations(
     member = _membership(numbers, square)
     phases = member.new_tensor([math.prod(folds) for folds, _ in lattices])
     apart = (square - in_step().mean(1, keepdim=True) / samples).clamp_min(0) / (samples - phases).clamp_min(1)
-    power = _smoothed(torch.where(phases < samples, apart, square / samples))
+    power = smoothed(torch.where(phases < samples, apart, square / samples))
     weight = 1 / (power / GRAY_LEVEL + 1)
     of_frequency = weight @ member
     spectra = spectra * (of_frequency / torch.cat([_kept(*lattice, band) for lattice in lattices]).to(weight))
@@ -78,8 +76,9 @@ def grid_relations(
     quiet = _quiet_half(power, count)
     of_rounding = (count * weight[:, 0]).flatten(1, -2).sum(1)
     first = spectra * (quiet @ member)[:, None]
-    halves = (first, spectra - first)
-    sums = synchronous_sums(halves, (count * quiet, count * (1 - quiet)), of_rounding, numbers, [searching] * len(lattices))
+    weights = (count * quiet, count * (1 - quiet))
+    no_drift = [searching] * len(lattices)
+    sums = synchronous_sums((first, spectra - first), weights, of_rounding, numbers, no_drift)
     weighted = (square * weight).flatten(1, -2).sum(1)
     return list(zip(sums, weighted.unbind(-1), power.unbind(-1), strict=True))
 
@@ -112,7 +111,7 @@ def modulation_relation(
 
     spectra, _ = block_spectra(products(), [(folds, period)], origin)
     square, divisor = (torch.cat(parts, SPATIAL).squeeze(inside(sides)) for parts in (squares, divisors))
-    weight = _weights(power, spectra.shape[SPATIAL:-1])
+    weight = block_weights(power, spectra.shape[SPATIAL:-1])
     above, below = (spectra * weight[..., None]).split(1, 1)
     weights = [(half * weight[:, 0])[..., None] for half in divisor.unbind(1)]
     of_rounding = (square * weight.square()).flatten(1).sum(1)
@@ -121,138 +120,10 @@ def modulation_relation(
     return sums, square.flatten(1).sum(1)
 
 
-class Lines(NamedTuple):
-    """Products along lines across an axis, `(N, 1, *blocks, size)`: the others in blocks, the axis itself last."""
-
-    rising_residual: Tensor
-    """residual times slope where content rises along the axis"""
-    residual: Tensor
-    """likewise, all of it"""
-    rising_slope: Tensor
-    """slope of the whole image times slope of the content, where it rises"""
-    slope: Tensor
-    """likewise, all of it"""
-    everything: Tensor
-    """(N,) `slope`, with what is constant along the lines, added up"""
-    power: Tensor
-    """`(N, 1, *blocks, blocks)`: mean square of the residual, which varies slowly over the image"""
-    samples: float
-    """samples of the image in one of them, as they were averaged first"""
-
-
-def lines_across(images: Tensor, axis: int, band: int) -> Lines:
-    """The products that stair-steps along an axis are read off, below the baseband of period `band`.
-
-    Content below that baseband changes little along a period, so the other axes are averaged over a quarter to half of
-    one first, and over two samples at least: that takes the same part of residual and slope, costs no evidence, and
-    saves most of the work.
-    """
-    thinned = 2 ** max(1, int(math.log2(max(1, band // 2))))
-    whole = images[0].numel()
-    images = _averaged(images.movedim(SPATIAL + axis, -1), thinned)
-    *others, size = images.shape[SPATIAL:]
-    across = max(ACROSS, ACROSS_PERIODS * band) // thinned
-    sides = [min(across, other) for other in others]
-    cells = [min(BLOCK, length) for length in images.shape[SPATIAL:]]
-    found: list[list[Tensor]] = []
-    if others:
-        parts = basebands(images, band, math.lcm(sides[0], cells[0]), [*[thinned] * len(others), 1])
-    else:  # strips are cut across lines, and a signal is a single one
-        parts = iter([(images, baseband(images, band))])
-    for image, content in parts:
-        left = image - content
-        residual = left.narrow(-1, band, size - 2 * band)
-        below, slopes = (_slopes_inside(x, band) for x in (content, image))
-        rising = below.clamp_min(0)
-        sums = [_over_lines(x, sides) for x in (residual, slopes, rising, below)]
-        products = [_over_lines(x * y, sides) for x in (residual, slopes) for y in (rising, below)]
-        if others:  # of a signal, a line is one sample
-            means = [x * y / math.prod(sides) for x in sums[:2] for y in sums[2:]]
-            found.append([x - y for x, y in zip(products, means, strict=True)])
-        else:
-            found.append(list(products))
-        found[-1] += [products[3], block_sums(squares_of(left), cells)]
-    rising_residual, of_residual, rising_slope, of_slope, everything, squares = (
-        torch.cat(field, SPATIAL) for field in zip(*found, strict=True)
-    )
-    return Lines(
-        *(F.pad(x.sum(1, True), (band, band)) for x in (rising_residual, of_residual, rising_slope, of_slope)),
-        everything=everything.flatten(1).sum(1),
-        power=_smoothed((squares / math.prod(cells))[..., None])[..., 0],
-        samples=whole / images[0].numel(),
-    )
-
-
-def _slopes_inside(images: Tensor, band: int) -> Tensor:
-    """`slope` along the last axis, without the ends where the triangle has seen mirrored samples.
-
-    These follow the image's own in step with the border.
-    """
-    inner = images.shape[-1] - 2 * band
-    return (images.narrow(-1, band + 1, inner) - images.narrow(-1, band - 1, inner)) / 2
-
-
-def _over_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
-    """Sums `(N, C, *blocks, size)` over blocks of all axes but the last."""
-    return block_sums(images, [*sides, 1])
-
-
-def warp_relations(
-    lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: Sequence[bool] = ()
-) -> list[tuple[SynchronousSums, Tensor]]:
-    """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,).
-
-    `searching` says of which periods to leave out what only confirms.
-    """
-    size = lines.residual.shape[-1]
-    side = block_side(size, min(periods))  # phases are the image's, so a block need not hold whole periods
-    lattices = [((period,), period) for period in periods]
-    numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
-
-    def in_blocks(x: Tensor) -> Tensor:
-        return x.narrow(-1, 0, size // side * side).unflatten(-1, (-1, side))
-
-    slopes = in_blocks(torch.cat([lines.rising_slope, lines.slope - lines.rising_slope], 1)).sum(-1)
-    counts = slopes.shape[SPATIAL:]
-    weight = _weights(lines.power, counts)
-    products = in_blocks(torch.cat([lines.rising_residual, lines.residual - lines.rising_residual], 1))
-    spectra = block_spectra([products.flatten(1, -3)], lattices, (origin[axis],))[0]
-    rising, falling = (spectra.view(len(products), 2, *counts, -1) * weight[..., None]).split(1, 1)
-    divisors = [(half * weight[:, 0])[..., None].expand(-1, *counts, len(periods)) for half in slopes.unbind(1)]
-    # what the squared slopes would be, were there no residual
-    squares = (slopes.sum(1).abs() * weight[:, 0].square()).flatten(1).sum(1) / lines.samples
-    squares = squares[:, None].expand(-1, len(periods))
-    sums = synchronous_sums((rising, falling), (divisors[0], divisors[1]), squares, numbers, searching)
-    return [(one, lines.everything * lines.samples) for one in sums]
-
-
 def block_side(size: int, fold: int, least: int = BLOCK, repeats: int = 1) -> int:
     """Samples per side of a block: a multiple of the fold; the whole axis where it is shorter."""
     aim = max(least, repeats * fold, min(MOST_BLOCK, size // BLOCKS))
     return max(fold, min(fold * math.ceil(aim / fold), size // fold * fold))
-
-
-def _averaged(images: Tensor, by: int) -> Tensor:
-    """Means over `by` samples along all axes but the last that are long enough; the last axis is rows in memory then.
-
-    A product of matrices takes axes in any order, where a copy that turns them takes longer than all sums over lines.
-    """
-    for axis in range(SPATIAL, images.ndim - 1):
-        if images.shape[axis] >= 4 * by:
-            images = _means(images.movedim(axis, -2), by).movedim(-2, axis)
-    return images.contiguous()
-
-
-def _means(images: Tensor, by: int) -> Tensor:
-    """Over `by` samples along the last axis but one; a rest is left out."""
-    at_once = by * max(1, 16 // by)
-    whole, rest = (images.shape[-2] // n * n for n in (at_once, by))
-    means = torch.eye(at_once // by).to(images).repeat_interleave(by, 1) / by
-    parts = [(means @ images.narrow(-2, 0, whole).unflatten(-2, (-1, at_once))).flatten(-3, -2)] if whole else []
-    if rest > whole:
-        last = rest - whole
-        parts.append(means[: last // by, :last] @ images.narrow(-2, whole, last))
-    return torch.cat(parts, -2) if len(parts) > 1 else parts[0]
 
 
 def _quiet_half(power: Tensor, weight: Tensor) -> Tensor:
@@ -263,7 +134,7 @@ def _quiet_half(power: Tensor, weight: Tensor) -> Tensor:
     return torch.zeros_like(first).scatter(1, order, first).view_as(weight)
 
 
-def _smoothed(power: Tensor) -> Tensor:
+def smoothed(power: Tensor) -> Tensor:
     """Each block of `(N, 1, *blocks, lattices)` with those beside it, weighted [1 2 1] along each axis."""
     for axis in range(SPATIAL, power.ndim - 1):
         size = power.shape[axis]
@@ -294,7 +165,7 @@ def squares_of(residual: Tensor) -> Tensor:
     return square if square.shape[1] == 1 else square.mean(1, keepdim=True)
 
 
-def _weights(power: Tensor, counts: Sequence[int]) -> Tensor:
+def block_weights(power: Tensor, counts: Sequence[int]) -> Tensor:
     """`(N, 1, *counts)`: the inverse of the residual's power in each of so many blocks."""
     return 1 / (_pooled(power, counts) / GRAY_LEVEL + 1)
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, residual_above, strips
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import grid_relations, lines_across, squares_of, warp_relations
+from artifactlab.metrics.lines import lines_across, warp_relations
+from artifactlab.metrics.relations import grid_relations, squares_of
 from artifactlab.metrics.spectral_sums import Form, SpectralSums, collected, nothing_seen, too_small_for
 from artifactlab.metrics.synchronous import SynchronousSums, confirmed
 

@@ -29,9 +29,9 @@ from torch import Tensor
 from artifactlab.metrics.bands import SPATIAL, baseband, strips
 from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import in_full_precision
-from artifactlab.metrics.relations import grid_relations, lines_across, modulation_relation, squares_of, warp_relations
+from artifactlab.metrics.lines import lines_across, warp_relations
+from artifactlab.metrics.relations import grid_relations, modulation_relation, squares_of
 from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
-
 
 Form = Literal["grid", "grids", "warp"]
 """what may be measured alone; `grids` are the constant one and the modulation"""
