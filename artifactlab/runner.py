@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError, first_line
 from artifactlab.images import MIN_SIDE
-from artifactlab.outputs import pick_output, tensors
+from artifactlab.outputs import is_image, pick_output, tensors
 from artifactlab.randomness import random_states_kept
 
 
@@ -41,6 +41,20 @@ def as_calls(inputs: Any) -> list[Call]:
         for _, tensor in tensors((call.args, dict(call.kwargs))):
             _check(tensor, number)
     return calls
+
+
+def with_images(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
+    """The same arguments with every image among them changed."""
+    return replace(call, args=_with_images(call.args, change), kwargs=_with_images(dict(call.kwargs), change))
+
+
+def _with_images(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value) if is_image(value) else value
+    if isinstance(value, (list, tuple)):
+        items = [_with_images(item, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return {key: _with_images(item, change) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _as_call(item: Any) -> Call:

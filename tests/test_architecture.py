@@ -36,6 +36,8 @@ LAYERS = {
     "severity": 4,
     "verdicts": 5,
     "registration": 6,
+    "origin": 6,
+    "findings": 7,
     "seams": 5,
     "effects": 5,
     "score": 5,
