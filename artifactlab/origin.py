@@ -35,7 +35,7 @@ MOST_INPUTS = 2
 """inputs that are tried, those whose outputs show most: one more forward pass each for a twin; for shifts, which only
 inputs need that carry a lattice themselves, two for each period that shows"""
 BLUR = 0.7
-"""input samples: deviation of the Gaussian that makes an anti-aliased twin. Of what aliased drawings and photos read after
+"""input samples: deviation of the Gaussian that makes a twin. Of what aliased drawings and photos read after
 bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md)"""
 ALIKE = 0.9
 """correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent"""
