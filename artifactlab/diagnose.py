@@ -121,7 +121,8 @@ def diagnose(
             alone = [trials.repaired([site]) for site in chosen]
             effects = [effect_of(before, trial.severity, seed) for trial in alone]
             joint = () if acquitted else repair_together(trials, chosen, alone, effects, seed)
-        findings = coarse_causes(runner, passes, outputs, captured, scale, [] if fast else features)
+        merged = [] if fast else features
+        findings = coarse_causes(runner, passes, outputs, captured, before, period, scale, merged)
         measured = _measured(before, outputs, period, scale)
     evidence = {c.site: c.evidence for c in captured}
     brought = origin.findings() if origin else ()

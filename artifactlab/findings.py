@@ -1,4 +1,4 @@
-"""Causes that are no site's lattice: features that meet displaced, seams, and what the input brings along."""
+"""Causes that are no site's lattice: displaced features, seams, constant patterns, and what the input brings along."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from torch import Tensor
 
+from artifactlab.constant_patterns import constant_patterns
 from artifactlab.errors import CaptureError, ModelError
 from artifactlab.origin import Origin, origin_of
 from artifactlab.outputs import first_image
@@ -22,16 +23,20 @@ def coarse_causes(
     calls: Sequence[Call],
     outputs: Sequence[Tensor],
     captured: Sequence[CapturedSite],
+    before: Severity,
+    period: tuple[int, int],
     data_range: float,
     features: Sequence[Features],
 ) -> tuple[Finding, ...]:
-    """What no site's lattice explains: features that meet displaced, and seams.
+    """What no site's lattice explains: features that meet displaced, seams, and constant patterns.
 
     Args:
         runner: of the model, entered.
         calls: its inputs.
         outputs: what it makes of them.
         captured: its sites.
+        before: severity of the outputs.
+        period: the lattice that it was measured at.
         data_range: of the outputs.
         features: what meets, of the first calls; each takes a forward pass, turned.
     """
@@ -43,7 +48,12 @@ def coarse_causes(
     seams = foreign_periods(
         outputs, [None if x is None else x.cpu() for x in given], [c.site.period for c in captured], data_range
     )
-    return shifted + seams
+    constant: tuple[Finding, ...] = ()
+    with suppress(ModelError, CaptureError):  # nor on a constant one
+        constant = constant_patterns(runner, calls, outputs, before, period, data_range)
+    # what a parameter draws at every so many pixels needs no tiles to explain it
+    drawn = {finding.value for finding in constant}
+    return shifted + tuple(seam for seam in seams if seam.value not in drawn) + constant
 
 
 def brought_along(

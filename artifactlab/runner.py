@@ -45,16 +45,21 @@ def as_calls(inputs: Any) -> list[Call]:
 
 def with_images(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
     """The same arguments with every image among them changed."""
-    return replace(call, args=_with_images(call.args, change), kwargs=_with_images(dict(call.kwargs), change))
+    return with_tensors(call, lambda tensor: change(tensor) if is_image(tensor) else tensor)
 
 
-def _with_images(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def with_tensors(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
+    """The same arguments with every tensor among them changed."""
+    return replace(call, args=_with_tensors(call.args, change), kwargs=_with_tensors(dict(call.kwargs), change))
+
+
+def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return change(value) if is_image(value) else value
+        return change(value)
     if isinstance(value, (list, tuple)):
-        items = [_with_images(item, change) for item in value]
+        items = [_with_tensors(item, change) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return {key: _with_images(item, change) for key, item in value.items()} if isinstance(value, dict) else value
+    return {key: _with_tensors(item, change) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _as_call(item: Any) -> Call:

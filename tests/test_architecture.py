@@ -37,6 +37,7 @@ LAYERS = {
     "verdicts": 5,
     "registration": 6,
     "origin": 6,
+    "constant_patterns": 6,
     "findings": 7,
     "seams": 5,
     "effects": 5,
