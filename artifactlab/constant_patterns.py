@@ -21,9 +21,8 @@ from artifactlab.evidence import lattice_period
 from artifactlab.metrics import spectral_images
 from artifactlab.metrics.bands import baseband, blocks
 from artifactlab.metrics.visible import VISIBLE_GRID
-from artifactlab.outputs import is_image, tensors
 from artifactlab.records import Finding
-from artifactlab.runner import Call, Runner, with_tensors
+from artifactlab.runner import Call, Runner, constant_call
 from artifactlab.severity import Severity
 
 SEARCHED, SIDE = 2, 256
@@ -123,23 +122,6 @@ def _other_grids(outputs: Sequence[Tensor], lattice: Lattice, data_range: float)
         period = int(reading.period[0]) if float(reading.grid[0]) >= VISIBLE_GRID else 0
         found = {period} if found is None else found & {period}
     return [(period, period) for period in sorted(found or ()) if period and any(side % period for side in lattice)]
-
-
-def constant_call(call: Call, level: float) -> Call:
-    """The call with its images at their mean, channel by channel, times a level; without images, all other tensors.
-
-    Beside images, other arguments (times, prompts, labels) stay as they are.
-    """
-    floating = [tensor for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()]
-    images = any(map(is_image, floating))
-
-    def flattened(tensor: Tensor) -> Tensor:
-        if not tensor.is_floating_point() or (images and not is_image(tensor)) or tensor.ndim == 0:
-            return tensor
-        over = (0, 2, 3) if is_image(tensor) else tuple(range(tensor.ndim - 1))
-        return (level * tensor.mean(over, keepdim=True)).expand_as(tensor).contiguous() if over else level * tensor
-
-    return with_tensors(call, flattened)
 
 
 def phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:

@@ -53,6 +53,23 @@ def with_tensors(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
     return replace(call, args=_with_tensors(call.args, change), kwargs=_with_tensors(dict(call.kwargs), change))
 
 
+def constant_call(call: Call, level: float) -> Call:
+    """The call with its images at their mean, channel by channel, times a level; without images, all other tensors.
+
+    Beside images, other arguments (times, prompts, labels) stay as they are.
+    """
+    floating = [tensor for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()]
+    images = any(map(is_image, floating))
+
+    def flattened(tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point() or (images and not is_image(tensor)) or tensor.ndim == 0:
+            return tensor
+        over = (0, 2, 3) if is_image(tensor) else tuple(range(tensor.ndim - 1))
+        return (level * tensor.mean(over, keepdim=True)).expand_as(tensor).contiguous() if over else level * tensor
+
+    return with_tensors(call, flattened)
+
+
 def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
         return change(value)

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab.constant_patterns import constant_call, constant_patterns, phase_pattern
+from artifactlab.constant_patterns import constant_patterns, phase_pattern
 from artifactlab.records import Diagnosis, Finding
-from artifactlab.runner import Runner, as_calls
+from artifactlab.runner import Runner, as_calls, constant_call
 from artifactlab.severity import measure_severity
 
 
