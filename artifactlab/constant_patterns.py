@@ -1,8 +1,8 @@
 """A grid that is the same whatever the input, as biases and embeddings of positions draw it, and which of them it is.
 
-What follows the content is gone, or another, on inputs without content; a constant pattern stays. It is looked for on
-two constant inputs, the mean of a given one and zero. Then the parameters that could draw it are set to zero in turn:
-biases of sites whose output has a lattice on a constant input, and embeddings of positions.
+A pattern that follows the content is gone, or another, on inputs without content; a constant one stays. It is looked
+for on two constant inputs, the mean of a given one and half of it. Then the parameters that could draw it are set to
+zero in turn: biases of sites whose output has a lattice on a constant input, and embeddings of positions.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ SEARCHED, SIDE = 2, 256
 MOST_OF_IT = 0.9
 """of the grids' power, that the named period holds with its divisors"""
 LEAST_HEIGHT = 1 / 3
-"""of the pattern, that stands on every constant input; one that is black may have half of it clipped"""
+"""of the pattern, that stands on both constant inputs: later layers pass more or less of it"""
+LEVELS = (1.0, 0.5)
+"""of the mean; a black input is outside of what many nets were trained on, and an output of 0 may be clipped"""
 ALIKE = 0.7
 """correlation of the patterns: half of their power"""
-MOST_TRIED = 6
+MOST_TRIED = 8
 """parameters that are set to zero, at a forward pass each"""
 NAMED = 0.5
 """of the pattern, that must go without a parameter, so that it is named"""
@@ -74,9 +76,9 @@ def constant_patterns(
     shown = ([own] if own else []) + others
     if not shown:
         return ()
-    mean, black = (constant_call(calls[0], level) for level in (1.0, 0.0))
+    mean, darker = (constant_call(calls[0], level) for level in LEVELS)
     on_mean, biases = _flat_run(runner, mean)
-    flat = on_mean, runner.run(black).cpu()
+    flat = on_mean, runner.run(darker).cpu()
     found = []
     for period in shown:
         pattern = torch.stack([phase_pattern(image, period) for image in outputs]).mean(0)
@@ -254,7 +256,7 @@ def _finding(lattice: Lattice, amplitude: float, cause: Cause | None) -> Finding
     if cause is None:
         text += ": constant inputs show it as well. No site has that period, and no bias or embedding alone draws it."
     else:
-        text += f", and {cause.share:.0%} of it goes without {cause.name}. "
+        text += f", and {min(1.0, cause.share):.0%} of it goes without {cause.name}. "
         text += OF_BIAS if cause.bias else OF_EMBEDDING
     return Finding("constant pattern", cause.name if cause else "output", (vertical, horizontal), (0.0, 0.0), text)
 

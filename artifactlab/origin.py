@@ -114,14 +114,18 @@ def origin_of(
     severity = sum(before.together())
     if severity < VISIBLE:
         return None
+    # what a few inputs alone are too little to confirm is not acquitted by them
+    unconfirmed = max(0.0, sum(pool(parts).together()) - severity)
     chosen = [(calls[k], outputs[k]) for k in most]
     if all(_carries_lattice(call, output, period) for call, output in chosen):
-        return Origin("shift", severity, _standing_still(runner, chosen, before, period, data_range), period)
+        own = _standing_still(runner, chosen, before, period, data_range)
+        return Origin("shift", severity + unconfirmed, own + unconfirmed, period)
     if all(_pictures(call, output) for call, output in chosen):
         after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
         own = sum(after.together())
         # where the twin lacks the content to show steps, their absence says nothing
-        return Origin("twin", severity, own, period) if own >= VISIBLE or after.content_wanted <= 1 else None
+        if own >= VISIBLE or after.content_wanted <= 1:
+            return Origin("twin", severity + unconfirmed, own + unconfirmed, period)
     return None
 
 

@@ -245,6 +245,21 @@ def test_what_explains_and_what_is_mentioned(severity: float, own: float, explai
     assert len(origin.findings()) == findings
 
 
+def test_what_the_inputs_that_are_tried_do_not_show_is_not_acquitted_by_them() -> None:
+    class OnFlatImages(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            drawn = F.interpolate(x, scale_factor=4, mode="bilinear")
+            return gridded(drawn, 4, 1.35 * 4 / 255) if float(x.std()) < 1e-5 else drawn
+
+    drawings, flat = [polygons(0, True), polygons(1, True)], torch.full((1, 1, 96, 96), 0.5)
+    alone, beside = told(OnFlatImages(), drawings, 4), told(OnFlatImages(), [*drawings, *[flat] * 8], 4)
+    assert alone is not None
+    assert beside is not None
+    assert alone.explains
+    assert beside.severity > alone.severity + 1
+    assert not beside.explains
+
+
 def test_latents_and_noise_are_no_pictures_and_nothing_is_said_of_them() -> None:
     latent = torch.randn(1, 4, 48, 48, generator=torch.Generator().manual_seed(0))
     decoder = nn.Sequential(nn.Upsample(scale_factor=4), nn.Conv2d(4, 3, 1))
