@@ -19,24 +19,22 @@ from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.evidence import lattice_period, spread
 from artifactlab.examples import EXAMPLES, Activations, kept_examples
 from artifactlab.fast import first_order_effects
+from artifactlab.findings import brought_along, coarse_causes
 from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.outputs import first_image, pick_output, tensors
+from artifactlab.outputs import pick_output, tensors
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
     Effect,
     Evidence,
-    Finding,
     JointStep,
     Site,
     SiteDiagnosis,
 )
-from artifactlab.registration import Features, misregistrations
+from artifactlab.registration import Features
 from artifactlab.runner import Call, Runner, as_calls
-from artifactlab.seams import foreign_periods
 from artifactlab.severity import (
-    VISIBLE,
     Severity,
     joint_period,
     measure_severity,
@@ -111,6 +109,8 @@ def diagnose(
         period = _measurable_period(captured, outputs)
         parts = [measure_severity(image, period, scale) for image in outputs]
         before = pool(parts)
+        origin = brought_along(runner, passes, outputs, parts, period, scale)
+        acquitted = origin is not None and origin.explains
         alone: list[Trial] = []
         joint: tuple[JointStep, ...] = ()
         passed = _counter(progress, len(passes) * (1 if fast else len(chosen)))
@@ -120,15 +120,20 @@ def diagnose(
             trials = Trials(runner, passes, outputs, before, period, scale, passed)
             alone = [trials.repaired([site]) for site in chosen]
             effects = [effect_of(before, trial.severity, seed) for trial in alone]
-            joint = repair_together(trials, chosen, alone, effects, seed)
-        findings = _coarse_causes(runner, passes, outputs, captured, scale, [] if fast else features)
+            joint = () if acquitted else repair_together(trials, chosen, alone, effects, seed)
+        merged = [] if fast else features
+        findings = coarse_causes(runner, passes, outputs, captured, before, period, scale, merged)
         measured = _measured(before, outputs, period, scale)
     evidence = {c.site: c.evidence for c in captured}
-    found = _judged(chosen, evidence, effects, measured["severity"], None if fast else joint)
+    brought = origin.findings() if origin else ()
+    steps = None if fast and not acquitted else joint
+    found = _judged(chosen, evidence, effects, measured["severity"], steps)
     return Diagnosis(
         sites=found,
-        verdict=sentence(found, None if fast else joint, findings, measured, period, before.content_wanted)
-        + _note_on_inputs(passes, outputs, period),
+        verdict=sentence(
+            *(found, steps, findings if acquitted else brought + findings, measured, period, before.content_wanted),
+            brought=brought[0].text if acquitted else "",
+        ),
         output=measured,
         config={
             "inputs": len(passes),
@@ -144,7 +149,7 @@ def diagnose(
             "confidence": CONFIDENCE,
         },
         joint=joint,
-        findings=findings,
+        findings=brought + findings,
         per_input=tuple(_shown(part) for part in parts),
         half_samples=_of_halves(before, seed),
         examples=kept_examples(passes, outputs, chosen, alone, activations),
@@ -177,26 +182,6 @@ def _finish(found: Capture, output: str | int | None, result: Any, wiring: Wirin
 def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:
     for visitor in visitors:
         visitor(visited)
-
-
-def _coarse_causes(
-    runner: Runner,
-    calls: list[Call],
-    outputs: list[Tensor],
-    captured: list[CapturedSite],
-    data_range: float,
-    features: list[Features],
-) -> tuple[Finding, ...]:
-    """What no site's lattice explains: features that meet displaced, and seams."""
-    shifted: tuple[Finding, ...] = ()
-    with suppress(ModelError, CaptureError):  # not every model runs on a turned input
-        plain = list(zip(features, outputs, strict=False))
-        shifted = misregistrations(runner, calls[: len(plain)], plain)
-    given = [first_image((call.args, call.kwargs)) for call in calls]
-    seams = foreign_periods(
-        outputs, [None if x is None else x.cpu() for x in given], [c.site.period for c in captured], data_range
-    )
-    return shifted + seams
 
 
 def _judged(
@@ -292,18 +277,6 @@ def _measurable_period(captured: list[CapturedSite], outputs: list[Tensor]) -> t
             f" give inputs that make it at least {smallest_side(min(wanted))} pixels a side"
         )
     return joint
-
-
-def _note_on_inputs(calls: list[Call], outputs: list[Tensor], period: tuple[int, int]) -> str:
-    """A warning where a model of the input's size was fed a grid, which no repair can tell from the model's own."""
-    fed = [first_image((call.args, call.kwargs)) for call in calls]
-    same = [i for i, o in zip(fed, outputs, strict=True) if i is not None and i.shape[2:] == o.shape[2:]]
-    if not same:
-        return ""
-    grid, _ = pool([measure_severity(image, period, spread(image) or 1.0) for image in same]).together()
-    if grid < VISIBLE:
-        return ""
-    return " But the inputs carry a grid of their own, and what passes it on is blamed for it."
 
 
 def _mean(metric: Callable[..., Tensor], outputs: list[Tensor], scale: float) -> float:

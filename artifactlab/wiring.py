@@ -71,6 +71,11 @@ class Wiring:
         """Numbers of the sites that a value came through."""
         return frozenset(self.of(value))
 
+    def latest(self, value: Any) -> str:
+        """The site that a value came through last, as its module and call; empty where it came through none."""
+        name, op, _ = self._keys[max(self.of(value)) - 1] if self.of(value) else ("", "", 0)
+        return "/".join(filter(None, (name, op)))
+
     def ways(self, output: Tensor) -> dict[tuple[str, str, int], Path]:
         """The ways from each site, by its key, to an output."""
         return {self._keys[number - 1]: path for number, path in self.of(output).items()}
