@@ -19,6 +19,8 @@ from artifactlab.severity import VISIBLE, Artifact, Severity
 CONFIDENCE = 0.9
 """of intervals; the numbers below were chosen so that it holds on the development split of `benchmarks/planted.py`"""
 SAMPLES = 1000
+SAMPLED = 0.5
+"""part of the half-samples' spread that counts: an effect is that on the given inputs, not on all there might be"""
 OF_EFFECT, OF_SEVERITY, ALWAYS = 0.3, 0.15, 0.3
 """what repairs are off by: of the effect itself, of the severity that other sites cause, and in any case"""
 SILENT = 1e-12
@@ -73,8 +75,8 @@ def _effect(drops: Tensor, total: float, by_grid: bool) -> Effect:
         tail = (1 - CONFIDENCE) / 2
         ends = torch.quantile(drops[1:], drops.new_tensor([tail, 1 - tail])).tolist()
         error = math.hypot(OF_EFFECT * value, OF_SEVERITY * total, ALWAYS)
-        low = value - math.hypot(max(0.0, value - ends[0]), error)
-        high = value + math.hypot(max(0.0, ends[1] - value), error)
+        low = value - math.hypot(SAMPLED * max(0.0, value - ends[0]), error)
+        high = value + math.hypot(SAMPLED * max(0.0, ends[1] - value), error)
     share = value / total if total >= VISIBLE else None
     return Effect(value, low, high, share, "checkerboard" if by_grid else "stair-step")
 

@@ -22,7 +22,7 @@ from artifactlab.metrics.inputs import LARGEST_PERIOD, as_images, as_lattice, pr
 from artifactlab.metrics.spectral_reading import Forms, Reading, content_wanted, lattice_sums, powers_of, read
 from artifactlab.metrics.spectral_repair import drawn_by
 from artifactlab.metrics.spectral_sums import SpectralSums, joined
-from artifactlab.metrics.synchronous import SynchronousSums
+from artifactlab.metrics.synchronous import SynchronousSums, confirmed
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 Periods = int | tuple[int, int] | list[int | tuple[int, int]]
@@ -75,12 +75,11 @@ class Severity:
         grid = steps = energy = torch.zeros(len(counts))
         everything = torch.ones(1, self.crops)
         for sums in self.sums.values():
-            chosen, whole = sums.pooled(counts), sums.pooled(everything)
-            all_of_it = read(whole)
-            reading = read(chosen)
+            all_of_it = read_crops(sums, everything)
+            reading = read_crops(sums, counts)
             more, higher = shown(reading, all_of_it)
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
-            edges = [_per_crop(s, c) for s, c in ((chosen, counts), (whole, everything))]
+            edges = [_per_crop(sums.pooled(c), c) for c in (counts, everything)]
             higher = torch.where(edges[0] > LEAST_EDGES * edges[1], higher, shown(all_of_it, all_of_it)[1])
             grid, steps = grid + more.cpu(), steps + higher.cpu()
             energy = energy + explained(reading, all_of_it).cpu()
@@ -94,7 +93,7 @@ class Severity:
     @property
     def found(self) -> dict[int, Reading]:
         """What all crops together show at each period."""
-        return {p: read(sums.pooled(torch.ones(1, self.crops))) for p, sums in self.sums.items()}
+        return {p: read_crops(sums, torch.ones(1, self.crops)) for p, sums in self.sums.items()}
 
     @property
     def content_wanted(self) -> float:
@@ -198,6 +197,22 @@ def _lattice(periods: Periods, size: Sequence[int]) -> tuple[int, int]:
             f" {sides[0]}x{sides[1]}; give larger images, or a smaller period"
         )
     return wanted[0], wanted[1]
+
+
+def read_crops(sums: SpectralSums, counts: Tensor) -> Reading:
+    """What R choices of crops, given as counts (R, crops), show at a period.
+
+    A grid is looked for twice: with each place trusted as far as it is quiet, which finds the faintest grid that is the
+    same in all crops; and with all crops alike, as quiet ones without a grid would else outvote loud ones that are full
+    of it. What shows more counts, and is found where all crops together confirm it in that way.
+    """
+    reading, alike = read(sums.pooled(counts)), sums.grid.alike()
+    sure = [confirmed([grid.pooled(torch.ones_like(counts[:1]))]) for grid in (sums.grid, alike)]
+    powers = [grid.pooled(counts).power() * found for grid, found in zip((sums.grid, alike), sure, strict=True)]
+    found = (sure[0] | sure[1]).expand(len(counts))
+    # where neither is confirmed, the plain reading stays: it is not counted
+    grid = torch.where(found, torch.maximum(*powers), reading.power.grid)
+    return reading._replace(power=reading.power._replace(grid=grid), found=reading.found._replace(grid=found))
 
 
 def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:

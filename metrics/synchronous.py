@@ -92,6 +92,18 @@ class SynchronousSums(_Sums):
         first, second, chance = (f[..., frequencies] for f in (self.first, self.second, self.chance))
         return self._replace(first=first, second=second, chance=chance)
 
+    def alike(self) -> SynchronousSums:
+        """Sums that give each of the N items the same weight when they are pooled; none to what was not measured."""
+        once = 1 / self.weight.clamp_min(UNMEASURED)
+        return self._replace(
+            first=self.first * once[:, None, None],
+            second=self.second * once[:, None, None],
+            first_weight=self.first_weight * once,
+            second_weight=self.second_weight * once,
+            chance=self.chance * once[:, None].square(),
+            best_beside=self.best_beside * once,
+        )
+
     @cached_property
     def weight(self) -> Tensor:
         """(N,) of both halves."""
