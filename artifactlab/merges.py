@@ -44,7 +44,7 @@ def merge_of(
     sites = [wiring.sites(x) for x in operands]
     if not any(sites):
         return None
-    latest = max(sites, key=lambda numbers: sorted(numbers, reverse=True))
+    latest = max(sites)
     upsampled = [x for x, its in zip(operands, sites, strict=True) if its == latest]
     others = [x for x, its in zip(operands, sites, strict=True) if its != latest]
     if not others:
