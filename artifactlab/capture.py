@@ -24,7 +24,7 @@ from torch.utils.hooks import RemovableHandle
 from artifactlab.compiled import eagerly
 from artifactlab.errors import CaptureError, ModelError
 from artifactlab.evidence import check_finite, measure_evidence
-from artifactlab.merges import Merge, merge_of
+from artifactlab.merges import Makers, Merge, merge_of
 from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite, Evidence, Follows, Site
 from artifactlab.sites import Growth, growth_of, module_growth, tidy
@@ -62,6 +62,7 @@ class _Frame:
     name: str
     of_torch: bool = False
     grew_inside: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -77,6 +78,7 @@ class _Run:
     busy: bool = False
     merged: Callable[[Merge], None] | None = None
     wiring: Wiring | None = None
+    makers: Makers | None = None
 
     def start(self) -> None:
         self.frames.clear()
@@ -84,6 +86,8 @@ class _Run:
         self.partitions.clear()
         if self.wiring:
             self.wiring.start()
+        if self.makers:
+            self.makers.start()
 
     def out_of_sight(self) -> bool:
         """Whether what runs now is no part of a pass: another thread's, the visitor's own, or backward's.
@@ -121,14 +125,20 @@ class _Run:
         """The key of the running module's next call of `op`."""
         name = self.frames[-1].name if self.frames else ""
         self.calls[name, op] += 1
+        if self.frames:
+            self.frames[-1].calls[op] += 1
         return name, op, self.calls[name, op] - 1
 
     def meet(self, func: Any, args: Any, kwargs: Any) -> None:
         """Give a merge to its visitor, before it runs: in place, it would overwrite one of its operands."""
-        merge = merge_of(self.wiring, func, args, kwargs, self.next_key) if self.merged and self.wiring else None
-        if merge and self.merged:
+        if not (self.merged and self.wiring and self.makers):
+            return
+        merge = merge_of(self.wiring, self.makers, func, args, kwargs, self.next_key)
+        if merge:
+            number = self.frames[-1].calls[merge.key[1]] - 1
+            line = _line_outside()
             with self._out_of_sight():
-                self.merged(merge)
+                self.merged(replace(merge, number=number, line=line))
 
 
 class _FunctionWatch(TorchFunctionMode):
@@ -148,6 +158,8 @@ class _FunctionWatch(TorchFunctionMode):
         key, replacement = self.run.visit(growth) if growth else (None, None)
         if growth and replacement is not None:
             output = growth.restore(replacement)
+        if self.run.makers:
+            self.run.makers.called((args, kwargs), output)
         if self.run.wiring:
             self.run.wiring.called(func, args, kwargs, output, growth, key)
         return output
@@ -172,6 +184,7 @@ def watch(
     whole, model = model, unwrap(model)
     wiring = Wiring() if finished or merged else None
     run = _Run(visitor, finished, threading.get_ident(), merged=merged, wiring=wiring)
+    run.makers = Makers() if merged else None
     handles: list[RemovableHandle] = []
     try:
         for name, module in model.named_modules():
@@ -203,6 +216,8 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         finally:
             run.frames.pop()
         result = None if replacement is None or growth is None else growth.restore(replacement)
+        if run.makers:
+            run.makers.left(name, output if result is None else result)
         if run.wiring:
             run.wiring.left(args, kwargs, output if result is None else result, growth, key)
             if not run.frames and run.finished:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from fnmatch import fnmatch
 from functools import partial
 from typing import Any
@@ -15,30 +14,25 @@ from torch import Tensor, nn
 
 from artifactlab.capture import unwrap
 from artifactlab.effects import CONFIDENCE, half_samples
-from artifactlab.errors import CaptureError, InputError, ModelError
+from artifactlab.errors import CaptureError, InputError
 from artifactlab.evidence import lattice_period, spread
 from artifactlab.examples import kept_examples
+from artifactlab.findings import brought_along, coarse_causes
 from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.outputs import first_image, tensors
+from artifactlab.outputs import tensors
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
     Evidence,
-    Finding,
     Site,
     SiteDiagnosis,
 )
-from artifactlab.registration import Features, misregistrations
 from artifactlab.runner import Call, Runner, as_calls
 from artifactlab.screening import Examination, Examined, passes_wanted
-from artifactlab.seams import foreign_periods
 from artifactlab.severity import (
-    VISIBLE,
     Severity,
     joint_period,
-    measure_severity,
-    pool,
     smallest_side,
 )
 from artifactlab.survey import Survey
@@ -123,9 +117,14 @@ def diagnose(
         )
         for call, image in zip(passes, outputs, strict=True):
             trials.add(call, image)
-        examination = Examination(trials, chosen, {c.site: c.evidence for c in captured}, seed, verify_all)
-        judged = _Judged(trials, survey, chosen, examination.estimated() if fast else examination.verified(), fast)
-        findings = _coarse_causes(runner, passes, outputs, captured, scale, [] if fast else survey.features)
+        origin = brought_along(runner, passes, outputs, trials.parts, period, scale)
+        acquitted = origin is not None and origin.explains
+        evidence = {c.site: c.evidence for c in captured}
+        examination = Examination(trials, chosen, evidence, seed, verify_all, accuse=not acquitted)
+        examine = examination.estimated if fast else examination.verified
+        judged = _Judged(trials, survey, chosen, examine(), fast and not acquitted)
+        merged = [] if fast else survey.features
+        findings = coarse_causes(runner, passes, outputs, captured, trials.before, period, scale, merged)
         drawn = ""
         if deadline:
 
@@ -133,17 +132,20 @@ def diagnose(
                 nonlocal judged
                 for call in as_calls(batch):
                     trials.add(call, survey.add(call))
-                examined = examination.estimated() if fast else examination.verified()
-                judged = _Judged(trials, survey, chosen, examined, fast)
+                judged = _Judged(trials, survey, chosen, examine(), fast and not acquitted)
 
             with kept_to(deadline, runner):
-                drawn = extend(deadline, more, len(passes), lambda: judged.sure, add)
+                drawn = extend(deadline, more, len(passes), lambda: acquitted or judged.sure, add)
     passes, outputs, examined = judged.calls, judged.outputs, judged.examined
-    joint = None if fast else examined.joint
+    brought = origin.findings() if origin else ()
+    steps = None if fast and not acquitted else examined.joint
+    told = findings if acquitted else brought + findings
     return Diagnosis(
         sites=judged.sites,
-        verdict=sentence(judged.sites, joint, findings, judged.measured, period, judged.before.content_wanted)
-        + _note_on_inputs(passes, outputs, period)
+        verdict=sentence(
+            *(judged.sites, steps, told, judged.measured, period, judged.before.content_wanted),
+            brought=brought[0].text if acquitted else "",
+        )
         + examined.note
         + drawn,
         output=judged.measured,
@@ -163,7 +165,7 @@ def diagnose(
             "confidence": CONFIDENCE,
         },
         joint=examined.joint,
-        findings=findings,
+        findings=brought + findings,
         per_input=tuple(_shown(part) for part in judged.parts),
         half_samples=_of_halves(judged.before, seed),
         examples=kept_examples(passes, outputs, chosen, examined.alone, survey.activations),
@@ -185,26 +187,6 @@ class _Judged:
     def sure(self) -> bool:
         """Whether more inputs would not change the verdict."""
         return is_sure(self.sites, self.measured["severity"], self.before.content_wanted)
-
-
-def _coarse_causes(
-    runner: Runner,
-    calls: list[Call],
-    outputs: list[Tensor],
-    captured: list[CapturedSite],
-    data_range: float,
-    features: list[Features],
-) -> tuple[Finding, ...]:
-    """What no site's lattice explains: features that meet displaced, and seams."""
-    shifted: tuple[Finding, ...] = ()
-    with suppress(ModelError, CaptureError):  # not every model runs on a turned input
-        plain = list(zip(features, outputs, strict=False))
-        shifted = misregistrations(runner, calls[: len(plain)], plain)
-    given = [first_image((call.args, call.kwargs)) for call in calls]
-    seams = foreign_periods(
-        outputs, [None if x is None else x.cpu() for x in given], [c.site.period for c in captured], data_range
-    )
-    return shifted + seams
 
 
 def _judged(
@@ -295,18 +277,6 @@ def _measurable_period(captured: list[CapturedSite], outputs: list[Tensor]) -> t
             f" give inputs that make it at least {smallest_side(min(wanted))} pixels a side"
         )
     return joint
-
-
-def _note_on_inputs(calls: list[Call], outputs: list[Tensor], period: tuple[int, int]) -> str:
-    """A warning where a model of the input's size was fed a grid, which no repair can tell from the model's own."""
-    fed = [first_image((call.args, call.kwargs)) for call in calls]
-    same = [i for i, o in zip(fed, outputs, strict=True) if i is not None and i.shape[2:] == o.shape[2:]]
-    if not same:
-        return ""
-    grid, _ = pool([measure_severity(image, period, spread(image) or 1.0) for image in same]).together()
-    if grid < VISIBLE:
-        return ""
-    return " But the inputs carry a grid of their own, and what passes it on is blamed for it."
 
 
 def _mean(metric: Callable[..., Tensor], outputs: list[Tensor], scale: float) -> float:

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
-from artifactlab.outputs import is_image
+from artifactlab.outputs import is_image, tensors
 from artifactlab.wiring import Wiring
 
 MIN_SIDE = 32
@@ -31,10 +32,44 @@ class Merge:
     """(N, C, H, W) the operand that came through the latest upsampling"""
     skipped: Tensor
     """(N, C', H, W) what it meets"""
+    names: tuple[str, str] = ("", "")
+    """where the two came from: the last module that returned them, or a site's key, or `input`"""
+    skip: bool = True
+    """whether the second came no other way than the first; of two upsampled branches, the first by name is first"""
+    number: int = 0
+    """how many merges of its kind this run of the module had made before"""
+    line: str | None = None
+    """file and line of the user's code that made it"""
+
+
+class Makers:
+    """Which module's result each tensor of a forward pass came from last."""
+
+    def __init__(self) -> None:
+        self._names = WeakTensorKeyDictionary()
+
+    def start(self) -> None:
+        """Forget the pass before."""
+        self._names.clear()
+
+    def called(self, args: Any, output: Any) -> None:
+        """A call made `output` of its arguments: it came where the first of them came from that is known."""
+        made = (self._names[tensor] for _, tensor in tensors(args) if tensor in self._names)
+        if isinstance(output, Tensor) and (name := next(made, "")):
+            self._names[output] = name
+
+    def left(self, name: str, output: Any) -> None:
+        """A module returned `output`."""
+        for _, tensor in tensors(output):
+            self._names[tensor] = name
+
+    def of(self, tensor: Tensor) -> str:
+        """The name of the module, empty where none is known."""
+        return self._names.get(tensor) or ""
 
 
 def merge_of(
-    wiring: Wiring, func: Any, args: Any, kwargs: Any, next_key: Callable[[str], tuple[str, str, int]]
+    wiring: Wiring, makers: Makers, func: Any, args: Any, kwargs: Any, next_key: Callable[[str], tuple[str, str, int]]
 ) -> Merge | None:
     """The merge that a call is going to make, its key drawn from `next_key`; None if it is none, or a small one."""
     name = _NAMES.get(func)
@@ -50,7 +85,13 @@ def merge_of(
     if not others:
         return None
     key = next_key(name)  # small ones count, too, so that a key does not depend on the input's size
-    merge = Merge(key, max(upsampled, key=_channels), max(others, key=_channels))
+    both = [max(upsampled, key=_channels), max(others, key=_channels)]
+    names = [makers.of(x) or wiring.latest(x) or "input" for x in both]
+    skip = wiring.sites(both[1]) | latest == latest  # it came through fewer, and through no others
+    if not skip and names[1] < names[0]:  # which of two branches ran last depends on how the call is spelled
+        both.reverse()
+        names.reverse()
+    merge = Merge(key, both[0], both[1], (names[0], names[1]), skip)
     return merge if min(merge.upsampled.shape[2:]) >= MIN_SIDE else None
 
 

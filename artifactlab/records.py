@@ -20,7 +20,7 @@ Kind = Literal["checkerboard", "stair-step"]
 Follows = Literal["layers", "pointwise", "bounding"]
 OUTPUT_NAMES = ("severity", "lattice_amplitude", "edge_jaggedness", "axis_excess", "checkerboard_energy")
 """what a diagnosis measures on the output itself"""
-FindingKind = Literal["misregistration", "seam"]
+FindingKind = Literal["misregistration", "seam", "input", "constant pattern"]
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,10 @@ class Finding:
     """A cause of bad edges that is no site's own lattice."""
 
     kind: FindingKind
-    """`misregistration`: features that meet are displaced; `seam`: the output repeats at a period that no site has"""
+    """`misregistration`: features that meet are displaced; `seam`: the output repeats at a period that no site has;
+    `input`: what shows came in with the input; `constant pattern`: a grid that is the same whatever the input"""
     where: str
-    """key of the merge, e.g. `dec/cat#0`; `output` for a seam"""
+    """key of the merge, e.g. `dec/cat#0`; `output` for a seam; `input`; the parameter that draws a constant pattern"""
     value: tuple[float, float]
     """(vertical, horizontal): displacement in pixels of the merge, or period in output pixels, 0 for none"""
     error: tuple[float, float]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from artifactlab.capture import Visit, watch
 from artifactlab.merges import Merge
 from artifactlab.metrics.registration import displacement
 from artifactlab.records import Finding
-from artifactlab.runner import Call, Runner
+from artifactlab.runner import Call, Runner, constant_call
 from artifactlab.turned import TurnedKernels, half_turn, turned_call
 
 VISIBLE_SHIFT = 0.15
@@ -44,7 +45,7 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Shift:
-    """How far one merge's upsampled features lie from the skipped ones."""
+    """How far the features lie apart that meet at a merge, in all its calls."""
 
     key: Key
     """(qualified module name, `cat` or `add`, call index)"""
@@ -54,6 +55,10 @@ class Shift:
     """its standard error"""
     growth: tuple[float, float]
     """output pixels per pixel of the merge"""
+    names: tuple[str, str] = ("", "")
+    """what meets there, see `artifactlab.merges`"""
+    skip: bool = True
+    """whether the second of them is a skip; two upsampled branches otherwise"""
 
     @property
     def name(self) -> str:
@@ -70,60 +75,135 @@ class Shift:
         )
 
 
+@dataclass(frozen=True)
+class Met:
+    """What met in one call of a merge."""
+
+    sides: tuple[int, int]
+    """its size"""
+    operands: tuple[Tensor, Tensor]
+    """a sample of both"""
+    merge: Merge
+    """the call, without its features"""
+
+
 class Features:
     """A sample of the features at each merge of one forward pass."""
 
     def __init__(self) -> None:
-        self.at: dict[Key, tuple[tuple[int, int], list[Tensor]]] = {}
-        """merge -> its size, and what meets there"""
+        self.at: dict[Key, Met] = {}
 
     def look(self, merge: Merge) -> None:
         """The visitor, see `artifactlab.capture.watch`."""
         if len(self.at) >= MOST_MERGES:
             return
         height, width = merge.upsampled.shape[2:]
-        self.at[merge.key] = (height, width), [_sample(merge.upsampled), _sample(merge.skipped)]
+        nothing = torch.empty(0)
+        self.at[merge.key] = Met(
+            (height, width),
+            (_sample(merge.upsampled), _sample(merge.skipped)),
+            replace(merge, upsampled=nothing, skipped=nothing),
+        )
+
+    def layers(self) -> dict[Key, Key]:
+        """The first call of the layer that each call belongs to.
+
+        A sampler, an ensemble or tiles run a module again: there the n-th merge is the n-th merge. A loop inside a
+        `forward` runs a line again: there it is the same merge if its size is the same, and a stage of its own if not.
+        """
+        by_number: dict[Any, Key] = {}
+        by_line: dict[Any, Key] = {}
+        first: dict[Key, Key] = {}
+        for key, met in self.at.items():
+            again = by_number.setdefault((*key[:2], met.merge.number), key)
+            line = met.merge.line or met.merge.number
+            first[key] = first.get(again) or by_line.setdefault((*key[:2], line, met.sides), key)
+        return first
+
+    def less(self, other: Features) -> Features:
+        """The same features less those of another pass, where both have them."""
+        rest = Features()
+        for key, met in self.at.items():
+            constant = other.at.get(key)
+            if constant is not None and constant.sides == met.sides:
+                a, b = (x - y for x, y in zip(met.operands, constant.operands, strict=True))
+                rest.at[key] = replace(met, operands=(a, b))
+        return rest
 
 
 def misregistrations(
     runner: Runner, calls: Sequence[Call], straight: Sequence[tuple[Features, Tensor]]
 ) -> tuple[Finding, ...]:
-    """The merges at which skip and decoder features meet displaced, in the order they run.
+    """The merges at which skip and decoder features meet displaced, in the order they run, one finding per layer.
+
+    What does not depend on the input (an embedding of positions, what biases and padding draw) cannot be displaced, and
+    is not turned along: where a displacement is found, it is measured again less the features of a constant input.
 
     Args:
         runner: of the model, entered.
-        calls: its inputs; one forward pass, turned, is run of each whose features meet.
+        calls: its inputs; one forward pass, turned, is run of each whose features meet, and three more where they are
+            found displaced.
         straight: of each, the features and the output of a plain pass.
 
     Raises:
         ModelError: if the model fails. CaptureError: if its output holds NaN or Inf, or is too small.
     """
-    displaced = [shift for shift in measure_shifts(runner, calls, straight) if shift.shows]
+    suspected = {shift.key for shift in measure_shifts(runner, calls, straight) if shift.shows}
+    if not suspected:
+        return ()
+    moving = measure_shifts(runner, calls, straight, less_constant=True)
+    displaced = [shift for shift in moving if shift.shows and shift.key in suspected]
     return tuple(_finding(shift, displaced[0]) for shift in displaced)
 
 
-def measure_shifts(runner: Runner, calls: Sequence[Call], straight: Sequence[tuple[Features, Tensor]]) -> list[Shift]:
-    """The displacement at every merge where it can be told, in the order they run, averaged over inputs."""
+def measure_shifts(
+    runner: Runner,
+    calls: Sequence[Call],
+    straight: Sequence[tuple[Features, Tensor]],
+    less_constant: bool = False,
+) -> list[Shift]:
+    """The displacement at every merge where it can be told, in the order they run, averaged over inputs and calls.
+
+    Where `less_constant`, of the features less those of a constant input.
+    """
     found: dict[Key, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    growth: dict[Key, tuple[float, float]] = {}
+    known: dict[Key, Shift] = {}
     for call, (plain, output) in zip(calls, straight, strict=True):
         if not plain.at:
             continue
-        with TurnedKernels():
-            turned, _ = features_of(runner, turned_call(call))
-        for key, (sides, operands) in plain.at.items():
-            growth[key] = (output.shape[2] / sides[0], output.shape[3] / sides[1])
-            other = turned.at.get(key)
-            if other is None or other[0] != sides:
-                continue
-            pairs = [(a, half_turn(b)) for a, b in zip(operands, other[1], strict=True)]
-            both = [displacement(a, b) for a, b in pairs if _finite(a) and _finite(b)]
-            told = [d for d in both if d is not None]
-            if len(told) == 2:
-                # straight and turned are twice the displacement apart
-                shifts, errors = torch.tensor([d.shift for d in told]), torch.tensor([d.error for d in told])
-                found[key].append(((shifts[0] - shifts[1]) / 2, errors.square().sum(0) / 4))
-    return [_averaged(key, parts, growth[key]) for key, parts in found.items()]
+        turned = _turned_features(runner, call)
+        if less_constant:
+            flat = constant_call(call, 1.0)
+            plain, turned = plain.less(features_of(runner, flat)[0]), turned.less(_turned_features(runner, flat))
+        layers = plain.layers()
+        for key, met in plain.at.items():
+            growth = output.shape[2] / met.sides[0], output.shape[3] / met.sides[1]
+            nothing = Shift(layers[key], (0.0, 0.0), (0.0, 0.0), growth, met.merge.names, met.merge.skip)
+            known.setdefault(layers[key], nothing)
+            # of tiles in rows, the one that shows the same when turned runs as late as this one runs early
+            calls_of_it = [other for other in plain.at if layers[other] == layers[key]]
+            opposite = calls_of_it[-1 - calls_of_it.index(key)]
+            apart = _half_apart(met, turned.at.get(key)) or _half_apart(met, turned.at.get(opposite))
+            if apart:
+                found[layers[key]].append(apart)
+    return [_averaged(known[key], parts) for key, parts in found.items()]
+
+
+def _half_apart(straight: Met, turned: Met | None) -> tuple[Tensor, Tensor] | None:
+    """Displacement and variance (2,) of what meets; straight and turned features are twice that apart."""
+    if turned is None or turned.sides != straight.sides:
+        return None
+    pairs = [(a, half_turn(b)) for a, b in zip(straight.operands, turned.operands, strict=True)]
+    told = [displacement(a, b) if _finite(a) and _finite(b) else None for a, b in pairs]
+    if told[0] is None or told[1] is None:
+        return None
+    shifts, errors = torch.tensor([d.shift for d in told if d]), torch.tensor([d.error for d in told if d])
+    return (shifts[0] - shifts[1]) / 2, errors.square().sum(0) / 4
+
+
+def _turned_features(runner: Runner, call: Call) -> Features:
+    with TurnedKernels():
+        return features_of(runner, turned_call(call))[0]
 
 
 def features_of(runner: Runner, call: Call) -> tuple[Features, Tensor]:
@@ -148,7 +228,7 @@ def _finite(features: Tensor) -> bool:
     return bool(torch.isfinite(features).all())
 
 
-def _averaged(key: Key, parts: list[tuple[Tensor, Tensor]], growth: tuple[float, float]) -> Shift:
+def _averaged(shift: Shift, parts: list[tuple[Tensor, Tensor]]) -> Shift:
     """The mean over inputs, each weighted by how well it can be told; inputs that disagree widen the error."""
     shifts, variances = (torch.stack(part) for part in zip(*parts, strict=True))
     weights = 1 / (variances + ROUNDING**2)
@@ -156,17 +236,16 @@ def _averaged(key: Key, parts: list[tuple[Tensor, Tensor]], growth: tuple[float,
     spread = (weights * (shifts - mean).square()).sum(0) / weights.sum(0) / max(1, len(parts) - 1)
     dy, dx = mean.tolist()
     ey, ex = torch.maximum(1 / weights.sum(0), spread).sqrt().tolist()
-    return Shift(key, (dy, dx), (ey, ex), growth)
+    return replace(shift, value=(dy, dx), error=(ey, ex))
 
 
 def _finding(shift: Shift, first: Shift) -> Finding:
     """A displaced merge in words; the ones after the first may only pass on what it began."""
     away = [f"{abs(v):.2f} px {way[v > 0]}" for v, way in zip(shift.value, WAYS, strict=True) if abs(v) >= 0.05]
     in_output = max(abs(v) * g for v, g in zip(shift.value, shift.growth, strict=True))
-    text = (
-        f"{shift.name}: the upsampled features lie {' and '.join(away)} of the skip's they meet "
-        f"({in_output:.2f} px in the output). "
-    )
+    one, other = shift.names
+    text = f"{shift.name}: the {'upsampled features' if shift.skip else 'features'} of {one} lie {' and '.join(away)} "
+    text += f"of {'the skip' if shift.skip else 'those'} of {other} that they meet ({in_output:.2f} px in the output). "
     if shift is first:
         text += (
             "Make both ways agree: a strided convolution or pooling with an odd kernel samples half a pixel off what "

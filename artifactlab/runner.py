@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.amp.autocast_mode import is_autocast_available
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError, first_line
 from artifactlab.images import MIN_SIDE
 from artifactlab.model_state import ModelState
-from artifactlab.outputs import pick_output, tensors
+from artifactlab.outputs import is_image, pick_output, tensors
 from artifactlab.randomness import random_states_kept
 
 
@@ -41,6 +41,42 @@ def as_calls(inputs: Any) -> list[Call]:
         for _, tensor in tensors((call.args, dict(call.kwargs))):
             _check(tensor, number)
     return calls
+
+
+def with_images(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
+    """The same arguments with every image among them changed."""
+    return with_tensors(call, lambda tensor: change(tensor) if is_image(tensor) else tensor)
+
+
+def with_tensors(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
+    """The same arguments with every tensor among them changed."""
+    return replace(call, args=_with_tensors(call.args, change), kwargs=_with_tensors(dict(call.kwargs), change))
+
+
+def constant_call(call: Call, level: float) -> Call:
+    """The call with its images at their mean, channel by channel, times a level; without images, all other tensors.
+
+    Beside images, other arguments (times, prompts, labels) stay as they are.
+    """
+    floating = [tensor for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()]
+    images = any(map(is_image, floating))
+
+    def flattened(tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point() or (images and not is_image(tensor)) or tensor.ndim == 0:
+            return tensor
+        over = (0, 2, 3) if is_image(tensor) else tuple(range(tensor.ndim - 1))
+        return (level * tensor.mean(over, keepdim=True)).expand_as(tensor).contiguous() if over else level * tensor
+
+    return with_tensors(call, flattened)
+
+
+def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        items = [_with_tensors(item, change) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return {key: _with_tensors(item, change) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _as_call(item: Any) -> Call:

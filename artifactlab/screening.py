@@ -61,14 +61,22 @@ class Examination:
         evidence: of each.
         seed: of intervals, and of the control.
         verify_all: repair every site, however many there are.
+        accuse: whether anybody may be guilty; where not, none are repaired together.
     """
 
     def __init__(
-        self, trials: Trials, sites: Sequence[Site], evidence: Mapping[Site, Evidence], seed: int, verify_all: bool
+        self,
+        trials: Trials,
+        sites: Sequence[Site],
+        evidence: Mapping[Site, Evidence],
+        seed: int,
+        verify_all: bool,
+        accuse: bool = True,
     ) -> None:
         self._trials, self._sites, self._evidence, self._seed = trials, sites, evidence, seed
         self._gradients = Gradients(trials, sites, seed)
         self._everything = verify_all or len(sites) <= FEW
+        self._accuse = accuse
         self._note = ""
 
     def estimated(self) -> Examined:
@@ -91,7 +99,7 @@ class Examination:
             self._everything = True
         alone = {site: self._trials.repaired([site]) for site in self._sites}
         effects = self._effects(alone)
-        return Examined(effects, alone, repair_together(self._trials, alone, effects, self._seed), self._note)
+        return Examined(effects, alone, self._together(alone, effects), self._note)
 
     def _first_order(self) -> FirstOrder | None:
         before = self._trials.before
@@ -115,13 +123,16 @@ class Examination:
         effects = self._effects(alone)
         if control and whole >= VISIBLE and effects[control].value >= least_certain(whole):
             return None
-        joint = repair_together(self._trials, alone, effects, self._seed)
+        joint = self._together(alone, effects)
         left = joint[-1].severity if joint else whole
         others = [site for site in ranked if site not in alone]
-        if others and left >= VISIBLE and not self._innocent(others, joint, whole):
+        if self._accuse and others and left >= VISIBLE and not self._innocent(others, joint, whole):
             return None
         note = f" Of {len(ranked)} layers {len(alone)} were repaired; the others' effects are estimates."
         return Examined({**first.effects, **effects}, alone, joint, note if others else "")
+
+    def _together(self, alone: Mapping[Site, Trial], effects: Mapping[Site, Effect]) -> tuple[JointStep, ...]:
+        return repair_together(self._trials, alone, effects, self._seed) if self._accuse else ()
 
     def _innocent(self, others: list[Site], joint: Sequence[JointStep], whole: float) -> bool:
         """Whether repairing all the others at once, on top of those that are guilty, hardly changes what is left."""

@@ -8,15 +8,13 @@ the features come out exactly as before, but turned.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from artifactlab.outputs import is_image
-from artifactlab.runner import Call
+from artifactlab.runner import Call, with_images
 
 
 def half_turn(image: Tensor) -> Tensor:
@@ -26,16 +24,7 @@ def half_turn(image: Tensor) -> Tensor:
 
 def turned_call(call: Call) -> Call:
     """The same arguments with every image among them turned."""
-    return replace(call, args=_turned(call.args), kwargs=_turned(dict(call.kwargs)))
-
-
-def _turned(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return half_turn(value) if is_image(value) else value
-    if isinstance(value, (list, tuple)):
-        items = [_turned(item) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return {key: _turned(item) for key, item in value.items()} if isinstance(value, dict) else value
+    return with_images(call, half_turn)
 
 
 class TurnedKernels(TorchFunctionMode):

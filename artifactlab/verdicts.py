@@ -75,6 +75,7 @@ def sentence(
     output: dict[str, float],
     period: tuple[int, int],
     content_wanted: float = 0.0,
+    brought: str = "",
 ) -> str:
     """The verdict in plain words.
 
@@ -85,6 +86,7 @@ def sentence(
         output: what it shows.
         period: the lattice that the output was measured at.
         content_wanted: how many times as much content it takes to tell; up to 1 is enough.
+        brought: what the inputs brought along, where that is all of what shows.
     """
     offenders = [site for site in sites if site.verdict == "offender"]
     if output["severity"] < VISIBLE:
@@ -96,6 +98,8 @@ def sentence(
                 "Cannot tell: nothing was found in the output, but what shows could hide in its noise and texture;"
                 f" it takes about {more} times as many inputs, or as many pixels."
             )
+    elif brought:
+        text = f"No offender: the output shows {_artifact(output)}, but {brought}"
     elif offenders:
         first = offenders[0]
         removes = "would remove an estimated" if joint is None else "removes"

@@ -109,6 +109,12 @@ class Wiring:
             bits |= origin.sites
         return bits
 
+    def latest(self, value: Any) -> str:
+        """The site that a value came through last, as its module and call; empty where it came through none."""
+        bits = self.sites(value)
+        name, op, _ = self._keys[bits.bit_length() - 1] if bits else ("", "", 0)
+        return "/".join(filter(None, (name, op)))
+
     def ways(self, output: Tensor) -> dict[tuple[str, str, int], Path]:
         """The ways from each site, by its key, to an output."""
         ahead = {origin.number: (origin, AT_THE_END) for origin in self._of(output)}

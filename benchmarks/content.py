@@ -37,15 +37,16 @@ FRACTION_BITS = 4
 """of the coordinates given to OpenCV: vertices lie on a 1/16 of an oversampled pixel"""
 
 
-def photo(name: str) -> Image:
-    """One photo of scikit-image, scikit-learn or matplotlib in gray."""
+def photo(name: str, colour: bool = False) -> Image:
+    """One photo of scikit-image, scikit-learn or matplotlib in gray; or (H, W, 3) in red, green and blue."""
     for package, folder in PHOTO_FOLDERS.items():
         found = importlib.util.find_spec(package)
         root = Path(found.origin).parent if found is not None and found.origin else None
         for file in (root / folder / f"{name}{suffix}" for suffix in (".png", ".jpg") if root):
-            image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) if file.exists() else None
+            flag = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
+            image = cv2.imread(str(file), flag) if file.exists() else None
             if image is not None:
-                return image.astype(np.float32) / 255
+                return np.ascontiguousarray(image[..., ::-1] if colour else image, np.float32) / 255
     raise SystemExit(f"no readable photo {name}: install {', '.join(PHOTO_FOLDERS)}")
 
 
@@ -205,6 +206,12 @@ def periodic_scene(kind: str, seed: int, side: int = 240) -> Image:
         mask = (v % (2 * spacing) > 1.5) & ((u + course % 2 * 2 * spacing) % (4 * spacing) > 1.5)
     light = rng.uniform(0.5, 1) + 0.15 * cv2.GaussianBlur(rng.normal(0, 20, (side, side)), (0, 0), 20)
     return np.clip(shrink_exactly(mask.astype(np.float32), 4) * 0.6 * light + 0.2, 0, 1).astype(np.float32)
+
+
+def tinted(image: Image, rng: np.random.Generator) -> Image:
+    """A gray image between two colors instead of black and white, (H, W, 3)."""
+    dark, light = rng.uniform(0, 1, (2, 3)).astype(np.float32)
+    return dark + (light - dark) * image[..., None]
 
 
 def shrink_exactly(image: Image, factor: int) -> Image:

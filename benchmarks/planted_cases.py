@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,7 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from content import PHOTOS, SEEDS, Scene, periodic_scene, photo, plain_scene
+from content import PHOTOS, SEEDS, Scene, periodic_scene, photo, plain_scene, tinted
+from planted_kinds import CODES, KINDS
 from planted_nets import COMPENSATED, NETS, Upsampler
 from planted_wrappers import WRAPPED, bare, innermost, input_of, network
 from planting import DEFECTS, STRONGEST, WEAKEST, Seen, aimed, decoy, hide, upsampler, with_planted
@@ -20,9 +21,9 @@ from torch import Tensor, nn
 from artifactlab.severity import measure_severity
 
 SIDE = 128
-PERIOD = (8, 8)
-"""of every net of the suite"""
 INPUTS = ("photos", "scenes", "smooth", "textured", "noisy", "flat", "periodic")
+CODE_INPUTS = ("codes",)
+"""of a generator, whose images are all of its own"""
 POOL = 28
 """images per kind of input"""
 EACH = 4
@@ -31,6 +32,12 @@ FLAT_PHOTOS = ("text", "brick", "microaneurysms", "page", "gravel", "grass")
 """too small, or a kind of input of their own"""
 LESSER = 0.1
 """of the largest defect's rms difference of output is what the least of the others is aimed at"""
+FEW = 8
+"""sites, up to which each is guilty once per round"""
+MANY = 2
+"""of more sites, so many are guilty per round, others in each: a case of 41 sites takes a minute"""
+SUSPECTS = 5
+"""sites at most that anything is planted at; of a net with 41, half would be, and none of them could be clear"""
 DECOY = "decoy"
 """what a decoy is called among the defects"""
 
@@ -64,9 +71,16 @@ class Case:
     def periods(self) -> dict[int, int]:
         """Spacing of each site's lattice in the output; of the net alone, as a tile says nothing of the whole."""
         net, image = innermost(self.base), torch.zeros(1, 1, 32, 32)
+        if hasattr(net, "given"):  # uncut, so that nothing is padded
+            net, image = self.base, net.given(pool(self.plan.split, self.plan.inputs, self.plan.net == "colour")[:1])
         with torch.no_grad():
             side = net(image).shape[-1]
         return {site: side // seen.input.shape[-1] for site, seen in watched(net, image).items()}
+
+    @property
+    def period(self) -> tuple[int, int]:
+        """Of the lattice that holds all of them."""
+        return (max(self.periods.values()),) * 2
 
     @functools.cached_property
     def model(self) -> nn.Module:
@@ -78,36 +92,55 @@ class Case:
         return with_planted(self.base, {s: up for s, up in self.planted.items() if s != site})
 
     def images(self, number: int) -> Tensor:
-        """The inputs of one diagnosis, (EACH, 1, H, W); those of different numbers share no image."""
+        """The inputs of one diagnosis, of EACH images; those of different numbers share no image."""
         rng = torch.Generator().manual_seed(self.plan.seed)
         chosen = torch.randperm(POOL, generator=rng)[number * EACH : (number + 1) * EACH]
-        return input_of(self.plan.net, pool(self.plan.split, self.plan.inputs)[chosen])
+        images = pool(self.plan.split, self.plan.inputs, self.plan.net == "colour")[chosen]
+        return input_of(self.plan.net, self.base, images)
 
 
-def plans(split: str, rounds: int, wrapped_rounds: int = 0) -> list[Plan]:
-    """All cases of a split: each site of each net is guilty once per round, under changing inputs."""
-    wrapped = WRAPPED[split] if wrapped_rounds else ()
-    found = [
-        ("planted", net, guilty)
-        for nets, count in ((tuple(NETS[split]), rounds), (wrapped, wrapped_rounds))
-        for _ in range(count)
-        for net in nets
-        for guilty in range(sites_of(split, net))
-    ]
+def plans(split: str, rounds: int, other_rounds: int = 0) -> list[Plan]:
+    """All cases of a split: each site of each net is guilty once per round, under changing inputs.
+
+    Args:
+        split: `development` or `test`.
+        rounds: of the gray nets, run alone.
+        other_rounds: of those that are run in a way of their own, and of those of other kinds; 0 leaves them out.
+    """
+    wrapped, kinds = (WRAPPED[split], tuple(KINDS[split])) if other_rounds else ((), ())
+    found = _planted(split, tuple(NETS[split]), rounds) + _planted(split, wrapped, other_rounds)
     found += [("clean", net, 0) for net in (*NETS[split], *wrapped) for _ in INPUTS]
     found += [("compensated", net, 0) for net in COMPENSATED[split] for _ in INPUTS]
+    # last, so that the cases before stay what they were
+    found += _planted(split, kinds, other_rounds) + [("clean", net, 0) for net in kinds for _ in INPUTS]
     return [
-        Plan(split, kind, net, INPUTS[(number + number // len(INPUTS)) % len(INPUTS)], guilty, SEEDS[split] + number)
-        if kind == "planted"
-        else Plan(split, kind, net, INPUTS[number % len(INPUTS)], guilty, SEEDS[split] + number)
+        Plan(split, kind, net, _inputs_of(kind, net, number), guilty, SEEDS[split] + number)
         for number, (kind, net, guilty) in enumerate(found)
     ]
+
+
+def _planted(split: str, nets: Sequence[str], rounds: int) -> list[tuple[str, str, int]]:
+    """(kind, net, guilty site), round after round."""
+    turns = [(turn, net) for turn in range(rounds) for net in nets]
+    return [("planted", net, guilty) for turn, net in turns for guilty in _guilty(sites_of(split, net), turn)]
+
+
+def _guilty(sites: int, turn: int) -> range:
+    """The sites that are guilty in one round: all, or of many every so manieth, from another one in each round."""
+    step = 1 if sites <= FEW else sites // MANY
+    return range(turn * 3 % step, sites, step)
+
+
+def _inputs_of(kind: str, net: str, number: int) -> str:
+    """The kind of input of a numbered case."""
+    known = CODE_INPUTS if net == "generator" else INPUTS
+    return known[(number + number // len(known)) % len(known)] if kind == "planted" else known[number % len(known)]
 
 
 @functools.cache
 def sites_of(split: str, net: str) -> int:
     """How many sites a net has."""
-    return len((NETS[split] | COMPENSATED[split])[bare(net)]().ups)
+    return len((NETS[split] | COMPENSATED[split] | KINDS[split])[bare(net)]().ups)
 
 
 def make(plan: Plan) -> Case:
@@ -120,6 +153,9 @@ def make(plan: Plan) -> Case:
     sites = range(len(case.base.ups))
     others = [s for s in sites if s != plan.guilty]
     roles = {s: ("suspect", "suspect", "decoy", "innocent")[_draw(rng, 4)] for s in others}
+    if len(others) > FEW:
+        kept = torch.randperm(len(others), generator=rng)[:SUSPECTS].tolist()
+        roles = {s: role if k in kept else "innocent" for k, (s, role) in enumerate(roles.items())}
     ignored = {}
     for site in (s for s, role in roles.items() if role == "decoy"):
         how = "dead" if case.base.reader(site) is not None and _draw(rng, 2) else "blur"
@@ -172,10 +208,10 @@ def watched(model: nn.Module, images: Tensor) -> dict[int, Seen]:
     return seen
 
 
-def severity_of(model: nn.Module, images: Tensor) -> float:
+def severity_of(model: nn.Module, images: Tensor, period: tuple[int, int]) -> float:
     """Severity of the model's output, all crops together."""
     with torch.no_grad():
-        return sum(measure_severity(model(images), PERIOD, 1.0).together())
+        return sum(measure_severity(model(images), period, 1.0).together())
 
 
 def _draw(rng: torch.Generator, count: int) -> int:
@@ -187,14 +223,27 @@ def _uniform(rng: torch.Generator) -> float:
 
 
 @functools.cache
-def pool(split: str, kind: str) -> Tensor:
-    """`POOL` images of one kind, (POOL, 1, SIDE, SIDE) in [0, 1]."""
+def pool(split: str, kind: str, colour: bool = False) -> Tensor:
+    """`POOL` images of one kind, (POOL, C, SIDE, SIDE) in [0, 1]; of codes, mixtures (POOL, CODES) of those fitted."""
     rng = np.random.default_rng(SEEDS[split])
-    images = [torch.from_numpy(np.ascontiguousarray(image)) for image in _images(split, kind, rng)]
-    return torch.stack(images).float()[:, None]
+    if kind in CODE_INPUTS:
+        return torch.from_numpy(np.stack([_mixture(rng) for _ in range(POOL)]))
+    images = _images(split, kind, rng, colour)
+    if colour:  # what is drawn in gray, in two colors
+        images = (image if image.ndim == 3 else tinted(image, rng) for image in images)
+    return torch.stack([torch.from_numpy(np.atleast_3d(image).astype(np.float32)).permute(2, 0, 1) for image in images])
 
 
-def _images(split: str, kind: str, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _mixture(rng: np.random.Generator) -> np.ndarray:
+    """Weights of a code that is mostly one of those fitted, and partly another."""
+    mixture = np.zeros(CODES, np.float32)
+    share = rng.uniform(0, 0.5)
+    first, second = rng.choice(CODES, 2, replace=False)
+    mixture[first], mixture[second] = 1 - share, share
+    return mixture
+
+
+def _images(split: str, kind: str, rng: np.random.Generator, colour: bool) -> Iterator[np.ndarray]:
     photos = [name for name in PHOTOS[split] if name not in FLAT_PHOTOS]
     textures = {"development": ("gravel",), "test": ("grass",)}[split]
     lines = {"development": ("page",), "test": ("brick", "text")}[split]
@@ -203,27 +252,28 @@ def _images(split: str, kind: str, rng: np.random.Generator) -> Iterator[np.ndar
         seed = SEEDS[split] + 500 + k
         scene = Scene(("polygons", "discs", "curves", "lines")[k % 4], seed, SIDE)
         if kind == "photos":
-            yield crop(photo(photos[k % len(photos)]), rng)
+            yield crop(photo(photos[k % len(photos)], colour), rng)
         elif kind == "scenes":
             yield scene.render()
         elif kind == "smooth":
-            yield cv2.GaussianBlur(crop(photo(photos[k % len(photos)]), rng), (0, 0), rng.uniform(2, 6))
+            yield cv2.GaussianBlur(crop(photo(photos[k % len(photos)], colour), rng), (0, 0), rng.uniform(2, 6))
         elif kind == "textured":
-            yield crop(photo(textures[0]), rng) if k % 2 else plain_scene("texture", seed, SIDE)
+            yield crop(photo(textures[0], colour), rng) if k % 2 else plain_scene("texture", seed, SIDE)
         elif kind == "noisy":
-            image = crop(photo(photos[k % len(photos)]), rng) if k % 2 else scene.render()
+            image = crop(photo(photos[k % len(photos)], colour), rng) if k % 2 else scene.render()
             yield np.clip(image + rng.normal(0, 0.05, image.shape), 0, 1)
         elif kind == "flat":
             across = np.linspace(-1, 1, SIDE)
             yield rng.uniform(0.1, 0.9) + rng.uniform(-0.05, 0.05) * across + rng.uniform(-0.05, 0.05) * across[:, None]
         else:
             name = lines[k // 2 % len(lines)]
-            yield crop(photo(name), rng) if k % 2 else periodic_scene(regular[k // 2 % len(regular)], seed, SIDE)
+            texture = regular[k // 2 % len(regular)]
+            yield crop(photo(name, colour), rng) if k % 2 else periodic_scene(texture, seed, SIDE)
 
 
 def crop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random square, mirrored where the image is too small."""
-    short = [max(0, SIDE - size) for size in image.shape]
-    image = np.pad(image, [(0, s) for s in short], mode="reflect")
-    top, left = (int(rng.integers(size - SIDE + 1)) for size in image.shape)
+    short = [max(0, SIDE - size) for size in image.shape[:2]]
+    image = np.pad(image, [(0, s) for s in short] + [(0, 0)] * (image.ndim - 2), mode="reflect")
+    top, left = (int(rng.integers(size - SIDE + 1)) for size in image.shape[:2])
     return image[top : top + SIDE, left : left + SIDE]

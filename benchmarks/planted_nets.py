@@ -113,16 +113,16 @@ class Chain(nn.Module):
 class UNet(nn.Module):
     """Concatenated skips at every level but the full size; they are thin, lest the deep path be ignored."""
 
-    def __init__(self, widths: tuple[int, ...], styles: tuple[str, ...], slope: float) -> None:
+    def __init__(self, widths: tuple[int, ...], styles: tuple[str, ...], slope: float, channels: int = 1) -> None:
         super().__init__()
         levels = list(pairwise(widths))
-        self.stem = Block(1, widths[0], slope)
+        self.stem = Block(channels, widths[0], slope)
         self.downs = nn.ModuleList(Block(a, b, slope, stride=2) for a, b in levels)
         self.ups = nn.ModuleList(Upsampler(style, b) for style, (_, b) in zip(styles, levels[::-1], strict=True))
         self.skips = nn.ModuleList(nn.Conv2d(width, THIN, 1) for width in widths[1:-1])
         inside = [b + THIN for _, b in levels[:0:-1]] + [levels[0][1]]
         self.blocks = nn.ModuleList(Block(c, a, slope) for c, (a, _) in zip(inside, levels[::-1], strict=True))
-        self.head = nn.Conv2d(widths[0], 1, 1)
+        self.head = nn.Conv2d(widths[0], channels, 1)
         self.order = tuple(range(len(self.ups)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -241,7 +241,11 @@ COMPENSATED: dict[str, dict[str, Callable[[], nn.Module]]] = {
 
 def trained(split: str, name: str) -> nn.Module:
     """A network of the suite with its trained weights, in eval mode."""
-    model = (NETS[split] | COMPENSATED[split])[name]()
+    return loaded((NETS[split] | COMPENSATED[split])[name](), split, name)
+
+
+def loaded(model: nn.Module, split: str, name: str) -> nn.Module:
+    """The network with its trained weights, in eval mode."""
     model.load_state_dict({key: value.float() for key, value in load_file(weights_path(split, name)).items()})
     return model.eval().requires_grad_(False)
 

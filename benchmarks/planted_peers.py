@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 from captum.attr import LayerFeatureAblation
-from planted_cases import PERIOD, Case, changed, severity_of, watched
+from planted_cases import Case, changed, severity_of, watched
 from torch import Tensor, nn
 
 
@@ -43,11 +43,11 @@ def resample_ablation(case: Case, images: Tensor) -> dict[int, float]:
 
 
 def _falls(case: Case, images: Tensor, instead: Callable[[Tensor], Tensor]) -> dict[int, float]:
-    before = severity_of(case.model, images)
+    before = severity_of(case.model, images, case.period)
     falls = {}
     for site in case.base.order:
         with changed(case.model, lambda k, _, y, site=site: instead(y) if k == site else y):
-            falls[site] = before - severity_of(case.model, images)
+            falls[site] = before - severity_of(case.model, images, case.period)
     return falls
 
 
@@ -60,7 +60,7 @@ def zero_ablation(case: Case, images: Tensor) -> dict[int, float]:
 
     Sites that are no modules get none: captum's hooks cannot see them.
     """
-    model = _SeverityOf(case.model)
+    model = _SeverityOf(case.model, case.period)
     found = {}
     for site, layer in enumerate(case.model.ups):
         fall = 0.0
@@ -83,17 +83,18 @@ def _is_hooked(case: Case, layer: nn.Module) -> bool:
 class _SeverityOf(nn.Module):
     """The severity of all outputs together, one number, without gradients."""
 
-    def __init__(self, decoder: nn.Module) -> None:
+    def __init__(self, decoder: nn.Module, period: tuple[int, int]) -> None:
         super().__init__()
-        self.decoder = decoder
+        self.decoder, self.period = decoder, period
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.tensor([severity_of(self.decoder, images)])
+        return torch.tensor([severity_of(self.decoder, images, self.period)])
 
 
 def _lattice_share(images: Tensor, period: int) -> float:
     """Share of energy (without the mean) at the lattice frequencies of a period, over all whole periods."""
-    height, width = (size // max(PERIOD) * max(PERIOD) or size for size in images.shape[-2:])
+    whole = max(8, period)  # the same for all periods of most nets
+    height, width = (size // whole * whole or size for size in images.shape[-2:])
     power = torch.fft.fft2(images[..., :height, :width]).abs().square().mean((0, 1))
     power[0, 0] = 0
     return float(power[:: height // period, :: width // period].sum() / power.sum().clamp_min(1e-12))

@@ -94,12 +94,13 @@ def shows(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> bo
 def at_lattice(added: Image, period: int) -> Image:
     """The part of a difference that is near a multiple of 1 / period along both axes, and not near none along both."""
     near, none = [], []
-    for size in added.shape:
+    for size in added.shape[:2]:
         cycles = np.fft.fftfreq(size) * period
         near.append(np.abs(cycles - np.round(cycles)) <= NEAR)
         none.append(np.round(cycles) == 0)
     mask = np.outer(*near) & ~np.outer(*none)
-    return np.fft.ifft2(np.fft.fft2(added) * mask).real.astype(np.float32)
+    mask = mask.reshape(mask.shape + (1,) * (added.ndim - 2))  # of each color by itself
+    return np.fft.ifft2(np.fft.fft2(added, axes=(0, 1)) * mask, axes=(0, 1)).real.astype(np.float32)
 
 
 def without_base(healthy: Image, defective: Image, period: int) -> Image:
@@ -118,5 +119,7 @@ def _seeing() -> Callable[[Image, Image], float]:
 
 
 def _outputs(model: nn.Module, images: Tensor) -> list[Image]:
+    """One image (H, W) or, of colors, (H, W, 3) for each input."""
     with torch.no_grad():
-        return list(model(images)[:, 0].numpy())
+        outputs = model(images)
+    return list((outputs[:, 0] if outputs.shape[1] == 1 else outputs.permute(0, 2, 3, 1)).numpy())

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch.nn.functional as F
-from planted_nets import trained
+from planted_kinds import KINDS
+from planted_nets import loaded, trained
 from torch import Tensor, nn
 
 MULTIPLE = 16
 """what sides are padded to; twice what the nets need, as many programs round up generously"""
 TILE = 5 / 8
 """of a side is one tile; two of them overlap by a quarter, and start at multiples of 8 where the side is one of 64"""
-STEPS = 2
+STEPS = 4
 """of the sampler"""
+CROPPED = 3
+"""samples of a side that nets that pad to whole windows are not given"""
 
 
 class Wrapped(nn.Module):
@@ -117,6 +120,8 @@ def wrapper_of(name: str) -> str:
 
 def network(split: str, name: str) -> nn.Module:
     """A network of the suite, trained, run alone or in some way of its own."""
+    if name in KINDS[split]:
+        return loaded(KINDS[split][name](), split, name)
     net = trained(split, bare(name))
     return WRAPPERS[wrapper_of(name)](net).eval() if wrapper_of(name) else net
 
@@ -126,9 +131,12 @@ def innermost(model: nn.Module) -> nn.Module:
     return model.net if isinstance(model, Wrapped) else model
 
 
-def input_of(name: str, images: Tensor) -> Tensor:
+def input_of(name: str, model: nn.Module, images: Tensor) -> Tensor:
     """What a network of the suite is given for these images: small ones for super-resolution, uneven ones to pad."""
     if wrapper_of(name) == "padded":
         uneven = images.shape[-1] - 3 * MULTIPLE // 4  # no multiple of 8 either, which the net alone would refuse
         return images[..., :uneven, :uneven]
+    if hasattr(model, "given"):
+        made = model.given(images)
+        return made[..., :-CROPPED, :-CROPPED] if name == "windows" else made
     return F.avg_pool2d(images, 8) if bare(name).startswith("sr8") else images

@@ -114,9 +114,10 @@ def flip(pixels_per_degree: float) -> Callable[[Image, Image], float]:
     return error_of
 
 
-def rgb(gray: Image) -> Image:
-    """Three equal channels, in the range that a screen has."""
-    return np.repeat(np.clip(gray, 0, 1)[..., None], 3, 2).astype(np.float32)
+def rgb(image: Image) -> Image:
+    """Three channels, equal ones of a gray image, in the range that a screen has."""
+    clipped = np.clip(image, 0, 1).astype(np.float32)
+    return clipped if image.ndim == 3 else np.repeat(clipped[..., None], 3, 2)
 
 
 class Judged(NamedTuple):

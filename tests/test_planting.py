@@ -65,3 +65,112 @@ def test_a_blur_hides_a_decoy_completely() -> None:
     moved = (planted(flat) - clean)[..., 16:-16, 16:-16]
     phases = moved.view(1, 1, 16, 2, 16, 2).mean((2, 4))
     assert (phases - phases.mean()).abs().max() < 1e-3
+
+
+WIRED = {
+    "colour": [8, 4, 2],
+    "windows": [4, 2, 2],
+    "generator": [16, 8, 4, 2],
+    "many": [8, 4] * 20 + [2],
+    "latents": [8, 4, 2],
+    "tokens": [8, 4, 2],
+}
+"""net -> the periods of its sites, as they follow from where its upsamplers stand"""
+
+
+@pytest.mark.parametrize("split", ["development", "test"])
+@pytest.mark.parametrize("net", WIRED)
+@torch.no_grad()
+def test_a_net_of_another_kind_gives_an_image_for_what_it_is_given(split: str, net: str) -> None:
+    from planted_cases import Case, Plan
+    from planted_nets import weights_path
+    from planted_wrappers import network
+
+    inputs = "codes" if net == "generator" else "scenes"
+    case = Case(Plan(split, "clean", net, inputs, 0, 0), network(split, net))
+    output = case.model(case.images(0))
+    side, channels = (116 if net == "windows" else 128), (3 if net == "colour" else 1)
+    assert output.shape == (4, channels, side, side)
+    assert output.std() > 0.05, "a flat image has nothing to show"
+    assert [case.periods[site] for site in range(len(case.base.ups))] == WIRED[net]
+    assert case.period == (max(WIRED[net]),) * 2
+    assert weights_path(split, net).stat().st_size < 300_000
+
+
+@pytest.mark.parametrize(("shift", "changed"), [(0, {(0, 0)}), (4, {(0, 0), (0, 1), (1, 0), (1, 1)})])
+@torch.no_grad()
+def test_attention_reaches_to_the_end_of_its_window(shift: int, changed: set[tuple[int, int]]) -> None:
+    from planted_kinds import WINDOW, WindowAttention
+
+    torch.manual_seed(0)
+    attention = WindowAttention(8, shift).eval()
+    x = torch.rand(1, 3 * WINDOW, 3 * WINDOW, 8)
+    other = x.clone()
+    other[0, WINDOW - 2, WINDOW - 2] = torch.rand(8)  # where shifted, in a window that reaches into three more
+    moved = (attention(other) - attention(x)).abs().amax((0, 3))
+    tiles = moved.view(3, WINDOW, 3, WINDOW).amax((1, 3)) > 1e-6
+    assert {(int(row), int(column)) for row, column in tiles.nonzero()} == changed
+
+
+def test_a_lattice_in_one_color_is_a_third_of_one_in_all() -> None:
+    import numpy as np
+    from planted_truth import at_lattice, energy
+
+    rng = np.random.default_rng(0)
+    healthy = rng.uniform(0, 1, (32, 48, 3)).astype(np.float32)
+    grid = np.zeros((32, 48), np.float32)
+    grid[::4, ::4] = 0.1
+    for channels in ([0], [0, 1, 2]):
+        defective = healthy.copy()
+        defective[..., channels] += grid[..., None]
+        alone = np.square(at_lattice(grid, 4)).mean()
+        assert energy([defective], [healthy], 4) == pytest.approx(alone * len(channels) / 3, rel=1e-4)
+
+
+def test_the_first_nets_keep_their_cases_beside_new_ones() -> None:
+    from planted_cases import plans
+
+    alone, beside = plans("development", 2), plans("development", 2, 1)
+    planted = [plan for plan in alone if plan.kind == "planted"]
+    assert beside[: len(planted)] == planted
+    assert {plan.net for plan in beside} > {plan.net for plan in alone} | set(WIRED)
+
+
+def test_of_many_sites_other_ones_are_guilty_in_each_round() -> None:
+    from planted_cases import plans
+
+    guilty = [plan.guilty for plan in plans("test", 1, 5) if plan.net == "many" and plan.kind == "planted"]
+    assert len(set(guilty)) == len(guilty) >= 10
+    assert 40 in guilty, "the last site, which nothing follows"
+
+
+def test_every_kind_of_mistake_is_listed_and_nothing_that_is_right() -> None:
+    from planted_cases import Plan
+    from planted_mistakes import mistakes
+    from planted_records import Record, Said
+    from planted_truth import Truth
+
+    from artifactlab import Effect
+
+    def said(severity: float, first: float, second: float, offenders: list[int], verdict: str = "") -> Said:
+        effects = {
+            0: Effect(first, None, None, None, "checkerboard"),
+            1: Effect(second, None, None, None, "checkerboard"),
+        }
+        return Said(severity, effects, offenders, verdict)
+
+    plan = Plan("development", "planted", "unet", "photos", 0, 7)
+    seen, unseen = Truth({0: 4e-4, 1: 1e-5}, {0: 5e-4, 1: 5e-4}, True), Truth({0: 1e-7}, {0: 1e-7}, False)
+    cases = {
+        "accused": (unseen, said(3, 2, 0, [0])),
+        "called clean": (seen, said(0.1, 0.1, 0, [], "No offender")),
+        "cannot tell": (seen, said(0.1, 0.1, 0, [], "Cannot tell: more inputs")),
+        "another first": (seen, said(5, 1, 3, [1])),
+        "another named": (seen, said(5, 3, 1, [1, 0])),
+        "nobody named": (seen, said(5, 3, 1, [])),
+    }
+    right = [(seen, said(5, 3, 1, [0])), (unseen, said(0.1, 0.1, 0, []))]
+    truths, sayings = zip(*cases.values(), *right, strict=True)
+    rows = mistakes([Record(plan, {0: "k3 s2"}, list(truths), list(sayings), {})]).splitlines()[2:]
+    assert [row.split(" | ")[4] for row in rows] == list(cases)
+    assert "0: 5.10/255" in rows[1], "an energy of 4e-4 is .02 rms"

@@ -1,0 +1,213 @@
+"""Whose lattice it is: what the input brings along, told from what the model draws itself.
+
+A repair at a site takes out whatever lattice passes there, so that a site is blamed for what came in with the input.
+Two experiments tell, each where the other cannot:
+
+- Input and output have one size: the input is shifted, and the shift undone in the output. What the input brings moves
+  along, what the model draws stands still, and averages out over several shifts ("cycle spinning", R. R. Coifman and
+  D. L. Donoho, "Translation-invariant de-noising", 1995).
+- The output is an enlarged picture of the input: an input that is aliased has steps of one sample, and enlarged they
+  keep step with the model's own lattice, however it is shifted. Its anti-aliased twin, a little blurred, has none; what
+  steps are left are the model's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from artifactlab.effects import OF_SEVERITY
+from artifactlab.evidence import spread
+from artifactlab.metrics.gradients import gaussian, separable
+from artifactlab.outputs import is_image, tensors
+from artifactlab.records import Finding
+from artifactlab.runner import Call, Runner, with_images
+from artifactlab.severity import VISIBLE, Severity, measure_severity, pool
+
+MOST_INPUTS = 2
+"""inputs that are tried, those whose outputs show most: one more forward pass each for a twin; for shifts, which only
+inputs need that carry a lattice themselves, two for each period that shows"""
+BLUR = 0.7
+"""input samples: deviation of the Gaussian that makes a twin. Of what aliased drawings and photos read after
+bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md)"""
+ALIKE = 0.9
+"""correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent"""
+LEAST_PART = 0.05
+"""of the severity, that a period must hold to be looked at"""
+LARGE_PART = 0.2
+"""of the severity that an input must bring to be mentioned"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the outputs of some inputs show, and how much of it is the model's own."""
+
+    test: Literal["shift", "twin"]
+    """by which experiment that was told"""
+    severity: float
+    """of the outputs as they are"""
+    own: float
+    """the part of it that the model draws"""
+    period: tuple[int, int]
+    """the lattice that was looked at"""
+
+    @property
+    def brought(self) -> float:
+        """Share of the severity that came in with the inputs, 0 to 1."""
+        return min(1.0, max(0.0, 1 - self.own / self.severity))
+
+    @property
+    def explains(self) -> bool:
+        """Whether nobody is to blame: what the model draws would not show, or is within what repairs are off by."""
+        return self.brought >= LARGE_PART and self.own < max(VISIBLE, OF_SEVERITY * self.severity)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """In words, where it is enough to be mentioned."""
+        if self.brought < LARGE_PART:
+            return ()
+        text = SHIFTED if self.test == "shift" else BLURRED
+        period = float(self.period[0]), float(self.period[1])
+        return (Finding("input", "input", period, (0.0, 0.0), text.format(share=f"{self.brought:.0%}")),)
+
+
+SHIFTED = (
+    "the inputs carry a grid of their own: {share} of what shows moves along when the input is shifted, as nothing "
+    "does that the model draws. Train on inputs that carry none, or filter them before."
+)
+BLURRED = (
+    "the inputs are aliased: {share} of what shows vanishes with an anti-aliased twin of the input, as no steps do "
+    "that the model draws. Train on aliased inputs, or filter them before (a Gaussian of "
+    f"{BLUR:g} input pixels)."
+)
+
+
+def origin_of(
+    runner: Runner,
+    calls: Sequence[Call],
+    outputs: Sequence[Tensor],
+    parts: Sequence[Severity],
+    period: tuple[int, int],
+    data_range: float,
+) -> Origin | None:
+    """Tell what the inputs bring from what the model draws; None where nothing shows, or it cannot be told.
+
+    Args:
+        runner: of the model, entered.
+        calls: its inputs. Where they hold no picture of the output, nothing can be told.
+        outputs: what the model makes of them, on the CPU.
+        parts: severities of the outputs.
+        period: the lattice that they were measured at.
+        data_range: of the outputs.
+
+    Raises:
+        ModelError: if the model fails on a changed input. CaptureError: if its output then holds NaN or Inf.
+    """
+    most = sorted(range(len(parts)), key=lambda k: -sum(parts[k].together()))[:MOST_INPUTS]
+    before = pool([parts[k] for k in most])
+    severity = sum(before.together())
+    if severity < VISIBLE:
+        return None
+    # what a few inputs alone are too little to confirm is not acquitted by them
+    unconfirmed = max(0.0, sum(pool(parts).together()) - severity)
+    chosen = [(calls[k], outputs[k]) for k in most]
+    if all(_carries_lattice(call, output, period) for call, output in chosen):
+        own = _standing_still(runner, chosen, before, period, data_range)
+        return Origin("shift", severity + unconfirmed, own + unconfirmed, period)
+    if all(_pictures(call, output) for call, output in chosen):
+        after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
+        own = sum(after.together())
+        # where the twin lacks the content to show steps, their absence says nothing
+        if own >= VISIBLE or after.content_wanted <= 1:
+            return Origin("twin", severity + unconfirmed, own + unconfirmed, period)
+    return None
+
+
+def _measured(image: Tensor, period: tuple[int, int], data_range: float) -> Severity:
+    return measure_severity(image.cpu(), period, data_range)
+
+
+def _images(call: Call) -> list[Tensor]:
+    return [tensor for _, tensor in tensors((call.args, dict(call.kwargs))) if is_image(tensor)]
+
+
+def _carries_lattice(call: Call, output: Tensor, period: tuple[int, int]) -> bool:
+    """Whether all images that go in have the output's size, and anything at all is found in one of them.
+
+    A filter amplifies a lattice along with the content that hides it: what is not found in the input, the model drew.
+    """
+    images = _images(call)
+    if not images or any(image.shape[2:] != output.shape[2:] for image in images):
+        return False
+    found = (measure_severity(image.cpu(), period, spread(image) or 1.0) for image in images)
+    return any(sum(severity.together()) > 0 for severity in found)
+
+
+def _standing_still(
+    runner: Runner, chosen: Sequence[tuple[Call, Tensor]], before: Severity, period: tuple[int, int], data_range: float
+) -> float:
+    """The severity that the model draws itself, period by period: what is lost in the mean over shifts."""
+    severity, own = sum(before.together()), 0.0
+    for p in before.sums:
+        whole = _at(before, p)
+        if whole < LEAST_PART * severity:
+            continue
+        step = p // 2
+        after = pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen])
+        own += max(0.0, whole - _at(after, p)) / (1 - _left_over(p, step))
+    return own
+
+
+def _at(severity: Severity, period: int) -> float:
+    """The part of a severity that stands at a period's own frequencies."""
+    return sum(Severity(severity.crops, {period: severity.sums[period]}).together())
+
+
+def _left_over(period: int, step: int) -> float:
+    """Power that what stands still keeps in the mean of an image and its shifts along both axes.
+
+    Of the fundamental along one axis: a ninth for even periods, which half a period turns over.
+    """
+    return (5 + 4 * math.cos(2 * math.pi * step / period)) / 9
+
+
+def _spun(runner: Runner, call: Call, output: Tensor, step: int) -> Tensor:
+    """The mean of an output and those on shifted inputs, shifts undone, less the frame that came around."""
+    spun = [output]
+    for by in ((step, 0), (0, step)):
+        shifted = runner.run(with_images(call, partial(torch.roll, shifts=by, dims=(2, 3))))
+        spun.append(shifted.cpu().roll((-by[0], -by[1]), (2, 3)))
+    height, width = output.shape[2:]
+    return torch.stack(spun).mean(0)[..., step : height - step, step : width - step]
+
+
+def _pictures(call: Call, output: Tensor) -> bool:
+    """Whether the output is an enlarged picture of an image among the inputs."""
+    return any(_is_picture(image, output) for image in _images(call))
+
+
+def _is_picture(image: Tensor, output: Tensor) -> bool:
+    """Whether the output, reduced to an image's size, is that image, but for contrast."""
+    scale = output.shape[2] // image.shape[2]
+    if scale < 2 or output.shape != (*image.shape[:2], scale * image.shape[2], scale * image.shape[3]):
+        return False
+    both = [x.float().cpu() for x in (image, F.avg_pool2d(output.float(), scale))]
+    a, b = ((x - x.mean((2, 3), keepdim=True)).flatten() for x in both)
+    return float(a @ b) >= ALIKE * float(a.norm() * b.norm()) > 0
+
+
+def _of_twin(runner: Runner, call: Call, output: Tensor) -> Tensor:
+    """What the model makes of the input with its pictures anti-aliased."""
+    return runner.run(with_images(call, lambda image: _blurred(image) if _is_picture(image, output) else image))
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """An anti-aliased twin: images blurred by a Gaussian of `BLUR`, their border repeated."""
+    kernel = gaussian(BLUR, image.float())
+    return separable(image.float(), kernel, kernel).to(image.dtype)
