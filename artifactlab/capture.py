@@ -23,7 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 from artifactlab.compiled import eagerly
 from artifactlab.errors import CaptureError, ModelError
-from artifactlab.evidence import measure_evidence
+from artifactlab.evidence import check_finite, measure_evidence
 from artifactlab.merges import Makers, Merge, merge_of
 from artifactlab.outputs import first_image
 from artifactlab.records import CapturedSite, Evidence, Follows, Site
@@ -41,6 +41,11 @@ class Visit:
     """what grew, by how much; holds the (N, C, H, W) input and output"""
     line: str | None = None
     """file and line of the user's code that made the call; None where a module of torch made it"""
+
+    @property
+    def layer(self) -> tuple[Any, ...]:
+        """What the calls of a layer have in common; stages that share a line or a module are of different size."""
+        return (*self.key[:2], self.line, self.growth.out_shape)
 
 
 Key = tuple[str, str, int]
@@ -103,9 +108,16 @@ class _Run:
             return None, None
         key = self.next_key(growth.op)
         line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _line_outside()
+        with self._out_of_sight():
+            return key, self.visitor(Visit(key, growth, line))
+
+    @contextmanager
+    def _out_of_sight(self) -> Iterator[None]:
+        """What runs in it is no part of a pass, and costs what it would cost elsewhere."""
         self.busy = True
         try:
-            return key, self.visitor(Visit(key, growth, line))
+            with torch._C._DisableTorchDispatch():  # of `artifactlab.model_state`, or of the user's own modes
+                yield
         finally:
             self.busy = False
 
@@ -123,12 +135,10 @@ class _Run:
             return
         merge = merge_of(self.wiring, self.makers, func, args, kwargs, self.next_key)
         if merge:
-            self.busy = True
-            try:
-                number = self.frames[-1].calls[merge.key[1]] - 1
-                self.merged(replace(merge, number=number, line=_line_outside()))
-            finally:
-                self.busy = False
+            number = self.frames[-1].calls[merge.key[1]] - 1
+            line = _line_outside()
+            with self._out_of_sight():
+                self.merged(replace(merge, number=number, line=line))
 
 
 class _FunctionWatch(TorchFunctionMode):
@@ -201,7 +211,7 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         if not run.frames or run.out_of_sight():
             return None
         try:
-            growth = None if run.frames[-1].grew_inside else module_growth((args, kwargs), output)
+            growth = None if run.frames[-1].grew_inside else module_growth(module, (args, kwargs), output)
             key, replacement = run.visit(growth) if growth else (None, None)
         finally:
             run.frames.pop()
@@ -247,16 +257,28 @@ class _Seen:
 
     growth: Growth
     line: str | None
+    like: tuple[Any, ...]
+    """what its calls have in common with those of the same layer"""
+    measured: bool
+    """whether its evidence is, or taken from an earlier call of the layer"""
     evidence: list[Evidence] = field(default_factory=list)
     period: tuple[float, float] | None = None
     followed_by: Follows = "layers"
 
 
 class Capture:
-    """The sites seen so far, with their evidence; what `capture` yields."""
+    """The sites seen so far, with their evidence; what `capture` yields.
 
-    def __init__(self) -> None:
+    Of a layer that runs many times in a pass, calls 1, 4, 16, ... are measured, and speak for those up to the next one.
+
+    Args:
+        every_call: measure them all.
+    """
+
+    def __init__(self, every_call: bool = False) -> None:
+        self._every_call = every_call
         self._seen: dict[Key, _Seen] = {}
+        self._runs: Counter[tuple[Any, ...]] = Counter()
 
     @property
     def sites(self) -> list[CapturedSite]:
@@ -269,7 +291,13 @@ class Capture:
             raise CaptureError(
                 "no upsampling was seen: run the model inside the `with` block, and check that it enlarges something"
             )
-        return [CapturedSite(_site(key, seen), mean_evidence(seen.evidence)) for key, seen in self._seen.items()]
+        sites: list[CapturedSite] = []
+        latest: dict[tuple[Any, ...], Evidence] = {}
+        for key, seen in self._seen.items():
+            if seen.measured:
+                latest[seen.like] = mean_evidence(seen.evidence)
+            sites.append(CapturedSite(_site(key, seen), latest[seen.like]))
+        return sites
 
     @property
     def layers(self) -> list[CapturedSite]:
@@ -288,13 +316,24 @@ class Capture:
         return [_layer(calls) for calls in together.values()]
 
     def visit(self, visit: Visit) -> None:
-        """Measure the activation of one `visit` to a site, and let it go."""
+        """Measure the activation of one `visit` to a site, and let it go.
+
+        Raises:
+            CaptureError: if it holds NaN or Inf; every call is looked at for those.
+        """
         growth = visit.growth
-        key = visit.key
-        evidence = measure_evidence(growth.output, growth.scale, label="/".join(filter(None, key[:2])))
-        seen = self._seen.setdefault(key, _Seen(growth, visit.line))
+        label = "/".join(filter(None, visit.key[:2]))
+        check_finite(growth.output, label)
+        seen = self._seen.get(visit.key) or self._first_seen(visit)
+        if seen.measured:
+            seen.evidence.append(measure_evidence(growth.output, growth.scale))
         seen.growth = growth.without_tensors()
-        seen.evidence.append(evidence)
+        self._seen[visit.key] = seen
+
+    def _first_seen(self, visit: Visit) -> _Seen:
+        like = visit.layer
+        self._runs[like] += 1
+        return _Seen(visit.growth, visit.line, like, self._every_call or _power_of_four(self._runs[like]))
 
     def finish(self, output: Any, wiring: Wiring) -> None:
         """Note how a pass's `output` came from each site, by the `wiring` of that pass: periods follow from it."""
@@ -379,6 +418,11 @@ def _line_outside() -> str | None:
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+def _power_of_four(count: int) -> bool:
+    """1, 4, 16, 64, ..."""
+    return count.bit_count() == 1 and count.bit_length() % 2 == 1
 
 
 def mean_evidence(evidence: list[Evidence]) -> Evidence:

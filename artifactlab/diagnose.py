@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import partial
 from typing import Any
@@ -13,43 +12,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.capture import Capture, Visit, unwrap, watch
-from artifactlab.effects import CONFIDENCE, effect_of, half_samples
-from artifactlab.errors import CaptureError, InputError, ModelError
+from artifactlab.capture import unwrap
+from artifactlab.effects import CONFIDENCE, half_samples
+from artifactlab.errors import CaptureError, InputError
 from artifactlab.evidence import lattice_period, spread
-from artifactlab.examples import EXAMPLES, Activations, kept_examples
-from artifactlab.fast import first_order_effects
+from artifactlab.examples import kept_examples
 from artifactlab.findings import brought_along, coarse_causes
 from artifactlab.metrics import axis_excess, checkerboard_energy
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.outputs import pick_output, tensors
+from artifactlab.outputs import tensors
 from artifactlab.records import (
     CapturedSite,
     Diagnosis,
-    Effect,
     Evidence,
-    JointStep,
     Site,
     SiteDiagnosis,
 )
-from artifactlab.registration import Features
 from artifactlab.runner import Call, Runner, as_calls
+from artifactlab.screening import Examination, Examined, passes_wanted
 from artifactlab.severity import (
     Severity,
     joint_period,
-    measure_severity,
-    pool,
     smallest_side,
 )
-from artifactlab.trials import Trial, Trials, repair_together
+from artifactlab.survey import Survey
+from artifactlab.trials import Trials
+from artifactlab.until_sure import Deadline, extend, first_and_more, is_sure, kept_to
 from artifactlab.verdicts import adds_enough, judge, sentence
-from artifactlab.wiring import Wiring
 
-MOST_TURNED = 2
-"""inputs on which the registration of merges is measured, at a forward pass each"""
 HALF_SAMPLES = 200
 """that a diagnosis carries, so that it can be compared with another on the same inputs"""
-Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
+Inputs = Tensor | Sequence[Any] | Mapping[str, Any] | Iterator[Any]
 Progress = Callable[[int, int], None]
 
 
@@ -62,19 +55,23 @@ def diagnose(
     sites: str = "*",
     fast: bool = False,
     calls: bool = False,
+    verify_all: bool = False,
+    until_sure: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Find the upsampling sites of `model` that put grids or stair-steps into its output.
 
-    Every site is repaired alone, in a real forward pass, and the drop in the output's severity is its effect.
+    Sites are repaired alone, in real forward passes, and the drop in the output's severity is a site's effect. Of more
+    than 8, one backward pass tells which could matter, and the others' effects are estimates, see `SiteDiagnosis`.
     Evidence at the site itself is reported beside it, but accuses nobody. The model runs in eval mode without
     gradients and comes back exactly as it was: parameters, buffers, train flags, hooks, random state.
 
     Args:
         model: any `nn.Module` whose output holds an image-like (N, C, H, W) tensor.
         inputs: a tensor (one call); a list of tensors, whose sizes may differ (one call each); a tuple or a dict (the
-            positional or keyword arguments of one call); or a list of tuples or dicts.
+            positional or keyword arguments of one call); or a list of tuples or dicts. With `until_sure` also an
+            iterator, as of random latents, that may have no end.
         output: key, attribute or index of the output to judge; default is the largest image-like tensor.
         data_range: distance between the output's darkest and brightest value; default is its own spread.
         sites: glob over site keys such as `dec.*`; other sites are neither repaired nor reported.
@@ -82,8 +79,12 @@ def diagnose(
             coarser, above all for stair-steps, and without joint repair and artifact maps.
         calls: judge every call of a layer by itself. By default all calls of a module, or of a line of code, are
             repaired together: a sampler, an ensemble or tiles run the same layer many times.
+        verify_all: repair every site, however many there are.
+        until_sure: seconds in which more of the inputs are drawn, until somebody is surely guilty, or surely nobody.
+            The first input is diagnosed in any case, and misregistered features and seams are looked for in it alone;
+            after it no forward pass begins when the time is over. Independent inputs tell most.
         seed: of the random state every forward pass starts from, and of the intervals' half-samples.
-        progress: called with (passes with a site repaired, such passes in all); one per input where `fast`.
+        progress: called with (passes done to find effects, such passes in all, as far as is known).
 
     Returns:
         A `Diagnosis`, its sites ranked by effect.
@@ -99,111 +100,110 @@ def diagnose(
     >>> diagnosis.offenders[0].site.key
     '1/pixel_shuffle#0'
     """
-    passes = as_calls(inputs)
+    deadline = None if until_sure is None else Deadline(until_sure)
+    first, more = (inputs, iter(())) if deadline is None else first_and_more(inputs)
+    passes = as_calls(first)
     if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     with Runner(unwrap(model), output, seed) as runner:
-        captured, outputs, features, activations = _survey(runner, passes, calls)
+        survey = Survey(runner, calls)
+        outputs = [survey.add(call) for call in passes]
+        captured = survey.sites
         chosen = [c.site for c in _select(captured, sites)]
         scale = data_range or max(map(spread, outputs)) or 1.0
         period = _measurable_period(captured, outputs)
-        parts = [measure_severity(image, period, scale) for image in outputs]
-        before = pool(parts)
-        origin = brought_along(runner, passes, outputs, parts, period, scale)
+        trials = Trials(
+            runner, period, scale, _counter(progress, len(passes) * passes_wanted(chosen, fast, verify_all))
+        )
+        for call, image in zip(passes, outputs, strict=True):
+            trials.add(call, image)
+        origin = brought_along(runner, passes, outputs, trials.parts, period, scale)
         acquitted = origin is not None and origin.explains
-        alone: list[Trial] = []
-        joint: tuple[JointStep, ...] = ()
-        passed = _counter(progress, len(passes) * (1 if fast else len(chosen)))
-        if fast:
-            effects = first_order_effects(runner, passes, chosen, before, period, scale, seed, passed)
-        else:
-            trials = Trials(runner, passes, outputs, before, period, scale, passed)
-            alone = [trials.repaired([site]) for site in chosen]
-            effects = [effect_of(before, trial.severity, seed) for trial in alone]
-            joint = () if acquitted else repair_together(trials, chosen, alone, effects, seed)
-        merged = [] if fast else features
-        findings = coarse_causes(runner, passes, outputs, captured, before, period, scale, merged)
-        measured = _measured(before, outputs, period, scale)
-    evidence = {c.site: c.evidence for c in captured}
+        evidence = {c.site: c.evidence for c in captured}
+        examination = Examination(trials, chosen, evidence, seed, verify_all, accuse=not acquitted)
+        examine = examination.estimated if fast else examination.verified
+        judged = _Judged(trials, survey, chosen, examine(), fast and not acquitted)
+        merged = [] if fast else survey.features
+        findings = coarse_causes(runner, passes, outputs, captured, trials.before, period, scale, merged)
+        drawn = ""
+        if deadline:
+
+            def add(batch: list[Any]) -> None:
+                nonlocal judged
+                for call in as_calls(batch):
+                    trials.add(call, survey.add(call))
+                judged = _Judged(trials, survey, chosen, examine(), fast and not acquitted)
+
+            with kept_to(deadline, runner):
+                drawn = extend(deadline, more, len(passes), lambda: acquitted or judged.sure, add)
+    passes, outputs, examined = judged.calls, judged.outputs, judged.examined
     brought = origin.findings() if origin else ()
-    steps = None if fast and not acquitted else joint
-    found = _judged(chosen, evidence, effects, measured["severity"], steps)
+    steps = None if fast and not acquitted else examined.joint
+    told = findings if acquitted else brought + findings
     return Diagnosis(
-        sites=found,
+        sites=judged.sites,
         verdict=sentence(
-            *(found, steps, findings if acquitted else brought + findings, measured, period, before.content_wanted),
+            *(judged.sites, steps, told, judged.measured, period, judged.before.content_wanted),
             brought=brought[0].text if acquitted else "",
-        ),
-        output=measured,
+        )
+        + examined.note
+        + drawn,
+        output=judged.measured,
         config={
             "inputs": len(passes),
             "inputs_sha256": _digest(passes),
-            "crops": before.crops,
+            "crops": judged.before.crops,
             "output": output,
             "data_range": scale,
             "sites": sites,
             "fast": fast,
             "calls": calls,
+            "verify_all": verify_all,
+            "until_sure": until_sure,
             "seed": seed,
             "period": list(period),
             "confidence": CONFIDENCE,
         },
-        joint=joint,
+        joint=examined.joint,
         findings=brought + findings,
-        per_input=tuple(_shown(part) for part in parts),
-        half_samples=_of_halves(before, seed),
-        examples=kept_examples(passes, outputs, chosen, alone, activations),
+        per_input=tuple(_shown(part) for part in judged.parts),
+        half_samples=_of_halves(judged.before, seed),
+        examples=kept_examples(passes, outputs, chosen, examined.alone, survey.activations),
     )
 
 
-def _survey(
-    runner: Runner, calls: list[Call], one_by_one: bool
-) -> tuple[list[CapturedSite], list[Tensor], list[Features], list[Activations]]:
-    """One plain pass per input: sites with their evidence and outputs; of the first, what meets and what is shown."""
-    found = Capture()
-    outputs = []
-    features = [Features() for _ in calls[:MOST_TURNED]]
-    activations = [Activations() for _ in calls[:EXAMPLES]]
-    for number, call in enumerate(calls):
-        visitors = [found.visit, *(shown.look for shown in activations[number : number + 1])]
-        merged = features[number].look if number < len(features) else None
-        with watch(runner.model, partial(_show_to, visitors), partial(_finish, found, runner.output), merged):
-            image = runner.run(call)
-        outputs.append(image.cpu())
-    return found.sites if one_by_one else found.layers, outputs, features, activations
+class _Judged:
+    """What is known after so many inputs; more may be added to the trials, and it stays what it is."""
 
+    def __init__(self, trials: Trials, survey: Survey, sites: list[Site], examined: Examined, fast: bool) -> None:
+        self.calls, self.outputs, self.parts = list(trials.calls), list(trials.outputs), list(trials.parts)
+        self.before = trials.before
+        self.examined = examined
+        self.measured = _measured(self.before, self.outputs, trials.period, trials.data_range)
+        evidence = {c.site.key: c.evidence for c in survey.sites}
+        self.sites = _judged(sites, evidence, examined, self.measured["severity"], fast)
 
-def _finish(found: Capture, output: str | int | None, result: Any, wiring: Wiring) -> None:
-    """Note where the output that is judged came from; where there is none, the runner says so."""
-    with suppress(ModelError):
-        found.finish(pick_output(result, output), wiring)
-
-
-def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:
-    for visitor in visitors:
-        visitor(visited)
+    @property
+    def sure(self) -> bool:
+        """Whether more inputs would not change the verdict."""
+        return is_sure(self.sites, self.measured["severity"], self.before.content_wanted)
 
 
 def _judged(
-    sites: list[Site],
-    evidence: dict[Site, Evidence],
-    effects: list[Effect],
-    severity: float,
-    joint: tuple[JointStep, ...] | None,
+    sites: list[Site], evidence: dict[str, Evidence], examined: Examined, severity: float, fast: bool
 ) -> tuple[SiteDiagnosis, ...]:
     """The sites by rank; offenders are those repaired together, or, without joint repair, each that helps enough."""
-    guilty = {step.key for step in joint or ()}
-    if joint is None:
-        pairs = zip(sites, effects, strict=True)
-        guilty = {site.key for site, effect in pairs if adds_enough(effect, severity, severity)}
+    effects = examined.effects
+    guilty = {step.key for step in examined.joint}
+    if fast:
+        guilty = {site.key for site in sites if adds_enough(effects[site], severity, severity)}
     guilty -= {site.key for site in sites if site.opaque}
-    order = {site: number for number, site in enumerate(sites, start=1)}
-    ranked = sorted(zip(sites, effects, strict=True), key=lambda pair: -pair[1].value)
-    verdicts = {site: judge(site, evidence[site], effect, severity, site.key in guilty) for site, effect in ranked}
-    return tuple(
-        SiteDiagnosis(site, evidence[site], effect, verdicts[site], rank, order[site])
-        for rank, (site, effect) in enumerate(ranked, start=1)
-    )
+    found = []
+    for rank, site in enumerate(sorted(sites, key=lambda site: -effects[site].value), start=1):
+        shown, repaired = evidence[site.key], site in examined.alone
+        verdict = judge(site, shown, effects[site], severity, site.key in guilty, not (repaired or fast))
+        found.append(SiteDiagnosis(site, shown, effects[site], verdict, rank, sites.index(site) + 1, repaired))
+    return tuple(found)
 
 
 def _measured(before: Severity, outputs: list[Tensor], period: tuple[int, int], data_range: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ the severity.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -34,8 +35,7 @@ def effect_of(before: Severity, after: Severity, seed: int) -> Effect:
     them (McCarthy 1969, "Pseudo-replication: half samples"; resampling with replacement would not do: an edge drawn
     twice keeps step with itself). And a repair is not the real cure; how far it is off was measured.
     """
-    counts = half_samples(before.crops, seed)
-    shown, left = before.of(counts), after.of(counts)
+    shown, left = _of_halves(before, seed), _of_halves(after, seed)
     by_grid = abs(float(shown.grid[0] - left.grid[0])) >= abs(float(shown.steps[0] - left.steps[0]))
     return _effect(_drop(shown, left), float(shown.severity[0]), by_grid)
 
@@ -50,6 +50,11 @@ def _drop(shown: Artifact, left: Artifact) -> Tensor:
     severity = shown.severity.clamp_min(0) + left.severity.clamp_min(0)
     share = (shown.energy - left.energy) / energy.clamp_min(SILENT)
     return severity * share.clamp(-1, 1) * (energy > SILENT)
+
+
+@lru_cache(maxsize=4)  # the output as it is is compared with every repair of it
+def _of_halves(severity: Severity, seed: int) -> Artifact:
+    return severity.of(half_samples(severity.crops, seed))
 
 
 def effect_of_first_order(before: Severity, drops: Tensor, seed: int) -> Effect:
@@ -79,6 +84,11 @@ def _effect(drops: Tensor, total: float, by_grid: bool) -> Effect:
         high = value + math.hypot(SAMPLED * max(0.0, ends[1] - value), error)
     share = value / total if total >= VISIBLE else None
     return Effect(value, low, high, share, "checkerboard" if by_grid else "stair-step")
+
+
+def least_certain(severity: float) -> float:
+    """An effect below this has an interval that contains zero, and accuses nobody."""
+    return math.hypot(OF_SEVERITY * severity, ALWAYS)
 
 
 def half_samples(crops: int, seed: int, samples: int = SAMPLES) -> Tensor:

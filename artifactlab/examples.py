@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -26,14 +26,24 @@ SIDE = 256
 
 
 class Activations:
-    """Looks at the sites of one forward pass, and keeps a piece of each one's output."""
+    """Looks at the sites of one forward pass, and keeps a piece of each one's output; of a layer, its first call's.
 
-    def __init__(self) -> None:
+    Args:
+        every_call: keep those of all calls.
+    """
+
+    def __init__(self, every_call: bool = False) -> None:
+        self._every_call = every_call
+        self._layers: set[tuple[Any, ...]] = set()
         self.kept: dict[tuple[str, str, int], Tensor] = {}
         """key of a visit -> (C, h, w), at most `CHANNELS` channels of the middle of the first image"""
 
     def look(self, visit: Visit) -> None:
         """Keep the middle of some channels, cut in step with the site's lattice."""
+        layer = visit.layer
+        if layer in self._layers and not self._every_call:
+            return  # a sampler has thousands
+        self._layers.add(layer)
         activation = visit.growth.output.detach()[0]
         activation = activation[:: -(-activation.shape[0] // CHANNELS)]
         for axis, period in zip((1, 2), lattice_period(visit.growth.scale), strict=True):
@@ -61,7 +71,7 @@ def kept_examples(
     calls: Sequence[Call],
     outputs: Sequence[Tensor],
     sites: Sequence[Site],
-    alone: Sequence[Trial],
+    alone: Mapping[Site, Trial],
     activations: Sequence[Activations],
 ) -> tuple[Example, ...]:
     """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes."""
@@ -73,8 +83,8 @@ def kept_examples(
             Example(
                 input=None if source is None else source[0].cpu(),
                 output=image[0],
-                changes={site.key: trial.changes[k] for site, trial in zip(sites, alone, strict=False)},
-                repaired={site.key: trial.windows[k] for site, trial in zip(sites, alone, strict=False)},
+                changes={site.key: trial.changes[k] for site, trial in alone.items()},
+                repaired={site.key: trial.windows[k] for site, trial in alone.items()},
                 # a site may run in some passes only
                 activations={key: activation for key, activation in kept.items() if activation is not None},
             )

@@ -10,8 +10,9 @@ Where it matters, let the full diagnosis repair the sites.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,37 +27,66 @@ from artifactlab.outputs import pick_output
 from artifactlab.records import Effect, Site
 from artifactlab.repair import repair
 from artifactlab.runner import Call, Runner
-from artifactlab.severity import VISIBLE, Severity, crop_counts, differentiable_severity
+from artifactlab.severity import VISIBLE, crop_counts, differentiable_severity
+from artifactlab.trials import Trials
 
 Key = tuple[str, str, int]
 
 
-def first_order_effects(
-    runner: Runner,
-    calls: Sequence[Call],
-    sites: Sequence[Site],
-    before: Severity,
-    period: tuple[int, int],
-    data_range: float,
-    seed: int,
-    passed: Callable[[], None],
-) -> list[Effect]:
-    """The effect of repairing each site alone, from one forward and one backward pass per input.
+@dataclass(frozen=True)
+class FirstOrder:
+    """What one backward pass tells."""
 
-    Raises:
-        ModelError: if the model fails, or no gradient comes through it.
-    """
-    if any(parameter.is_inference() for parameter in runner.model.parameters()):
-        raise ModelError("the model was made in inference mode, which gives no gradient; leave fast out")
-    layers = {key: site for site in sites for key in site.keys}
-    drops: dict[Site, list[Tensor]] = {site: [] for site in sites}
-    found, severity = before.found, sum(before.together())
-    for call in calls:
-        by_call = _drops(runner, call, layers.keys(), found, severity, period, data_range)
-        for site, of_site in drops.items():
-            of_site.append(torch.stack([by_call[key] for key in site.keys]).sum(0))
-        passed()
-    return [effect_of_first_order(before, torch.cat(found), seed) for found in drops.values()]
+    effects: dict[Site, Effect]
+    """estimates, of every site"""
+    unreached: frozenset[Site]
+    """those that no gradient came to: their estimate of nothing says nothing"""
+
+
+class Gradients:
+    """Runs the backward passes of a diagnosis; inputs may be added, and no pass is run that would find the same."""
+
+    def __init__(self, trials: Trials, sites: Sequence[Site], seed: int) -> None:
+        self._trials, self._sites, self._seed = trials, sites, seed
+        self._layers = {key: site for site in sites for key in site.keys}
+        self._confirmed: Any = None
+        self._drops: list[dict[Key, Tensor | None]] = []
+        """of each input, for every call of a site that ran, the drop of every crop (crops,); None without a gradient"""
+
+    def effects(self) -> FirstOrder:
+        """The effect of repairing each site alone, from one forward and one backward pass per input.
+
+        Raises:
+            ModelError: if the model fails, or no gradient comes through it.
+        """
+        trials, before = self._trials, self._trials.before
+        if any(parameter.is_inference() for parameter in trials.runner.model.parameters()):
+            raise ModelError("the model was made in inference mode, which gives no gradient; leave fast out")
+        found, severity = before.found, sum(before.together())
+        confirmed = {p: [form.tolist() for form in reading.found] for p, reading in found.items()}
+        if confirmed != self._confirmed:  # all that a gradient depends on, beside the input
+            self._confirmed, self._drops = confirmed, []
+        for call in trials.calls[len(self._drops) :]:
+            drops = _drops(trials.runner, call, self._layers.keys(), found, trials.period, trials.data_range)
+            if severity >= VISIBLE and not any(drop is not None and bool(drop.any()) for drop in drops.values()):
+                raise ModelError(
+                    "no gradient comes through the model (is its output rounded, or clipped?); leave fast out"
+                )
+            self._drops.append(drops)
+            trials.passed()
+        effects, unreached = {}, set()
+        for site in self._sites:
+            parts = [self._of(site, number) for number in range(len(self._drops))]
+            if not any(bool(part.any()) for part in parts):
+                unreached.add(site)
+            effects[site] = effect_of_first_order(before, torch.cat(parts), self._seed)
+        return FirstOrder(effects, frozenset(unreached))
+
+    def _of(self, site: Site, number: int) -> Tensor:
+        """Drops of one input's crops, all calls of a site together."""
+        known = [drop for key in site.keys if (drop := self._drops[number].get(key)) is not None]
+        nothing = torch.zeros(self._trials.parts[number].crops)
+        return torch.stack([nothing, *known]).sum(0)
 
 
 def _drops(
@@ -64,12 +94,12 @@ def _drops(
     call: Call,
     keys: Collection[Key],
     found: Mapping[int, Reading],
-    severity: float,
     period: tuple[int, int],
     data_range: float,
-) -> dict[Key, Tensor]:
-    """First-order drop of every crop's severity (crops,), by site."""
-    gradients: dict[Key, tuple[Tensor, Tensor]] = {}
+) -> dict[Key, Tensor | None]:
+    """First-order drop of every crop's severity (crops,), by call of a site that ran; None where no gradient came."""
+    drops: dict[Key, Tensor | None] = {}
+    shape = (0, 0, 0)
     leaf = torch.zeros((), requires_grad=True)
     results: list[Any] = []
 
@@ -81,7 +111,11 @@ def _drops(
         watched = output + leaf.to(output)  # a graph that starts here, though no parameter asks for one
         if not watched.requires_grad:
             return None
-        watched.register_hook(lambda gradient: gradients.__setitem__(visited.key, (gradient, change)))
+        drops[visited.key] = None
+        watched.register_hook(
+            # at once: what is kept until all gradients are there would be twice the activations of all sites
+            lambda gradient: drops.__setitem__(visited.key, _by_crop(gradient, change, shape))
+        )
         return watched
 
     with ExitStack() as stack:
@@ -97,16 +131,12 @@ def _drops(
         except ModelError as error:
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
         image = pick_output(results[-1], runner.output).float() / data_range
+        shape = (image.shape[0], *crop_counts(image.shape[-2:], period))
         try:
-            torch.autograd.grad(_severity_of_all(image, found, period), leaf)
+            with runner.guarded():  # parts of a model may run again
+                torch.autograd.grad(_severity_of_all(image, found, period), leaf)
         except RuntimeError as error:
             raise ModelError(f"the model gives no gradient ({first_line(error)}); leave fast out") from error
-    shape = (image.shape[0], *crop_counts(image.shape[-2:], period))
-    drops = {
-        key: _by_crop(*gradients[key], shape) if key in gradients else torch.zeros(shape).flatten() for key in keys
-    }
-    if severity >= VISIBLE and not any(map(torch.any, drops.values())):
-        raise ModelError("no gradient comes through the model (is its output rounded, or clipped?); leave fast out")
     return drops
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -23,6 +23,7 @@ def load_inputs(
     value_range: tuple[float, float] = (0.0, 1.0),
     gray: bool = False,
     crop: int | None = None,
+    every_crop: bool = False,
 ) -> list[Tensor]:
     """One (1, C, H, W) tensor per image file and per probe.
 
@@ -32,6 +33,7 @@ def load_inputs(
         value_range: what black and white are mapped to.
         gray: one channel instead of three.
         crop: side of the centred square crop, and of probes; None for whole images.
+        every_crop: after all centred crops also those beside them, which do not overlap, as far as images are larger.
 
     Raises:
         InputError: if there is nothing to load, an image cannot be read, or it is smaller than the crop or 16 pixels.
@@ -41,7 +43,10 @@ def load_inputs(
     if not images:
         raise InputError("nothing to run the model on: give --input PATH (files, folders, globs) or --probe NAME")
     low, high = value_range
-    return [low + (high - low) * _cropped(image, crop, name) for name, image in images]
+    chosen = [_cropped(image, crop, name) for name, image in images]
+    if every_crop and crop:
+        chosen += [beside for _, image in images for beside in _around(image, crop)]
+    return [low + (high - low) * image for image in chosen]
 
 
 def _cropped(image: Tensor, crop: int | None, name: str) -> Tensor:
@@ -54,3 +59,13 @@ def _cropped(image: Tensor, crop: int | None, name: str) -> Tensor:
         raise InputError(f"{name} is {height}x{width} pixels, smaller than the crop of {crop}; use a smaller --crop")
     top, left = (height - crop) // 2, (width - crop) // 2
     return image[..., top : top + crop, left : left + crop]
+
+
+def _around(image: Tensor, crop: int) -> Iterator[Tensor]:
+    """The square crops around the centred one, from the top left on."""
+    height, width = image.shape[-2:]
+    centre = (height - crop) // 2, (width - crop) // 2
+    for top in range(centre[0] % crop, height - crop + 1, crop):
+        for left in range(centre[1] % crop, width - crop + 1, crop):
+            if (top, left) != centre:
+                yield image[..., top : top + crop, left : left + crop]

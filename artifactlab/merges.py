@@ -79,7 +79,7 @@ def merge_of(
     sites = [wiring.sites(x) for x in operands]
     if not any(sites):
         return None
-    latest = max(sites, key=lambda numbers: sorted(numbers, reverse=True))
+    latest = max(sites)
     upsampled = [x for x, its in zip(operands, sites, strict=True) if its == latest]
     others = [x for x, its in zip(operands, sites, strict=True) if its != latest]
     if not others:
@@ -87,7 +87,7 @@ def merge_of(
     key = next_key(name)  # small ones count, too, so that a key does not depend on the input's size
     both = [max(upsampled, key=_channels), max(others, key=_channels)]
     names = [makers.of(x) or wiring.latest(x) or "input" for x in both]
-    skip = wiring.sites(both[1]) < latest
+    skip = wiring.sites(both[1]) | latest == latest  # it came through fewer, and through no others
     if not skip and names[1] < names[0]:  # which of two branches ran last depends on how the call is spelled
         both.reverse()
         names.reverse()

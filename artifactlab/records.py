@@ -123,6 +123,9 @@ class SiteDiagnosis:
     """1 for the largest effect"""
     order: int
     """1 for the site that runs first"""
+    verified: bool = True
+    """whether it was repaired in real forward passes; else its effect is an estimate of the first order, which accuses
+    nobody but in a fast diagnosis"""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in the JSON."""
@@ -130,6 +133,7 @@ class SiteDiagnosis:
             "verdict": self.verdict,
             "rank": self.rank,
             "order": self.order,
+            "verified": self.verified,
         }
 
 
@@ -301,6 +305,8 @@ class Diagnosis:
         if not 0 <= example < len(self.examples):
             raise InputError(f"there is no example {example}: this diagnosis carries {len(self.examples)}")
         kept = getattr(self.examples[example], what)
+        if key not in kept and any(site.site.key == key and not site.verified for site in self.sites):
+            raise InputError(f"{key} was not repaired, its effect is an estimate; diagnose with verify_all=True")
         if key not in kept:
             raise InputError(f"no site {key!r}; the diagnosis has {', '.join(kept)}")
         return kept[key]

@@ -37,6 +37,9 @@ BORDER = 8
 ROUNDING = 0.01
 """pixels; smallest standard error that is believed"""
 
+MOST_MERGES = 32
+"""of a pass that are looked at, the first: a net that runs over and over has the same ones again"""
+
 Key = tuple[str, str, int]
 
 
@@ -92,6 +95,8 @@ class Features:
 
     def look(self, merge: Merge) -> None:
         """The visitor, see `artifactlab.capture.watch`."""
+        if len(self.at) >= MOST_MERGES:
+            return
         height, width = merge.upsampled.shape[2:]
         nothing = torch.empty(0)
         self.at[merge.key] = Met(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.amp.autocast_mode import is_autocast_available
-from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError, first_line
 from artifactlab.images import MIN_SIDE
+from artifactlab.model_state import ModelState
 from artifactlab.outputs import is_image, pick_output, tensors
 from artifactlab.randomness import random_states_kept
 
@@ -86,6 +86,8 @@ def _as_call(item: Any) -> Call:
         return Call(item)
     if isinstance(item, Mapping):
         return Call(kwargs=item)
+    if isinstance(item, Iterator):
+        raise InputError("inputs from an iterator may have no end: give until_sure=SECONDS, or a list")
     raise InputError(
         f"expected an input to be a tensor, a tuple of arguments or a dict of arguments, got {type(item).__name__}"
     )
@@ -105,15 +107,16 @@ class Runner:
         self.model = model
         self.output = output
         self.seed = seed
+        self.before_each: Callable[[], None] | None = None
+        """called before every pass; what it raises ends the work"""
         self._stack = ExitStack()
-        self._state: list[_Saved] = []
         self._autocasts: list[tuple[str, torch.dtype]] = []
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
             stack.callback(_restore_flags, [(module, module.training) for module in self.model.modules()])
-            self._state = _saved_state(self.model)
-            stack.callback(self._restore_state)
+            self._state = ModelState(self.model)
+            stack.callback(self._state.restore)
             stack.enter_context(torch.no_grad())
             # the model runs in the precision that the caller asked for; what it returns is measured in full precision
             kinds = {"cpu", *(parameter.device.type for parameter in self.model.parameters())}
@@ -136,12 +139,14 @@ class Runner:
             ModelError: if the model fails, or returns no image.
             CaptureError: if the image holds NaN or Inf, or is too small to measure.
         """
+        if self.before_each:
+            self.before_each()
         parameter = next(self.model.parameters(), None)
         device = None if parameter is None else parameter.device
         args, kwargs = placed(call.args, device), placed(dict(call.kwargs), device)
-        self._restore_state()  # a model that counts, or updates averages, would make passes differ
+        self._state.restore()  # a model that counts, or updates averages, would make passes differ
         try:
-            with random_states_kept(self.seed), self._precision():
+            with random_states_kept(self.seed), self._precision(), self.guarded():
                 result = self.model(*args, **kwargs)
         except ArtifactLabError:
             raise
@@ -160,23 +165,16 @@ class Runner:
             )
         return image.detach().clone()
 
+    def guarded(self) -> AbstractContextManager[Any]:
+        """A context in which the model may be written to: `run` and the end of this context take it back."""
+        return self._state.guarded()
+
     def _precision(self) -> ExitStack:
         """Autocast as it was when the context was entered."""
         stack = ExitStack()
         for kind, dtype in self._autocasts:
             stack.enter_context(torch.autocast(kind, dtype))
         return stack
-
-    def _restore_state(self) -> None:
-        with torch.no_grad():
-            for owner, name, tensor, values, in_graph in self._state:
-                owner[name] = tensor
-                if tensor is None or values is None:
-                    continue
-                if not torch.equal(tensor, values):
-                    tensor.copy_(values)
-                if tensor.grad_fn is not None and not in_graph:
-                    tensor.detach_()  # a pass with gradients wrote to it
 
 
 def placed(value: Any, device: torch.device | None) -> Any:
@@ -201,33 +199,6 @@ def in_precision(value: Any, dtype: torch.dtype | None) -> Any:
     if isinstance(value, dict):
         return {key: in_precision(item, dtype) for key, item in value.items()}
     return value
-
-
-class _Saved(NamedTuple):
-    """One parameter or buffer of the model, and a copy of its values."""
-
-    owner: dict[str, Any]
-    name: str
-    tensor: Tensor | None
-    values: Tensor | None
-    in_graph: bool
-    """whether it was part of a graph before"""
-
-
-def _saved_state(model: nn.Module) -> list[_Saved]:
-    """Everything a forward pass could write to: buffers, and parameters that models update by hand."""
-    lazy = [name for name, tensor in [*model.named_parameters(), *model.named_buffers()] if is_lazy(tensor)]
-    if lazy:
-        raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")
-    owners = [owner for module in model.modules() for owner in (module._parameters, module._buffers)]
-    return [
-        _Saved(
-            *(owner, name, tensor, None if tensor is None else tensor.detach().clone()),
-            tensor is not None and tensor.grad_fn is not None,
-        )
-        for owner in owners
-        for name, tensor in owner.items()
-    ]
 
 
 def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:

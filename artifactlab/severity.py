@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -58,7 +59,7 @@ class Artifact(NamedTuple):
         return self.grid + self.steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Severity:
     """What the crops of an output show, kept as sums that can be pooled over any choice of crops."""
 
@@ -73,14 +74,12 @@ class Severity:
         What counts is decided once, by all crops together: the periods and forms that are confirmed there.
         """
         grid = steps = energy = torch.zeros(len(counts))
-        everything = torch.ones(1, self.crops)
-        for sums in self.sums.values():
-            all_of_it = read_crops(sums, everything)
-            reading = read_crops(sums, counts)
+        for period, sums in self.sums.items():
+            all_of_it, reading = self.found[period], read_crops(sums, counts)
             more, higher = shown(reading, all_of_it)
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
-            edges = [_per_crop(sums.pooled(c), c) for c in (counts, everything)]
-            higher = torch.where(edges[0] > LEAST_EDGES * edges[1], higher, shown(all_of_it, all_of_it)[1])
+            edges, usual = (_per_crop(sums.pooled(c), c) for c in (counts, torch.ones(1, self.crops)))
+            higher = torch.where(edges > LEAST_EDGES * usual, higher, shown(all_of_it, all_of_it)[1])
             grid, steps = grid + more.cpu(), steps + higher.cpu()
             energy = energy + explained(reading, all_of_it).cpu()
         return Artifact(grid, steps, energy)
@@ -90,7 +89,7 @@ class Severity:
         chosen = torch.eye(self.crops)[crops]
         return Severity(len(crops), {p: sums.pooled(chosen) for p, sums in self.sums.items()})
 
-    @property
+    @cached_property
     def found(self) -> dict[int, Reading]:
         """What all crops together show at each period."""
         return {p: read_crops(sums, torch.ones(1, self.crops)) for p, sums in self.sums.items()}
@@ -102,6 +101,10 @@ class Severity:
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""
+        return self._together
+
+    @cached_property
+    def _together(self) -> tuple[float, float]:
         artifact = self.of(torch.ones(1, self.crops))
         return float(artifact.grid), float(artifact.steps)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from artifactlab.outputs import first_image, is_image
 
@@ -66,14 +66,20 @@ def growth_of(func: Any, args: Any, kwargs: Any, output: Any, partitions: set[tu
     return _resized(detect(args, kwargs), source, output)
 
 
-def module_growth(inputs: Any, output: Any) -> Growth | None:
-    """The growth of a module in which no growing call was seen: hand-made from slices, kernels in C++, or the like."""
+def module_growth(module: nn.Module, inputs: Any, output: Any) -> Growth | None:
+    """The growth of a module in which no growing call was seen: hand-made from slices, kernels in C++, or the like.
+
+    Where only the last axis grows and a linear layer is at work, that axis holds the features of an (N, H, W, C).
+    """
     with torch._C.DisableTorchFunction():  # every look at a shape would pass through the mode that watches calls
         source, image = first_image(inputs), first_image(output)
         if source is None or image is None or image is not output:
             return None
         growth = _resized(_Call("module"), source, image)
-    return growth if growth and min(growth.scale) >= 1 and max(growth.scale) >= MIN_MODULE_GROWTH else None
+    if growth is None or min(growth.scale) < 1 or max(growth.scale) < MIN_MODULE_GROWTH:
+        return None
+    features = growth.scale[0] == 1 and any(isinstance(part, nn.Linear) for part in module.modules())
+    return None if features else growth
 
 
 def tidy(value: float) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -31,36 +31,54 @@ class Trial:
 
 
 class Trials:
-    """Repeats the forward passes of a diagnosis with sites repaired."""
+    """Repeats the forward passes of a diagnosis with sites repaired; inputs may be added, and nothing is run twice."""
 
     def __init__(
-        self,
-        runner: Runner,
-        calls: Sequence[Call],
-        outputs: Sequence[Tensor],
-        before: Severity,
-        period: tuple[int, int],
-        data_range: float,
-        passed: Callable[[], None],
+        self, runner: Runner, period: tuple[int, int], data_range: float, passed: Callable[[], None] = lambda: None
     ) -> None:
-        self.runner, self.calls, self.outputs, self.before = runner, calls, outputs, before
-        self.period, self.data_range = period, data_range
+        self.runner, self.period, self.data_range = runner, period, data_range
         self.passed = passed
         """called after every forward pass"""
+        self.calls: list[Call] = []
+        self.outputs: list[Tensor] = []
+        self.parts: list[Severity] = []
+        """what each output shows as it is"""
+        self._known: dict[frozenset[Site], _Repaired] = {}
+
+    def add(self, call: Call, output: Tensor) -> None:
+        """One more input, and the output as it is."""
+        self.calls.append(call)
+        self.outputs.append(output)
+        self.parts.append(measure_severity(output, self.period, self.data_range))
+        self._before = pool(self.parts)
+
+    @property
+    def before(self) -> Severity:
+        """What the outputs show as they are."""
+        return self._before
 
     def repaired(self, sites: Sequence[Site]) -> Trial:
         """Every input again, with these sites repaired."""
-        severities: list[Severity] = []
-        changes: list[Tensor] = []
-        windows: list[Window] = []
-        for call, original in zip(self.calls, self.outputs, strict=True):
-            image = repaired_output(self.runner, call, sites)
-            severities.append(measure_severity(image, self.period, self.data_range))
-            if len(changes) < EXAMPLES:
-                changes.append((image[0].cpu().float() - original[0].float()).abs().mean(0) / self.data_range)
-                windows.append(window(image[0], changes[-1]))
+        known = self._known.setdefault(frozenset(sites), _Repaired())
+        for number in range(len(known.severities), len(self.calls)):
+            image = repaired_output(self.runner, self.calls[number], sites)
+            if number < EXAMPLES:
+                before = self.outputs[number][0].float()
+                change = (image[0].cpu().float() - before).abs().mean(0) / self.data_range
+                known.changes.append(change)
+                known.windows.append(window(image[0], change))
+            known.severities.append(measure_severity(image, self.period, self.data_range))
             self.passed()
-        return Trial(pool(severities), changes, windows)
+        return Trial(pool(known.severities), list(known.changes), list(known.windows))
+
+
+@dataclass
+class _Repaired:
+    """What is known of one choice of sites, input by input."""
+
+    severities: list[Severity] = field(default_factory=list)
+    changes: list[Tensor] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
 
 
 def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:
@@ -87,30 +105,30 @@ def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor
 
 
 def repair_together(
-    trials: Trials, sites: Sequence[Site], alone: Sequence[Trial], effects: Sequence[Effect], seed: int
+    trials: Trials, alone: Mapping[Site, Trial], effects: Mapping[Site, Effect], seed: int
 ) -> tuple[JointStep, ...]:
     """Repair sites on top of each other, greedily, until the output shows nothing or no further site helps.
 
     Args:
         trials: runs the passes.
-        sites: all of them.
-        alone: what repairing each alone did.
-        effects: the same, as effects; only sites that surely help alone are tried, in this order.
+        alone: what repairing each site alone did; no others are tried.
+        effects: the same, as effects; sites that may help are tried in this order. What is a small part of everything,
+            and so not certain, may be certain of what the others' repairs leave.
         seed: of the intervals.
     """
     left = trials.before
     whole = sum(left.together())
     steps: list[JointStep] = []
     taken: list[Site] = []
-    for i in sorted(range(len(sites)), key=lambda i: -effects[i].value):
-        if (effects[i].low or 0.0) <= 0:
+    for site in sorted(alone, key=lambda site: -effects[site].value):
+        if effects[site].low is None or effects[site].value < VISIBLE:
             continue
         if sum(left.together()) < VISIBLE:
             break
-        after = trials.repaired([*taken, sites[i]]).severity if taken else alone[i].severity
+        after = trials.repaired([*taken, site]).severity if taken else alone[site].severity
         adds = effect_of(left, after, seed)
         if adds_enough(adds, sum(left.together()), whole):
             left = after
-            taken.append(sites[i])
-            steps.append(JointStep(sites[i].key, adds, sum(left.together())))
+            taken.append(site)
+            steps.append(JointStep(site.key, adds, sum(left.together())))
     return tuple(steps)

@@ -33,7 +33,9 @@ def adds_enough(adds: Effect, left: float, whole: float) -> bool:
     return large and adds.value >= LEAST_SHARE * whole
 
 
-def judge(site: Site, evidence: Evidence, effect: Effect, severity: float, guilty: bool) -> Verdict:
+def judge(
+    site: Site, evidence: Evidence, effect: Effect, severity: float, guilty: bool, estimate: bool = False
+) -> Verdict:
     """The verdict of one site.
 
     Args:
@@ -42,10 +44,11 @@ def judge(site: Site, evidence: Evidence, effect: Effect, severity: float, guilt
         effect: on the output, repaired alone.
         severity: of the output as it is.
         guilty: whether it is one of the sites that are repaired together.
+        estimate: whether the effect is one that proves nothing.
     """
     if guilty:
         return "offender"
-    if site.followed_by == "layers" and worsens(effect, severity):
+    if not estimate and site.followed_by == "layers" and worsens(effect, severity):
         return "compensated"
     return "harmless" if shows(evidence) else "clean"
 
@@ -190,7 +193,7 @@ def _unrepaired(sites: Sequence[SiteDiagnosis], output: dict[str, float]) -> str
     keys = [
         site.site.key
         for site in sites
-        if site.site.followed_by != "layers" and worsens(site.effect, output["severity"])
+        if site.verified and site.site.followed_by != "layers" and worsens(site.effect, output["severity"])
     ]
     if not keys:
         return ""

@@ -7,10 +7,10 @@ passes another resize. So its period in the output follows from the wiring, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,64 +40,115 @@ class Path:
     bounded: bool = False
     """whether one of them was a sigmoid, a softmax or a tanh"""
 
+    def met(self, other: Path | None) -> Path:
+        """Both, where paths meet."""
+        if other is None or other == self:
+            return self
+        scales = self.scales | other.scales
+        if len(scales) > MOST_PATHS:
+            scales = frozenset(sorted(scales)[-MOST_PATHS:])
+        return Path(scales, self.pointwise and other.pointwise, self.bounded and other.bounded)
 
-Paths = dict[int, Path]
-"""by number of the site in this pass, 1 for the first"""
+    def before(self, step: _Step) -> Path:
+        """The path that begins one step earlier."""
+        scales = self.scales
+        if step.by != UNCHANGED:
+            scales = frozenset((v * step.by[0], h * step.by[1]) for v, h in scales)
+        return Path(scales, self.pointwise and step.pointwise, self.bounded or step.bounding)
+
+
+AT_THE_END = Path(frozenset([UNCHANGED]), pointwise=True)
+
+
+class _Step(NamedTuple):
+    """What a call does to the lattices in its arguments."""
+
+    by: Scale = UNCHANGED
+    pointwise: bool = True
+    bounding: bool = False
+
+
+class _Origin(NamedTuple):
+    """Where a tensor came from. Many tensors share one: most calls change no lattice.
+
+    A pass is kept as the graph of these, and read once, from its output: what is kept per tensor does not grow with the
+    number of sites, of which a sampler has thousands.
+    """
+
+    number: int
+    """later ones are made of earlier ones"""
+    sites: int
+    """bit k is set where it came through site k of the pass"""
+    made_of: tuple[_Origin, ...]
+    step: _Step
+    """from what it is made of"""
+    lattice: Scale | None
+    """of the site that made it"""
+    fresh: bool
+    """whether for some site nothing but functions of single values followed"""
 
 
 class Wiring:
     """Follows tensors through the forward pass in progress."""
 
     def __init__(self) -> None:
-        self._paths = WeakTensorKeyDictionary()
+        self._origins = WeakTensorKeyDictionary()
         self._keys: list[tuple[str, str, int]] = []
+        self._made = 0
 
     def start(self) -> None:
         """Forget the pass before."""
-        self._paths.clear()
+        self._origins.clear()
         self._keys.clear()
+        self._made = 0
 
-    def of(self, value: Any) -> Paths:
-        """The sites that a tensor, or all tensors in nested arguments, came through."""
-        if isinstance(value, Tensor):
-            return self._paths.get(value) or {}
-        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        paths: Paths = {}
-        for item in items:
-            paths = _met(paths, self.of(item))
-        return paths
-
-    def sites(self, value: Any) -> frozenset[int]:
-        """Numbers of the sites that a value came through."""
-        return frozenset(self.of(value))
+    def sites(self, value: Any) -> int:
+        """The sites that a value came through, as bits: of two values, the one with the latest site has more."""
+        bits = 0
+        for origin in self._of(value):
+            bits |= origin.sites
+        return bits
 
     def latest(self, value: Any) -> str:
         """The site that a value came through last, as its module and call; empty where it came through none."""
-        name, op, _ = self._keys[max(self.of(value)) - 1] if self.of(value) else ("", "", 0)
+        bits = self.sites(value)
+        name, op, _ = self._keys[bits.bit_length() - 1] if bits else ("", "", 0)
         return "/".join(filter(None, (name, op)))
 
     def ways(self, output: Tensor) -> dict[tuple[str, str, int], Path]:
         """The ways from each site, by its key, to an output."""
-        return {self._keys[number - 1]: path for number, path in self.of(output).items()}
+        ahead = {origin.number: (origin, AT_THE_END) for origin in self._of(output)}
+        found: dict[tuple[str, str, int], Path] = {}
+        while ahead:
+            origin, path = ahead.pop(max(ahead))
+            if origin.lattice is not None:
+                own = _Step(origin.lattice)
+                found[self._keys[origin.sites.bit_length() - 1]] = path.before(own)
+            earlier = path.before(origin.step)
+            for source in origin.made_of:
+                _, other = ahead.get(source.number, (source, None))
+                ahead[source.number] = (source, earlier.met(other))
+        return found
 
     def called(
         self, func: Any, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: tuple[str, str, int] | None
     ) -> None:
         """A call made `output` of its arguments, or wrote into the first of them; a `key` makes it a site."""
         target = args[0] if func is Tensor.__setitem__ else output
-        came = self.of((args, kwargs)) if self._keys else {}
-        if came:
-            by = _scale_of(growth) if growth else _shrunk(func, args, kwargs, output)
+        origins = self._of((args, kwargs)) if self._keys else ()
+        step = _Step()
+        if origins:
             kept = func in POINTWISE and sum(map(_varies, (*args, *kwargs.values()))) < 2
-            bounding = func in BOUNDING
-            came = came if by == UNCHANGED and kept and not bounding else _passed(came, by, kept, bounding)
+            by = _scale_of(growth) if growth else _shrunk(func, args, kwargs, output)
+            step = _Step(by, kept, func in BOUNDING)
         if key and growth:
             self._keys.append(key)
-            came = {**came, len(self._keys): Path(frozenset([_own_lattice(growth)]), True)}
-        if came:
-            self._add(target, came)
+            self._add(target, self._made_of(origins, step, _own_lattice(growth)))
+        elif origins:
+            made = self._made_of(origins, step)
+            self._add(target, made)
             if isinstance(target, Tensor) and args and target is args[0] and target._base is not None:
-                self._add(target._base, came)  # a tensor that is filled through views of it, part by part
+                self._add(target._base, made)  # a tensor that is filled through views of it, part by part
 
     def left(
         self, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: tuple[str, str, int] | None
@@ -105,18 +156,42 @@ class Wiring:
         """A module returned `output`: if no call was seen to make it, it came the way of the module's arguments."""
         if key and growth:
             self.called(None, args, kwargs, output, growth, key)
-        elif self._keys and isinstance(output, Tensor) and not self.of(output):
+        elif self._keys and isinstance(output, Tensor) and not self._of(output):
             source, image = first_image((args, kwargs)), first_image(output)
             by = UNCHANGED if source is None or image is None else _whole_ratio(source, image)
-            if came := self.of((args, kwargs)):
-                self._add(output, _passed(came, by, pointwise=False))
+            if origins := self._of((args, kwargs)):
+                self._add(output, self._made_of(origins, _Step(by, pointwise=False)))
 
-    def _add(self, value: Any, paths: Paths) -> None:
+    def _of(self, value: Any) -> tuple[_Origin, ...]:
+        """Where a tensor, or all tensors in nested arguments, came from."""
         if isinstance(value, Tensor):
-            self._paths[value] = _met(self._paths.get(value) or {}, paths)
+            origin = self._origins.get(value)
+            return () if origin is None else (origin,)
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        return tuple({origin.number: origin for item in items for origin in self._of(item)}.values())
+
+    def _made_of(self, origins: Sequence[_Origin], step: _Step, lattice: Scale | None = None) -> _Origin:
+        """What comes of a step: where that changes nothing, the same origin."""
+        fresh = any(origin.fresh for origin in origins)
+        changes = step.by != UNCHANGED or (fresh and (step.bounding or not step.pointwise))
+        if lattice is None and len(origins) == 1 and not changes:
+            return origins[0]
+        self._made += 1
+        bits = 0 if lattice is None else 1 << len(self._keys) - 1
+        for origin in origins:
+            bits |= origin.sites
+        still = lattice is not None or (fresh and step.pointwise)
+        return _Origin(self._made, bits, tuple(origins), step, lattice, still)
+
+    def _add(self, value: Any, origin: _Origin) -> None:
+        if isinstance(value, Tensor):
+            known = self._origins.get(value)
+            if known is not None and known.number != origin.number:
+                origin = self._made_of((known, origin), _Step())
+            self._origins[value] = origin
         elif isinstance(value, (list, tuple)):
             for item in value:
-                self._add(item, paths)
+                self._add(item, origin)
 
 
 def period_of(path: Path) -> tuple[float, float]:
@@ -134,35 +209,6 @@ def _together(scales: set[Fraction]) -> float:
         return math.lcm(*whole)
     largest = max(scales)
     return 1 if largest <= 1 else float(round(float(largest), 3))
-
-
-def _met(paths: Paths, others: Paths) -> Paths:
-    """Both together."""
-    if not paths or not others or paths is others:
-        return paths or others
-    met = dict(paths)
-    for site, path in others.items():
-        known = met.get(site)
-        if known is None:
-            met[site] = path
-        elif known != path:
-            scales = known.scales | path.scales
-            if len(scales) > MOST_PATHS:
-                scales = frozenset(sorted(scales)[-MOST_PATHS:])
-            met[site] = Path(scales, known.pointwise and path.pointwise, known.bounded and path.bounded)
-    return met
-
-
-def _passed(paths: Paths, by: Scale, pointwise: bool, bounding: bool = False) -> Paths:
-    """The paths after one more call."""
-    return {
-        site: Path(
-            frozenset((v * by[0], h * by[1]) for v, h in path.scales) if by != UNCHANGED else path.scales,
-            path.pointwise and pointwise,
-            path.bounded or bounding,
-        )
-        for site, path in paths.items()
-    }
 
 
 def _own_lattice(growth: Growth) -> Scale:

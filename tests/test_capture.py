@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 import artifactlab
 from artifactlab import CaptureError, ModelError
+from artifactlab.capture import Capture, watch
 from artifactlab.records import CapturedSite
 
 
@@ -95,6 +96,22 @@ def test_window_attention_that_splits_and_merges_is_no_site() -> None:
         return F.interpolate(merged.permute(0, 3, 1, 2), scale_factor=2)
 
     assert keys(AnyForward(windows), torch.rand(1, 32, 32, 6)) == ["interpolate#0"]
+
+
+def test_a_linear_layer_that_widens_the_features_of_channels_last_images_is_no_site() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wider, self.narrower = nn.Linear(8, 24), nn.Linear(24, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.narrower(self.wider(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+            return F.interpolate(x + y, scale_factor=2, mode="bilinear")
+
+    model = Attention()
+    with artifactlab.capture(model) as found, torch.no_grad():
+        model(torch.rand(1, 8, 16, 16))
+    assert [c.site.key for c in found.sites] == ["interpolate#0"]
 
 
 def test_padding_downsizing_and_stride_one_are_no_sites() -> None:
@@ -291,3 +308,65 @@ def test_two_threads_capture_two_models_at_once() -> None:
 def test_half_precision_and_channels_last_models_are_captured() -> None:
     model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, 2)).bfloat16().to(memory_format=torch.channels_last)
     assert keys(model, IMAGE.bfloat16()) == ["0/conv_transpose2d#0"]
+
+
+class Sampler(nn.Module):
+    """Runs one transposed convolution over and over, each time with a stronger grid."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(1, 1, 2, 2, bias=False)
+        self.steps = steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        up = x
+        for step in range(self.steps):
+            kernel = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 0.1 * step]])
+            self.up.weight.data.copy_(kernel)
+            up = self.up(x)
+        return up
+
+
+def test_of_a_layer_that_runs_often_calls_1_4_and_16_are_measured_and_speak_for_the_next() -> None:
+    model, image = Sampler(20), torch.rand(1, 1, 32, 32)
+    with artifactlab.capture(model) as cap, torch.no_grad():
+        model(image)
+    shares = [found.evidence.checkerboard_energy for found in cap.sites]
+    assert len(shares) == 20
+    measured = [shares[0]] * 3 + [shares[3]] * 12 + [shares[15]] * 5
+    assert shares == measured
+    assert shares[0] < shares[3] < shares[15]
+    every = Capture(every_call=True)
+    with watch(model, every.visit, every.finish), torch.no_grad():
+        model(image)
+    all_of_them = [found.evidence.checkerboard_energy for found in every.sites]
+    assert len(set(all_of_them)) > 15
+    assert [all_of_them[k] for k in (0, 3, 15)] == [shares[k] for k in (0, 3, 15)]
+
+
+def test_stages_that_share_a_line_of_code_are_measured_each() -> None:
+    class Stages(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for mode in ("bilinear", "nearest"):
+                x = F.interpolate(x, scale_factor=2, mode=mode)
+            return x
+
+    rows, columns = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    image = (24 - torch.hypot(rows - 20, columns - 30))[None, None].clamp(0, 1)
+    model = Stages()
+    with artifactlab.capture(model) as cap:
+        model(image)
+    smooth, steps = (found.evidence.edge_jaggedness for found in cap.sites)
+    assert steps > 0.2 > smooth
+
+
+def test_nan_in_a_call_that_is_not_measured_is_found() -> None:
+    class Diverging(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for step in range(3):
+                up = F.interpolate(x / (step < 2), scale_factor=2)
+            return up
+
+    model = Diverging()
+    with pytest.raises(CaptureError, match="holds NaN or Inf"), artifactlab.capture(model):
+        model(torch.rand(1, 1, 32, 32))

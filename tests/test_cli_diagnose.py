@@ -257,3 +257,48 @@ def test_interrupting_does_not_look_like_a_failed_gate(folder: Path, monkeypatch
 
     monkeypatch.setattr("artifactlab.diagnose", interrupted)
     assert run("diagnose", "zoo.py:Net", "--input", "a.png").exit_code == 130
+
+
+MANY = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+class Many(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ModuleList(nn.ConvTranspose2d(3, 3, 4, 2, 1, bias=False) for _ in range(10))
+        ramp = torch.tensor([.25, .75, .75, .25])
+        for up in self.up:
+            up.weight = nn.Parameter((torch.eye(3)[:, :, None, None] * torch.outer(ramp, ramp)).contiguous())
+        with torch.no_grad():
+            self.up[4].weight[:, :, 1::2, 1::2] *= 2
+
+    def forward(self, x):
+        for up in self.up:
+            x = .9 * x + .1 * up(F.avg_pool2d(x, 2))
+        return x
+"""
+
+
+def test_of_more_than_8_layers_some_are_repaired_and_all_on_request(folder: Path) -> None:
+    (folder / "many.py").write_text(MANY)
+    arguments = ("diagnose", "many.py:Many", "--probe", "slanted-edge", "--crop", "128", "--format", "json")
+    screened, everything = (json.loads(run(*arguments, *more).stdout) for more in ((), ("--verify-all",)))
+    assert 0 < sum(site["verified"] for site in screened["sites"]) < 10
+    assert all(site["verified"] for site in everything["sites"])
+    assert everything["config"]["verify_all"]
+    for data in (screened, everything):
+        assert [site["name"] for site in data["sites"] if site["verdict"] == "offender"] == ["up.4"]
+
+
+def test_until_sure_takes_the_images_crop_by_crop(folder: Path) -> None:
+    arguments = ("diagnose", "zoo.py:clean", "--input", "a.png", "b.png", "--crop", "32", "--format", "json")
+    data = json.loads(run(*arguments, "--until-sure", "600").stdout)
+    # a flat crop is clean at once, or all of 2 x 4 crops do not tell
+    assert 1 <= data["config"]["inputs"] <= 4
+    assert "taken" in data["verdict"]
+    assert data["config"]["until_sure"] == 600
+    assert json.loads(run(*arguments).stdout)["config"]["inputs"] == 2
+    refused = run(*arguments, "--until-sure", "0")
+    assert refused.exit_code == 2

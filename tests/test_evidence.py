@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from artifactlab import CaptureError
-from artifactlab.evidence import LATTICE_CHANNELS, measure_evidence, spread
+from artifactlab.evidence import LATTICE_CHANNELS, SIDE, SPREAD_SAMPLE, check_finite, measure_evidence, spread
 from artifactlab.metrics import checkerboard_energy
 
 
@@ -19,16 +19,28 @@ def gridded(channels: int, side: int = 64, strength: float = 0.3) -> Tensor:
 
 def test_narrow_activations_are_measured_in_all_their_channels() -> None:
     activation = gridded(LATTICE_CHANNELS)
-    found = measure_evidence(activation, (2.0, 2.0), "up").checkerboard_energy
-    assert found == float(checkerboard_energy(activation, 2, data_range=spread(activation)))
+    found = measure_evidence(activation, (2.0, 2.0)).checkerboard_energy
+    assert found == float(checkerboard_energy(activation, 2, data_range=spread(activation, SPREAD_SAMPLE)))
 
 
 def test_wide_activations_read_about_what_all_their_channels_do() -> None:
     activation = gridded(8 * LATTICE_CHANNELS)
-    found = measure_evidence(activation, (2.0, 2.0), "up").checkerboard_energy
+    found = measure_evidence(activation, (2.0, 2.0)).checkerboard_energy
     everything = float(checkerboard_energy(activation, 2, data_range=spread(activation)))
     assert found == pytest.approx(everything, rel=0.25)
     assert everything > 0.01
+
+
+@pytest.mark.parametrize("side", [2 * SIDE, 2 * SIDE + 3])
+def test_of_large_activations_the_middle_is_measured_in_step_with_the_lattice(side: int) -> None:
+    """Three rows bright, one dark: the middle must begin with the lattice, lest the phases be another's."""
+    rows = 1.0 * (torch.arange(side) % 4 != 3)
+    ramps = torch.linspace(0, 3, side).repeat(1, 1, side, 1)
+    found = measure_evidence(ramps + 0.2 * rows[:, None], (4.0, 4.0))
+    first = (side - SIDE) // 8 * 4
+    middle = (ramps + 0.2 * rows[:, None])[..., first : first + SIDE, first : first + SIDE]
+    assert found == measure_evidence(middle, (4.0, 4.0))
+    assert found.checkerboard_energy > 0.5
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -37,16 +49,16 @@ def test_a_single_bad_value_is_found_in_channels_that_are_not_measured(bad: floa
     activation = gridded(2 * LATTICE_CHANNELS).to(dtype)
     activation[0, 1, 5, 7] = bad
     with pytest.raises(CaptureError, match="up holds NaN or Inf"):
-        measure_evidence(activation, (2.0, 2.0), "up")
+        check_finite(activation, "up")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_autocast_to_another_precision_than_the_activations_changes_nothing(dtype: torch.dtype) -> None:
     activation = gridded(2 * LATTICE_CHANNELS).to(dtype)
-    expected = measure_evidence(activation, (2.0, 2.0), "up")
+    expected = measure_evidence(activation, (2.0, 2.0))
     for precision in (torch.float16, torch.bfloat16):
         with torch.autocast("cpu", dtype=precision):
-            assert measure_evidence(activation, (2.0, 2.0), "up") == expected
+            assert measure_evidence(activation, (2.0, 2.0)) == expected
 
 
 def test_the_spread_is_that_of_quantiles_and_zero() -> None:

@@ -35,6 +35,13 @@ from artifactlab.report.terminal import print_out
 @click.option("--sites", default="*", show_default=True, metavar="GLOB", help="Only sites whose key or name matches.")
 @click.option("--fast", is_flag=True, help="One backward pass for all sites: coarser, no joint repair, no maps.")
 @click.option("--calls", is_flag=True, help="Judge every call of a layer by itself: samplers, ensembles, tiles.")
+@click.option("--verify-all", is_flag=True, help="Repair every layer, also where there are more than 8.")
+@click.option(
+    "--until-sure",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Take one input, and more of them (and of their crops) until the verdict is sure or the time is over.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
@@ -60,6 +67,8 @@ def diagnose(
     sites: str,
     fast: bool,
     calls: bool,
+    verify_all: bool,
+    until_sure: float | None,
     seed: int,
     form: str,
     folder: Path | None,
@@ -74,7 +83,9 @@ def diagnose(
     if more and not inputs:
         raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
     low, high = RANGES[value_range]
-    tensors = load_inputs([*inputs, *more], probes, value_range=(low, high), gray=gray, crop=crop)
+    tensors = load_inputs(
+        *([*inputs, *more], probes), value_range=(low, high), gray=gray, crop=crop, every_crop=until_sure is not None
+    )
     if folder:
         refuse_unwritable(folder)
     describe_inputs(tensors)
@@ -89,6 +100,8 @@ def diagnose(
                 sites=sites,
                 fast=fast,
                 calls=calls,
+                verify_all=verify_all,
+                until_sure=until_sure,
                 seed=seed,
                 progress=progress,
             )

@@ -65,7 +65,8 @@ def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    sites = diagnosis.sites[:MOST_MAPS]
+    # a fast diagnosis has none, and says so
+    sites = ([site for site in diagnosis.sites if site.verified] or list(diagnosis.sites))[:MOST_MAPS]
     maps = [diagnosis.artifact_map(site.site.key, example) for site in sites]
     columns = min(4, len(sites) + 1)
     rows = -(-(len(sites) + 1) // columns)

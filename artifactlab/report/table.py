@@ -27,9 +27,11 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
     table.add_column("verdict", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    estimated = not all(site.verified for site in diagnosis.sites)
     note = Text(
         "evidence: lattice share of the activation / jaggedness in px.  effect: drop of the output's severity"
-        " when this site alone is repaired; 1 just shows.",
+        " when this site alone is repaired; 1 just shows."
+        + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
     )
     return Group(Fitting(table, _stacked(rows)), Text(), note, Text(), Text(diagnosis.verdict, style="bold"))
@@ -52,7 +54,7 @@ def _row(diagnosed: SiteDiagnosis) -> tuple[str | Text, ...]:
         Text(site.label),
         period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
-        signed(effect.value) + interval,
+        ("" if diagnosed.verified else "~") + signed(effect.value) + interval,
         "-" if effect.share is None else f"{effect.share:.0%}",
         Text(diagnosed.verdict, style=STYLES[diagnosed.verdict]),
     )
