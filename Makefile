@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test bench visibility lint docs notebooks clean
+.PHONY: demo test bench visibility planted lint docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
@@ -20,7 +20,6 @@ bench: $(READY)
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/metric_validity.py
-	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/fix.py
 	$(BIN)/python benchmarks/fix_shipped.py
 	$(BIN)/python benchmarks/upsamplers.py
@@ -29,11 +28,18 @@ bench: $(READY)
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cost.py
 
-# in an environment of its own, as one of its models of seeing needs torchvision
-visibility:
+# in an environment of their own, as one of the models of seeing needs torchvision
+SEEING := build/visibility/bin
+
+visibility: $(SEEING)/cvvdp
+	$(SEEING)/python benchmarks/visibility.py
+
+planted: $(SEEING)/cvvdp
+	$(SEEING)/python benchmarks/planted.py
+
+$(SEEING)/cvvdp:
 	$(PYTHON) -m venv build/visibility
-	build/visibility/bin/pip install --quiet --constraint constraints.txt --editable . scikit-learn cvvdp flip-evaluator
-	build/visibility/bin/python benchmarks/visibility.py
+	$(SEEING)/pip install --quiet --constraint constraints.txt --editable '.[bench]' scikit-learn cvvdp flip-evaluator
 
 lint: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'

@@ -1,17 +1,19 @@
 """The planted suite: does `diagnose` name the layer that really causes it? `python benchmarks/planted.py`.
 
 Defects are planted into trained decoders. The truth is what really taking each one out again changes in the output, in
-energy; whether it shows is FLIP's word. No measure of artifactlab has a say in either. Development and test share no
-network, no weights, no photo and no seed.
+energy; whether it shows is for FLIP and ColorVideoVDP to say. No measure of artifactlab has a say in either.
+Development and test share no network, no weights, no photo and no seed.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import time
-from collections.abc import Mapping
+import pickle
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 from planted_cases import Case, Plan, changed, make, plans
@@ -30,8 +32,8 @@ ROUNDS = {"development": 8, "test": 9}
 OTHER_ROUNDS = {"development": 4, "test": 5}
 """the same, of the nets that are run in a way of their own, and of those of other kinds"""
 INSTALL = (
-    "flip-evaluator is missing: this suite takes from FLIP, a published model of seeing, which planted defects show."
-    " Install it in a virtual environment of its own: pip install flip-evaluator"
+    "flip-evaluator or cvvdp is missing: this suite takes from two published models of seeing which planted defects"
+    " show. Run it in an environment of its own: make planted"
 )
 
 
@@ -72,15 +74,34 @@ def diagnosed(case: Case, number: int, site_of: Mapping[str, int], fast: bool = 
     return Said(diagnosis.output["severity"], effects, offenders, diagnosis.verdict)
 
 
+def kept_records(chosen: Sequence[Plan], workers: int, keep: Path | None) -> list[Record]:
+    """The records of all cases, in order; those that `keep` holds already are not run again."""
+    known: dict[Plan, Record] = {}
+    if keep and keep.exists():  # this script's own file
+        with keep.open("rb") as file, suppress(EOFError):
+            while True:
+                record = pickle.load(file)
+                known[record.plan] = record
+    missing = [plan for plan in chosen if plan not in known]
+    with get_context("spawn").Pool(workers) as processes:
+        for record in processes.imap_unordered(run, missing):
+            known[record.plan] = record
+            if keep:
+                with keep.open("ab") as file:
+                    pickle.dump(record, file)
+    return [known[plan] for plan in chosen]
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--split", choices=("development", "test"), default="test")
     parser.add_argument("--only", nargs="+", metavar="NET", help="names such as unet, 'padded unet' or tokens")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not for the README")
     parser.add_argument("--mistakes", action="store_true", help="list every verdict that is wrong, with what is true")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="note each case there, and go on where it ends")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    if importlib.util.find_spec("flip_evaluator") is None:
+    if not all(map(importlib.util.find_spec, ("flip_evaluator", "pycvvdp"))):
         raise SystemExit(INSTALL)
     chosen = plans(options.split, ROUNDS[options.split], OTHER_ROUNDS[options.split])
     if options.only:
@@ -91,10 +112,8 @@ def main() -> None:
     if options.readme and (options.only or options.every > 1):
         raise SystemExit("the README has all cases: leave out --only and --every")
     chosen = chosen[:: options.every]
-    start = time.perf_counter()
-    with get_context("spawn").Pool(options.workers) as processes:
-        records = list(processes.imap(run, chosen, chunksize=4))
-    publish("planted", text_of(options.split, records, (time.perf_counter() - start) / 60), options.readme)
+    records = kept_records(chosen, options.workers, options.keep)
+    publish("planted", text_of(options.split, records), options.readme)
     if options.mistakes:
         print(mistakes(records))
 

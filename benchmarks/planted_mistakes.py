@@ -31,9 +31,9 @@ def _of(record: Record, number: int) -> Iterator[list[str]]:
 
 def _wrong(truth: Truth, said: Said) -> Iterator[str]:
     """What is wrong with what was said."""
-    if not truth.shows and said.offenders:
+    if truth.hidden and said.offenders:
         yield "accused"
-    if truth.shows and said.severity < VISIBLE:
+    if truth.shows and truth.effects and said.severity < VISIBLE:
         yield "cannot tell" if said.verdict.startswith("Cannot tell") else "called clean"
     elif truth.clear is not None and top(said.scores) != truth.clear:
         yield "another first"
@@ -52,7 +52,7 @@ def _true(truth: Truth) -> str:
     """The largest true effects."""
     first = sorted(truth.effects, key=lambda site: -truth.effects[site])[:NAMED]
     effects = ", ".join(f"{site}: {_amplitude(truth.effects[site]):.2f}/255" for site in first)
-    return f"{effects or 'nothing'}{'' if truth.shows else ', does not show'}"
+    return f"{effects or 'nothing'}{', hidden' if truth.hidden else '' if truth.shows else ', hardly shows'}"
 
 
 def _amplitude(energy: float) -> float:

@@ -123,7 +123,9 @@ def table(records: Sequence[Record]) -> str:
 def _seen_rows(records: Sequence[Record]) -> Iterator[Row]:
     asked = each_diagnosis(of_kind(records, "planted"))
     seen = [one for one in asked if one.truth.shows]
-    yield Row("sets of images on which what is planted shows (FLIP)", "", f"{len(seen)} of {len(asked)}")
+    hidden = sum(one.truth.hidden for one in asked)
+    counts = f"{len(seen)} of {len(asked)}; {hidden} hidden"
+    yield Row("sets of images on which what is planted shows (FLIP or ColorVideoVDP)", "", counts)
     told = mean(map(is_told, seen)) if seen else 0.0
     yield Row("... the output's artifact told there", ">= .95", f"{told:.1%}", told >= 0.95)
 
@@ -147,18 +149,20 @@ def _ranking_rows(records: Sequence[Record]) -> Iterator[Row]:
 
 
 def _innocence_rows(records: Sequence[Record]) -> Iterator[Row]:
-    """Wherever nothing that is planted shows, naming anybody is wrong, whatever severity says."""
+    """Wherever what is planted, or a clean net's own replication, is hidden, naming anybody is wrong."""
     for claim, kind in (
         ("an offender named on clean nets", "clean"),
         ("... on compensated nets", "compensated"),
-        ("... where what is planted does not show", "planted"),
+        ("... where what is planted is hidden", "planted"),
     ):
-        innocent = [one.said for one in each_diagnosis(of_kind(records, kind)) if not one.truth.shows]
+        innocent = [one.said for one in each_diagnosis(of_kind(records, kind)) if one.truth.hidden]
         wrong = sum(bool(said.offenders) for said in innocent)
         yield Row(claim, "<= 1%", f"{wrong} of {len(innocent)}", wrong <= 0.01 * len(innocent))
-    named = [one for one in each_diagnosis(of_kind(records, "planted")) if not one.truth.shows and one.said.offenders]
+    between = [one for one in each_diagnosis(of_kind(records, "planted")) if not one.truth.shows | one.truth.hidden]
+    named = [one for one in between if one.said.offenders]
     right = sum(one.said.offenders[0] == one.truth.first for one in named)
-    yield Row("... and of these, the site with the largest effect", "", f"{right} of {len(named)}")
+    measured = f"{len(named)} of {len(between)}; the site with the largest effect in {right}"
+    yield Row("... where it is neither hidden nor shows", "", measured)
 
 
 def _steady_rows(records: Sequence[Record]) -> Iterator[Row]:
@@ -197,7 +201,8 @@ def by_group(records: Sequence[Record]) -> str:
         if not chosen:
             continue
         asked = each_diagnosis(chosen)
-        seen, innocent = ([one for one in asked if one.truth.shows is shows] for shows in (True, False))
+        seen = [one for one in asked if one.truth.shows and one.plan.kind == "planted"]
+        innocent = [one for one in asked if one.truth.hidden]
         clean = [one for one in innocent if one.plan.kind != "planted"]
         ours = Accuracy(chosen, our_scores)
         named = (sum(bool(one.said.offenders) for one in several) for several in (innocent, clean))
@@ -208,7 +213,7 @@ def by_group(records: Sequence[Record]) -> str:
                 *(f"{wrong} of {len(several)}" for wrong, several in zip(named, (innocent, clean), strict=True)),
             ]
         )
-    header = ["nets", "cases", "told, of what shows", "top-1", "balanced", "offender named, where nothing shows"]
+    header = ["nets", "cases", "told, of what shows", "top-1", "balanced", "offender named, where all is hidden"]
     return markdown_table([*header, "... with nothing planted, or compensated"], rows)
 
 
@@ -229,12 +234,12 @@ def peers(records: Sequence[Record]) -> str:
     return markdown_table(["ranking by", "top-1", "balanced", "rank correlation", "... of large effects"], rows)
 
 
-def text_of(split: str, records: Sequence[Record], minutes: float) -> str:
+def text_of(split: str, records: Sequence[Record]) -> str:
     """Everything that is published."""
     kinds = Counter(record.plan.kind for record in records)
     return (
         f"{split.capitalize()} split: {len(records)} cases ({', '.join(f'{n} {k}' for k, n in kinds.items())}),"
-        f" {DIAGNOSES} diagnoses each, on four images that come out at 128x128 (where padded, at 116x116);"
-        f" {minutes:.0f} minutes. A case is clear where it shows and the true first has at least {CLEAR:g} times the"
+        f" {DIAGNOSES} diagnoses each, on four images that come out at 128x128 (where padded, at 116x116)."
+        f" A case is clear where it shows and the true first has at least {CLEAR:g} times the"
         " effect of the second.\n\n" + "\n\n".join((table(records), by_group(records), peers(records)))
     )

@@ -3,7 +3,11 @@
 A case is run with everything planted, with one defect really taken out, and with nothing planted. What a defect adds
 to the output is partly no grid and no stair-step: the net answers to it with other grays, and with detail that is lost.
 So what counts is the energy at the lattice's own frequencies, where spectral images are, and whether that shows is for
-a published model of seeing to say (FLIP).
+two published models of seeing to say: FLIP, which hardly sees period 2, and ColorVideoVDP. What neither detects is
+hidden, and naming anybody for it is wrong; what lies between is there, but most viewers do not notice it.
+
+A net in which nothing is planted may replicate, with no layer behind that smooths it. That is asked about in the same
+way, with bilinear resizes in the place of its own replication.
 """
 
 from __future__ import annotations
@@ -17,9 +21,18 @@ import numpy as np
 import torch
 from content import Image
 from planted_cases import DECOY, Case
+from planted_nets import Upsampler
+from planting import upsampler, with_planted
 from torch import Tensor, nn
 from validity_content import eight_bit
-from visibility_models import JUST_SEEN_FLIP, PIXELS_PER_DEGREE, flip
+from visibility_models import (
+    JUST_SEEN_FLIP,
+    JUST_SEEN_JOD,
+    PIXELS_PER_DEGREE,
+    THRESHOLD_JOD,
+    color_video_vdp,
+    flip,
+)
 
 NEAR = 1 / 8
 """of the spacing of a lattice's frequencies, that a frequency may be off: images of content, which has most of its
@@ -37,7 +50,9 @@ class Truth:
     whole: float
     """energy of everything that is planted, at the frequencies of the coarsest lattice, which holds all others'"""
     shows: bool
-    """whether a model of seeing says that it is seen in the median image"""
+    """whether a model of seeing says that it is noticed in the median image"""
+    hidden: bool
+    """whether none of them says that it could be detected there"""
 
     @property
     def first(self) -> int | None:
@@ -60,9 +75,11 @@ class Truth:
 
 def truth_of(case: Case, number: int) -> Truth:
     """The truth on the case's images of one number."""
-    if not case.planted:
-        return Truth({}, 0.0, False)
     images = case.images(number)
+    if not case.planted:
+        return Truth(
+            {}, 0.0, *seen(_outputs(case.base, images), _outputs(_bilinear(case), images), max(case.periods.values()))
+        )
     # without decoys, too: they are defects, and what comes through of them is an artifact like any other. The places
     # made for them stay, so that nothing but defects is told from nothing
     healthy, everything = _outputs(case.base, images), _outputs(case.model, images)
@@ -74,7 +91,14 @@ def truth_of(case: Case, number: int) -> Truth:
     # the coarsest lattice's, which has the lattices of all other defects above it; decoys are hidden, and theirs would
     # let through grays that no defect's lattice draws
     coarsest = max(case.periods[site] for site, name in case.names.items() if name != DECOY)
-    return Truth(effects, energy(everything, healthy, coarsest), shows(everything, healthy, coarsest))
+    return Truth(effects, energy(everything, healthy, coarsest), *seen(everything, healthy, coarsest))
+
+
+def _bilinear(case: Case) -> nn.Module:
+    """The net with bilinear resizes where it replicates by itself."""
+    ups = {site: upsampler(case.base, site) for site in range(len(case.base.ups))}
+    replicate = {site: up for site, up in ups.items() if up.style in ("nearest", "expand")}
+    return with_planted(case.base, {site: Upsampler("bilinear", up.channels) for site, up in replicate.items()})
 
 
 def energy(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> float:
@@ -84,11 +108,13 @@ def energy(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> f
     return float(np.mean([np.square(at_lattice(o - h, period)).mean() for o, h in pairs]))
 
 
-def shows(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> bool:
-    """Whether the median image is seen to differ from the healthy one by what stands at a lattice's frequencies."""
+def seen(outputs: Sequence[Image], healthy: Sequence[Image], period: int) -> tuple[bool, bool]:
+    """Whether the difference at a lattice's frequencies shows in the median image, and whether it is hidden there."""
     pairs = [(eight_bit(h), eight_bit(o)) for h, o in zip(healthy, outputs, strict=True)]
-    seen = [_seeing()(h, np.clip(h + at_lattice(o - h, period), 0, 1)) for h, o in pairs]
-    return float(np.median(seen)) >= JUST_SEEN_FLIP
+    pairs = [(h, np.clip(h + at_lattice(o - h, period), 0, 1)) for h, o in pairs]
+    error, lost = (float(np.median([number(h, o) for h, o in pairs])) for number in _seeing())
+    shows = error >= JUST_SEEN_FLIP or lost >= JUST_SEEN_JOD
+    return shows, not shows and lost < THRESHOLD_JOD
 
 
 def at_lattice(added: Image, period: int) -> Image:
@@ -114,8 +140,8 @@ def above_base(added: Image, period: int) -> Image:
 
 
 @functools.cache
-def _seeing() -> Callable[[Image, Image], float]:
-    return flip(PIXELS_PER_DEGREE)
+def _seeing() -> tuple[Callable[[Image, Image], float], ...]:
+    return flip(PIXELS_PER_DEGREE), color_video_vdp(PIXELS_PER_DEGREE)
 
 
 def _outputs(model: nn.Module, images: Tensor) -> list[Image]:

@@ -160,7 +160,8 @@ def test_every_kind_of_mistake_is_listed_and_nothing_that_is_right() -> None:
         return Said(severity, effects, offenders, verdict)
 
     plan = Plan("development", "planted", "unet", "photos", 0, 7)
-    seen, unseen = Truth({0: 4e-4, 1: 1e-5}, {0: 5e-4, 1: 5e-4}, True), Truth({0: 1e-7}, {0: 1e-7}, False)
+    seen, unseen = Truth({0: 4e-4, 1: 1e-5}, 5e-4, True, False), Truth({0: 1e-7}, 1e-7, False, True)
+    between = Truth({0: 1e-5}, 1e-5, False, False)
     cases = {
         "accused": (unseen, said(3, 2, 0, [0])),
         "called clean": (seen, said(0.1, 0.1, 0, [], "No offender")),
@@ -169,7 +170,7 @@ def test_every_kind_of_mistake_is_listed_and_nothing_that_is_right() -> None:
         "another named": (seen, said(5, 3, 1, [1, 0])),
         "nobody named": (seen, said(5, 3, 1, [])),
     }
-    right = [(seen, said(5, 3, 1, [0])), (unseen, said(0.1, 0.1, 0, []))]
+    right = [(seen, said(5, 3, 1, [0])), (unseen, said(0.1, 0.1, 0, [])), (between, said(2, 2, 0, [0]))]
     truths, sayings = zip(*cases.values(), *right, strict=True)
     rows = mistakes([Record(plan, {0: "k3 s2"}, list(truths), list(sayings), {})]).splitlines()[2:]
     assert [row.split(" | ")[4] for row in rows] == list(cases)
