@@ -188,7 +188,7 @@ def _flat_run(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
 
 
 def _is_bias(name: str, parameter: Tensor | None) -> bool:
-    """Whether a parameter is one value per channel that is added; those of a norm or a PReLU that multiply are weights."""
+    """Whether a parameter is one value per channel that is added; those of a norm or a PReLU multiply."""
     return parameter is not None and parameter.ndim == 1 and name != "weight"
 
 

@@ -8,7 +8,8 @@ Two experiments tell, each where the other cannot:
   D. L. Donoho, "Translation-invariant de-noising", 1995).
 - The output is an enlarged picture of the input: an input that is aliased has steps of one sample, and enlarged they
   keep step with the model's own lattice, however it is shifted. Its anti-aliased twin, a little blurred, has none; what
-  steps are left are the model's.
+  steps are left are the model's. The blur takes details as well, and with them what a model draws of details alone; so
+  an input is said to bring no more than plain interpolation of it explains.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ BLUR = 0.7
 bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md)"""
 ALIKE = 0.9
 """correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent"""
+AMPLIFIED = 4
+"""times what bilinear enlargement of an input shows, that the input may bring; trained upscalers show up to 3 times as
+much, a branch that replicates details 6 times and more (docs/decisions.md)"""
 LEAST_PART = 0.05
 """of the severity, that a period must hold to be looked at"""
 LARGE_PART = 0.2
@@ -122,7 +126,10 @@ def origin_of(
         return Origin("shift", severity + unconfirmed, own + unconfirmed, period)
     if all(_pictures(call, output) for call, output in chosen):
         after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
-        own = sum(after.together())
+        plain = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
+        if plain < VISIBLE:  # the input has no steps, and what a twin takes along is what the model makes of details
+            return None
+        own = max(sum(after.together()), severity - AMPLIFIED * plain)
         # where the twin lacks the content to show steps, their absence says nothing
         if own >= VISIBLE or after.content_wanted <= 1:
             return Origin("twin", severity + unconfirmed, own + unconfirmed, period)
@@ -200,6 +207,13 @@ def _is_picture(image: Tensor, output: Tensor) -> bool:
     both = [x.float().cpu() for x in (image, F.avg_pool2d(output.float(), scale))]
     a, b = ((x - x.mean((2, 3), keepdim=True)).flatten() for x in both)
     return float(a @ b) >= ALIKE * float(a.norm() * b.norm()) > 0
+
+
+def _enlarged(call: Call, output: Tensor) -> Tensor:
+    """The picture among the inputs, enlarged by plain interpolation and brought to the output's contrast."""
+    image = next(image for image in _images(call) if _is_picture(image, output)).float().cpu()
+    contrast = float(output.float().std()) / float(image.std())
+    return contrast * F.interpolate(image, output.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _of_twin(runner: Runner, call: Call, output: Tensor) -> Tensor:

@@ -92,12 +92,38 @@ UPSAMPLERS = {
 }
 
 
+class Detailed(nn.Module):
+    """Smooth content enlarged by bicubic interpolation, details by replication, as by a residual branch."""
+
+    def __init__(self, scale: int, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+        self.up = nn.Upsample(scale_factor=scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ramp = torch.tensor([0.25, 0.5, 0.25])
+        smooth = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), torch.outer(ramp, ramp)[None, None])
+        bicubic = F.interpolate(x, scale_factor=self.up.scale_factor, mode="bicubic")
+        return bicubic + self.strength * self.up(x - smooth)
+
+
 def told(model: nn.Module, inputs: list[Tensor], period: int) -> Origin | None:
     with Runner(model, None, 0) as runner:
         calls = as_calls(inputs)
         outputs = [runner.run(call) for call in calls]
         parts = [measure_severity(image, (period, period), 1.0) for image in outputs]
         return origin_of(runner, calls, outputs, parts, (period, period), 1.0)
+
+
+@pytest.mark.parametrize(("scale", "strength"), [(2, 1.0), (4, 0.5), (4, 1.0)])
+@pytest.mark.parametrize("inputs", ["photo", "drawings", "aliased"])
+def test_what_replicates_details_alone_is_guilty_though_a_twin_has_no_details(
+    scale: int, strength: float, inputs: str
+) -> None:
+    given = [photo(False)] if inputs == "photo" else [polygons(seed, inputs == "aliased") for seed in (0, 1)]
+    diagnosis = artifactlab.diagnose(Detailed(scale, strength), given, data_range=1.0)
+    assert [site.site.key for site in diagnosis.offenders] == ["up/interpolate#0"]
+    assert inputs != "drawings" or not diagnosis.findings  # a box filter leaves some of a photo's aliases
 
 
 def test_the_planted_shuffle_is_bilinear() -> None:
