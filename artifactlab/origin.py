@@ -61,6 +61,10 @@ class Origin:
     """the part of it that the model draws"""
     period: tuple[int, int]
     """the lattice that was looked at"""
+    grid: float = 0.0
+    """the part of the severity that are grids"""
+    own_grid: float = 0.0
+    """the part of `own` that are grids"""
 
     @property
     def brought(self) -> float:
@@ -69,8 +73,13 @@ class Origin:
 
     @property
     def explains(self) -> bool:
-        """Whether nobody is to blame: what the model draws would not show, or is within what repairs are off by."""
-        return self.brought >= LARGE_PART and self.own < max(VISIBLE, OF_SEVERITY * self.severity)
+        """Whether nobody is to blame: what the model draws would not show, or is within what repairs are off by.
+
+        So of grids alone as well: strong steps that an input brings hide no grid from sight.
+        """
+        parts = (self.severity, self.own), (self.grid, self.own_grid)
+        innocent = all(own < max(VISIBLE, OF_SEVERITY * whole) for whole, own in parts)
+        return self.brought >= LARGE_PART and innocent
 
     def findings(self) -> tuple[Finding, ...]:
         """In words, where it is enough to be mentioned."""
@@ -122,8 +131,8 @@ def origin_of(
     unconfirmed = max(0.0, sum(pool(parts).together()) - severity)
     chosen = [(calls[k], outputs[k]) for k in most]
     if all(_carries_lattice(call, output, period) for call, output in chosen):
-        own = _standing_still(runner, chosen, before, period, data_range)
-        return Origin("shift", severity + unconfirmed, own + unconfirmed, period)
+        own, own_grid = _standing_still(runner, chosen, before, period, data_range)
+        return Origin("shift", severity + unconfirmed, own + unconfirmed, period, before.together()[0], own_grid)
     if all(_pictures(call, output) for call, output in chosen):
         after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
         plain = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
@@ -132,7 +141,8 @@ def origin_of(
         own = max(sum(after.together()), severity - AMPLIFIED * plain)
         # where the twin lacks the content to show steps, their absence says nothing
         if own >= VISIBLE or after.content_wanted <= 1:
-            return Origin("twin", severity + unconfirmed, own + unconfirmed, period)
+            grids = before.together()[0], after.together()[0]
+            return Origin("twin", severity + unconfirmed, own + unconfirmed, period, *grids)
     return None
 
 
@@ -158,22 +168,24 @@ def _carries_lattice(call: Call, output: Tensor, period: tuple[int, int]) -> boo
 
 def _standing_still(
     runner: Runner, chosen: Sequence[tuple[Call, Tensor]], before: Severity, period: tuple[int, int], data_range: float
-) -> float:
-    """The severity that the model draws itself, period by period: what is lost in the mean over shifts."""
-    severity, own = sum(before.together()), 0.0
+) -> tuple[float, float]:
+    """What the model draws itself, and its grids alone, period by period: what is lost in the mean over shifts."""
+    severity, own, own_grid = sum(before.together()), 0.0, 0.0
     for p in before.sums:
-        whole = _at(before, p)
-        if whole < LEAST_PART * severity:
+        grid, steps = _at(before, p)
+        if grid + steps < LEAST_PART * severity:
             continue
         step = p // 2
-        after = pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen])
-        own += max(0.0, whole - _at(after, p)) / (1 - _left_over(p, step))
-    return own
+        after = _at(pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen]), p)
+        lost = 1 - _left_over(p, step)
+        own += max(0.0, grid + steps - sum(after)) / lost
+        own_grid += max(0.0, grid - after[0]) / lost
+    return own, own_grid
 
 
-def _at(severity: Severity, period: int) -> float:
-    """The part of a severity that stands at a period's own frequencies."""
-    return sum(Severity(severity.crops, {period: severity.sums[period]}).together())
+def _at(severity: Severity, period: int) -> tuple[float, float]:
+    """The grids and steps of a severity that stand at a period's own frequencies."""
+    return Severity(severity.crops, {period: severity.sums[period]}).together()
 
 
 def _left_over(period: int, step: int) -> float:

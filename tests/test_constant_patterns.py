@@ -169,7 +169,7 @@ def test_a_grid_that_follows_the_content_is_none_though_a_constant_input_has_it(
 
 
 def test_what_multiplies_and_what_a_kernel_turns_into_a_grid_are_no_biases() -> None:
-    """A norm before an uneven transposed convolution: without its scale nothing is left, and its shift has no phases."""
+    """A norm before an uneven transposed convolution: nothing is left without its scale; its shift has no phases."""
     torch.manual_seed(0)
     model = nn.Sequential(
         *(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()),

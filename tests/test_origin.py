@@ -271,6 +271,26 @@ def test_what_explains_and_what_is_mentioned(severity: float, own: float, explai
     assert len(origin.findings()) == findings
 
 
+def test_strong_steps_of_the_input_acquit_no_grid() -> None:
+    """A photo replicated by 4, and a net that draws a checkerboard of 3.4/255 of its own beside steps of a pixel."""
+
+    class Pyramid(nn.Module):
+        def __init__(self, strength: float) -> None:
+            super().__init__()
+            self.low, self.up = nn.Sequential(smooth_deconvolution(), smooth_deconvolution()), smooth_deconvolution()
+            self.up.weight.data[..., 1::2, 1::2] *= 1 + strength
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 0.7 * x + 0.3 * self.up(self.low(F.avg_pool2d(x, 8)))
+
+    coffee = torch.from_numpy(skimage.data.coffee() / 255).permute(2, 0, 1).float().mean(0, keepdim=True)[None]
+    replicated = F.interpolate(coffee[..., 40:296:4, 40:296:4], scale_factor=4)
+    for strength, guilty in ((0.0, []), (0.3, ["up/conv_transpose2d#0"])):
+        diagnosis = artifactlab.diagnose(Pyramid(strength), [replicated], data_range=1.0)
+        assert [site.site.key for site in diagnosis.offenders] == guilty
+        assert "the inputs carry a grid of their own" in diagnosis.verdict
+
+
 def test_what_the_inputs_that_are_tried_do_not_show_is_not_acquitted_by_them() -> None:
     class OnFlatImages(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
