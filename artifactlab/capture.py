@@ -289,7 +289,8 @@ class Capture:
         """
         if not self._seen:
             raise CaptureError(
-                "no upsampling was seen: run the model inside the `with` block, and check that it enlarges something"
+                "no upsampling was seen: check that the model enlarges something, and that it ran while it was watched"
+                " (inside the `with` block of a capture)"
             )
         sites: list[CapturedSite] = []
         latest: dict[tuple[Any, ...], Evidence] = {}

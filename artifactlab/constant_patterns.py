@@ -81,8 +81,9 @@ def constant_patterns(
     flat = on_mean, runner.run(darker).cpu()
     found = []
     for period in shown:
-        pattern = torch.stack([phase_pattern(image, period) for image in outputs]).mean(0)
-        height = min(_height(phase_pattern(image, period), pattern) for image in flat)
+        of_sites = lattice if period in others else (1, 1)
+        pattern = torch.stack([_foreign(phase_pattern(image, period), of_sites) for image in outputs]).mean(0)
+        height = min(_height(_foreign(phase_pattern(image, period), of_sites), pattern) for image in flat)
         amplitude = height * _rms(pattern) / data_range
         if height < LEAST_HEIGHT or amplitude < VISIBLE_GRID:
             continue
@@ -140,6 +141,14 @@ def phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:
     return phases - phases.mean((1, 2), keepdim=True)
 
 
+def _foreign(pattern: Tensor, lattice: Lattice) -> Tensor:
+    """A pattern (C, ph, pw) without what it has at the phases of a lattice: a multiple of a period shows it as well."""
+    _, height, width = pattern.shape
+    vertical, horizontal = math.gcd(height, lattice[0]), math.gcd(width, lattice[1])
+    cells = pattern.unflatten(1, (-1, vertical)).unflatten(3, (-1, horizontal))
+    return (cells - cells.mean((1, 3), keepdim=True)).flatten(3).flatten(1, 2)
+
+
 def _height(pattern: Tensor, of: Tensor) -> float:
     """How much of one pattern stands in another, 1 for all of it; 0 if the other is another pattern."""
     product, power = float((pattern * of).sum()), float(of.square().sum())
@@ -153,7 +162,8 @@ def _rms(pattern: Tensor) -> float:
 def _flat_run(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
     """The output on a constant input, and the biases behind each site that has a lattice then, in the order they run.
 
-    Those of the module that makes the call, and of the one with parameters that ran before it, as before a shuffle.
+    Those of the module that makes the call, and of the one with parameters that ran before it, as before a shuffle. A
+    transposed convolution has none that could draw a grid.
     """
     names = {module: name for name, module in runner.model.named_modules()}
     last, biases = [runner.model], dict[str, None]()
@@ -162,10 +172,12 @@ def _flat_run(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
         last[0] = module
 
     def look(visit: Visit) -> None:
+        if visit.key[1] == "conv_transpose2d":  # one value for all phases, before and after: its kernel draws the grid
+            return
         if _has_lattice(visit.growth.output.detach(), lattice_period(visit.growth.scale)):
             for owner in (runner.model.get_submodule(visit.key[0]), last[0]):
-                one_dimensional = (name for name, p in owner._parameters.items() if p is not None and p.ndim == 1)
-                biases.update(dict.fromkeys(_joined(names[owner], name) for name in one_dimensional))
+                added = (name for name, p in owner._parameters.items() if _is_bias(name, p))
+                biases.update(dict.fromkeys(_joined(names[owner], name) for name in added))
 
     with ExitStack() as stack:
         for module in names:
@@ -173,6 +185,11 @@ def _flat_run(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
                 stack.callback(module.register_forward_hook(ran).remove)
         stack.enter_context(watch(runner.model, look))
         return runner.run(call).cpu(), list(biases)
+
+
+def _is_bias(name: str, parameter: Tensor | None) -> bool:
+    """Whether a parameter is one value per channel that is added; those of a norm or a PReLU multiply."""
+    return parameter is not None and parameter.ndim == 1 and name != "weight"
 
 
 def _has_lattice(activation: Tensor, lattice: Lattice) -> bool:

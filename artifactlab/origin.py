@@ -8,7 +8,8 @@ Two experiments tell, each where the other cannot:
   D. L. Donoho, "Translation-invariant de-noising", 1995).
 - The output is an enlarged picture of the input: an input that is aliased has steps of one sample, and enlarged they
   keep step with the model's own lattice, however it is shifted. Its anti-aliased twin, a little blurred, has none; what
-  steps are left are the model's.
+  steps are left are the model's. The blur takes details as well, and with them what a model draws of details alone; so
+  an input is said to bring no more than plain interpolation of it explains.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ BLUR = 0.7
 bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md)"""
 ALIKE = 0.9
 """correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent"""
+AMPLIFIED = 4
+"""times what bilinear enlargement of an input shows, that the input may bring; trained upscalers show up to 3 times as
+much, a branch that replicates details 6 times and more (docs/decisions.md)"""
 LEAST_PART = 0.05
 """of the severity, that a period must hold to be looked at"""
 LARGE_PART = 0.2
@@ -57,6 +61,10 @@ class Origin:
     """the part of it that the model draws"""
     period: tuple[int, int]
     """the lattice that was looked at"""
+    grid: float = 0.0
+    """the part of the severity that are grids"""
+    own_grid: float = 0.0
+    """the part of `own` that are grids"""
 
     @property
     def brought(self) -> float:
@@ -65,8 +73,13 @@ class Origin:
 
     @property
     def explains(self) -> bool:
-        """Whether nobody is to blame: what the model draws would not show, or is within what repairs are off by."""
-        return self.brought >= LARGE_PART and self.own < max(VISIBLE, OF_SEVERITY * self.severity)
+        """Whether nobody is to blame: what the model draws would not show, or is within what repairs are off by.
+
+        So of grids alone as well: strong steps that an input brings hide no grid from sight.
+        """
+        parts = (self.severity, self.own), (self.grid, self.own_grid)
+        innocent = all(own < max(VISIBLE, OF_SEVERITY * whole) for whole, own in parts)
+        return self.brought >= LARGE_PART and innocent
 
     def findings(self) -> tuple[Finding, ...]:
         """In words, where it is enough to be mentioned."""
@@ -118,14 +131,18 @@ def origin_of(
     unconfirmed = max(0.0, sum(pool(parts).together()) - severity)
     chosen = [(calls[k], outputs[k]) for k in most]
     if all(_carries_lattice(call, output, period) for call, output in chosen):
-        own = _standing_still(runner, chosen, before, period, data_range)
-        return Origin("shift", severity + unconfirmed, own + unconfirmed, period)
+        own, own_grid = _standing_still(runner, chosen, before, period, data_range)
+        return Origin("shift", severity + unconfirmed, own + unconfirmed, period, before.together()[0], own_grid)
     if all(_pictures(call, output) for call, output in chosen):
         after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
-        own = sum(after.together())
+        plain = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
+        if plain < VISIBLE:  # the input has no steps, and what a twin takes along is what the model makes of details
+            return None
+        own = max(sum(after.together()), severity - AMPLIFIED * plain)
         # where the twin lacks the content to show steps, their absence says nothing
         if own >= VISIBLE or after.content_wanted <= 1:
-            return Origin("twin", severity + unconfirmed, own + unconfirmed, period)
+            grids = before.together()[0], after.together()[0]
+            return Origin("twin", severity + unconfirmed, own + unconfirmed, period, *grids)
     return None
 
 
@@ -151,22 +168,24 @@ def _carries_lattice(call: Call, output: Tensor, period: tuple[int, int]) -> boo
 
 def _standing_still(
     runner: Runner, chosen: Sequence[tuple[Call, Tensor]], before: Severity, period: tuple[int, int], data_range: float
-) -> float:
-    """The severity that the model draws itself, period by period: what is lost in the mean over shifts."""
-    severity, own = sum(before.together()), 0.0
+) -> tuple[float, float]:
+    """What the model draws itself, and its grids alone, period by period: what is lost in the mean over shifts."""
+    severity, own, own_grid = sum(before.together()), 0.0, 0.0
     for p in before.sums:
-        whole = _at(before, p)
-        if whole < LEAST_PART * severity:
+        grid, steps = _at(before, p)
+        if grid + steps < LEAST_PART * severity:
             continue
         step = p // 2
-        after = pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen])
-        own += max(0.0, whole - _at(after, p)) / (1 - _left_over(p, step))
-    return own
+        after = _at(pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen]), p)
+        lost = 1 - _left_over(p, step)
+        own += max(0.0, grid + steps - sum(after)) / lost
+        own_grid += max(0.0, grid - after[0]) / lost
+    return own, own_grid
 
 
-def _at(severity: Severity, period: int) -> float:
-    """The part of a severity that stands at a period's own frequencies."""
-    return sum(Severity(severity.crops, {period: severity.sums[period]}).together())
+def _at(severity: Severity, period: int) -> tuple[float, float]:
+    """The grids and steps of a severity that stand at a period's own frequencies."""
+    return Severity(severity.crops, {period: severity.sums[period]}).together()
 
 
 def _left_over(period: int, step: int) -> float:
@@ -200,6 +219,13 @@ def _is_picture(image: Tensor, output: Tensor) -> bool:
     both = [x.float().cpu() for x in (image, F.avg_pool2d(output.float(), scale))]
     a, b = ((x - x.mean((2, 3), keepdim=True)).flatten() for x in both)
     return float(a @ b) >= ALIKE * float(a.norm() * b.norm()) > 0
+
+
+def _enlarged(call: Call, output: Tensor) -> Tensor:
+    """The picture among the inputs, enlarged by plain interpolation and brought to the output's contrast."""
+    image = next(image for image in _images(call) if _is_picture(image, output)).float().cpu()
+    contrast = float(output.float().std()) / float(image.std())
+    return contrast * F.interpolate(image, output.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _of_twin(runner: Runner, call: Call, output: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ def _as_call(item: Any) -> Call:
     if isinstance(item, Mapping):
         return Call(kwargs=item)
     if isinstance(item, Iterator):
-        raise InputError("inputs from an iterator may have no end: give until_sure=SECONDS, or a list")
+        raise InputError("inputs from an iterator may have no end: give a list, or until_sure=SECONDS to diagnose")
     raise InputError(
         f"expected an input to be a tensor, a tuple of arguments or a dict of arguments, got {type(item).__name__}"
     )

@@ -30,7 +30,7 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        if not (math.isfinite(seconds) and seconds > 0):
+        if not (isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds > 0):
             raise InputError(f"until_sure must be a positive number of seconds, got {seconds!r}")
         self.seconds = seconds
         self._end = now() + seconds

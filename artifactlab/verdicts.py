@@ -113,7 +113,8 @@ def sentence(
         )
     elif all(site.effect.low is None for site in sites):
         text = (
-            f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give larger inputs."
+            f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give more"
+            " or larger inputs."
         )
     elif (likeliest := sites[0]).effect.value >= LIKELY_SHARE * output["severity"]:
         text = _likely(likeliest, output)

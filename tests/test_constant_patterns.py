@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.constant_patterns import constant_patterns, phase_pattern
+from artifactlab.metrics import spectral_images
 from artifactlab.records import Diagnosis, Finding
 from artifactlab.runner import Runner, as_calls, constant_call
 from artifactlab.severity import measure_severity
@@ -165,6 +166,54 @@ def test_a_grid_that_follows_the_content_is_none_though_a_constant_input_has_it(
 
     assert artifactlab.diagnose(Uneven(), scene(64), data_range=1.0).output["lattice_amplitude"] > 3 / 255
     assert found(Uneven(), scene(64), 2) == ()
+
+
+def test_what_multiplies_and_what_a_kernel_turns_into_a_grid_are_no_biases() -> None:
+    """A norm before an uneven transposed convolution: nothing is left without its scale; its shift has no phases."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()),
+        *(nn.ConvTranspose2d(8, 8, 3, 2, 1, 1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1)),
+    )
+    model[1].bias.data[:] = 0.3
+    diagnosis = artifactlab.diagnose(model, scene(64))
+    assert [site.site.key for site in diagnosis.offenders] == ["3/conv_transpose2d#0"]
+    assert named(diagnosis) == []
+
+
+def test_a_shift_of_a_norm_before_a_shuffle_is_named_and_not_its_scale() -> None:
+    class Normed(Shuffling):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head.bias = None
+            self.norm = nn.BatchNorm2d(16)
+            self.norm.bias.data += 0.02 * torch.randn(16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            smooth = F.interpolate(x, scale_factor=4, mode="bilinear")
+            return 0.8 * smooth + F.pixel_shuffle(self.norm(self.head(self.body(x))), 4)
+
+    (finding,) = named(artifactlab.diagnose(Normed(), [scene(64), scene(64, 9)], data_range=1.0))
+    assert finding.where == "norm.bias"
+
+
+def test_a_sites_own_grid_is_not_found_again_at_a_multiple_of_its_period() -> None:
+    """The input brings blocks of 4, which make the search name 4; what stands on constant inputs is of period 2."""
+
+    class Denoiser(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(1, 1, 2, 2, bias=False)
+            self.up.weight.data = torch.tensor([[[[1.2, 1.0], [1.0, 1.0]]]])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 0.5 * x + 0.5 * self.up(F.avg_pool2d(x, 2))
+
+    blocks = torch.zeros(4, 4)
+    blocks[0, 0] = 0.02
+    image = scene(128) + blocks.repeat(32, 32)
+    assert spectral_images(image).period.item() == 4
+    assert found(Denoiser(), image, 2) == ()
 
 
 def test_rings_that_zero_padding_draws_on_a_constant_input_are_no_pattern() -> None:

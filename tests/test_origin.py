@@ -92,12 +92,38 @@ UPSAMPLERS = {
 }
 
 
+class Detailed(nn.Module):
+    """Smooth content enlarged by bicubic interpolation, details by replication, as by a residual branch."""
+
+    def __init__(self, scale: int, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+        self.up = nn.Upsample(scale_factor=scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ramp = torch.tensor([0.25, 0.5, 0.25])
+        smooth = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), torch.outer(ramp, ramp)[None, None])
+        bicubic = F.interpolate(x, scale_factor=self.up.scale_factor, mode="bicubic")
+        return bicubic + self.strength * self.up(x - smooth)
+
+
 def told(model: nn.Module, inputs: list[Tensor], period: int) -> Origin | None:
     with Runner(model, None, 0) as runner:
         calls = as_calls(inputs)
         outputs = [runner.run(call) for call in calls]
         parts = [measure_severity(image, (period, period), 1.0) for image in outputs]
         return origin_of(runner, calls, outputs, parts, (period, period), 1.0)
+
+
+@pytest.mark.parametrize(("scale", "strength"), [(2, 1.0), (4, 0.5), (4, 1.0)])
+@pytest.mark.parametrize("inputs", ["photo", "drawings", "aliased"])
+def test_what_replicates_details_alone_is_guilty_though_a_twin_has_no_details(
+    scale: int, strength: float, inputs: str
+) -> None:
+    given = [photo(False)] if inputs == "photo" else [polygons(seed, inputs == "aliased") for seed in (0, 1)]
+    diagnosis = artifactlab.diagnose(Detailed(scale, strength), given, data_range=1.0)
+    assert [site.site.key for site in diagnosis.offenders] == ["up/interpolate#0"]
+    assert inputs != "drawings" or not diagnosis.findings  # a box filter leaves some of a photo's aliases
 
 
 def test_the_planted_shuffle_is_bilinear() -> None:
@@ -243,6 +269,26 @@ def test_what_explains_and_what_is_mentioned(severity: float, own: float, explai
     origin = Origin("twin", severity, own, (4, 4))
     assert origin.explains == explains
     assert len(origin.findings()) == findings
+
+
+def test_strong_steps_of_the_input_acquit_no_grid() -> None:
+    """A photo replicated by 4, and a net that draws a checkerboard of 3.4/255 of its own beside steps of a pixel."""
+
+    class Pyramid(nn.Module):
+        def __init__(self, strength: float) -> None:
+            super().__init__()
+            self.low, self.up = nn.Sequential(smooth_deconvolution(), smooth_deconvolution()), smooth_deconvolution()
+            self.up.weight.data[..., 1::2, 1::2] *= 1 + strength
+
+        def forward(self, x: Tensor) -> Tensor:
+            return 0.7 * x + 0.3 * self.up(self.low(F.avg_pool2d(x, 8)))
+
+    coffee = torch.from_numpy(skimage.data.coffee() / 255).permute(2, 0, 1).float().mean(0, keepdim=True)[None]
+    replicated = F.interpolate(coffee[..., 40:296:4, 40:296:4], scale_factor=4)
+    for strength, guilty in ((0.0, []), (0.3, ["up/conv_transpose2d#0"])):
+        diagnosis = artifactlab.diagnose(Pyramid(strength), [replicated], data_range=1.0)
+        assert [site.site.key for site in diagnosis.offenders] == guilty
+        assert "the inputs carry a grid of their own" in diagnosis.verdict
 
 
 def test_what_the_inputs_that_are_tried_do_not_show_is_not_acquitted_by_them() -> None:

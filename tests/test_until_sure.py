@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,8 +134,8 @@ def test_more_inputs_serve_a_fast_diagnosis_and_a_screened_one_as_well(monkeypat
     assert fast.config["inputs"] > 1
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
-def test_seconds_must_be_a_positive_number(seconds: float, three_sites, scene: Tensor) -> None:
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "60"])
+def test_seconds_must_be_a_positive_number(seconds: Any, three_sites, scene: Tensor) -> None:
     with pytest.raises(InputError, match="positive number of seconds"):
         artifactlab.diagnose(three_sites, scene, until_sure=seconds)
 

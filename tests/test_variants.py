@@ -228,5 +228,7 @@ def test_mistakes_are_errors(three_sites, scene: Tensor) -> None:
         compare_models(Decoder(), nn.Sequential(Decoder(), nn.Conv2d(3, 1, 1)), scene)
     with pytest.raises(InputError, match="got no inputs"):
         compare_models(three_sites, three_sites, [])
+    with pytest.raises(InputError, match="may have no end: give a list"):
+        compare_models(three_sites, three_sites, iter([scene]))
     with pytest.raises(InputError, match="data_range must be a positive number"):
         compare_models(three_sites, three_sites, scene, data_range=-1)

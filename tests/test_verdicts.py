@@ -107,6 +107,7 @@ def test_the_sentence_says_when_no_single_site_explains_what_shows() -> None:
 def test_the_sentence_admits_that_one_crop_cannot_tell() -> None:
     text = sentence([diagnosed("up", "harmless", 0.9, low=None)], (), (), output(3.0, 0.0), (4, 4))
     assert text.startswith("Cannot tell: the output shows checkerboard (3.0/255 rms), but is too small for an interval")
+    assert "give more or larger inputs" in text  # of a generator, whose outputs have one size, more codes do
 
 
 def test_several_offenders_are_listed_with_what_each_adds_and_what_is_left() -> None:
