@@ -191,17 +191,19 @@ def _at(severity: Severity, period: int) -> tuple[float, float]:
 def _left_over(period: int, step: int) -> float:
     """Power that what stands still keeps in the mean of an image and its shifts along both axes.
 
-    Of the fundamental along one axis: a ninth for even periods, which half a period turns over.
+    A ninth for even periods, whose own frequencies half a period turns over. Of others the most that any of theirs
+    keeps: the model's part is rather read too large than acquitted.
     """
-    return (5 + 4 * math.cos(2 * math.pi * step / period)) / 9
+    own = (k for k in range(1, period) if math.gcd(k, period) == 1)
+    return max((5 + 4 * math.cos(2 * math.pi * k * step / period)) / 9 for k in own)
 
 
 def _spun(runner: Runner, call: Call, output: Tensor, step: int) -> Tensor:
     """The mean of an output and those on shifted inputs, shifts undone, less the frame that came around."""
-    spun = [output]
+    spun = [output.float()]
     for by in ((step, 0), (0, step)):
         shifted = runner.run(with_images(call, partial(torch.roll, shifts=by, dims=(2, 3))))
-        spun.append(shifted.cpu().roll((-by[0], -by[1]), (2, 3)))
+        spun.append(shifted.cpu().float().roll((-by[0], -by[1]), (2, 3)))
     height, width = output.shape[2:]
     return torch.stack(spun).mean(0)[..., step : height - step, step : width - step]
 

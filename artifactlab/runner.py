@@ -153,7 +153,7 @@ class Runner:
         except Exception as error:
             raise ModelError(
                 f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
-                " (expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256)"
+                f" ({_hint(call, parameter)})"
             ) from error
         image = pick_output(result, self.output)
         if not bool(torch.isfinite(image).all()):
@@ -187,6 +187,15 @@ def placed(value: Any, device: torch.device | None) -> Any:
     if isinstance(value, dict):
         return {key: placed(item, device) for key, item in value.items()}
     return value
+
+
+def _hint(call: Call, parameter: Tensor | None) -> str:
+    """What to try where a model failed."""
+    given = {tensor.dtype for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()}
+    if parameter is not None and parameter.is_floating_point() and given and parameter.dtype not in given:
+        wanted, had = parameter.dtype, " and ".join(map(str, given))
+        return f"its parameters are {wanted}, the input is {had}; give the input as x.to({wanted})"
+    return "expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256"
 
 
 def in_precision(value: Any, dtype: torch.dtype | None) -> Any:

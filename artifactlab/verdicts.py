@@ -209,7 +209,8 @@ def _compensated(sites: Sequence[SiteDiagnosis]) -> str:
     keys = [site.site.key for site in sites if site.verdict == "compensated"]
     if not keys:
         return ""
-    return f" Leave {', '.join(keys)} alone: later layers cancel what {'it draws' if len(keys) == 1 else 'they draw'}."
+    what = "it draws" if len(keys) == 1 else "they draw, or they cancel each other"
+    return f" Leave {', '.join(keys)} alone: later layers cancel what {what}."
 
 
 def _unmeasured(sites: Sequence[SiteDiagnosis], period: tuple[int, int]) -> str:

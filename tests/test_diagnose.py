@@ -179,6 +179,11 @@ def test_a_model_that_fails_says_so_with_the_input_shape(three_sites) -> None:
         artifactlab.diagnose(three_sites, torch.rand(1, 1, 32, 32))
 
 
+def test_an_input_in_another_precision_than_the_model_is_told_what_to_type(three_sites, scene: Tensor) -> None:
+    with pytest.raises(ModelError, match=r"parameters are torch.bfloat16, .* give the input as x.to\(torch.bfloat16\)"):
+        artifactlab.diagnose(three_sites.to(torch.bfloat16), scene)
+
+
 def test_an_output_that_is_no_image_is_refused(scene: Tensor) -> None:
     model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Flatten())
     with pytest.raises(ModelError, match="no image"):

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab.origin import Origin, origin_of
+from artifactlab.origin import Origin, _left_over, origin_of
 from artifactlab.runner import Runner, as_calls
 from artifactlab.severity import measure_severity
 
@@ -324,3 +324,13 @@ def test_a_model_that_takes_only_these_inputs_is_judged_as_before() -> None:
 
     diagnosis = artifactlab.diagnose(Picky(), polygons(0, True), data_range=1.0)
     assert "the inputs are aliased" not in diagnosis.verdict
+
+
+@pytest.mark.parametrize("period", range(2, 17))
+def test_what_stands_still_is_never_read_smaller_than_it_is(period: int) -> None:
+    """Of a grid at any of its own frequencies, the mean over shifts keeps at most what is allowed for."""
+    step, x = period // 2, np.arange(period)
+    for k in (k for k in range(1, period) if np.gcd(k, period) == 1):
+        wave = np.exp(2j * np.pi * k * x / period)
+        mean = (wave + np.roll(wave, -step) + wave) / 3  # a shift along the other axis leaves it as it is
+        assert np.abs(mean[0]) ** 2 <= _left_over(period, step) + 1e-12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -101,12 +102,20 @@ def compared_models(targets: tuple[str, str], options: ModelOptions, seed: int) 
                 seed=seed,
                 progress=progress,
             )
-    first, second = (_origin(target, path) for target, path in zip(targets, checkpoints, strict=True))
+    differ = [
+        *(_named("--kwargs", [json.dumps(one) for one in kwargs]), _named("--checkpoint", checkpoints)),
+        *(_named("--device", devices), _named("--dtype", dtypes)),
+    ]
+    sources = (" ".join((target, *(one[side] for one in differ if one[side]))) for side, target in enumerate(targets))
+    digests = (None if path is None else sha256(path) for path in checkpoints)
+    first, second = ({"source": source, "sha256": sha} for source, sha in zip(sources, digests, strict=True))
     return replace(comparison, model=(first, second))
 
 
-def _origin(target: str, checkpoint: Path | None) -> dict[str, str | None]:
-    return {"source": target, "sha256": None if checkpoint is None else sha256(checkpoint)}
+def _named(option: str, values: Sequence[Any]) -> tuple[str, str]:
+    """An option as it would be typed for each model, where it is what they differ in."""
+    first, second = ("" if value is None else f"{option} {value}" for value in values)
+    return (first, second) if first != second else ("", "")
 
 
 def _both(values: Sequence[T], option: str, default: Any) -> tuple[T, T]:
