@@ -75,20 +75,19 @@ def displacement(a: Tensor, b: Tensor) -> Displacement | None:
     if min(size - abs(k) for size, k in zip(a.shape[2:], lag, strict=True)) < SMALLEST:
         return None
     first, second = (_overlap(x, lag, sign) for x, sign in ((first, 1), (second, -1)))
-    rest = first.new_zeros(2)
+    still, rest = _spectra(first), first.new_zeros(2)
     for _ in range(ROUNDS):  # a window hides some of a displacement, but none of no displacement
-        cross, power = _block_spectra(first, _moved(second, rest))
-        total = cross.sum(0)
-        more = _slope(total)
-        if float(power.sum()) <= 0 or more is None:
+        cross, power = _block_sums(still, _spectra(_moved(second, rest)))
+        total = cross.sum(0, keepdim=True)
+        more = _slopes(total)[0]
+        if float(power.sum()) <= 0 or bool(more.isnan().any()):
             return None
         rest = (rest + more).clamp(-1, 1)
     coherence = float(total.real.sum() / power.sum(0).prod().sqrt())
-    left_out = [_slope(total - part) for part in cross]
-    if coherence < COHERENT or None in left_out:
+    left_out = _slopes(total - cross)
+    if coherence < COHERENT or bool(left_out.isnan().any()):
         return None
-    parts = torch.stack([part for part in left_out if part is not None])
-    error = ((len(parts) - 1) * parts.var(0, correction=0)).sqrt()
+    error = ((len(left_out) - 1) * left_out.var(0, correction=0)).sqrt()
     dy, dx = (round(k + float(r), 4) + 0.0 for k, r in zip(lag, rest, strict=True))
     return Displacement((dy, dx), (float(error[0]), float(error[1])), min(1.0, coherence))
 
@@ -149,23 +148,25 @@ def _frequencies(like: Tensor) -> Tensor:
     return torch.stack([v[kept], h[kept]])
 
 
-def _block_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-spectra (blocks, F) of the windows in each block of the image, and the powers (blocks, 2) of both."""
-    frequencies = _frequencies(a)
-    t = torch.arange(WINDOW, dtype=a.dtype, device=a.device)
-    taper = _hann(WINDOW, a)[:, None] * _hann(WINDOW, a)
+def _spectra(x: Tensor) -> Tensor:
+    """Spectra (N, C, rows, columns, F) of the windows, at the frequencies that are read."""
+    frequencies = _frequencies(x)
+    t = torch.arange(WINDOW, dtype=x.dtype, device=x.device)
+    taper = _hann(WINDOW, x)[:, None] * _hann(WINDOW, x)
     phase = -2 * math.pi * (frequencies[0, :, None, None] * t[:, None] + frequencies[1, :, None, None] * t)
     waves = torch.cat([phase.cos(), phase.sin()]) * taper
     waves = waves - waves.mean((1, 2), keepdim=True)  # blind to a window's mean
-    weight = frequencies.square().sum(0).sqrt()  # natural spectra fall with frequency
-    spectra = []
-    for x in (a, b):
-        windows = x.unfold(2, WINDOW, WINDOW // 2).unfold(3, WINDOW, WINDOW // 2)
-        real, imaginary = product(windows.flatten(4), waves.flatten(1).T).chunk(2, -1)
-        spectra.append(torch.complex(real, imaginary))
-    rows, columns = spectra[0].shape[2:4]
-    cross = (spectra[0] * spectra[1].conj()).sum((0, 1)) * weight
-    powers = [(s.abs().square() * weight).sum((0, 1, 4)) for s in spectra]
+    windows = x.unfold(2, WINDOW, WINDOW // 2).unfold(3, WINDOW, WINDOW // 2)
+    real, imaginary = product(windows.flatten(4), waves.flatten(1).T).chunk(2, -1)
+    return torch.complex(real, imaginary)
+
+
+def _block_sums(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-spectra (blocks, F) of the windows in each block of the image, and the powers (blocks, 2) of both."""
+    weight = _frequencies(a.real).square().sum(0).sqrt()  # natural spectra fall with frequency
+    rows, columns = a.shape[2:4]
+    cross = (a * b.conj()).sum((0, 1)) * weight
+    powers = [(s.abs().square() * weight).sum((0, 1, 4)) for s in (a, b)]
     row = torch.arange(rows, device=a.device) * BLOCKS // rows
     column = torch.arange(columns, device=a.device) * BLOCKS // columns
     block = (row[:, None] * BLOCKS + column).flatten()
@@ -174,21 +175,17 @@ def _block_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return sums, power
 
 
-def _turn(shift: Tensor) -> Tensor:
-    """Phasors (F,) that undo the ramp of a displacement."""
-    phase = 2 * math.pi * (shift[:, None] * _frequencies(shift)).sum(0)
-    return torch.polar(torch.ones_like(phase), phase)
-
-
-def _slope(cross: Tensor) -> Tensor | None:
-    """The displacement (2,) whose ramp the phase follows best, by Newton's method; None where it follows none."""
+def _slopes(cross: Tensor) -> Tensor:
+    """The displacements (N, 2) whose ramps the phases (N, F) follow best, by Newton's method; NaN where they do not."""
     frequencies = 2 * math.pi * _frequencies(cross)
-    shift = cross.real.new_zeros(2)
+    shift = cross.real.new_zeros(len(cross), 2)
     for _ in range(NEWTON_STEPS):
-        aligned = cross * _turn(shift)
-        slope = -(aligned.imag * frequencies).sum(1)
-        bend = product(aligned.real.clamp_min(0) * frequencies, frequencies.T)  # never negative, so that it climbs
-        if float(torch.linalg.det(bend)) <= 1e-6 * float(bend.diagonal().mean()) ** 2 or float(bend.trace()) <= 0:
-            return None
-        shift = shift + torch.linalg.solve(bend, slope).clamp(-0.5, 0.5)
+        ramp = (shift[:, :, None] * frequencies).sum(1)
+        aligned = cross * torch.polar(torch.ones_like(ramp), ramp)
+        slope = -(aligned.imag[:, None] * frequencies).sum(2)
+        bend = product(aligned.real.clamp_min(0)[:, None] * frequencies, frequencies.T)  # never negative: it climbs
+        size = bend.diagonal(dim1=1, dim2=2).mean(1)
+        follows = (torch.linalg.det(bend) > 1e-6 * size.square()) & (size > 0)
+        step = torch.linalg.solve_ex(bend, slope)[0].clamp(-0.5, 0.5)
+        shift = torch.where(follows[:, None], shift + step, math.nan)
     return shift

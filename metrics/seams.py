@@ -33,6 +33,8 @@ FAINTEST = 0.1 / 255
 """data ranges; steps below are rounding"""
 REACH = 2
 """pixels on either side that a line must exceed, so that it counts where it is and not beside"""
+BORDER = 3
+"""pixels at the image's start at which no line begins"""
 LIMIT = 6.0
 """deviations of the profile up to which a line counts, so that no single one makes a comb"""
 QUIETEST = 0.03
@@ -174,12 +176,12 @@ def _best_comb(halves: Sequence[Tensor], known: set[int], certain: float, shown:
     """The comb that stands out most, by the weaker half; None if none does enough, or those that do are `shown`."""
     length = min(len(half) for half in halves)
     profiles = torch.stack([_standardised(half[:length], known) for half in halves])
-    source = None if shown is None else _standardised(shown, set())[None, :length]
+    source = None if shown is None else _standardised(shown, set())[:length]
     best: Comb | None = None
     for period in _periods(length, known):
         strength = _strengths(profiles, period)
         if source is not None:
-            own = _stands_out(_comb_teeth(source, period))[0]
+            own = _stands_out(source, period)
             strength = torch.where(own < (strength / 2).clamp_min(OWN), strength, 0.0)
         phase = int(strength.argmax())
         if float(strength[phase]) > (best.strength if best else certain):
@@ -208,25 +210,28 @@ def _periods(length: int, known: set[int]) -> list[int]:
 
 def _strengths(profiles: Tensor, period: int) -> Tensor:
     """`(..., period)`: how far each comb of a period stands out in the weaker of `(..., halves, positions)`."""
-    teeth = _comb_teeth(profiles, period)  # (..., halves, period, lines), NaN beyond the image
-    strength = _stands_out(teeth).amin(-2)
-    present = (teeth.sum(-3) > 1).sum(-1) / teeth.select(-3, 0).isfinite().sum(-1)
+    strength = _stands_out(profiles, period).amin(-2)
+    above = (profiles.sum(-2) > 1).to(profiles)
+    present = _over_lines(above, period) / _lines_of(above, period)
     strength = torch.where(present >= PRESENT, strength, 0.0)
     strength[..., 0 if profiles.shape[-1] <= 2 * period else period :] = 0
     return strength
 
 
-def _stands_out(teeth: Tensor) -> Tensor:
-    """Standard errors by which the mean of a comb's lines is above none."""
-    return teeth.nanmean(-1) * teeth.isfinite().sum(-1).sqrt()
+def _stands_out(profiles: Tensor, period: int) -> Tensor:
+    """`(..., period)`: standard errors by which the mean of each comb's lines is above none."""
+    return _over_lines(profiles, period) / _lines_of(profiles, period).sqrt()
 
 
-def _comb_teeth(profiles: Tensor, period: int) -> Tensor:
-    """The values `(..., period, lines)` at each comb; the image's own border is no line."""
-    padded = F.pad(profiles, (0, -profiles.shape[-1] % period), value=math.nan)
-    teeth = padded.unflatten(-1, (-1, period)).mT.clone()
-    teeth[..., :3, 0] = math.nan
-    return teeth
+def _lines_of(profiles: Tensor, period: int) -> Tensor:
+    """How many lines each comb of a period has, `(period,)`."""
+    return _over_lines(profiles.new_ones(profiles.shape[-1]), period)
+
+
+def _over_lines(values: Tensor, period: int) -> Tensor:
+    """Sums `(..., period)` over each comb's lines of `(..., positions)`; the image's own border is no line."""
+    inside = F.pad(values[..., BORDER:], (BORDER, -values.shape[-1] % period))
+    return inside.unflatten(-1, (-1, period)).sum(-2)
 
 
 def _standardised(profile: Tensor, known: set[int]) -> Tensor:

@@ -54,11 +54,11 @@ def three_sites() -> ThreeSites:
 
 @pytest.fixture
 def scene() -> Tensor:
-    """A smooth scene with slanted edges and discs, (1, 3, 48, 48) in [0, 1]."""
-    t = torch.arange(48.0)
+    """A smooth scene with slanted edges and discs, (1, 3, 32, 32) in [0, 1]."""
+    t = torch.arange(32.0)
     y, x = t[:, None], t[None, :]
-    edge = (0.5 + (y * math.cos(0.4) + x * math.sin(0.4) - 30)).clamp(0, 1)
-    disc = (0.5 + 12 - torch.hypot(y - 16, x - 30)).clamp(0, 1)
+    edge = (0.5 + (y * math.cos(0.4) + x * math.sin(0.4) - 20)).clamp(0, 1)
+    disc = (0.5 + 8 - torch.hypot(y - 11, x - 20)).clamp(0, 1)
     plane = 0.25 + 0.3 * edge + 0.25 * disc
     return torch.stack([plane, 0.9 * plane, 0.2 + 0.6 * plane])[None]
 

@@ -77,7 +77,7 @@ def plain(said: Said, image: Tensor, seed: int = 0) -> dict[str, Any]:
 
 @pytest.fixture
 def image(scene: Tensor) -> Tensor:
-    return scene[..., 8:40, 8:40]
+    return scene[..., 8:, 8:]
 
 
 @pytest.fixture(params=[diagnosed, quickly, captured])
@@ -86,7 +86,7 @@ def said(request: pytest.FixtureRequest) -> Said:
     return request.param
 
 
-@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_grad_modes_change_nothing(context: Any, said: Said, image: Tensor) -> None:
     model, expected = Decoder().eval(), plain(said, image)
     with context():

@@ -243,7 +243,7 @@ def test_twelve_sites_have_pictures_and_the_thirteenth_its_numbers() -> None:
 
 def test_a_period_that_is_longer_than_a_spectrum_has_one_without_marks() -> None:
     """Un-patchified tokens of 160 pixels, say."""
-    found = artifactlab.diagnose(nn.Upsample(scale_factor=160), torch.rand(1, 1, 8, 8), data_range=1.0)
+    found = artifactlab.diagnose(nn.Upsample(scale_factor=160), torch.rand(1, 1, 6, 6), data_range=1.0)
     assert found.sites[0].site.period == (160, 160)
     page = Page(report_page(found))
     assert page.having("svg", class_="spectrum")

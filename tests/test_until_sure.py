@@ -95,7 +95,7 @@ def test_no_input_is_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.seconds == first + 3 * (drawn - 1)
 
 
-@pytest.mark.parametrize("seconds", [4, 5, 7, 8.5, 20])
+@pytest.mark.parametrize("seconds", [4, 7, 8.5])
 def test_no_pass_begins_when_the_time_is_over(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Generator(0.0)
     clock = Clock(monkeypatch, model)

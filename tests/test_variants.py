@@ -58,6 +58,18 @@ class Blurred(nn.Module):
         return F.avg_pool2d(F.pad(y, (0, 1, 0, 1), mode="replicate"), 2, 1) if self.blurred else y
 
 
+@pytest.fixture
+def small(scene: Tensor) -> Tensor:
+    """A part of the scene, (1, 3, 24, 24), in which three layers still have room for a period each."""
+    return scene[..., 4:28, 4:28]
+
+
+@pytest.fixture
+def large(scene: Tensor) -> Tensor:
+    """The scene at (1, 3, 48, 48), which has room for tiles."""
+    return F.interpolate(scene, (48, 48), mode="bilinear")
+
+
 def again(model: nn.Module) -> nn.Module:
     """A copy with the same weights."""
     copy = type(model)()
@@ -73,8 +85,8 @@ def disturbed(model: nn.Module, name: str) -> nn.Module:
     return model
 
 
-def test_a_model_does_not_part_from_itself(three_sites, scene: Tensor) -> None:
-    found = compare_models(three_sites.plant("up2"), again(three_sites), scene, data_range=1.0)
+def test_a_model_does_not_part_from_itself(three_sites, small: Tensor) -> None:
+    found = compare_models(three_sites.plant("up2"), again(three_sites), small, data_range=1.0)
     assert (found.verdict, found.parts_at) == ("same", None)
     assert [place.where for place in found.places] == [*SITES, "output"]
     assert all(place.difference == LatticeStrength(0.0, 0.0) for place in found.places)
@@ -82,13 +94,13 @@ def test_a_model_does_not_part_from_itself(three_sites, scene: Tensor) -> None:
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_they_part_at_the_layer_that_was_changed_and_not_before(three_sites, scene: Tensor, number: int) -> None:
+def test_they_part_at_the_layer_that_was_changed_and_not_before(three_sites, small: Tensor, number: int) -> None:
     changed = again(three_sites).plant(f"up{number + 1}")
-    found = compare_models(three_sites, changed, scene, data_range=1.0)
+    found = compare_models(three_sites, changed, small, data_range=1.0)
     assert found.parts_at == SITES[number]
     assert [place.verdict for place in found.places[: number + 1]] == ["same"] * number + ["part"]
     assert found.text.startswith(f"The lattices part at {SITES[number]}")
-    diagnosis = artifactlab.diagnose(changed, scene, data_range=1.0)
+    diagnosis = artifactlab.diagnose(changed, small, data_range=1.0)
     assert found.severity[1] == pytest.approx(diagnosis.output["severity"])
 
 
@@ -102,14 +114,14 @@ def test_steps_part_where_an_upsampler_was_replaced(scene: Tensor, modes: tuple[
     assert place.second.steps == pytest.approx(0.5, abs=0.05)  # what nearest x2 leaves, in its own samples
 
 
-def test_another_kind_of_upsampler_is_matched_with_the_one_it_replaced(three_sites, scene: Tensor) -> None:
+def test_another_kind_of_upsampler_is_matched_with_the_one_it_replaced(three_sites, small: Tensor) -> None:
     class Resized(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return F.interpolate(x, scale_factor=2, mode="nearest")
 
     changed = again(three_sites)
     changed.up2 = Resized()
-    found = compare_models(three_sites, changed, scene, data_range=1.0)
+    found = compare_models(three_sites, changed, small, data_range=1.0)
     assert found.parts_at == SITES[1]
     assert next(place.other for place in found.places if place.where == SITES[1]) == "up2/interpolate#0"
     assert (found.only_first, found.only_second) == ((), ())
@@ -117,40 +129,40 @@ def test_another_kind_of_upsampler_is_matched_with_the_one_it_replaced(three_sit
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize("planted", [False, True])
-def test_another_precision_does_not_part(three_sites, scene: Tensor, dtype: torch.dtype, planted: bool) -> None:
+def test_another_precision_does_not_part(three_sites, small: Tensor, dtype: torch.dtype, planted: bool) -> None:
     model = three_sites.plant("up2") if planted else three_sites
     rounded = again(model).to(dtype)
-    found = compare_models(model, rounded, scene, data_range=1.0)
+    found = compare_models(model, rounded, small, data_range=1.0)
     assert found.verdict == "same"
     assert 0 < max(place.difference.grid for place in found.places) < 0.25 / 255
     assert next(rounded.parameters()).dtype == dtype
 
 
-def test_weights_rounded_so_coarsely_that_a_grid_shows_do(three_sites, scene: Tensor) -> None:
+def test_weights_rounded_so_coarsely_that_a_grid_shows_do(three_sites, small: Tensor) -> None:
     coarse = again(three_sites)
     with torch.no_grad():  # to a twentieth, stochastically
         coarse.up2.weight.mul_(20).add_(torch.rand(coarse.up2.weight.shape)).floor_().div_(20)
-    assert compare_models(three_sites, coarse, scene, data_range=1.0).parts_at == SITES[1]
+    assert compare_models(three_sites, coarse, small, data_range=1.0).parts_at == SITES[1]
 
 
-def test_tiles_without_overlap_have_seams_that_the_whole_run_has_not(three_sites, scene: Tensor) -> None:
-    found = compare_models(three_sites, Tiled(again(three_sites), 8), scene, data_range=1.0)
+def test_tiles_without_overlap_have_seams_that_the_whole_run_has_not(three_sites, large: Tensor) -> None:
+    found = compare_models(three_sites, Tiled(again(three_sites), 8), large, data_range=1.0)
     assert found.seams == ((0.0, 0.0), (64.0, 64.0))
     assert "Only the second has seams, every 64 rows and every 64 columns" in found.text
     assert next(place.calls for place in found.places) == (1, 36)
     assert "runs 1 times in the first and 36 in the second" in found.text
 
 
-def test_large_tiles_have_the_lattice_of_the_whole_run(three_sites, scene: Tensor) -> None:
+def test_large_tiles_have_the_lattice_of_the_whole_run(three_sites, large: Tensor) -> None:
     model = three_sites.plant("up2")
-    found = compare_models(model, Tiled(again(model), 24), scene, data_range=1.0)
+    found = compare_models(model, Tiled(again(model), 24), large, data_range=1.0)
     assert [place.other for place in found.places] == [*(f"net.{key}" for key in SITES), "output"]
     assert "part" not in {place.verdict for place in found.places}
 
 
-def test_what_follows_the_last_upsampler_parts_only_at_the_output(three_sites, scene: Tensor) -> None:
+def test_what_follows_the_last_upsampler_parts_only_at_the_output(three_sites, small: Tensor) -> None:
     model = three_sites.plant("up3")
-    found = compare_models(Blurred(model, False), Blurred(again(model), True), scene, data_range=1.0)
+    found = compare_models(Blurred(model, False), Blurred(again(model), True), small, data_range=1.0)
     assert found.parts_at == "output"
     assert "only at the output, behind net.up3/conv_transpose2d#0, where they still agree" in found.text
     assert [place.verdict for place in found.places] == ["same", "same", "same", "part"]
@@ -172,7 +184,7 @@ def test_what_stands_between_two_upsamplers_shows_at_the_second(scene: Tensor) -
     assert found.places[1].period == (4, 4)  # its own 2, and what is left of the first one's
 
 
-def test_a_layer_that_only_one_has_is_listed_and_compared_with_nothing(three_sites, scene: Tensor) -> None:
+def test_a_layer_that_only_one_has_is_listed_and_compared_with_nothing(three_sites, small: Tensor) -> None:
     class More(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -182,7 +194,7 @@ def test_a_layer_that_only_one_has_is_listed_and_compared_with_nothing(three_sit
             y = self.up3(self.up2(self.up1(x)))
             return F.avg_pool2d(F.interpolate(y, scale_factor=3, mode="bilinear"), 3)
 
-    found = compare_models(three_sites, More(), scene, data_range=1.0)
+    found = compare_models(three_sites, More(), small, data_range=1.0)
     assert (found.only_first, found.only_second) == ((), ("interpolate#0",))
     assert [place.where for place in found.places] == [*SITES, "output"]
     assert "Layers without a partner: interpolate#0." in found.text
@@ -209,12 +221,12 @@ def test_both_models_run_on_the_same_random_numbers_and_come_back_as_they_were(s
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_record_is_the_json_of_its_schema(three_sites, scene: Tensor) -> None:
+def test_the_record_is_the_json_of_its_schema(three_sites, small: Tensor) -> None:
     done: list[tuple[int, int]] = []
     found = compare_models(
         three_sites,
         again(three_sites).plant("up1"),
-        [scene, scene],
+        [small, small],
         data_range=1.0,
         progress=lambda *at: done.append(at),
     )

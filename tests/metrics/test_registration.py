@@ -108,6 +108,19 @@ def test_the_standard_error_grows_with_noise(features):
     assert rough.shift == pytest.approx((0.5, 0), abs=max(0.05, 4 * max(rough.error)))
 
 
+def test_the_standard_error_is_as_large_as_what_noise_displaces():
+    texture = F.avg_pool2d(torch.rand(1, 4, 100, 100), 3, 1)
+    off, errors = [], []
+    for _ in range(12):
+        first, second = (
+            x + 0.1 * torch.randn(1, 4, 96, 96) for x in (texture[..., 1:97, 1:97], texture[..., :96, :96])
+        )
+        found = displacement(first, second)
+        off += [shift + 1 for shift in found.shift]
+        errors += found.error
+    assert 0.6 < np.sqrt(np.mean(np.square(errors)) / np.mean(np.square(off))) < 1.6
+
+
 def test_different_shapes_nan_and_complex_features_are_refused(features):
     with pytest.raises(InputError, match=r"one shape, got \(1, 4, 160, 160\) and \(1, 3, 160, 160\)"):
         displacement(features, features[:, :3])
