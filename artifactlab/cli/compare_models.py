@@ -108,8 +108,12 @@ def compared_models(targets: tuple[str, str], options: ModelOptions, seed: int) 
     ]
     sources = (" ".join((target, *(one[side] for one in differ if one[side]))) for side, target in enumerate(targets))
     digests = (None if path is None else sha256(path) for path in checkpoints)
-    first, second = ({"source": source, "sha256": sha} for source, sha in zip(sources, digests, strict=True))
+    first, second = map(_origin, sources, digests)
     return replace(comparison, model=(first, second))
+
+
+def _origin(source: str, digest: str | None) -> dict[str, str | None]:
+    return {"source": source, "sha256": digest}
 
 
 def _named(option: str, values: Sequence[Any]) -> tuple[str, str]:
