@@ -195,7 +195,7 @@ def profile() -> str:
         }
         spent = {part: race(function, lambda: None)[0] for part, function in parts.items()}
     listed = ", ".join(f"{part} {1e3 * seconds:.0f}" for part, seconds in spent.items())
-    note = "edge points are found before, once; a lattice that is found is measured once more"
+    note = "a lattice that is found is measured once more"
     return f"Milliseconds per 1024x1024 photo, part by part ({note}): {listed}."
 
 
