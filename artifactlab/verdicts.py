@@ -40,7 +40,8 @@ def judge(
 
     Args:
         site: nothing compensates one that no layer follows.
-        evidence: at its activation.
+        evidence: at its activation. Where it shows nothing, there is nothing to compensate, and a repair that makes things
+            worse has only failed, as on screentone of the lattice's own period.
         effect: on the output, repaired alone.
         severity: of the output as it is.
         guilty: whether it is one of the sites that are repaired together.
@@ -48,7 +49,7 @@ def judge(
     """
     if guilty:
         return "offender"
-    if not estimate and site.followed_by == "layers" and worsens(effect, severity):
+    if not estimate and site.followed_by == "layers" and shows(evidence) and worsens(effect, severity):
         return "compensated"
     return "harmless" if shows(evidence) else "clean"
 

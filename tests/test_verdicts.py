@@ -48,6 +48,7 @@ def test_a_repair_is_named_if_it_surely_takes_enough(
         (LOUD, -5.0, -11.0, 0.1, 0.1, False, "harmless"),
         (LOUD, -0.3, -0.4, -0.2, 0.1, False, "harmless"),  # worse, but it still would not show
         (QUIET, -0.3, -0.4, -0.2, 0.1, False, "clean"),
+        (QUIET, -5.0, -6.0, -4.0, 0.1, False, "clean"),  # nothing there to compensate: the repair has failed
         (QUIET, 0.0, 0.0, 0.0, 0.0, False, "clean"),
     ],
 )
