@@ -40,8 +40,8 @@ def judge(
 
     Args:
         site: nothing compensates one that no layer follows.
-        evidence: at its activation. Where it shows nothing, there is nothing to compensate, and a repair that makes things
-            worse has only failed, as on screentone of the lattice's own period.
+        evidence: at its activation. Where it shows nothing, nothing is compensated, and a repair that makes things worse
+            has only failed, as on screentone of the lattice's own period.
         effect: on the output, repaired alone.
         severity: of the output as it is.
         guilty: whether it is one of the sites that are repaired together.
