@@ -40,7 +40,7 @@ def judge(
 
     Args:
         site: nothing compensates one that no layer follows.
-        evidence: at its activation. Where it shows nothing, nothing is compensated, and a repair that makes things worse
+        evidence: at its activation. Where it shows nothing, nothing is compensated: a repair that makes it worse
             has only failed, as on screentone of the lattice's own period.
         effect: on the output, repaired alone.
         severity: of the output as it is.
