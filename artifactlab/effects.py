@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.records import Effect
-from artifactlab.severity import VISIBLE, Artifact, Severity
+from artifactlab.severity import SILENT, VISIBLE, Artifact, Severity
 
 CONFIDENCE = 0.9
 """of intervals; the numbers below were chosen so that it holds on the development split of `benchmarks/planted.py`"""
@@ -24,8 +24,6 @@ SAMPLED = 0.5
 """part of the half-samples' spread that counts: an effect is that on the given inputs, not on all there might be"""
 OF_EFFECT, OF_SEVERITY, ALWAYS = 0.3, 0.15, 0.3
 """what repairs are off by: of the effect itself, of the severity that other sites cause, and in any case"""
-SILENT = 1e-12
-"""energy, in squared data ranges, of an output that holds nothing"""
 
 
 def effect_of(before: Severity, after: Severity, seed: int) -> Effect:

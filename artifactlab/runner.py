@@ -53,6 +53,16 @@ def with_tensors(call: Call, change: Callable[[Tensor], Tensor]) -> Call:
     return replace(call, args=_with_tensors(call.args, change), kwargs=_with_tensors(dict(call.kwargs), change))
 
 
+def on_device(call: Call, device: torch.device | None) -> Call:
+    """The same arguments on a device, cloned, as a model may write into its input; None leaves them where they are."""
+    return with_tensors(call, lambda tensor: tensor.detach().clone().to(device))
+
+
+def in_precision(call: Call, dtype: torch.dtype | None) -> Call:
+    """The same arguments with their floating tensors in a precision; None leaves them as they are."""
+    return with_tensors(call, lambda tensor: tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor)
+
+
 def constant_call(call: Call, level: float) -> Call:
     """The call with its images at their mean, channel by channel, times a level; without images, all other tensors.
 
@@ -143,11 +153,11 @@ class Runner:
             self.before_each()
         parameter = next(self.model.parameters(), None)
         device = None if parameter is None else parameter.device
-        args, kwargs = placed(call.args, device), placed(dict(call.kwargs), device)
+        placed = on_device(call, device)
         self._state.restore()  # a model that counts, or updates averages, would make passes differ
         try:
             with random_states_kept(self.seed), self._precision(), self.guarded():
-                result = self.model(*args, **kwargs)
+                result = self.model(*placed.args, **placed.kwargs)
         except ArtifactLabError:
             raise
         except Exception as error:
@@ -177,18 +187,6 @@ class Runner:
         return stack
 
 
-def placed(value: Any, device: torch.device | None) -> Any:
-    """Arguments on a device, cloned, as a model may write into its input; None leaves them where they are."""
-    if isinstance(value, Tensor):
-        return value.detach().clone().to(device)
-    if isinstance(value, (list, tuple)):
-        items = [placed(item, device) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, dict):
-        return {key: placed(item, device) for key, item in value.items()}
-    return value
-
-
 def _hint(call: Call, parameter: Tensor | None) -> str:
     """What to try where a model failed."""
     given = {tensor.dtype for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()}
@@ -196,18 +194,6 @@ def _hint(call: Call, parameter: Tensor | None) -> str:
         wanted, had = parameter.dtype, " and ".join(map(str, given))
         return f"its parameters are {wanted}, the input is {had}; give the input as x.to({wanted})"
     return "expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256"
-
-
-def in_precision(value: Any, dtype: torch.dtype | None) -> Any:
-    """Arguments with their floating tensors in a precision; None leaves them as they are."""
-    if isinstance(value, Tensor):
-        return value.to(dtype) if dtype is not None and value.is_floating_point() else value
-    if isinstance(value, (list, tuple)):
-        items = [in_precision(item, dtype) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, dict):
-        return {key: in_precision(item, dtype) for key, item in value.items()}
-    return value
 
 
 def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:

@@ -38,7 +38,7 @@ LEAST_EDGES = 0.2
 VISIBLE_FORMS = (VISIBLE_GRID, VISIBLE_GRID, VISIBLE_STEPS)
 """from where on grid, modulation and warp show"""
 SILENT = 1e-12
-"""energy of a pattern, in squared data ranges, that has no gradient"""
+"""energy, in squared data ranges, of what holds nothing: it has no gradient, and no share in anything"""
 CYCLES, BESIDES = 4, 16
 """of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
 
@@ -116,6 +116,7 @@ def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> T
     independent causes add up. It differs where there is doubt. A diagnosis accuses, and counts what is confirmed; here
     everything in step with the lattice counts as far as it is beyond chance, since a gate gives a faint artifact no
     gradient at all. So texture of the very same spacing counts, too, and clean images read a little more than 0.
+    Nor are loud crops looked at apart from quiet ones, which a diagnosis does.
 
     Its gradient points along the artifact itself, as `remove_spectral_images` would take it out: what it is measured
     with (content, how far each place is trusted, chance) is taken as given. So nothing can be gained by sharper edges

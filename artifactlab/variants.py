@@ -124,7 +124,7 @@ class _Side:
         """The calls, in the precision of the model's parameters."""
         floating = (p.dtype for p in self.model.parameters() if p.is_floating_point())
         dtype = next(floating, None)
-        return [Call(*(in_precision(part, dtype) for part in (call.args, dict(call.kwargs)))) for call in self.calls]
+        return [in_precision(call, dtype) for call in self.calls]
 
 
 def compared(where: Site | None, other: Site | None, plan: Plan, first: Measured, second: Measured) -> LatticePair:

@@ -158,6 +158,11 @@ def _innocence_rows(records: Sequence[Record]) -> Iterator[Row]:
         innocent = [one.said for one in each_diagnosis(of_kind(records, kind)) if one.truth.hidden]
         wrong = sum(bool(said.offenders) for said in innocent)
         yield Row(claim, "<= 1%", f"{wrong} of {len(innocent)}", wrong <= 0.01 * len(innocent))
+    # the sterner count: FLIP's and ColorVideoVDP's "most notice it" is four times what our severity of 1 is
+    unseen = [one.said for one in each_diagnosis(of_kind(records, "planted")) if not one.truth.shows]
+    wrong = sum(bool(said.offenders) for said in unseen)
+    claim = "... where it does not show, hidden or not"
+    yield Row(claim, "<= 1%", f"{wrong} of {len(unseen)}", wrong <= 0.01 * len(unseen))
     between = [one for one in each_diagnosis(of_kind(records, "planted")) if not one.truth.shows | one.truth.hidden]
     named = [one for one in between if one.said.offenders]
     right = sum(one.said.offenders[0] == one.truth.first for one in named)

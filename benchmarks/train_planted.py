@@ -18,6 +18,7 @@ from planted_kinds import CODES, GRID, KINDS, PATCH, Generator, Latents, Tokens
 from planted_nets import COMPENSATED, NETS, WEIGHTS, Upsampler, weights_path
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 SIDE, BATCH = 64, 8
 WHOLE = GRID * PATCH
@@ -79,20 +80,25 @@ def train(model: nn.Module, images: list[Tensor], name: str, steps: int, seed: i
     """Adam, one cycle."""
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.Adam(model.parameters(), RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    schedule = OneCycleLR(optimiser, RATE, total_steps=steps)
     start = time.time()
     size = (WHOLE, BATCH * SIDE**2 // WHOLE**2) if isinstance(model, Tokens) else (SIDE, BATCH)
     for step in range(steps):
         clean = batch(images, rng, *size)
         error = model(given(model, name, clean)) - clean
         loss = error.abs().mean() + LATTICE_WEIGHT * lattice_penalty(error)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimiser.step()
-        schedule.step()
+        descend(model, loss, optimiser, schedule)
         if step % 350 == 349:
             print(f"{name} {step + 1} L1 {error.abs().mean():.4f} {time.time() - start:.0f} s", flush=True)
+
+
+def descend(model: nn.Module, loss: Tensor, optimiser: torch.optim.Optimizer, schedule: OneCycleLR) -> None:
+    """One step, clipped."""
+    optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+    optimiser.step()
+    schedule.step()
 
 
 def fit(model: Generator, images: list[Tensor], name: str, steps: int, seed: int) -> None:
@@ -102,18 +108,14 @@ def fit(model: Generator, images: list[Tensor], name: str, steps: int, seed: int
     others = [parameter for key, parameter in model.named_parameters() if key != "codes"]
     rates = [FIT_RATE, CODE_RATE]
     optimiser = torch.optim.Adam([{"params": others}, {"params": [model.codes]}], FIT_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps)
+    schedule = OneCycleLR(optimiser, rates, total_steps=steps)
     start = time.time()
     for step in range(steps):
         chosen = torch.from_numpy(rng.choice(CODES, BATCH // 2, replace=False))
         error = model(model.codes[chosen]) - wanted[chosen]
         loss = sum(F.avg_pool2d(error, shrunk).abs().mean() for shrunk in (1, 2, 4, 8))
         loss = loss + LATTICE_WEIGHT * lattice_penalty(error, 16)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimiser.step()
-        schedule.step()
+        descend(model, loss, optimiser, schedule)
         if step % 350 == 349:
             print(f"{name} {step + 1} L1 {error.abs().mean():.4f} {time.time() - start:.0f} s", flush=True)
 

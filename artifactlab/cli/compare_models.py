@@ -15,7 +15,7 @@ import click
 import torch
 
 import artifactlab
-from artifactlab.cli.options import JsonObject, built_model
+from artifactlab.cli.options import JsonObject, built_model, image_options
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.verbosity import describe_inputs
 from artifactlab.errors import InputError
@@ -60,21 +60,7 @@ def model_pair_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--checkpoint", multiple=True, type=click.Path(path_type=Path), help=f"Weights. {twice}"),
         click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {twice}"),
         click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {twice}"),
-        click.option(
-            "--range",
-            "value_range",
-            type=click.Choice(list(RANGES)),
-            default="0,1",
-            show_default=True,
-            help="What black and white are to the models.",
-        ),
-        click.option(
-            "--data-range",
-            type=click.FloatRange(min=0, min_open=True),
-            help="Distance between the outputs' black and white, where it is not that of --range.",
-        ),
-        click.option("--gray", is_flag=True, help="One channel instead of three."),
-        click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
+        *image_options("the models"),
         click.option("--output", metavar="KEY_OR_INDEX", help="Which of the models' outputs to compare."),
     ]
     for option in reversed(options):

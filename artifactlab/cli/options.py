@@ -49,6 +49,27 @@ def _placed(model: nn.Module, device: str) -> nn.Module:
         raise ModelError(f"cannot move the model to device {device!r}: {str(error).splitlines()[0]}") from error
 
 
+def image_options(models: str) -> list[Callable[..., Any]]:
+    """How images become inputs of `models`, and what their outputs' values mean."""
+    return [
+        click.option(
+            "--range",
+            "value_range",
+            type=click.Choice(list(RANGES)),
+            default="0,1",
+            show_default=True,
+            help=f"What black and white are to {models}.",
+        ),
+        click.option(
+            "--data-range",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Distance between black and white in the output, where it is not that of --range.",
+        ),
+        click.option("--gray", is_flag=True, help="One channel instead of three."),
+        click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
+    ]
+
+
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What the model is, how it is built and run, and how images become its inputs: the options of a command."""
     options = [
@@ -58,21 +79,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only."
         ),
-        click.option(
-            "--range",
-            "value_range",
-            type=click.Choice(list(RANGES)),
-            default="0,1",
-            show_default=True,
-            help="What black and white are to the model.",
-        ),
-        click.option(
-            "--data-range",
-            type=click.FloatRange(min=0, min_open=True),
-            help="Distance between the output's black and white, where it is not that of --range.",
-        ),
-        click.option("--gray", is_flag=True, help="One channel instead of three."),
-        click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
+        *image_options("the model"),
         click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge."),
         click.option("--device", default="cpu", show_default=True, help="Where to run the model."),
     ]

@@ -24,7 +24,7 @@ from artifactlab.metrics.gradients import gradient
 from artifactlab.outputs import pick_output
 from artifactlab.randomness import random_states_kept
 from artifactlab.repair import remove_lattice
-from artifactlab.runner import Call, as_calls, placed
+from artifactlab.runner import Call, as_calls, on_device
 
 LEARNING_RATE = 5e-3
 """what `benchmarks/fix.py` trained with; where there are few inputs, 1e-3 to 2e-3 kept the image better"""
@@ -104,8 +104,9 @@ class _Training:
 
     def _run(self, call: Call) -> Tensor:
         device = next(iter(self.weights.values())).device
+        placed = on_device(call, device)
         with random_states_kept(self.seed):
-            result = self.model(*placed(call.args, device), **placed(dict(call.kwargs), device))
+            result = self.model(*placed.args, **placed.kwargs)
         return pick_output(result, self.output)
 
     def number_at(self, step: int) -> int:
