@@ -5,19 +5,30 @@ running model, `diagnose` says which of them causes the artifact in the output, 
 `compare` whether a remedy worked, `compare_models` where two variants of a model part. `severity` is what to minimise.
 """
 
-from artifactlab.capture import Capture, capture
-from artifactlab.compare import Comparison, compare
-from artifactlab.diagnose import diagnose
+from artifactlab.attribution.diagnose import diagnose
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.sites.capture import Capture, capture
+from artifactlab.attribution.sites.records import Evidence, Site
+from artifactlab.comparing.compare import Comparison, compare
+from artifactlab.comparing.parting import ModelComparison
+from artifactlab.comparing.variants import compare_models
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
-from artifactlab.images import read_image
+from artifactlab.inputs.images import read_image
+from artifactlab.inputs.probes import make_probe
 from artifactlab.lint import LintFinding, lint
-from artifactlab.models import load_model
-from artifactlab.parting import ModelComparison
-from artifactlab.probes import make_probe
-from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
-from artifactlab.score import score_images
-from artifactlab.severity import severity
-from artifactlab.variants import compare_models
+from artifactlab.models.factory import load_model
+from artifactlab.registry import announce
+from artifactlab.scoring.score import score_images
+from artifactlab.scoring.severity import severity
+
+announce(
+    "artifactlab.views",
+    page="artifactlab.report.page:report_page",
+    figure="artifactlab.report.figures:plot_diagnosis",
+    maps="artifactlab.report.figures:plot_maps",
+)
+announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 
 __all__ = [
     "ArtifactLabError",

@@ -23,6 +23,10 @@ class FixError(ArtifactLabError):
     """A site that cannot be replaced as the model stands, or a fix that cannot go on."""
 
 
+class RegistryError(ArtifactLabError):
+    """An installed package whose addition (a metric, a kind of site, an upsampler, ...) cannot be used."""
+
+
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough to quote."""
     return (str(error).strip().splitlines() or [""])[0]

@@ -18,10 +18,11 @@ from content import SEEDS, Image, periodic_scene, photo_crops, scenes
 from publish import arguments, markdown_table, publish
 from torch import Tensor, nn
 
+from artifactlab.attribution.findings.displacement import Shift, features_of, measure_shifts
+from artifactlab.attribution.findings.seams import foreign_periods
 from artifactlab.demo.unet import ConvBlock, healthy
-from artifactlab.registration import Shift, features_of, measure_shifts
-from artifactlab.runner import Runner, as_calls
-from artifactlab.seams import foreign_periods
+from artifactlab.models.calls import as_calls
+from artifactlab.models.runner import Runner
 
 WIDTHS = (12, 20, 32, 40)
 NOISE = 0.02

@@ -19,12 +19,12 @@ from degradations import Degradation, grid, jpeg, nearest, noise, smooth
 from numpy.typing import NDArray
 from publish import arguments, markdown_table, publish
 
-from artifactlab.changes import MIN_CHANGED, MIN_CROPS, SAME, overall, score_change
-from artifactlab.effects import CONFIDENCE, half_samples
-from artifactlab.images import Picture
-from artifactlab.measures import METRICS, measure
-from artifactlab.paired import bootstrap_interval, half_sample_interval
-from artifactlab.severity import Severity, measure_severity, pool
+from artifactlab.attribution.repair.effects import CONFIDENCE, half_samples
+from artifactlab.comparing.changes import MIN_CHANGED, MIN_CROPS, SAME, overall, score_change
+from artifactlab.comparing.paired import bootstrap_interval, half_sample_interval
+from artifactlab.inputs.images import Picture
+from artifactlab.scoring.measures import METRICS, measure
+from artifactlab.scoring.severity import Severity, measure_severity, pool
 
 Numbers = NDArray[np.float64]
 NAMES = [name for name, metric in METRICS.items() if not metric.needs_reference]

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab.fix import check_fix, distil, replace_upsampler
 from artifactlab.fix.teacher import sites_at
-from artifactlab.severity import VISIBLE
+from artifactlab.scoring.severity import VISIBLE
 
 ROUNDS = {"development": 2, "test": 2}
 """cases per site"""

@@ -18,7 +18,7 @@ from planted_wrappers import WRAPPED, bare, innermost, input_of, network
 from planting import DEFECTS, STRONGEST, WEAKEST, Seen, aimed, decoy, hide, upsampler, with_planted
 from torch import Tensor, nn
 
-from artifactlab.severity import measure_severity
+from artifactlab.scoring.severity import measure_severity
 
 SIDE = 128
 INPUTS = ("photos", "scenes", "smooth", "textured", "noisy", "flat", "periodic")

@@ -8,7 +8,7 @@ from planted_records import Record, Said, top
 from planted_truth import Truth
 from publish import markdown_table
 
-from artifactlab.severity import VISIBLE
+from artifactlab.scoring.severity import VISIBLE
 
 NAMED = 3
 """effects that are listed, the largest first"""

@@ -17,7 +17,7 @@ from planted_wrappers import WRAPPERS, wrapper_of
 from publish import markdown_table
 from scipy.stats import spearmanr
 
-from artifactlab.severity import VISIBLE
+from artifactlab.scoring.severity import VISIBLE
 
 LARGE = 0.1
 """of a case's largest effect is what a second rank correlation leaves out: a tenth of what is seen, nobody repairs"""

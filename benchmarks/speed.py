@@ -18,17 +18,17 @@ import torch
 import torch.nn.functional as F
 from publish import arguments, markdown_table, publish
 
-from artifactlab import measures
-from artifactlab.evidence import measure_evidence
-from artifactlab.images import open_picture
-from artifactlab.measures import METRICS, measure
-from artifactlab.score import score_images
+from artifactlab.attribution.sites.evidence import measure_evidence
+from artifactlab.inputs.images import open_picture
+from artifactlab.scoring import measures
+from artifactlab.scoring.measures import METRICS, measure
+from artifactlab.scoring.score import score_images
 
 NO_REFERENCE = [name for name, metric in METRICS.items() if not metric.needs_reference]
 REPEATS = 15
 SCORED = """
 import pathlib, re, sys
-from artifactlab.score import score_images
+from artifactlab.scoring.score import score_images
 report = score_images(sys.argv[1:])
 assert not report.unreadable
 # the process's own peak; ru_maxrss would begin with that of the parent it was forked from

@@ -19,10 +19,10 @@ from training_losses import focal_frequency, gradient_magnitude, mprnet_edge, on
 from training_tasks import Pairs, Task
 
 from artifactlab import diagnose
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.fix import EdgeAwareLoss, SitePenalty
 from artifactlab.metrics import axis_excess, checkerboard_energy, direction_divergence
-from artifactlab.records import Diagnosis
-from artifactlab.severity import VISIBLE_STEPS, measure_severity
+from artifactlab.scoring.severity import VISIBLE_STEPS, measure_severity
 
 SEEDS, TUNING_SEED = (0, 1, 2), 100
 RATE, BETAS = 2e-3, (0.5, 0.999)

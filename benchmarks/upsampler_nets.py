@@ -23,7 +23,7 @@ from artifactlab.fix.upsample import (
     PixelShuffleUpBlock,
     ResizeConvUpsample,
 )
-from artifactlab.severity import VISIBLE_GRID, VISIBLE_STEPS, measure_severity
+from artifactlab.scoring.severity import VISIBLE_GRID, VISIBLE_STEPS, measure_severity
 
 SIDE, STEPS, RATE, CLIP = 48, 250, 3e-3, 0.5
 NOISE, BLUR = 0.04, (0.25, 0.5, 0.25)

@@ -11,98 +11,86 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = {
-    "errors": 0,
-    "metrics": 1,
-    "records": 1,
-    "outputs": 1,
-    "images": 2,
-    "probes": 2,
-    "models": 2,
-    "evidence": 2,
-    "randomness": 2,
-    "compiled": 2,
-    "sites": 2,
-    "wiring": 3,
-    "merges": 4,
-    "gates": 4,
-    "measures": 3,
-    "model_state": 2,
-    "runner": 3,
-    "capture": 5,
-    "repair": 4,
-    "inputs": 4,
-    "turned": 4,
-    "examples": 6,
-    "severity": 4,
-    "verdicts": 5,
-    "registration": 6,
-    "origin": 6,
-    "constant_patterns": 6,
-    "findings": 7,
-    "seams": 5,
-    "effects": 5,
-    "score": 5,
-    "paired": 2,
-    "saved": 6,
-    "changes": 7,
-    "compare": 8,
-    "lint": 6,
-    "survey": 7,
-    "trials": 7,
-    "lattices": 6,
-    "parting": 2,
-    "fast": 8,
-    "screening": 9,
-    "until_sure": 6,
-    "variants": 8,
-    "diagnose": 10,
-    "demo": 11,
-    "fix": 11,
-    "report": 12,
-    "integrations": 13,
-    "cli": 13,
-    "__main__": 14,
-    "__init__": 15,
-}
-"""part of the house -> floor; a file imports from its own part and from lower floors"""
-
-
-def part_of(path: Path) -> str:
-    if path.is_relative_to(ROOT / "metrics"):
-        return "metrics"
-    relative = path.relative_to(ROOT / "artifactlab")
-    return relative.parts[0].removesuffix(".py")
-
-
-def imported_parts(path: Path) -> set[str]:
-    """Parts that a file imports when it is loaded (imports inside functions are lazy on purpose)."""
-    parts = set()
-    for node in ast.parse(path.read_text()).body:
-        names = [f"{node.module}.{a.name}" for a in node.names] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for name in names:
-            pieces = name.split(".")
-            if pieces[0] == "artifactlab":
-                parts.add(pieces[1] if len(pieces) > 1 else "__init__")
-    return parts
-
-
+ROOMS = (
+    ("errors",),
+    ("registry", "serialize"),
+    ("metrics",),
+    ("inputs",),
+    ("models",),
+    ("scoring",),
+    ("attribution",),
+    ("comparing", "lint", "demo"),
+    ("fix",),
+    ("report",),
+    ("integrations",),
+    ("__init__",),
+    ("cli",),
+    ("__main__",),
+)
+"""the rooms of the house, ground floor first; a file imports from its own room and from lower floors"""
+WITHIN_ATTRIBUTION = (("sites",), ("records", "windows"), ("diagnosis",), ("verdicts",), ("repair",), ("findings",))
+"""likewise; what is not named here lies above"""
 SOURCES = sorted([*ROOT.glob("artifactlab/**/*.py"), *ROOT.glob("metrics/*.py")])
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_one_way(path: Path) -> None:
-    part = part_of(path)
-    allowed = {other for other, floor in LAYERS.items() if floor < LAYERS[part]} | {part}
-    if part == "cli":  # commands use the public names, as a user would
-        allowed.add("__init__")
-    assert imported_parts(path) <= allowed
+def module_of(path: Path) -> str:
+    """`artifactlab.metrics.bands` of metrics/bands.py; a package is named without its __init__."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = ("artifactlab", *parts) if parts[0] == "metrics" else parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
+
+
+MODULES = {module_of(path): path for path in SOURCES if "artifactlab/metrics" not in str(path)}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Our modules that a file imports, those inside functions and for type checkers, too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide what is imported"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if name.split(".")[0] == "artifactlab":
+                found.add(next((m for m in (name, name.rpartition(".")[0]) if m in MODULES), "artifactlab.__init__"))
+    return found
+
+
+def floor(module: str, floors: tuple[tuple[str, ...], ...], depth: int) -> int:
+    name = [*module.split("."), "__init__"][depth]
+    return next((level for level, names in enumerate(floors) if name in names), len(floors))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module: str) -> None:
+    parts = module.split(".")
+    for other in imports_of(MODULES[module]) - {module}:
+        theirs = other.split(".")
+        if parts[1] != theirs[1]:
+            assert floor(other, ROOMS, 1) < floor(module, ROOMS, 1), f"{module} imports {other}"
+        elif parts[1] == "attribution" and parts[2:3] != theirs[2:3]:
+            low, high = floor(other, WITHIN_ATTRIBUTION, 2), floor(module, WITHIN_ATTRIBUTION, 2)
+            assert low < high or low == high == len(WITHIN_ATTRIBUTION), f"{module} imports {other}"
+
+
+def test_every_room_has_a_floor() -> None:
+    named = [room for floor in ROOMS for room in floor]
+    assert {module.split(".")[1] for module in MODULES} == set(named)
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    waiting = {module: imports_of(path) - {module} for module, path in MODULES.items()}
+    while free := [module for module, needed in waiting.items() if not needed & waiting.keys()]:
+        for module in free:
+            del waiting[module]
+    assert not waiting
 
 
 def test_metrics_import_only_errors_and_libraries() -> None:
     for path in ROOT.glob("metrics/*.py"):
-        assert imported_parts(path) <= {"errors", "metrics"}
+        assert {module.split(".")[1] for module in imports_of(path)} <= {"errors", "metrics"}
 
 
 def test_metrics_stays_flat() -> None:

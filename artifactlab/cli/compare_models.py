@@ -19,9 +19,9 @@ from artifactlab.cli.options import JsonObject, built_model, image_options
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.verbosity import describe_inputs
 from artifactlab.errors import InputError
-from artifactlab.inputs import RANGES, load_inputs
-from artifactlab.models import sha256
-from artifactlab.probes import PROBES
+from artifactlab.inputs.loading import RANGES, load_inputs
+from artifactlab.inputs.probes import PROBES
+from artifactlab.models.checkpoint import sha256
 
 T = TypeVar("T")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}

@@ -11,7 +11,7 @@ from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.verbosity import verbosity
 from artifactlab.demo.run import run_demo
 from artifactlab.demo.unet import SWAPPED_WEIGHTS
-from artifactlab.models import sha256
+from artifactlab.models.checkpoint import sha256
 from artifactlab.report.files import write_report
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.table import diagnosis_table

@@ -11,19 +11,19 @@ from typing import Any
 import click
 
 import artifactlab
+from artifactlab.attribution.diagnosis import OUTPUT_NAMES
 from artifactlab.cli.again import diagnosed_by
 from artifactlab.cli.options import built_model, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
-from artifactlab.gates import gate_failures, parse_gate
-from artifactlab.inputs import RANGES, load_inputs
-from artifactlab.models import sha256
-from artifactlab.probes import PROBES
-from artifactlab.records import OUTPUT_NAMES
+from artifactlab.inputs.loading import RANGES, load_inputs
+from artifactlab.inputs.probes import PROBES
+from artifactlab.models.checkpoint import sha256
 from artifactlab.report.files import refuse_unwritable, write_report
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
+from artifactlab.scoring.gates import gate_failures, parse_gate
 
 
 @click.command()

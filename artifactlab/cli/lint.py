@@ -13,7 +13,7 @@ import click
 import artifactlab
 from artifactlab.cli.options import JsonObject, built_model
 from artifactlab.cli.progress import progress_bar
-from artifactlab.models import sha256
+from artifactlab.models.checkpoint import sha256
 from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
 from artifactlab.report.terminal import print_out
 

@@ -13,8 +13,8 @@ from torch import nn
 
 from artifactlab.cli.verbosity import describe_model, timed
 from artifactlab.errors import ModelError
-from artifactlab.inputs import RANGES
-from artifactlab.models import load_model
+from artifactlab.inputs.loading import RANGES
+from artifactlab.models.factory import load_model
 
 
 class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click

@@ -6,9 +6,9 @@ import skimage
 import torch
 from torch import Tensor
 
+from artifactlab.attribution.diagnose import Progress, diagnose
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.demo.unet import broken, healthy
-from artifactlab.diagnose import Progress, diagnose
-from artifactlab.records import Diagnosis
 
 NOISE = 0.05
 """standard deviation the U-Net was trained to remove"""

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.capture import unwrap
+from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import ArtifactLabError, InputError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, fingerprint, load_state, save_state
 from artifactlab.fix.operator import neighbours_of
@@ -21,10 +22,9 @@ from artifactlab.fix.replace import Swap
 from artifactlab.fix.teacher import WIDE, teacher_outputs
 from artifactlab.fix.verify import inside
 from artifactlab.metrics.gradients import gradient
-from artifactlab.outputs import pick_output
-from artifactlab.randomness import random_states_kept
-from artifactlab.repair import remove_lattice
-from artifactlab.runner import Call, as_calls, on_device
+from artifactlab.models.calls import Call, as_calls, on_device
+from artifactlab.models.outputs import pick_output
+from artifactlab.models.random_state import random_states_kept
 
 LEARNING_RATE = 5e-3
 """what `benchmarks/fix.py` trained with; where there are few inputs, 1e-3 to 2e-3 kept the image better"""

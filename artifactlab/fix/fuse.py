@@ -6,7 +6,7 @@ import copy
 
 from torch import nn
 
-from artifactlab.capture import unwrap
+from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.operator import with_convolution

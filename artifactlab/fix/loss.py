@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
-from artifactlab.evidence import lattice_period
 from artifactlab.fix.loss_terms import edge_distances, lattice_distance
 from artifactlab.metrics.inputs import as_pair, check_reduction, reduce
-from artifactlab.records import Diagnosis
+from artifactlab.scoring.periods import lattice_period
 
 PERIODS = (2, 4)
 """lattices of the last two sites of a decoder that doubles the size each time"""

@@ -12,13 +12,13 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.advice import how_to_make_it_a_module
 from artifactlab.fix.response import Response, impulse_response
 from artifactlab.lint.graph import ROOT_NAME, ModuleGraph, Op, module_graph
 from artifactlab.lint.model_copy import eval_copy
 from artifactlab.lint.ops import Convolution, is_known
-from artifactlab.records import Site
 
 PADDINGS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d, nn.Identity)
 """what may stand between a resize and its convolution"""

@@ -10,14 +10,15 @@ from typing import Any
 
 from torch import nn
 
-from artifactlab.capture import unwrap
-from artifactlab.diagnose import diagnose
+from artifactlab.attribution.diagnose import diagnose
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.sites.capture import unwrap
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.distil import LEARNING_RATE, Distilled, distil
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.verify import FixCheck, check_fix
-from artifactlab.randomness import random_states_kept
-from artifactlab.records import Diagnosis, Site
+from artifactlab.models.random_state import random_states_kept
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
 """told the name of a stage as it begins; returns what is to be called with (done, total) while it runs, or None"""

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.capture import unwrap
+from artifactlab.attribution.sites.capture import unwrap
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.upsample import MODES
-from artifactlab.records import Site
 
 NEEDS_A_SKIP = ("gated",)
 """modes that a layer with one input cannot be replaced by"""

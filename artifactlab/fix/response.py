@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError, first_line
-from artifactlab.randomness import random_states_kept
+from artifactlab.models.random_state import random_states_kept
 
 SIDES = (9, 17, 33, 65)
 """pixels a side of the probes, larger ones where an answer reaches the border"""

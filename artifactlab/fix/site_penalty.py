@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from artifactlab.capture import Visit, watch
+from artifactlab.attribution.records import SiteDiagnosis
+from artifactlab.attribution.sites.capture import Visit, watch
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import InputError, ModelError
-from artifactlab.evidence import lattice_period
 from artifactlab.fix.loss import check_number
 from artifactlab.fix.loss_terms import phase_patterns
-from artifactlab.records import Site, SiteDiagnosis
+from artifactlab.scoring.periods import lattice_period
 
 Key = tuple[str, str, int]
 FLAT = 1e-12

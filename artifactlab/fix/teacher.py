@@ -14,14 +14,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from artifactlab.capture import Capture, watch
+from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.repair.trials import repaired_output
+from artifactlab.attribution.sites.capture import Capture, watch
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
-from artifactlab.evidence import lattice_period
 from artifactlab.fix.replace import Swap
-from artifactlab.records import Site
-from artifactlab.repair import remove_lattice
-from artifactlab.runner import Call, Runner
-from artifactlab.trials import repaired_output
+from artifactlab.models.calls import Call
+from artifactlab.models.runner import Runner
+from artifactlab.scoring.periods import lattice_period
 
 WIDE = 7
 """blocks a side within which what is left of a grid after the repair is told from texture"""

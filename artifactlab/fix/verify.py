@@ -9,16 +9,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from artifactlab.capture import unwrap
+from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.sites.capture import unwrap
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
-from artifactlab.evidence import lattice_period
-from artifactlab.images import MIN_SIDE
+from artifactlab.inputs.images import MIN_SIDE
 from artifactlab.metrics.gradients import gradient
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.records import Site, plain
-from artifactlab.repair import remove_lattice
-from artifactlab.runner import Runner, as_calls
-from artifactlab.severity import VISIBLE, measure_severity, pool, smallest_side
+from artifactlab.models.calls import as_calls
+from artifactlab.models.runner import Runner
+from artifactlab.scoring.periods import lattice_period, smallest_side
+from artifactlab.scoring.severity import VISIBLE, measure_severity, pool
+from artifactlab.serialize import json_data
 
 ENOUGH = 0.8
 """share of an artifact's energy that must be gone"""
@@ -65,7 +67,7 @@ class FixCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return plain(asdict(self))
+        return json_data(asdict(self))
 
 
 def check_fix(

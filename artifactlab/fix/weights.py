@@ -79,6 +79,17 @@ def install_replacements(model: nn.Module, replacements: Sequence[Replacement]) 
         made.install(model, made.build())
 
 
+def install_from(model: nn.Module, path: Path) -> None:
+    """Replace in a model, in place, what had been replaced in the one that a weights file was saved of.
+
+    Raises:
+        ModelError: if the file is damaged.
+        FixError: if the model lacks a module that was replaced.
+        InputError: if a replacement cannot be built.
+    """
+    install_replacements(model, read_replacements(path))
+
+
 def refuse_unwritable_file(path: Path) -> None:
     """Raise a FixError, before any work is done, where a file cannot be written."""
     if path.suffix != ".safetensors":

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from artifactlab.capture import Capture, Visit, unwrap, watch
-from artifactlab.compiled import eagerly
+from artifactlab.attribution.sites.capture import Capture, Visit, unwrap, watch
+from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import CaptureError, InputError
-from artifactlab.evidence import spread
 from artifactlab.integrations.tensorboard import plot_comparison
-from artifactlab.outputs import first_image
-from artifactlab.records import CapturedSite
-from artifactlab.severity import joint_period
-from artifactlab.wiring import Wiring
+from artifactlab.models.compiled import eagerly
+from artifactlab.models.outputs import first_image
+from artifactlab.scoring.data_range import spread
+from artifactlab.scoring.periods import joint_period
 
 __all__ = ["ArtifactMonitor"]
 

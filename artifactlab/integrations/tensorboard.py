@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics import checkerboard_map, edge_jaggedness_map
-from artifactlab.records import Diagnosis
 from artifactlab.report.pictures import show
 
 if TYPE_CHECKING:

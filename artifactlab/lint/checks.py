@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from artifactlab.capture import unwrap
+from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import ModelError
 from artifactlab.lint.flow import feeds_shuffle, follows_upsampler, reaches_output
 from artifactlab.lint.graph import Op, module_graph

@@ -14,7 +14,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from artifactlab.errors import ModelError, first_line
-from artifactlab.randomness import random_states_kept
+from artifactlab.models.random_state import random_states_kept
 
 
 def eval_copy(model: nn.Module) -> nn.Module:

@@ -8,8 +8,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.changes import figures
-from artifactlab.compare import Comparison, MetricComparison
+from artifactlab.comparing.changes import figures
+from artifactlab.comparing.compare import Comparison, MetricComparison
 
 WIDTH = 80
 STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}

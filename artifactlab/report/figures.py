@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.windows import busiest
 from artifactlab.errors import InputError
-from artifactlab.examples import busiest
-from artifactlab.records import Diagnosis
 from artifactlab.report.pictures import show, show_change
 from artifactlab.report.plots import COLOURS, plot_sites
 

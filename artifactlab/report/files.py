@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
-from artifactlab.records import Diagnosis
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import report_page
 

@@ -14,15 +14,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from artifactlab.attribution.verdicts import period_text
+from artifactlab.attribution.windows import busiest
 from artifactlab.errors import FixError
-from artifactlab.examples import busiest
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
 from artifactlab.fix.weights import save_fixed
-from artifactlab.records import plain, tool
 from artifactlab.report.figures import ZOOM
 from artifactlab.report.pictures import show, show_change
-from artifactlab.verdicts import period_text
+from artifactlab.serialize import json_data, program
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def fix_json(made: Fix) -> str:
     """The same for programs; validates against `artifactlab/schemas/fix.json`."""
     data = {
         "schema_version": SCHEMA_VERSION,
-        "tool": tool(),
+        "tool": program(),
         "replacement": made.swap.replacement.to_dict(),
         "difference": made.swap.difference,
         "parameters": made.swap.parameters,
@@ -71,7 +71,7 @@ def fix_json(made: Fix) -> str:
         "after": made.after.to_dict(),
         "warnings": made.warnings,
     }
-    return json.dumps(plain(data), indent=2, allow_nan=False)
+    return json.dumps(json_data(data), indent=2, allow_nan=False)
 
 
 def write_fix(made: Fix, earlier: Sequence[Replacement], path: Path) -> list[Path]:

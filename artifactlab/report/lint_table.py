@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.lint import NOT_SEEN, RULES, LintFinding, Rule
-from artifactlab.records import plain, tool
 from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
+from artifactlab.serialize import json_data, program
 
 SCHEMA_VERSION = "1.0"
 """of `artifactlab/schemas/lint.json`, which changes apart from the diagnosis's"""
@@ -68,17 +68,17 @@ def lint_data(findings: Sequence[LintFinding], *, source: str, sha256: str | Non
     """Plain data that validates against `artifactlab/schemas/lint.json`."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "tool": tool(),
+        "tool": program(),
         "model": {"source": source, "sha256": sha256},
         "config": {"trained": trained},
         "complete": all(found.rule != NOT_SEEN.name for found in findings),
-        "findings": [plain(vars(found)) for found in findings],
+        "findings": [json_data(vars(found)) for found in findings],
     }
 
 
 def rules_data() -> dict[str, Any]:
     """The rules as plain data, under the same schema."""
-    return {"schema_version": SCHEMA_VERSION, "tool": tool(), "rules": [dict(vars(rule)) for rule in RULES]}
+    return {"schema_version": SCHEMA_VERSION, "tool": program(), "rules": [dict(vars(rule)) for rule in RULES]}
 
 
 def _explained(rule: Rule) -> list[RenderableType]:

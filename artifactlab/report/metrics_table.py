@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from artifactlab.measures import METRICS
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.records import tool
+from artifactlab.scoring.measures import METRICS
+from artifactlab.serialize import program
 
 SCHEMA_VERSION = "1.0"
 OF_AN_OUTPUT = {
@@ -53,7 +53,7 @@ def metrics_data() -> dict[str, Any]:
         for numbers, better in ((OF_AN_OUTPUT, "lower"), (OF_A_SITE, None))
         for name, (unit, text) in numbers.items()
     ]
-    return {"schema_version": SCHEMA_VERSION, "tool": tool(), "score": scores, "diagnose": shown}
+    return {"schema_version": SCHEMA_VERSION, "tool": program(), "score": scores, "diagnose": shown}
 
 
 def metrics_table() -> Group:

@@ -8,9 +8,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.parting import LatticePair, ModelComparison
+from artifactlab.attribution.verdicts import period_text
+from artifactlab.comparing.parting import LatticePair, ModelComparison
 from artifactlab.report.terminal import PIPED_WIDTH
-from artifactlab.verdicts import period_text
 
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}
 

@@ -6,7 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifactlab.records import Diagnosis, SiteDiagnosis
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import SiteDiagnosis
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,16 @@ from importlib import resources
 
 from torch import Tensor
 
-from artifactlab.evidence import lattice_period
+from artifactlab.attribution.diagnosis import Diagnosis, Example
+from artifactlab.attribution.records import SiteDiagnosis
+from artifactlab.attribution.verdicts import period_text, signed
+from artifactlab.attribution.windows import Window
 from artifactlab.metrics.spectrum import lattice_frequencies
-from artifactlab.records import Diagnosis, Example, SiteDiagnosis, Window
 from artifactlab.report import page_pictures as pictures
 from artifactlab.report.next_steps import Invocation, Step, next_steps
 from artifactlab.report.pictures import direction_shares
-from artifactlab.severity import VISIBLE
-from artifactlab.verdicts import period_text, signed
+from artifactlab.scoring.periods import lattice_period
+from artifactlab.scoring.severity import VISIBLE
 
 LARGEST = 5_000_000
 """bytes of a page"""

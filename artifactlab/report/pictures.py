@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from artifactlab.evidence import spread
 from artifactlab.metrics import gradient_direction_histogram
 from artifactlab.metrics.spectrum import SIDE, power_spectrum
+from artifactlab.scoring.data_range import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics.spectrum import lattice_frequencies
-from artifactlab.records import Diagnosis
 from artifactlab.report.pictures import BINS, DECIBELS, VERMILION, decibels, direction_shares, grey, in_255ths
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.records import Diagnosis, SiteDiagnosis
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import SiteDiagnosis
+from artifactlab.attribution.verdicts import period_text, signed
 from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
-from artifactlab.verdicts import period_text, signed
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"

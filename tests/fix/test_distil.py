@@ -15,7 +15,7 @@ from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix import Distilled, check_fix, distil, replace_upsampler
 from artifactlab.fix.replace import Swap
 from artifactlab.fix.teacher import teacher_outputs
-from artifactlab.runner import as_calls
+from artifactlab.models.calls import as_calls
 
 
 def spoiled(decoders: ModuleType) -> tuple[nn.Module, nn.Module, Swap]:

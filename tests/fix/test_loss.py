@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from artifactlab import InputError
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.fix import EdgeAwareLoss
 from artifactlab.fix.loss import WEIGHTS
 from artifactlab.fix.loss_terms import direction_distance, edge_distances, excess_raggedness, lattice_distance
-from artifactlab.records import Diagnosis, Effect, Evidence, Site, SiteDiagnosis
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

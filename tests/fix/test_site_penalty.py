@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from artifactlab import InputError, ModelError, capture
+from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.fix import EdgeAwareLoss, SitePenalty
 from artifactlab.fix.site_penalty import grid_share
-from artifactlab.records import Effect, Evidence, Site, SiteDiagnosis
 
 UP = "up/conv_transpose2d#0"
 HEAD = "head/conv_transpose2d#0"

@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader
 
 import artifactlab
 from artifactlab import InputError, ModelError
-from artifactlab.evidence import spread
 from artifactlab.integrations import lightning as integration
 from artifactlab.integrations.lightning import ArtifactMonitor
+from artifactlab.scoring.data_range import spread
 
 PACKAGES = [lightning.pytorch, pytorch_lightning]
 

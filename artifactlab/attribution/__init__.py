@@ -1,0 +1,21 @@
+"""Which layer causes it: sites -> repair -> effects -> verdict, and causes that are no layer's lattice."""
+
+from artifactlab.attribution.diagnose import diagnose
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import Effect, Finding, JointStep, SiteDiagnosis
+from artifactlab.attribution.sites.capture import Capture, capture
+from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
+
+__all__ = [
+    "Capture",
+    "CapturedSite",
+    "Diagnosis",
+    "Effect",
+    "Evidence",
+    "Finding",
+    "JointStep",
+    "Site",
+    "SiteDiagnosis",
+    "capture",
+    "diagnose",
+]

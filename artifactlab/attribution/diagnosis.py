@@ -1,0 +1,176 @@
+"""The frozen record that `diagnose` returns, and what it keeps for pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from artifactlab.attribution.records import Finding, JointStep, SiteDiagnosis
+from artifactlab.attribution.windows import Window
+from artifactlab.errors import InputError
+from artifactlab.registry import Registry
+from artifactlab.serialize import json_data, program
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+SCHEMA_VERSION = "1.3"
+OUTPUT_NAMES = ("severity", "lattice_amplitude", "edge_jaggedness", "axis_excess", "checkerboard_energy")
+"""what a diagnosis measures on the output itself"""
+VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")
+"""how a diagnosis is shown: `page`, `figure`, `maps`. A record knows nothing of pages: `artifactlab.report` does"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One input with what the pictures need: shown, never serialised."""
+
+    input: Tensor | None
+    """the first image-like input tensor (C, H, W), None where the model takes no image"""
+    output: Tensor
+    """the output (C, H, W)"""
+    changes: dict[str, Tensor]
+    """site key -> (H, W): how far repairing that site moves each output pixel, as a fraction of the data range"""
+    repaired: dict[str, Window] = field(default_factory=dict)
+    """site key -> the output with that site repaired, where that changes it most"""
+    activations: dict[str, Tensor] = field(default_factory=dict)
+    """site key -> (C, h, w): some channels of the middle of the site's own output"""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The result of `diagnose`."""
+
+    sites: tuple[SiteDiagnosis, ...]
+    """every site, largest effect first"""
+    verdict: str
+    """in plain words, the main finding first"""
+    output: dict[str, float]
+    """what the output itself shows, by `OUTPUT_NAMES`"""
+    config: dict[str, Any]
+    """the settings that produced it"""
+    joint: tuple[JointStep, ...] = ()
+    """the offenders repaired together, greedily; empty where there is none"""
+    findings: tuple[Finding, ...] = ()
+    """causes that are no site's lattice: misregistered features, seams"""
+    per_input: tuple[dict[str, float], ...] = ()
+    """`severity`, `lattice_amplitude` and `edge_jaggedness` of what the model makes of each input"""
+    half_samples: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"grid": (), "steps": ()}, repr=False)
+    """the two parts of severity, of random halves of the crops: the same halves for the same seed and number of crops,
+    see `artifactlab.compare`; empty where there is only one crop"""
+    model: dict[str, str | None] = field(default_factory=lambda: {"source": None, "sha256": None})
+    """where the model came from and the digest of its checkpoint"""
+    examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
+    """the first calls, for pictures"""
+
+    @property
+    def offenders(self) -> tuple[SiteDiagnosis, ...]:
+        """The sites whose verdict is `offender`, largest effect first."""
+        return tuple(site for site in self.sites if site.verdict == "offender")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that validates against `artifactlab/schemas/diagnosis.json`: None instead of NaN."""
+        return json_data(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "tool": program(),
+                "model": self.model,
+                "config": self.config,
+                "verdict": self.verdict,
+                "sites": [site.to_dict() for site in self.sites],
+                "joint": [asdict(step) for step in self.joint],
+                "findings": [asdict(finding) for finding in self.findings],
+                "output": self.output,
+                "per_input": self.per_input,
+                "half_samples": self.half_samples,
+            }
+        )
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def artifact_map(self, key: str, example: int = 0) -> Tensor:
+        """Where in the output a site acts: how far repairing it moves each pixel.
+
+        Args:
+            key: of the site, e.g. `dec.up2/interpolate#0`.
+            example: which of the first calls; of each it is the first image.
+
+        Returns:
+            (H, W), in fractions of the data range.
+
+        Raises:
+            InputError: if there is no such site or example, or the diagnosis was a fast one.
+        """
+        return self._kept("changes", key, example)
+
+    def before_and_after(self, key: str, example: int = 0) -> tuple[Tensor, Tensor]:
+        """The output as it is and with one site repaired, in the window where the repair changes it most.
+
+        Args:
+            key: of the site, e.g. `dec.up2/interpolate#0`.
+            example: which of the first calls; of each it is the first image.
+
+        Returns:
+            Two (C, h, w) tensors of at most 256 pixels a side, in the model's own values.
+
+        Raises:
+            InputError: as `artifact_map`.
+        """
+        after = self._kept("repaired", key, example)
+        return after.cut(self.examples[example].output), after.pixels
+
+    def activation(self, key: str, example: int = 0) -> Tensor:
+        """The middle of what a site itself put out, in at most 8 channels, evenly spread. It shows, it does not accuse.
+
+        Args:
+            key: of the site, e.g. `dec.up2/interpolate#0`.
+            example: which of the first calls; of each it is the first image.
+
+        Returns:
+            (C, h, w) of at most 256 pixels a side, in step with the site's lattice.
+
+        Raises:
+            InputError: if there is no such site or example.
+        """
+        return self._kept("activations", key, example)
+
+    def _kept(self, what: str, key: str, example: int) -> Any:
+        """What an example keeps of a site."""
+        if self.config["fast"] and what != "activations":
+            raise InputError("a fast diagnosis carries no artifact maps: it repairs nothing; leave fast out")
+        if not 0 <= example < len(self.examples):
+            raise InputError(f"there is no example {example}: this diagnosis carries {len(self.examples)}")
+        kept = getattr(self.examples[example], what)
+        if key not in kept and any(site.site.key == key and not site.verified for site in self.sites):
+            raise InputError(f"{key} was not repaired, its effect is an estimate; diagnose with verify_all=True")
+        if key not in kept:
+            raise InputError(f"no site {key!r}; the diagnosis has {', '.join(kept)}")
+        return kept[key]
+
+    def to_html(self) -> str:
+        """The report as one self-contained page of at most 5 MB: pictures, what to do next, and the JSON."""
+        page: str = VIEWS["page"](self)
+        return page
+
+    def plot(self) -> Figure:
+        """Input, output crop, where the artifact is, and bars per site, as a matplotlib figure.
+
+        Raises:
+            InputError: if the diagnosis carries no example images.
+        """
+        figure: Figure = VIEWS["figure"](self)
+        return figure
+
+    def plot_maps(self, example: int = 0) -> Figure:
+        """The artifact map of every site over one output, as a matplotlib figure.
+
+        Raises:
+            InputError: if there is no such example.
+        """
+        figure: Figure = VIEWS["maps"](self, example)
+        return figure

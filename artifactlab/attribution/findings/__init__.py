@@ -1,0 +1,1 @@
+"""Causes of bad edges that are no site's own lattice."""

@@ -1,0 +1,242 @@
+"""Whose lattice it is: what the input brings along, told from what the model draws itself.
+
+A repair at a site takes out whatever lattice passes there, so that a site is blamed for what came in with the input.
+Two experiments tell, each where the other cannot:
+
+- Input and output have one size: the input is shifted, and the shift undone in the output. What the input brings moves
+  along, what the model draws stands still, and averages out over several shifts ("cycle spinning", R. R. Coifman and
+  D. L. Donoho, "Translation-invariant de-noising", 1995).
+- The output is an enlarged picture of the input: an input that is aliased has steps of one sample, and enlarged they
+  keep step with the model's own lattice, however it is shifted. Its anti-aliased twin, a little blurred, has none; what
+  steps are left are the model's. The blur takes details as well, and with them what a model draws of details alone; so
+  an input is said to bring no more than plain interpolation of it explains.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from artifactlab.attribution.records import Finding
+from artifactlab.attribution.repair.effects import OF_SEVERITY
+from artifactlab.metrics.gradients import gaussian, separable
+from artifactlab.models.calls import Call, with_images
+from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.runner import Runner
+from artifactlab.scoring.data_range import spread
+from artifactlab.scoring.severity import VISIBLE, Severity, measure_severity, pool
+
+MOST_INPUTS = 2
+"""inputs that are tried, those whose outputs show most: one more forward pass each for a twin; for shifts, which only
+inputs need that carry a lattice themselves, two for each period that shows"""
+BLUR = 0.7
+"""input samples: deviation of the Gaussian that makes a twin. Of what aliased drawings and photos read after
+bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md)"""
+ALIKE = 0.9
+"""correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent"""
+AMPLIFIED = 4
+"""times what bilinear enlargement of an input shows, that the input may bring; trained upscalers show up to 3 times as
+much, a branch that replicates details 6 times and more (docs/decisions.md)"""
+LEAST_PART = 0.05
+"""of the severity, that a period must hold to be looked at"""
+LARGE_PART = 0.2
+"""of the severity that an input must bring to be mentioned"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the outputs of some inputs show, and how much of it is the model's own."""
+
+    test: Literal["shift", "twin"]
+    """by which experiment that was told"""
+    severity: float
+    """of the outputs as they are"""
+    own: float
+    """the part of it that the model draws"""
+    period: tuple[int, int]
+    """the lattice that was looked at"""
+    grid: float = 0.0
+    """the part of the severity that are grids"""
+    own_grid: float = 0.0
+    """the part of `own` that are grids"""
+
+    @property
+    def brought(self) -> float:
+        """Share of the severity that came in with the inputs, 0 to 1."""
+        return min(1.0, max(0.0, 1 - self.own / self.severity))
+
+    @property
+    def explains(self) -> bool:
+        """Whether nobody is to blame: what the model draws would not show, or is within what repairs are off by.
+
+        So of grids alone as well: strong steps that an input brings hide no grid from sight.
+        """
+        parts = (self.severity, self.own), (self.grid, self.own_grid)
+        innocent = all(own < max(VISIBLE, OF_SEVERITY * whole) for whole, own in parts)
+        return self.brought >= LARGE_PART and innocent
+
+    def findings(self) -> tuple[Finding, ...]:
+        """In words, where it is enough to be mentioned."""
+        if self.brought < LARGE_PART:
+            return ()
+        text = SHIFTED if self.test == "shift" else BLURRED
+        period = float(self.period[0]), float(self.period[1])
+        return (Finding("input", "input", period, (0.0, 0.0), text.format(share=f"{self.brought:.0%}")),)
+
+
+SHIFTED = (
+    "the inputs carry a grid of their own: {share} of what shows moves along when the input is shifted, as nothing "
+    "does that the model draws. Train on inputs that carry none, or filter them before."
+)
+BLURRED = (
+    "the inputs are aliased: {share} of what shows vanishes with an anti-aliased twin of the input, as no steps do "
+    "that the model draws. Train on aliased inputs, or filter them before (a Gaussian of "
+    f"{BLUR:g} input pixels)."
+)
+
+
+def origin_of(
+    runner: Runner,
+    calls: Sequence[Call],
+    outputs: Sequence[Tensor],
+    parts: Sequence[Severity],
+    period: tuple[int, int],
+    data_range: float,
+) -> Origin | None:
+    """Tell what the inputs bring from what the model draws; None where nothing shows, or it cannot be told.
+
+    Args:
+        runner: of the model, entered.
+        calls: its inputs. Where they hold no picture of the output, nothing can be told.
+        outputs: what the model makes of them, on the CPU.
+        parts: severities of the outputs.
+        period: the lattice that they were measured at.
+        data_range: of the outputs.
+
+    Raises:
+        ModelError: if the model fails on a changed input. CaptureError: if its output then holds NaN or Inf.
+    """
+    most = sorted(range(len(parts)), key=lambda k: -sum(parts[k].together()))[:MOST_INPUTS]
+    before = pool([parts[k] for k in most])
+    severity = sum(before.together())
+    if severity < VISIBLE:
+        return None
+    # what a few inputs alone are too little to confirm is not acquitted by them
+    unconfirmed = max(0.0, sum(pool(parts).together()) - severity)
+    chosen = [(calls[k], outputs[k]) for k in most]
+    if all(_carries_lattice(call, output, period) for call, output in chosen):
+        own, own_grid = _standing_still(runner, chosen, before, period, data_range)
+        return Origin("shift", severity + unconfirmed, own + unconfirmed, period, before.together()[0], own_grid)
+    if all(_pictures(call, output) for call, output in chosen):
+        after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
+        plain = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
+        if plain < VISIBLE:  # the input has no steps, and what a twin takes along is what the model makes of details
+            return None
+        own = max(sum(after.together()), severity - AMPLIFIED * plain)
+        # where the twin lacks the content to show steps, their absence says nothing
+        if own >= VISIBLE or after.content_wanted <= 1:
+            grids = before.together()[0], after.together()[0]
+            return Origin("twin", severity + unconfirmed, own + unconfirmed, period, *grids)
+    return None
+
+
+def _measured(image: Tensor, period: tuple[int, int], data_range: float) -> Severity:
+    return measure_severity(image.cpu(), period, data_range)
+
+
+def _images(call: Call) -> list[Tensor]:
+    return [tensor for _, tensor in tensors((call.args, dict(call.kwargs))) if is_image(tensor)]
+
+
+def _carries_lattice(call: Call, output: Tensor, period: tuple[int, int]) -> bool:
+    """Whether all images that go in have the output's size, and anything at all is found in one of them.
+
+    A filter amplifies a lattice along with the content that hides it: what is not found in the input, the model drew.
+    """
+    images = _images(call)
+    if not images or any(image.shape[2:] != output.shape[2:] for image in images):
+        return False
+    found = (measure_severity(image.cpu(), period, spread(image) or 1.0) for image in images)
+    return any(sum(severity.together()) > 0 for severity in found)
+
+
+def _standing_still(
+    runner: Runner, chosen: Sequence[tuple[Call, Tensor]], before: Severity, period: tuple[int, int], data_range: float
+) -> tuple[float, float]:
+    """What the model draws itself, and its grids alone, period by period: what is lost in the mean over shifts."""
+    severity, own, own_grid = sum(before.together()), 0.0, 0.0
+    for p in before.sums:
+        grid, steps = _at(before, p)
+        if grid + steps < LEAST_PART * severity:
+            continue
+        step = p // 2
+        after = _at(pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen]), p)
+        lost = 1 - _left_over(p, step)
+        own += max(0.0, grid + steps - sum(after)) / lost
+        own_grid += max(0.0, grid - after[0]) / lost
+    return own, own_grid
+
+
+def _at(severity: Severity, period: int) -> tuple[float, float]:
+    """The grids and steps of a severity that stand at a period's own frequencies."""
+    return Severity(severity.crops, {period: severity.sums[period]}).together()
+
+
+def _left_over(period: int, step: int) -> float:
+    """Power that what stands still keeps in the mean of an image and its shifts along both axes.
+
+    A ninth for even periods, whose own frequencies half a period turns over. Of others the most that any of theirs
+    keeps: the model's part is rather read too large than acquitted.
+    """
+    own = (k for k in range(1, period) if math.gcd(k, period) == 1)
+    return max((5 + 4 * math.cos(2 * math.pi * k * step / period)) / 9 for k in own)
+
+
+def _spun(runner: Runner, call: Call, output: Tensor, step: int) -> Tensor:
+    """The mean of an output and those on shifted inputs, shifts undone, less the frame that came around."""
+    spun = [output.float()]
+    for by in ((step, 0), (0, step)):
+        shifted = runner.run(with_images(call, partial(torch.roll, shifts=by, dims=(2, 3))))
+        spun.append(shifted.cpu().float().roll((-by[0], -by[1]), (2, 3)))
+    height, width = output.shape[2:]
+    return torch.stack(spun).mean(0)[..., step : height - step, step : width - step]
+
+
+def _pictures(call: Call, output: Tensor) -> bool:
+    """Whether the output is an enlarged picture of an image among the inputs."""
+    return any(_is_picture(image, output) for image in _images(call))
+
+
+def _is_picture(image: Tensor, output: Tensor) -> bool:
+    """Whether the output, reduced to an image's size, is that image, but for contrast."""
+    scale = output.shape[2] // image.shape[2]
+    if scale < 2 or output.shape != (*image.shape[:2], scale * image.shape[2], scale * image.shape[3]):
+        return False
+    both = [x.float().cpu() for x in (image, F.avg_pool2d(output.float(), scale))]
+    a, b = ((x - x.mean((2, 3), keepdim=True)).flatten() for x in both)
+    return float(a @ b) >= ALIKE * float(a.norm() * b.norm()) > 0
+
+
+def _enlarged(call: Call, output: Tensor) -> Tensor:
+    """The picture among the inputs, enlarged by plain interpolation and brought to the output's contrast."""
+    image = next(image for image in _images(call) if _is_picture(image, output)).float().cpu()
+    contrast = float(output.float().std()) / float(image.std())
+    return contrast * F.interpolate(image, output.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _of_twin(runner: Runner, call: Call, output: Tensor) -> Tensor:
+    """What the model makes of the input with its pictures anti-aliased."""
+    return runner.run(with_images(call, lambda image: _blurred(image) if _is_picture(image, output) else image))
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """An anti-aliased twin: images blurred by a Gaussian of `BLUR`, their border repeated."""
+    kernel = gaussian(BLUR, image.float())
+    return separable(image.float(), kernel, kernel).to(image.dtype)

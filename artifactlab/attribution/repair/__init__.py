@@ -1,0 +1,1 @@
+"""Sites repaired while the model runs, and what that does to the output."""

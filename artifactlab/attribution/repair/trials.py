@@ -1,0 +1,136 @@
+"""Repair sites in real forward passes, one or several at a time, and measure what is left of the output's artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from artifactlab.attribution.records import Effect, JointStep
+from artifactlab.attribution.repair.effects import effect_of
+from artifactlab.attribution.repair.repair import repair, without_lattice
+from artifactlab.attribution.sites.capture import Key, Visit, watch
+from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.verdicts import adds_enough
+from artifactlab.attribution.windows import EXAMPLES, Window, window
+from artifactlab.models.calls import Call
+from artifactlab.models.runner import Runner
+from artifactlab.scoring.periods import lattice_period
+from artifactlab.scoring.severity import VISIBLE, Severity, measure_severity, pool
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What repairing some sites does."""
+
+    severity: Severity
+    """of the outputs then"""
+    changes: list[Tensor]
+    """for the first calls, (H, W): how far each pixel of their first image moves, in fractions of the data range"""
+    windows: list[Window]
+    """for the same, the repaired output where it moves most"""
+
+
+class Trials:
+    """Repeats the forward passes of a diagnosis with sites repaired; inputs may be added, and nothing is run twice."""
+
+    def __init__(
+        self, runner: Runner, period: tuple[int, int], data_range: float, passed: Callable[[], None] = lambda: None
+    ) -> None:
+        self.runner, self.period, self.data_range = runner, period, data_range
+        self.passed = passed
+        """called after every forward pass"""
+        self.calls: list[Call] = []
+        self.outputs: list[Tensor] = []
+        self.parts: list[Severity] = []
+        """what each output shows as it is"""
+        self._known: dict[frozenset[Site], _Repaired] = {}
+
+    def add(self, call: Call, output: Tensor) -> None:
+        """One more input, and the output as it is."""
+        self.calls.append(call)
+        self.outputs.append(output)
+        self.parts.append(measure_severity(output, self.period, self.data_range))
+        self._before = pool(self.parts)
+
+    @property
+    def before(self) -> Severity:
+        """What the outputs show as they are."""
+        return self._before
+
+    def repaired(self, sites: Sequence[Site]) -> Trial:
+        """Every input again, with these sites repaired."""
+        known = self._known.setdefault(frozenset(sites), _Repaired())
+        for number in range(len(known.severities), len(self.calls)):
+            image = repaired_output(self.runner, self.calls[number], sites)
+            if number < EXAMPLES:
+                before = self.outputs[number][0].float()
+                change = (image[0].cpu().float() - before).abs().mean(0) / self.data_range
+                known.changes.append(change)
+                known.windows.append(window(image[0], change))
+            known.severities.append(measure_severity(image, self.period, self.data_range))
+            self.passed()
+        return Trial(pool(known.severities), list(known.changes), list(known.windows))
+
+
+@dataclass
+class _Repaired:
+    """What is known of one choice of sites, input by input."""
+
+    severities: list[Severity] = field(default_factory=list)
+    changes: list[Tensor] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+
+
+def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor:
+    """The model's output on one input with these sites repaired, all else as it is.
+
+    Logits have no bounds, and a repair of them draws stripes along a mask's edge. Where a sigmoid or the like is all
+    that follows, the lattice is taken out behind it.
+    """
+    keys = frozenset[Key]().union(*(site.keys for site in sites))
+    behind: set[Key] = set()
+    bounded = {key: site for site in sites if site.followed_by == "bounding" for key in site.keys}
+
+    def visit(visited: Visit) -> Tensor | None:
+        if visited.key in bounded and not visited.growth.nearest:
+            behind.add(visited.key)
+            return None
+        return repair(visited.growth) if visited.key in keys else None
+
+    with watch(runner.model, visit):
+        image = runner.run(call)
+    for period in sorted({lattice_period(bounded[key].period) for key in behind}):
+        image = without_lattice(image, period)
+    return image
+
+
+def repair_together(
+    trials: Trials, alone: Mapping[Site, Trial], effects: Mapping[Site, Effect], seed: int
+) -> tuple[JointStep, ...]:
+    """Repair sites on top of each other, greedily, until the output shows nothing or no further site helps.
+
+    Args:
+        trials: runs the passes.
+        alone: what repairing each site alone did; no others are tried.
+        effects: the same, as effects; sites that may help are tried in this order. What is a small part of everything,
+            and so not certain, may be certain of what the others' repairs leave.
+        seed: of the intervals.
+    """
+    left = trials.before
+    whole = sum(left.together())
+    steps: list[JointStep] = []
+    taken: list[Site] = []
+    for site in sorted(alone, key=lambda site: -effects[site].value):
+        if effects[site].low is None or effects[site].value < VISIBLE:
+            continue
+        if sum(left.together()) < VISIBLE:
+            break
+        after = trials.repaired([*taken, site]).severity if taken else alone[site].severity
+        adds = effect_of(left, after, seed)
+        if adds_enough(adds, sum(left.together()), whole):
+            left = after
+            taken.append(site)
+            steps.append(JointStep(site.key, adds, sum(left.together())))
+    return tuple(steps)

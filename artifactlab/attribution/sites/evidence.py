@@ -1,0 +1,78 @@
+"""What an activation shows: the three metric families, measured at the site itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from artifactlab.attribution.sites.records import Evidence
+from artifactlab.errors import CaptureError
+from artifactlab.metrics import axis_excess
+from artifactlab.metrics.checkerboard import locked_share
+from artifactlab.metrics.inputs import LARGEST_PERIOD
+from artifactlab.metrics.spectral_reading import lattice_sums, read_lattice
+from artifactlab.scoring.data_range import spread
+from artifactlab.scoring.periods import lattice_period
+
+LATTICE_CHANNELS = 16
+"""channels, evenly spread, in which the lattice is measured"""
+EDGE_CHANNELS = 8
+"""channels in which edges are followed: steps show in a few as in all, while their number varies with the content"""
+SIDE = 192
+"""pixels per side of the middle, in which both are measured. On a trained CycleGAN's 64 and 128 channels, of 256 and
+128 pixels a side, 16 channels of the middle read the share of everything within 12%; 32 channels of 128 pixels missed
+it by up to 27%, 8 channels of everything by 29%. So what evidence costs has a bound, while a forward pass has none."""
+SPREAD_SAMPLE = 2**15
+"""values from which the range is taken that evidence is measured against: a share hardly depends on it"""
+
+
+def check_finite(activation: Tensor, label: str) -> None:
+    """Look at every value of an activation.
+
+    Raises:
+        CaptureError: if one is NaN or Inf; `label` names the site.
+    """
+    low, high = torch.aminmax(activation.detach())  # NaN where any value is; unlike `isfinite`, no copy
+    if not bool(low.isfinite() & high.isfinite()):
+        raise CaptureError(
+            f"the activation at {label} holds NaN or Inf; check the model's weights and the input's range"
+        )
+
+
+def measure_evidence(activation: Tensor, scale: tuple[float, float]) -> Evidence:
+    """Evidence in a finite (N, C, H, W) activation of a site that grew its input by `scale`.
+
+    Activations have no range: each is measured against its own `spread`.
+    """
+    with torch.no_grad():
+        lattice = lattice_period(scale)
+        values = _middle(some_channels(activation.detach(), LATTICE_CHANNELS), lattice).float()
+        size = spread(values, SPREAD_SAMPLE)
+        if size == 0:
+            return Evidence(0.0, 0.0, 0.0)
+        edges = some_channels(values, EDGE_CHANNELS)
+        fits = all(p <= side for p, side in zip(lattice, values.shape[2:], strict=True))
+        known = fits and 1 < max(lattice) <= LARGEST_PERIOD
+        return Evidence(
+            edge_jaggedness=float(read_lattice(lattice_sums(edges / size, lattice, "warp")).warp.mean())
+            if known
+            else 0.0,
+            axis_excess=float(axis_excess(edges, data_range=size)),
+            checkerboard_energy=float(locked_share(lattice_sums(values / size, lattice, "grid")).mean())
+            if known
+            else 0.0,
+        )
+
+
+def some_channels(values: Tensor, most: int) -> Tensor:
+    """At most so many channels, evenly spread."""
+    return values[:, :: -(-values.shape[1] // most)]
+
+
+def _middle(values: Tensor, lattice: tuple[int, int]) -> Tensor:
+    """At most `SIDE` pixels a side of the middle, in step with the lattice from their first on."""
+    for axis, spacing in zip((2, 3), lattice, strict=True):
+        size = values.shape[axis]
+        if size > SIDE:
+            values = values.narrow(axis, (size - SIDE) // 2 // spacing * spacing, SIDE)
+    return values

@@ -1,0 +1,117 @@
+"""Draw more inputs until a verdict is sure, or the time is over."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from artifactlab.attribution.records import SiteDiagnosis
+from artifactlab.attribution.verdicts import LARGE_SHARE
+from artifactlab.errors import InputError
+from artifactlab.scoring.severity import VISIBLE
+
+now = time.monotonic
+"""seconds; tests have their own"""
+
+
+class OutOfTime(Exception):
+    """Raised where the next forward pass would begin after the end. Never leaves the package."""
+
+
+class Deadline:
+    """A time by which no further forward pass is to begin.
+
+    Raises:
+        InputError: if seconds are no positive number.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if not (isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds > 0):
+            raise InputError(f"until_sure must be a positive number of seconds, got {seconds!r}")
+        self.seconds = seconds
+        self._end = now() + seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether it has passed."""
+        return now() >= self._end
+
+    def check(self) -> None:
+        """Raise `OutOfTime` where it has passed."""
+        if self.over:
+            raise OutOfTime
+
+
+def first_and_more(inputs: Any) -> tuple[Any, Iterator[Any]]:
+    """The input that is diagnosed in any case, and those that may be drawn.
+
+    Raises:
+        InputError: if there is not one.
+    """
+    if not isinstance(inputs, (list, Iterator)):
+        return inputs, iter(())
+    more = iter(inputs)
+    first = list(islice(more, 1))
+    if not first:
+        raise InputError("got no inputs: the list or iterator to draw them from is empty")
+    return first, more
+
+
+def extend(
+    deadline: Deadline, more: Iterator[Any], drawn: int, sure: Callable[[], bool], add: Callable[[list[Any]], None]
+) -> str:
+    """Add inputs until it is sure; half as many again each time, so that judging anew costs no more than drawing.
+
+    Args:
+        deadline: after it no pass begins.
+        more: where inputs are drawn from.
+        drawn: how many there are already.
+        sure: whether the verdict is.
+        add: takes inputs, and judges anew; what it had when `OutOfTime` is raised in it stays.
+
+    Returns:
+        How it ended, as a sentence.
+    """
+    while not sure():
+        if deadline.over:
+            return f" {_inputs(drawn)} taken; the {deadline.seconds:g} s were over before the verdict was sure."
+        batch = list(islice(more, math.ceil(drawn / 2)))
+        if not batch:
+            return f" {_inputs(drawn)} taken; there were no more, and the verdict is not sure."
+        try:
+            add(batch)
+        except OutOfTime:
+            continue
+        drawn += len(batch)
+    return f" {_inputs(drawn)} taken until the verdict was sure."
+
+
+def is_sure(sites: tuple[SiteDiagnosis, ...], severity: float, content_wanted: float) -> bool:
+    """Whether more inputs would change a verdict no more.
+
+    It is where somebody is guilty, which takes an interval above zero; where the output is clean and nothing that shows
+    could hide in it; and where it surely is nobody's doing.
+    """
+    if any(site.verdict == "offender" for site in sites):
+        return True
+    if severity < VISIBLE:
+        return content_wanted <= 1
+    return all(site.effect.high is not None and site.effect.high < LARGE_SHARE * severity for site in sites)
+
+
+def _inputs(count: int) -> str:
+    return "1 input was" if count == 1 else f"{count} inputs were"
+
+
+@contextmanager
+def kept_to(deadline: Deadline, runner: Any) -> Iterator[None]:
+    """Let no pass of a runner begin after the deadline."""
+    runner.before_each = deadline.check
+    try:
+        yield
+    finally:
+        runner.before_each = None

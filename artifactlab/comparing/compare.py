@@ -1,0 +1,259 @@
+"""Is it gone: two measurements of the same things, before and after a remedy -> better, worse, or cannot tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.repair.effects import CONFIDENCE
+from artifactlab.comparing.changes import SHOWN, Change, MetricComparison, crop_change, overall, score_change, sentence
+from artifactlab.comparing.saved import Saved, SavedDiagnosis, SavedScores, saved
+from artifactlab.errors import InputError
+from artifactlab.inputs.images import find_images
+from artifactlab.scoring.measures import METRICS, check_known
+from artifactlab.scoring.score import ScoreReport, by_stem, refuse_names, score_images
+from artifactlab.scoring.severity import VISIBLE
+from artifactlab.serialize import json_data, program
+
+__all__ = ["Comparison", "MetricComparison", "compare"]
+
+SCHEMA_VERSION = "1.0"
+"""of `artifactlab/schemas/compare.json`"""
+Measured = Diagnosis | ScoreReport | str | Path
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of `compare`."""
+
+    kind: Literal["diagnoses", "scores"]
+    """what was compared"""
+    verdict: Change
+    """of scores: worse if any metric is, else better if any is; of diagnoses: that of the severity"""
+    text: str
+    """the same in a sentence"""
+    metrics: tuple[MetricComparison, ...]
+    """one per metric"""
+    confidence: float
+    """of the intervals; of those of scores, that they hold all at once"""
+    offenders_gone: tuple[str, ...]
+    """sites that were offenders before and are none now; empty for scores"""
+    offenders_new: tuple[str, ...]
+    """the other way round"""
+    unreadable: tuple[str, ...]
+    """images that could not be scored; they are compared in nothing"""
+    config: dict[str, Any]
+    """the settings that produced it"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that validates against `artifactlab/schemas/compare.json`: None instead of NaN."""
+        data: dict[str, Any] = json_data({"schema_version": SCHEMA_VERSION, "tool": program(), **asdict(self)})
+        return data
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def compare(
+    before: Measured,
+    after: Measured,
+    *,
+    metrics: Sequence[str] | None = None,
+    reference: str | Path | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Tell whether a remedy worked, from what was measured before and after it, pair by pair.
+
+    Scores are paired by file stem, and their mean change gets an interval for other such images. Diagnoses of the same
+    inputs are compared on the same halves of the same crops. A change is called one only if the interval excludes none;
+    where several metrics are judged, intervals are widened until they hold all at once (Bonferroni).
+
+    Args:
+        before, after: two `Diagnosis` or two `ScoreReport`, paths of the JSON (or CSV of scores) or the report's folder
+            that they were written to, or folders of images, which are scored.
+        metrics: names; by default all that both have.
+        reference: what the images in the folders should look like, paired by file stem; see `score_images`.
+        workers: processes that score folders.
+        seed: of the resamples.
+        progress: called with (images done, images in all) while folders are scored.
+
+    Returns:
+        A `Comparison`; its `verdict` is `better`, `worse` or `cannot tell`.
+
+    Raises:
+        InputError: if the two cannot be compared: another kind, other images or inputs, other settings, a file that is
+            none of ours or of an older version.
+
+    >>> from artifactlab.scoring.score import ImageScore
+    >>> def report(scores):
+    ...     rows = tuple(ImageScore(f"{n}.png", {"edge_jaggedness": x}, None) for n, x in enumerate(scores))
+    ...     return ScoreReport(rows, {}, None, {"metrics": ["edge_jaggedness"], "periods": [2, 16]})
+    >>> outcome = compare(report([0.5, 0.6, 0.4, 0.5, 0.6, 0.5]), report([0.0, 0.1, 0.0, 0.0, 0.0, 0.1]))
+    >>> print(outcome.text)
+    Better: edge_jaggedness fell from 0.517 to 0.0333 (by 0.483, 90% interval 0.421 to 0.556).
+    """
+    first, second = _sides(before, after, metrics, reference, workers, progress)
+    config = {
+        "before": first.source,
+        "after": second.source,
+        "reference": None if reference is None else str(reference),
+        "seed": seed,
+    }
+    if isinstance(first, SavedScores) and isinstance(second, SavedScores):
+        return compare_scores(first, second, metrics, seed, config)
+    if isinstance(first, SavedDiagnosis) and isinstance(second, SavedDiagnosis):
+        return compare_diagnoses(first, second, metrics, config)
+    raise InputError(
+        f"cannot compare a diagnosis with scores ({first.source!r}, {second.source!r}); give two of a kind"
+    )
+
+
+def compare_scores(
+    before: SavedScores, after: SavedScores, metrics: Sequence[str] | None, seed: int, config: dict[str, Any]
+) -> Comparison:
+    """Images in pairs."""
+    if None not in (before.periods, after.periods) and before.periods != after.periods:
+        raise InputError(f"scored for periods {before.periods} and {after.periods}; score both with one version")
+    _refuse_unpaired([(side.source, set(side.images)) for side in (before, after)])
+    names = _chosen(metrics, [name for name in before.metrics if name in after.metrics and METRICS[name].better])
+    _refuse_other_references(before, after, names)
+    level = _level(names)
+    found = []
+    for name in names:
+        pairs = [(before.images[stem][name], after.images[stem][name]) for stem in before.images]
+        found.append(score_change(name, pairs, level, seed))
+    return Comparison(
+        kind="scores",
+        verdict=overall(found),
+        text=sentence(found, found),
+        metrics=tuple(found),
+        confidence=CONFIDENCE,
+        offenders_gone=(),
+        offenders_new=(),
+        unreadable=tuple(sorted({*before.unreadable, *after.unreadable})),
+        config={**config, "metrics": names},
+    )
+
+
+def compare_diagnoses(
+    before: SavedDiagnosis, after: SavedDiagnosis, metrics: Sequence[str] | None, config: dict[str, Any]
+) -> Comparison:
+    """The same halves of the crops of the same inputs' outputs."""
+    _refuse_unlike(before, after)
+    names = _chosen(metrics, list(SHOWN))
+    # severity holds the other two, so it alone decides, and needs no correction for several metrics
+    primary = ["severity"] if "severity" in names else names
+    found = [crop_change(name, before, after, _level(primary)) for name in names]
+    deciding = [metric for metric in found if metric.name in primary]
+    gone = primary == ["severity"] and overall(deciding) == "better" and after.output["severity"] < VISIBLE
+    return Comparison(
+        kind="diagnoses",
+        verdict=overall(deciding),
+        text=sentence(deciding, found) + (" Nothing is left that shows." if gone else ""),
+        metrics=tuple(found),
+        confidence=CONFIDENCE,
+        offenders_gone=tuple(key for key in before.offenders if key not in after.offenders),
+        offenders_new=tuple(key for key in after.offenders if key not in before.offenders),
+        unreadable=(),
+        config={**config, "metrics": names},
+    )
+
+
+def _sides(
+    before: Measured,
+    after: Measured,
+    metrics: Sequence[str] | None,
+    reference: str | Path | None,
+    workers: int,
+    progress: Progress | None,
+) -> tuple[Saved, Saved]:
+    """Both sides as they were saved; files are read before folders are scored, which takes longer."""
+    before, after = (_report_in(side) for side in (before, after))
+    folders = [isinstance(side, (str, Path)) and Path(side).is_dir() for side in (before, after)]
+    if reference is not None and not any(folders):
+        raise InputError("a reference is for folders of images, which are scored; scores and diagnoses have theirs")
+    if all(folders):
+        named = [by_stem(find_images([str(side)]), f"images in {str(side)!r}") for side in (before, after)]
+        _refuse_unpaired([(str(side), set(stems)) for side, stems in zip((before, after), named, strict=True)])
+    read = [None if folder else saved(side) for side, folder in zip((before, after), folders, strict=True)]
+    found: list[Saved] = []
+    for side, ready in zip((before, after), read, strict=True):
+        if ready is None:
+            report = score_images([str(side)], reference, metrics, workers=workers, progress=progress)
+            ready = replace(saved(report), source=str(side))
+        found.append(ready)
+    return found[0], found[1]
+
+
+def _report_in(side: Measured) -> Measured:
+    """The diagnosis in the folder that `diagnose -o` made; anything else is left as it is."""
+    inside = Path(side) / "diagnosis.json" if isinstance(side, (str, Path)) else None
+    return inside if inside is not None and inside.is_file() else side
+
+
+def _chosen(metrics: Sequence[str] | None, available: list[str]) -> list[str]:
+    """The metrics to compare, each once."""
+    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(available if metrics is None else metrics))
+    for name in names:
+        if name not in available:
+            if name not in SHOWN:
+                check_known(name)
+            raise InputError(f"{name} is not in both; they have {', '.join(available) or 'no metric in common'}")
+    if not names:
+        raise InputError("there is no metric that both have; score both sides with the same --metric")
+    return names
+
+
+def _level(names: Sequence[str]) -> float:
+    """Of single intervals that hold all at once with `CONFIDENCE` (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / len(names)
+
+
+def _refuse_unpaired(sides: Sequence[tuple[str, set[str]]]) -> None:
+    """Each image needs its partner on the other side; (source, stems) before and after."""
+    everything = sides[0][1] | sides[1][1]
+    for when, (source, stems) in zip(("before", "after"), sides, strict=True):
+        missing = sorted(everything - stems)
+        refuse_names(missing, f"both sides need images of the same names; missing {when}, in {source!r}")
+
+
+def _refuse_other_references(before: SavedScores, after: SavedScores, names: Sequence[str]) -> None:
+    """What is measured against a reference says something of the images only if that is the same."""
+    needing = [name for name in names if METRICS[name].needs_reference]
+    known = None not in (before.reference, after.reference)
+    if needing and known and Path(str(before.reference)).resolve() != Path(str(after.reference)).resolve():
+        raise InputError(
+            f"{needing[0]} was scored against {before.reference!r} and {after.reference!r}: score both against one"
+            " reference, or name the other metrics with --metric / metrics="
+        )
+
+
+def _refuse_unlike(before: SavedDiagnosis, after: SavedDiagnosis) -> None:
+    """Only what was measured alike can be compared in pairs."""
+    remedies = {
+        "inputs_sha256": ("inputs", "diagnose both models on the same images, crop and range"),
+        "output": ("outputs of the model", "diagnose both with the same --output"),
+        "crops": ("numbers of crops", "the outputs must be of one size"),
+        "seed": ("seeds", "diagnose both with the same --seed"),
+        "period": ("lattices", "the sites of the two models have other periods: compare scores of their outputs"),
+        "data_range": ("data ranges", "give both the same data_range; without one it is read off the outputs"),
+    }
+    for name, (what, remedy) in remedies.items():
+        one, other = before.config[name], after.config[name]
+        if one != other:
+            shown = "" if name == "inputs_sha256" else f" ({_short(one)} and {_short(other)})"
+            raise InputError(f"cannot compare diagnoses of different {what}{shown}: {remedy}")
+    if len(before.grid) != len(after.grid):
+        raise InputError("cannot compare diagnoses with different numbers of half-samples; diagnose both again")
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,189 @@
+"""What earlier runs wrote, read back: diagnoses and scores, from JSON, CSV or the objects themselves."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from artifactlab.attribution import diagnosis
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.errors import InputError
+from artifactlab.scoring import score
+from artifactlab.scoring.measures import METRICS
+from artifactlab.scoring.score import ScoreReport, by_stem
+
+SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
+"""of a diagnosis, which two that are compared must share"""
+EXPECTED = "a diagnosis.json, what `score --format json` or `--format csv` wrote, or a folder of images"
+
+
+@dataclass(frozen=True)
+class SavedScores:
+    """What is compared of a score report."""
+
+    source: str
+    """the file or folder, for messages"""
+    images: dict[str, dict[str, float | None]]
+    """file stem -> metric -> score"""
+    metrics: tuple[str, ...]
+    """in the order of the report"""
+    unreadable: tuple[str, ...]
+    """paths of the images that could not be scored"""
+    periods: tuple[int, ...] | None = None
+    """smallest and largest lattice spacing that were looked for; None where the file does not say"""
+    reference: str | None = None
+    """folder that the images were compared with; None where there was none, or the file does not say"""
+
+
+@dataclass(frozen=True)
+class SavedDiagnosis:
+    """What is compared of a diagnosis."""
+
+    source: str
+    """the file, for messages"""
+    config: dict[str, Any]
+    """the settings that produced it"""
+    output: dict[str, float]
+    """what the outputs show"""
+    grid: tuple[float, ...]
+    """severity of the grid in random halves of the crops"""
+    steps: tuple[float, ...]
+    """likewise, of stair-steps"""
+    offenders: tuple[str, ...]
+    """keys of the guilty sites"""
+
+
+Saved = SavedScores | SavedDiagnosis
+
+
+def saved(given: Diagnosis | ScoreReport | str | Path) -> Saved:
+    """What was measured, from a result or from the file it was written to.
+
+    Raises:
+        InputError: if the file cannot be read, is neither JSON nor CSV, was written by something else or by another
+            version, or lacks what a comparison needs.
+    """
+    if isinstance(given, Diagnosis):
+        return _from_data(given.to_dict(), "this Diagnosis")
+    if isinstance(given, ScoreReport):
+        return _from_data(given.to_dict(), "this ScoreReport")
+    if not isinstance(given, (str, Path)):
+        raise InputError(f"cannot compare a {type(given).__name__}: expected a Diagnosis, a ScoreReport, or a path")
+    text = _text(Path(given))
+    if Path(given).suffix.lower() == ".csv":
+        return _from_csv(text, str(given))
+    try:
+        data = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {str(given)!r}: it is no JSON ({error}); expected {EXPECTED}") from error
+    return _from_data(data, str(given))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {str(path)!r}: {why}; expected {EXPECTED}") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _from_data(data: Any, source: str) -> Saved:
+    readers: dict[str, tuple[str, Callable[[Any, str], Saved]]] = {
+        "sites": (diagnosis.SCHEMA_VERSION, _diagnosis),
+        "images": (score.SCHEMA_VERSION, _scores),
+    }
+    ours = isinstance(data, dict) and isinstance(data.get("tool"), dict) and data["tool"].get("name") == "artifactlab"
+    kind = next((kind for kind in readers if ours and kind in data), None)
+    if kind is None:
+        raise InputError(f"{source!r} holds neither a diagnosis nor scores; expected {EXPECTED}")
+    version, read = readers[kind]
+    if data.get("schema_version") != version:
+        again = "diagnose" if kind == "sites" else "score"
+        raise InputError(
+            f"{source!r} was written by another version (schema {data.get('schema_version')}, this one reads"
+            f" {version}); {again} again with this version"
+        )
+    try:
+        return read(data, source)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{source!r} is damaged ({type(error).__name__}: {error}); write it again") from error
+
+
+def _diagnosis(data: dict[str, Any], source: str) -> SavedDiagnosis:
+    halves = {part: tuple(_number(value) for value in data["half_samples"][part]) for part in ("grid", "steps")}
+    config = {name: data["config"][name] for name in SETTINGS}
+    if not isinstance(config["crops"], int) or len(halves["grid"]) != len(halves["steps"]):
+        raise ValueError("its crops or half-samples do not fit")
+    return SavedDiagnosis(
+        source=source,
+        config=config,
+        output={name: _number(data["output"][name]) for name in ("severity", "lattice_amplitude", "edge_jaggedness")},
+        grid=halves["grid"],
+        steps=halves["steps"],
+        offenders=tuple(_key(site) for site in data["sites"] if site["verdict"] == "offender"),
+    )
+
+
+def _key(site: dict[str, Any]) -> str:
+    """As `Site.key`."""
+    return f"{site['name']}/{site['op']}#{site['call']}" if site["name"] else f"{site['op']}#{site['call']}"
+
+
+def _scores(data: dict[str, Any], source: str) -> SavedScores:
+    rows = [(row["path"], row["scores"], row["error"]) for row in data["images"]]
+    config = data["config"]
+    found = _paired_up(rows, tuple(config["metrics"]), source)
+    return replace(found, periods=tuple(map(int, config["periods"])), reference=config.get("reference"))
+
+
+def _from_csv(text: str, source: str) -> SavedScores:
+    reader = csv.DictReader(text.splitlines())
+    names = tuple(name for name in reader.fieldnames or () if name in METRICS)
+    if not names or not {"path", "error"} <= set(reader.fieldnames or ()):
+        raise InputError(
+            f"{source!r} holds no scores: expected the columns path, metrics and error; expected {EXPECTED}"
+        )
+    try:
+        rows = [
+            (row["path"], {name: float(row[name]) if row[name] else None for name in names}, row["error"] or None)
+            for row in reader
+        ]
+        return _paired_up(rows, names, source)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{source!r} is damaged ({error}); write it again") from error
+
+
+def _paired_up(
+    rows: Sequence[tuple[str, Mapping[str, Any], Any]], metrics: tuple[str, ...], source: str
+) -> SavedScores:
+    files = by_stem([Path(path) for path, _, _ in rows], f"images in {source!r}")
+    scores = {str(Path(path)): {name: _score(row[name]) for name in metrics} for path, row, _ in rows}
+    return SavedScores(
+        source=source,
+        images={stem: scores[str(file)] for stem, file in files.items()},
+        metrics=metrics,
+        unreadable=tuple(path for path, _, error in rows if error is not None),
+    )
+
+
+def _score(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return float(value)

@@ -1,0 +1,130 @@
+"""Models by name and weights by file. Weights are data: nothing in them runs. Code runs where the user named it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from artifactlab.errors import ArtifactLabError, ModelError, first_line
+from artifactlab.models.checkpoint import fit, read_checkpoint
+from artifactlab.registry import Registry
+
+PREPARATIONS: Registry[Callable[[nn.Module, Path], None]] = Registry("artifactlab.checkpoints")
+"""what makes a model the one whose weights a file holds, as `artifactlab.fix` does where modules were replaced"""
+
+
+def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint: Path | None = None) -> nn.Module:
+    """Build the model `target` names and load `checkpoint` into it.
+
+    Args:
+        target: `package.module:factory` or `path/to/file.py:factory`; the factory may be a class.
+        kwargs: keyword arguments for the factory.
+        checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and plain containers. One that
+            `artifactlab fix` wrote brings its replaced modules along.
+
+    Raises:
+        ModelError: if the target cannot be imported, the factory fails or returns no module, or the checkpoint does
+            not fit; the model is never returned half-loaded.
+
+    >>> load_model("torch.nn:Upsample", {"scale_factor": 2})
+    Upsample(scale_factor=2.0, mode='nearest')
+    """
+    model = _build(target, dict(kwargs or {}))
+    if checkpoint is not None:
+        weights = read_checkpoint(checkpoint)
+        _prepare(model, checkpoint)
+        fit(model, weights, checkpoint)
+    return model
+
+
+def _prepare(model: nn.Module, checkpoint: Path) -> None:
+    """Make the model the one whose weights the checkpoint holds."""
+    for prepare in PREPARATIONS.values():
+        prepare(model, checkpoint)
+
+
+def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
+    module_name, colon, factory_name = target.rpartition(":")
+    if not colon or not module_name or not factory_name:
+        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {target!r}")
+    module = _import_file(Path(module_name)) if module_name.endswith(".py") else _import_module(module_name)
+    factory = getattr(module, factory_name, None)
+    if factory is None:
+        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        raise ModelError(f"{module_name} has no {factory_name!r}; it has {', '.join(names[:12]) or 'nothing callable'}")
+    if not callable(factory):
+        raise ModelError(f"{target} is a {type(factory).__name__}, not a function or class that makes the model")
+    _check_arguments(factory, target, kwargs)
+    try:
+        model = factory(**kwargs)
+    except ArtifactLabError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{target} raised {type(error).__name__}: {first_line(error)}") from error
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"{target} returned a {type(model).__name__}; expected a torch.nn.Module")
+    return model
+
+
+def _check_arguments(factory: Any, target: str, kwargs: dict[str, Any]) -> None:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**kwargs)
+    except TypeError as error:
+        needed = [
+            name
+            for name, parameter in signature.parameters.items()
+            if parameter.default is parameter.empty
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        ]
+        example = json.dumps(dict.fromkeys(needed, "..."))
+        hint = f"; it takes {signature}" + (f": pass --kwargs '{example}'" if needed else "")
+        raise ModelError(f"{target} cannot be called with {json.dumps(kwargs)}: {error}{hint}") from error
+
+
+def _import_file(path: Path) -> Any:
+    """Run the file the user named, with its own folder importable, as `python file.py` would."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
+    name = f"_artifactlab_target_{path.stem}"  # its own name, lest a models.py shadow somebody's `models`
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    _importable(path.resolve().parent)
+    sys.modules[name] = module  # dataclasses look their module up while it is being run
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise ModelError(f"{path} failed to import: {type(error).__name__}: {first_line(error)}") from error
+    return module
+
+
+def _import_module(name: str) -> Any:
+    """Import a module by name, from the current folder too, as `python -m` would."""
+    _importable(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        hint = "a file is named path/to/file.py"
+        raise ModelError(f"cannot import {name}: no module named {error.name!r}; {hint}") from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{name} failed to import: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _importable(folder: Path) -> None:
+    """Put a folder on the import path for good, as `python` does: factories and forwards import late, too."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))

@@ -1,0 +1,113 @@
+"""Run a model on its inputs, quietly: eval mode, no gradients, the same random numbers each time, and no trace left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.amp.autocast_mode import is_autocast_available
+
+from artifactlab.errors import ArtifactLabError, CaptureError, ModelError, first_line
+from artifactlab.inputs.images import MIN_SIDE
+from artifactlab.models.calls import Call, on_device
+from artifactlab.models.outputs import pick_output, tensors
+from artifactlab.models.random_state import random_states_kept
+from artifactlab.models.state import ModelState
+
+
+class Runner:
+    """A context in which `run` repeats the same forward pass exactly, and which leaves the model as it was."""
+
+    def __init__(self, model: nn.Module, output: str | int | None, seed: int) -> None:
+        self.model = model
+        self.output = output
+        self.seed = seed
+        self.before_each: Callable[[], None] | None = None
+        """called before every pass; what it raises ends the work"""
+        self._stack = ExitStack()
+        self._autocasts: list[tuple[str, torch.dtype]] = []
+
+    def __enter__(self) -> Runner:
+        with ExitStack() as stack:
+            stack.callback(_restore_flags, [(module, module.training) for module in self.model.modules()])
+            self._state = ModelState(self.model)
+            stack.callback(self._state.restore)
+            stack.enter_context(torch.no_grad())
+            # the model runs in the precision that the caller asked for; what it returns is measured in full precision
+            kinds = {"cpu", *(parameter.device.type for parameter in self.model.parameters())}
+            kinds = {kind for kind in kinds if is_autocast_available(kind) and torch.is_autocast_enabled(kind)}
+            self._autocasts = [(kind, torch.get_autocast_dtype(kind)) for kind in kinds]
+            for kind in kinds:
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            for module in self.model.modules():
+                module.training = False
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def run(self, call: Call) -> Tensor:
+        """The image the model returns for one call.
+
+        Raises:
+            ModelError: if the model fails, or returns no image.
+            CaptureError: if the image holds NaN or Inf, or is too small to measure.
+        """
+        if self.before_each:
+            self.before_each()
+        parameter = next(self.model.parameters(), None)
+        device = None if parameter is None else parameter.device
+        placed = on_device(call, device)
+        self._state.restore()  # a model that counts, or updates averages, would make passes differ
+        try:
+            with random_states_kept(self.seed), self._precision(), self.guarded():
+                result = self.model(*placed.args, **placed.kwargs)
+        except ArtifactLabError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
+                f" ({_hint(call, parameter)})"
+            ) from error
+        image = pick_output(result, self.output)
+        if not bool(torch.isfinite(image).all()):
+            raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
+        if min(image.shape[2:]) < MIN_SIDE:
+            raise CaptureError(
+                f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
+                f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
+            )
+        return image.detach().clone()
+
+    def guarded(self) -> AbstractContextManager[Any]:
+        """A context in which the model may be written to: `run` and the end of this context take it back."""
+        return self._state.guarded()
+
+    def _precision(self) -> ExitStack:
+        """Autocast as it was when the context was entered."""
+        stack = ExitStack()
+        for kind, dtype in self._autocasts:
+            stack.enter_context(torch.autocast(kind, dtype))
+        return stack
+
+
+def _hint(call: Call, parameter: Tensor | None) -> str:
+    """What to try where a model failed."""
+    given = {tensor.dtype for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()}
+    if parameter is not None and parameter.is_floating_point() and given and parameter.dtype not in given:
+        wanted, had = parameter.dtype, " and ".join(map(str, given))
+        return f"its parameters are {wanted}, the input is {had}; give the input as x.to({wanted})"
+    return "expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256"
+
+
+def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:
+    for module, training in flags:
+        module.training = training
+
+
+def _shapes(call: Call) -> str:
+    return ", ".join(f"shape {tuple(t.shape)}" for _, t in tensors((call.args, dict(call.kwargs)))) or "no tensors"

@@ -1,0 +1,18 @@
+"""How bad images are: metrics of image files, gates that they must pass, and one number for a tensor."""
+
+from artifactlab.scoring.gates import Gate, GateFailure, parse_gate
+from artifactlab.scoring.measures import METRICS, Metric
+from artifactlab.scoring.score import ImageScore, ScoreReport, score_images
+from artifactlab.scoring.severity import severity
+
+__all__ = [
+    "METRICS",
+    "Gate",
+    "GateFailure",
+    "ImageScore",
+    "Metric",
+    "ScoreReport",
+    "parse_gate",
+    "score_images",
+    "severity",
+]

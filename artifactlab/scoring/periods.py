@@ -1,0 +1,33 @@
+"""The lattices of an output: which periods can be measured, and the one that holds them all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from artifactlab.metrics.inputs import LARGEST_PERIOD
+
+
+def lattice_period(size: tuple[float, float]) -> tuple[int, int]:
+    """The integer lattice of a scale or period; a direction in which it is not an integer has no fixed lattice."""
+    return tuple(round(s) if s == round(s) else 1 for s in size)  # type: ignore[return-value]
+
+
+CYCLES, BESIDES = 4, 16
+"""of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
+
+
+def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) -> tuple[int, int]:
+    """The smallest lattice that contains those of all `periods` that can be measured in an output of `size`."""
+    joint = [1, 1]
+    for period in sorted(map(lattice_period, periods)):
+        for axis in (0, 1):
+            together = math.lcm(joint[axis], period[axis])
+            if smallest_side(together) <= size[axis] and together <= LARGEST_PERIOD:
+                joint[axis] = together
+    return joint[0], joint[1]
+
+
+def smallest_side(period: int) -> int:
+    """Pixels per side of the smallest image in which a grid of `period` can be measured."""
+    return CYCLES * period + BESIDES

@@ -1,0 +1,284 @@
+"""Images to scores: how bad are these outputs, and is any of them worse than a gate allows?"""
+
+from __future__ import annotations
+
+import json
+import signal
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from artifactlab.errors import ArtifactLabError, InputError
+from artifactlab.inputs.images import MIN_SIDE, Picture, find_images, open_picture
+from artifactlab.metrics.spectral_reading import PERIODS
+from artifactlab.scoring.gates import Gate, GateFailure, gate_failures, parse_gate
+from artifactlab.scoring.measures import METRICS, check_known, measure
+from artifactlab.serialize import json_data, program
+
+__all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]
+
+SCHEMA_VERSION = "2.0"
+"""of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's"""
+NAMED_IN_ERRORS = 5
+JPEG_BLOCK = 8
+JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """The scores of one image."""
+
+    path: str
+    """the file"""
+    scores: dict[str, float | None]
+    """one per metric; all None where there is an error, one None where it cannot be told: too small, or too
+    little content to see a lattice in"""
+    error: str | None
+    """why it could not be scored, None if it could"""
+    note: str | None = None
+    """what else may be behind a score, None where there is nothing to say"""
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """The result of `score_images`."""
+
+    images: tuple[ImageScore, ...]
+    """one per image, in the order given"""
+    summary: dict[str, dict[str, float | None]]
+    """per metric: mean, median, min, max (None if nothing was measured) and count, over the images that have a score"""
+    passed: bool | None
+    """whether every image was scored and no gate failed; None where there is no gate"""
+    config: dict[str, Any]
+    """the settings that produced it"""
+    failures: tuple[GateFailure, ...] = ()
+    """the gates that failed, and where"""
+
+    @property
+    def unreadable(self) -> tuple[ImageScore, ...]:
+        """The images that could not be scored."""
+        return tuple(image for image in self.images if image.error is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that validates against `artifactlab/schemas/score.json`: None instead of NaN."""
+        data: dict[str, Any] = json_data(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "tool": program(),
+                "config": self.config,
+                "images": [asdict(image) for image in self.images],
+                "summary": self.summary,
+                "passed": self.passed,
+            }
+        )
+        return data
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def score_images(
+    paths: Sequence[str | Path],
+    reference: str | Path | None = None,
+    metrics: Sequence[str] | None = None,
+    recursive: bool = False,
+    gates: Sequence[Gate | str] = (),
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreReport:
+    """Score image files, one at a time.
+
+    Args:
+        paths: files, folders and glob patterns, see `find_images`.
+        reference: folder of what the images should look like, paired with them by file stem.
+        metrics: names from `METRICS`; by default all, those that need a reference only where there is one.
+        recursive: look into folders inside folders, here and in `reference`.
+        gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`.
+        workers: processes; the scores do not depend on it. With more than one, a script that calls this needs its
+            `if __name__ == "__main__":` line.
+        progress: called with (images done, images in all) after each image.
+
+    Returns:
+        A row per image. One that cannot be scored (unreadable, smaller than 16 pixels, of another size than its
+        reference) is a row with an error; the others are scored all the same.
+
+    Raises:
+        InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
+            reference, or images and references cannot be paired one to one.
+        ArtifactLabError: if a worker process dies.
+
+    >>> import tempfile, cv2, numpy
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> stairs = numpy.tri(32, dtype="uint8").repeat(4, 0).repeat(4, 1) * 255
+    >>> _ = (folder / "stairs.png").write_bytes(cv2.imencode(".png", stairs)[1])
+    >>> report = score_images([folder], gates=["edge_jaggedness>0.3"])
+    >>> report.passed, report.failures[0].score > 0.5
+    (False, True)
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else paths
+    names = _chosen(metrics, reference)
+    conditions = _checked(gates, names)
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    files = find_images(paths, recursive)
+    jobs = [(file, partner, names) for file, partner in _paired(files, reference, recursive)]
+    images = []
+    with _mapping(min(workers, len(jobs))) as mapped:
+        for image in mapped(_score_image, jobs):
+            images.append(_judgeable(image, conditions))
+            if progress is not None:
+                progress(len(images), len(jobs))
+    failures = gate_failures(((image.path, image.scores) for image in images), conditions)
+    everything_scored = all(image.error is None for image in images)
+    return ScoreReport(
+        images=tuple(images),
+        summary={name: _summary([image.scores[name] for image in images]) for name in names},
+        passed=everything_scored and not failures if conditions else None,
+        config={
+            "paths": [str(path) for path in paths],
+            "reference": None if reference is None else str(reference),
+            "metrics": list(names),
+            "recursive": recursive,
+            "gates": [str(gate) for gate in conditions],
+            "periods": [PERIODS[0], PERIODS[-1]],
+        },
+        failures=failures,
+    )
+
+
+def _judgeable(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
+    """The row; an error where a gate asks for a score that the image is too small to have."""
+    unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
+    if image.error is not None or not unmeasured:
+        return image
+    return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
+
+
+def _chosen(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
+    """The metrics to measure, each once."""
+    if metrics is None:
+        return tuple(name for name, metric in METRICS.items() if reference is not None or not metric.needs_reference)
+    names = (metrics,) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics))
+    if not names:
+        raise InputError(f"no metrics were given; name some of {', '.join(METRICS)}, or leave the choice out for all")
+    for name in names:
+        check_known(name)
+        if METRICS[name].needs_reference and reference is None:
+            raise InputError(f"{name} needs a reference; give the folder with --reference / reference=")
+    return names
+
+
+def _checked(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate, ...]:
+    """The gates, each on a metric that is measured."""
+    given = [gates] if isinstance(gates, (str, Gate)) else gates
+    parsed = tuple(parse_gate(gate) if isinstance(gate, str) else gate for gate in given)
+    for gate in parsed:
+        if gate.metric not in names:
+            hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
+            raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
+    return parsed
+
+
+def _paired(files: list[Path], reference: str | Path | None, recursive: bool) -> list[tuple[Path, Path | None]]:
+    """Each image with the reference of the same stem."""
+    if reference is None:
+        return [(file, None) for file in files]
+    ours, theirs = by_stem(files, "images"), by_stem(find_images([reference], recursive), "references")
+    refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
+    refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
+    return [(file, theirs[file.stem]) for file in files]
+
+
+def by_stem(files: list[Path], what: str) -> dict[str, Path]:
+    """Files by the name they are paired by; an InputError where two share one."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        groups[file.stem].append(file)
+    twice = [f"{group[0]} and {group[1]}" for group in groups.values() if len(group) > 1]
+    refuse_names(twice, f"{what} are paired by file stem, but these share one")
+    return {stem: group[0] for stem, group in groups.items()}
+
+
+def refuse_names(names: list[str], complaint: str) -> None:
+    """An InputError that lists the first of them, where there are any."""
+    if names:
+        more = len(names) - NAMED_IN_ERRORS
+        raise InputError(f"{complaint}: {', '.join(names[:NAMED_IN_ERRORS])}{f' and {more} more' if more > 0 else ''}")
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[ImageScore]]]:
+    """A `map` that runs here or in worker processes, with one torch thread each, so that the sums are the same."""
+    if workers == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield map
+        finally:
+            torch.set_num_threads(threads)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        raise ArtifactLabError(
+            'a worker process died: out of memory, or a script without its `if __name__ == "__main__":` line;'
+            " try --workers 1 / workers=1"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    torch.set_num_threads(1)
+
+
+def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
+    """One row; nothing of the image outlives it."""
+    file, partner, names = job
+    try:
+        picture = open_picture(file)
+        reference = None if partner is None else open_picture(partner)
+        _check_sizes(picture, reference, file, partner)
+    except InputError as error:
+        return ImageScore(str(file), dict.fromkeys(names), str(error))
+    scores = measure(picture, reference, names)
+    own = picture.jpeg and scores.get("period") == JPEG_BLOCK
+    return ImageScore(str(file), scores, None, JPEG_NOTE if own else None)
+
+
+def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:
+    height, width = picture.size
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"image {str(file)!r} is too small: {width}x{height} pixels, the minimum is {MIN_SIDE}x{MIN_SIDE}"
+        )
+    if reference is not None and reference.size != picture.size:
+        raise InputError(
+            f"image {str(file)!r} has {width}x{height} pixels, its reference {str(partner)!r} "
+            f"{reference.size[1]}x{reference.size[0]}; they must be of one size"
+        )
+
+
+def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:
+    known = [score for score in scores if score is not None]
+    if not known:
+        return {"mean": None, "median": None, "min": None, "max": None, "count": 0}
+    return {
+        "mean": statistics.fmean(known),
+        "median": statistics.median(known),
+        "min": min(known),
+        "max": max(known),
+        "count": len(known),
+    }

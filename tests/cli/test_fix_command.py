@@ -1,0 +1,157 @@
+"""`artifactlab fix` as a user types it."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from artifactlab.cli.main import main
+from artifactlab.fix import distil
+from artifactlab.fix.weights import read_replacements
+
+DECODERS = Path(__file__).parents[1] / "fix" / "decoders.py"
+GRIDDED = f"{DECODERS}:gridded"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with some images of edges and slopes in `photos`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    across = np.linspace(-1, 1, 64)
+    for k in range(3):
+        edge = 1 / (1 + np.exp(-20 * (across[:, None] - (0.3 + 0.1 * k) * across)))
+        cv2.imwrite(str(tmp_path / "photos" / f"{k}.png"), (60 + 80 * edge + 20 * across).astype(np.uint8))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(main, ["fix", *arguments])
+
+
+def schema(name: str) -> dict:
+    return json.loads(resources.files("artifactlab").joinpath(f"schemas/{name}.json").read_text())
+
+
+def test_the_offender_is_replaced_checked_written_and_loads_again(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--input", "photos", "-o", "fixed.safetensors")
+    assert result.exit_code == 0, result.output
+    assert "Replaced up: ConvTranspose2d" in result.stdout
+    assert "Fixed: " in result.stdout
+    assert "wrote fixed.safetensors" in result.stderr
+    assert cv2.imread("fixed.fix.png").shape[1] == 1200
+    assert [made.paths for made in read_replacements(folder / "fixed.safetensors")] == [("up",)]
+    arguments = [GRIDDED, "--checkpoint", "fixed.safetensors", "--gray", "--input", "photos", "--fail-on-offender"]
+    assert CliRunner().invoke(main, ["diagnose", *arguments]).exit_code == 0
+
+
+def test_the_json_validates_and_says_the_same(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--input", "photos", "-o", "fixed.safetensors", "--format", "json", "--site", "up")
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    for diagnosis in (data["before"], data["after"]):
+        jsonschema.validate(diagnosis, schema("diagnosis"))
+    assert data["check"]["cured"]
+    assert data["replacement"]["site"] == "up/conv_transpose2d#0"
+    assert data["training"] is None
+
+
+def test_distilling_trains_the_new_layer_and_leaves_no_checkpoint(folder: Path) -> None:
+    arguments = [
+        "--gray",
+        "--distil",
+        "photos",
+        "--steps",
+        "25",
+        "--lattice-weight",
+        "4",
+        "--with",
+        "subpixel",
+        "--neighbours",
+    ]
+    result = run(GRIDDED, *arguments, "-o", "fixed.safetensors", "--format", "json")
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    assert data["training"]["steps"] == 25
+    assert data["training"]["trained"] == ["up", "stem", "head"]
+    assert data["replacement"]["mode"] == "subpixel"
+    assert not list(folder.glob("*.resume"))
+
+
+def test_the_learning_rate_reaches_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def watched(*arguments: Any, **settings: Any) -> Any:
+        seen.append(settings["learning_rate"])
+        return distil(*arguments, **settings)
+
+    monkeypatch.setattr("artifactlab.fix.pipeline.distil", watched)
+    command = ("--gray", "--distil", "photos", "--steps", "1", "-o", "fixed.safetensors", "--learning-rate", "0.002")
+    run(GRIDDED, *command)
+    assert seen == [0.002]
+
+
+def test_without_images_the_probes_are_used(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--crop", "96", "-o", "fixed.safetensors", "--format", "json")
+    assert json.loads(result.stdout)["before"]["config"]["inputs"] == 4
+
+
+def test_a_fix_that_did_not_work_exits_with_1_and_says_why(folder: Path) -> None:
+    result = run(
+        f"{DECODERS}:Functional", "--gray", "--input", "photos", "--site", "interpolate#0", "-o", "f.safetensors"
+    )
+    assert result.exit_code == 2
+    assert "nn.Upsample(scale_factor=2, mode='nearest')" in result.stderr
+    result = run(
+        GRIDDED, "--kwargs", '{"strength": 0.0}', "--gray", "--input", "photos", "--site", "up", "-o", "f.safetensors"
+    )
+    assert result.exit_code == 1
+    assert "Nothing to fix" in result.stdout
+    assert "up/conv_transpose2d#0 is clean" in result.stdout
+
+
+def test_a_second_fix_keeps_the_first_in_the_file(folder: Path) -> None:
+    run(GRIDDED, "--gray", "--input", "photos", "-o", "once.safetensors")
+    arguments = [
+        "--checkpoint",
+        "once.safetensors",
+        "--gray",
+        "--input",
+        "photos",
+        "--site",
+        "up",
+        "--with",
+        "subpixel",
+    ]
+    result = run(GRIDDED, *arguments, "-o", "twice.safetensors")
+    assert result.exit_code == 1  # there was nothing left to fix
+    assert [made.mode for made in read_replacements(folder / "twice.safetensors")] == ["interpolate_conv", "subpixel"]
+    arguments = [GRIDDED, "--checkpoint", "twice.safetensors", "--gray", "--input", "photos"]
+    assert CliRunner().invoke(main, ["diagnose", *arguments]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "fixed.pth"], "written as .safetensors"),
+        (["-o", "no/such/fixed.safetensors"], "folder is missing"),
+        (["-o", "f.safetensors", "--with", "gated"], "gated"),
+        (["-o", "f.safetensors", "--site", "down"], "no site 'down'"),
+        (["-o", "f.safetensors", "--options", '{"wings": 2}'], "wings"),
+        (["-o", "f.safetensors", "--checkpoint", "none.safetensors"], "no such file"),
+    ],
+)
+def test_a_mistake_exits_with_2_and_writes_nothing(arguments: list[str], message: str, folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    result = run(GRIDDED, "--gray", "--input", "photos", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert sorted(folder.iterdir()) == before

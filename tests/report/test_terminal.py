@@ -1,0 +1,142 @@
+"""Tables in narrow terminals, and nothing but text where nobody looks."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console, RenderableType
+
+from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.sites.records import Evidence, Site
+from artifactlab.cli import progress
+from artifactlab.lint import RULES, LintFinding
+from artifactlab.report.fix_report import fix_table
+from artifactlab.report.lint_table import lint_table, rules_table
+from artifactlab.report.metrics_table import metrics_table
+from artifactlab.report.table import diagnosis_table
+from artifactlab.report.terminal import print_out
+
+LONG = "model.decoder.the_second_stage_of_it.blocks.11.upsample.upsampling_convolution"
+EFFECT = Effect(-1234.5, -23456.7, -1001.2, -0.123, "checkerboard")
+
+
+def diagnosis() -> Diagnosis:
+    site = Site(LONG, "conv_transpose2d", 0, (2, 2), (16, 8), (1, 512, 8, 8), (1, 256, 16, 16))
+    found = SiteDiagnosis(site, Evidence(0.12, 0.0, 0.34), EFFECT, "compensated", 1, 1)
+    return Diagnosis((found,), f"Leave {LONG} alone.", {"severity": 1.0}, {"fast": False})
+
+
+def lint_findings() -> list[LintFinding]:
+    return [
+        LintFinding(
+            LONG, rule.name, rule.level, (0.123, 0.456), rule.unit, "kernel 3x3, stride 2x2", rule.why, rule.advice
+        )
+        for rule in RULES
+    ]
+
+
+def fix() -> Any:
+    """What `fix_table` reads of a fix, with the longest of everything."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.PixelShuffle(2))
+    from artifactlab.fix import fix_site
+
+    torch.manual_seed(0)
+    made = fix_site(model, torch.rand(1, 1, 64, 64), "1")
+    return SimpleNamespace(**{**vars(made), "warnings": (f"{LONG} is shared by two sites, which both changed",)})
+
+
+TABLES: dict[str, Callable[[], RenderableType]] = {
+    "diagnosis": lambda: diagnosis_table(diagnosis()),
+    "lint": lambda: lint_table(lint_findings()),
+    "rules": rules_table,
+    "metrics": metrics_table,
+    "fix": lambda: fix_table(fix()),
+}
+NUMBERS = {
+    "diagnosis": ["16x8", "0.34 / 0.12", "-1234 [-23457, -1001]", "-12%", "compensated"],
+    "lint": ["0.12 x 0.46", "uneven-overlap"],
+}
+"""what has to be seen whole, unbroken by a new line"""
+
+
+def shown(table: RenderableType, width: int) -> list[str]:
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None).print(table)
+    return text.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_fit_and_nothing_is_cut_off(name: str, width: int) -> None:
+    lines = shown(TABLES[name](), width)
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    for number in NUMBERS.get(name, []):
+        assert any(number in line for line in lines), number
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_long_name_is_folded_and_can_be_put_together_again(width: int) -> None:
+    lines = [line.strip() for line in shown(diagnosis_table(diagnosis()), width)]
+    first = next(k for k, line in enumerate(lines) if LONG[:20] in line)
+    assert f"{LONG}/conv_transpose2d#0" in "".join(lines[first : first + 2])
+
+
+def test_piped_there_are_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    print_out(diagnosis_table(diagnosis()))
+    text = capsys.readouterr().out
+    assert "compensated" in text
+    assert "\x1b" not in text
+
+
+class Terminal(io.StringIO):
+    """A stderr that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, then: str | None = None) -> str:
+    console = Console
+    monkeypatch.setattr(
+        progress, "Console", lambda **_: console(file=stderr, width=100, force_terminal=stderr.isatty())
+    )
+    with progress.progress_bar("diagnosing", then) as move:
+        move(1, 4)
+        move(4, 4)
+    return stderr.getvalue()
+
+
+def test_a_bar_says_how_much_is_done_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = drawn(monkeypatch, Terminal())
+    assert "diagnosing" in text
+    assert "100%" in text
+    assert "left" in text
+
+
+def test_work_after_the_counted_passes_has_a_name_and_no_full_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = drawn(monkeypatch, Terminal(), then="repairing together")
+    assert "repairing together" in text
+    assert "100%" not in text
+
+
+def test_where_nobody_looks_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert drawn(monkeypatch, io.StringIO()) == ""
+
+
+@pytest.mark.parametrize("no_color", [True, False])
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    text = io.StringIO()
+    Console(file=text, force_terminal=True, width=100).print(diagnosis_table(diagnosis()))
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", text.getvalue())) is not no_color
