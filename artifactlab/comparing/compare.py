@@ -123,7 +123,10 @@ def compare_scores(
     if None not in (before.periods, after.periods) and before.periods != after.periods:
         raise InputError(f"scored for periods {before.periods} and {after.periods}; score both with one version")
     _refuse_unpaired([(side.source, set(side.images)) for side in (before, after)])
-    names = _chosen(metrics, [name for name in before.metrics if name in after.metrics and METRICS[name].better])
+    common = [name for name in before.metrics if name in after.metrics]
+    if metrics is None:
+        _refuse_unknown(common, before, after)
+    names = _chosen(metrics, [name for name in common if name in METRICS and METRICS[name].better])
     _refuse_other_references(before, after, names)
     level = _level(names)
     found = []
@@ -210,6 +213,12 @@ def _chosen(metrics: Sequence[str] | None, available: list[str]) -> list[str]:
     if not names:
         raise InputError("there is no metric that both have; score both sides with the same --metric")
     return names
+
+
+def _refuse_unknown(names: Sequence[str], before: SavedScores, after: SavedScores) -> None:
+    """Which way a metric gets better is known only where the package that it is of is installed."""
+    for name in names:
+        check_known(name, f", which both {before.source!r} and {after.source!r} have: install the package it is of")
 
 
 def _level(names: Sequence[str]) -> float:
