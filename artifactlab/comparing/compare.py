@@ -13,9 +13,10 @@ from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.comparing.changes import SHOWN, Change, MetricComparison, crop_change, overall, score_change, sentence
 from artifactlab.comparing.saved import Saved, SavedDiagnosis, SavedScores, saved
 from artifactlab.errors import InputError
-from artifactlab.inputs.images import find_images
+from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
 from artifactlab.scoring.measures import METRICS, check_known
-from artifactlab.scoring.score import ScoreReport, by_stem, refuse_names, score_images
+from artifactlab.scoring.score import score_images
+from artifactlab.scoring.score_report import ScoreReport
 from artifactlab.scoring.severity import VISIBLE
 from artifactlab.serialize import json_data, program
 
@@ -92,7 +93,7 @@ def compare(
         InputError: if the two cannot be compared: another kind, other images or inputs, other settings, a file that is
             none of ours or of an older version.
 
-    >>> from artifactlab.scoring.score import ImageScore
+    >>> from artifactlab.scoring import ImageScore, ScoreReport
     >>> def report(scores):
     ...     rows = tuple(ImageScore(f"{n}.png", {"edge_jaggedness": x}, None) for n, x in enumerate(scores))
     ...     return ScoreReport(rows, {}, None, {"metrics": ["edge_jaggedness"], "periods": [2, 16]})

@@ -20,7 +20,7 @@ import artifactlab
 from artifactlab import Diagnosis, InputError, compare
 from artifactlab.comparing.changes import MIN_CHANGED, MIN_CROPS
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score import ImageScore, ScoreReport
+from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare.json").read_text())
 BAD = [0.5, 0.6, 0.4, 0.5, 0.6, 0.5]

@@ -20,8 +20,7 @@ from artifactlab.metrics import (
     replication_factor,
     spectral_images,
 )
-from artifactlab.scoring import measures, tiles
-from artifactlab.scoring.score import METRICS, Gate, ScoreReport, parse_gate, score_images
+from artifactlab.scoring import METRICS, Gate, ScoreReport, measures, parse_gate, score_images, tiles
 
 LATTICES = ("edge_jaggedness", "checkerboard_energy", "lattice_amplitude", "period")
 WITHOUT_REFERENCE = (

@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from artifactlab.scoring.score import METRICS, score_images
+from artifactlab.scoring import METRICS, score_images
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "score.json").read_text())
 
