@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.comparing.intervals import bootstrap_interval, half_sample_interval
@@ -16,20 +17,32 @@ from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.severity import VISIBLE
 
 MIN_CHANGED = 5
-"""images whose score must have changed; below that no interval of `benchmarks/compare.py` keeps what it says"""
+"""Images whose score must have changed: where 90% of changes are zero, no interval covers what it says before it has
+seen some (`benchmarks/compare.py`; "Intervals of `compare`" in docs/decisions.md)."""
 MIN_CROPS = 8
-"""likewise, crops of a diagnosis: one output of 192 pixels has nine"""
+"""Crops that a diagnosis must have, for the same reason: one output of 192 pixels has nine."""
 SAME_EVERYWHERE = "it is the same in every image"
 SAME = 1e-4
-"""of the largest score: what two machines may differ by on the same image"""
+"""Share of the largest score that two machines may differ by on the same image: float32 sums added in another order."""
 
 Change = Literal["better", "worse", "cannot tell"]
-SHOWN = {
-    "severity": ("just shows at 1", VISIBLE),
-    "lattice_amplitude": ("fraction of the data range", VISIBLE_GRID),
-    "edge_jaggedness": ("pixels", VISIBLE_STEPS),
+
+
+class DiagnosisMetric(NamedTuple):
+    """A number of a diagnosis that two are compared by."""
+
+    unit: str
+    """What the number is in."""
+    visible: float
+    """From where on it shows, see `metrics.visible`."""
+
+
+DIAGNOSIS_METRICS = {
+    "severity": DiagnosisMetric("just shows at 1", VISIBLE),
+    "lattice_amplitude": DiagnosisMetric("fraction of the data range", VISIBLE_GRID),
+    "edge_jaggedness": DiagnosisMetric("pixels", VISIBLE_STEPS),
 }
-"""what is compared of diagnoses: unit, and from where on it shows"""
+"""What is compared of diagnoses. Scores of the same names show from the same values on."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +50,29 @@ class MetricComparison:
     """What became of one number."""
 
     name: str
-    """of the metric"""
+    """Name of the metric."""
     unit: str
-    """what the numbers are in"""
+    """What the numbers are in."""
     better: Literal["lower", "higher"]
-    """which way is better"""
+    """Which way is better."""
     before: float | None
-    """mean over the pairs; None where there is no pair"""
+    """Mean over the pairs before the remedy; None where there is no pair."""
     after: float | None
-    """likewise"""
+    """Mean over the pairs after the remedy; None where there is no pair."""
     change: float | None
-    """mean of after - before, where what two machines may differ by counts as nothing"""
+    """Mean of after - before, where what two machines may differ by counts as nothing."""
     low: float | None
-    """lower end of the interval of `change`; None where there are too few pairs for one"""
+    """Lower end of the interval of `change`; None where there are too few pairs for one."""
     high: float | None
-    """upper end"""
+    """Upper end of the interval of `change`."""
     pairs: int
-    """images, or crops of a diagnosis, that it was measured in before and after"""
+    """Number of images, or of crops of a diagnosis, that it was measured in before and after."""
     left_out: int
-    """images without this score in either"""
+    """Number of images that lack this score before or after."""
     verdict: Change
-    """better or worse where the interval holds no 0"""
+    """Better or worse where the interval holds no 0 and the metric shows before or after."""
     reason: str | None
-    """why it cannot be told, None where it can"""
+    """Why it cannot be told; None where it can."""
 
 
 def score_change(
@@ -90,26 +103,26 @@ def score_change(
         return replace(compared, reason=SAME_EVERYWHERE)
     if changed < MIN_CHANGED:
         return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
-    judged = _judged(compared, bootstrap_interval(changes, confidence, seed))
-    return _if_it_shows(judged, float(known.max()))
+    judged = _with_interval(compared, bootstrap_interval(changes, confidence, seed))
+    return _if_visible(judged, float(known.max()))
 
 
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:
     """One number of two diagnoses, on the same halves of their crops."""
-    was, now, crops = before.output[name], after.output[name], before.config["crops"]
-    unit = SHOWN[name][0]
+    was, now = before.output[name], after.output[name]
+    crops, unit = before.config["crops"], DIAGNOSIS_METRICS[name].unit
     compared = MetricComparison(name, unit, "lower", was, now, now - was, None, None, crops, 0, "cannot tell", None)
-    changes = _halves(after)[name] - _halves(before)[name]
+    changes = _half_samples(after)[name] - _half_samples(before)[name]
     if crops < MIN_CROPS or not changes.size:
         return replace(compared, reason=f"{crops} crops of outputs, {MIN_CROPS} are needed: give more or larger inputs")
     if abs(now - was) <= SAME * max(abs(now), abs(was)):
         return replace(compared, change=0.0, reason="it is the same")
-    judged = _judged(compared, half_sample_interval(now - was, changes, crops, confidence))
-    return _if_it_shows(judged, max(was, now))
+    judged = _with_interval(compared, half_sample_interval(now - was, changes, crops, confidence))
+    return _if_visible(judged, max(was, now))
 
 
-def _halves(side: SavedDiagnosis) -> dict[str, Any]:
-    """What the halves show, in the units of `SHOWN`."""
+def _half_samples(side: SavedDiagnosis) -> dict[str, NDArray[np.float64]]:
+    """The numbers of random halves of the crops, in the units of `DIAGNOSIS_METRICS`."""
     grid, steps = np.array(side.grid), np.array(side.steps)
     return {
         "severity": grid + steps,
@@ -118,8 +131,8 @@ def _halves(side: SavedDiagnosis) -> dict[str, Any]:
     }
 
 
-def _judged(compared: MetricComparison, interval: tuple[float, float]) -> MetricComparison:
-    """With its interval, and better or worse where that holds no 0."""
+def _with_interval(compared: MetricComparison, interval: tuple[float, float]) -> MetricComparison:
+    """The comparison with its interval, and better or worse where that holds no 0."""
     low, high = interval
     if low <= 0 <= high:
         return replace(compared, low=low, high=high, reason="the interval holds no change, too")
@@ -127,9 +140,9 @@ def _judged(compared: MetricComparison, interval: tuple[float, float]) -> Metric
     return replace(compared, low=low, high=high, verdict=verdict, reason=None)
 
 
-def _if_it_shows(judged: MetricComparison, largest: float) -> MetricComparison:
+def _if_visible(judged: MetricComparison, largest: float) -> MetricComparison:
     """A difference that nobody can see, before or after, is neither a cure nor a regression."""
-    visible = SHOWN[judged.name][1] if judged.name in SHOWN else 0.0
+    visible = DIAGNOSIS_METRICS[judged.name].visible if judged.name in DIAGNOSIS_METRICS else 0.0
     if largest >= visible:
         return judged
     return replace(judged, verdict="cannot tell", reason=f"it shows in neither, for which it takes {visible:.2g}")
@@ -138,25 +151,27 @@ def _if_it_shows(judged: MetricComparison, largest: float) -> MetricComparison:
 def overall(metrics: Sequence[MetricComparison]) -> Change:
     """What got worse weighs more: a remedy must not cost anything."""
     verdicts = {metric.verdict for metric in metrics}
-    return "worse" if "worse" in verdicts else "better" if "better" in verdicts else "cannot tell"
+    by_weight: tuple[Change, ...] = ("worse", "better")
+    return next((verdict for verdict in by_weight if verdict in verdicts), "cannot tell")
 
 
-def sentence(deciding: Sequence[MetricComparison], every: Sequence[MetricComparison]) -> str:
+def verdict_text(deciding: Sequence[MetricComparison], every: Sequence[MetricComparison]) -> str:
     """The verdict with its numbers, and what else went the other way."""
     verdict = overall(deciding)
     if verdict == "cannot tell":
-        return f"Cannot tell: {_why_not(deciding)}."
+        return f"Cannot tell: {_reason_text(deciding)}."
     others: dict[Change, Change] = {"better": "worse", "worse": "better"}
-    text = f"{verdict.capitalize()}: " + ", ".join(_moved(metric) for metric in deciding if metric.verdict == verdict)
-    against = [_moved(metric) for metric in every if metric.verdict == others[verdict]]
+    reasons = [_change_text(metric) for metric in deciding if metric.verdict == verdict]
+    text = f"{verdict.capitalize()}: {', '.join(reasons)}"
+    against = [_change_text(metric) for metric in every if metric.verdict == others[verdict]]
     together = f" The intervals hold for all {len(deciding)} metrics at once." if len(deciding) > 1 else ""
     return text + (f"; but {', '.join(against)}" if against else "") + "." + together
 
 
-def _why_not(metrics: Sequence[MetricComparison]) -> str:
+def _reason_text(metrics: Sequence[MetricComparison]) -> str:
     """Why there is no verdict; chance is named only where it was asked."""
     if len(metrics) == 1:
-        return f"{_moved(metrics[0])}: {metrics[0].reason}"
+        return f"{_change_text(metrics[0])}: {metrics[0].reason}"
     reasons = {metric.reason for metric in metrics}
     if len(reasons) == 1:
         return f"of each of the {len(metrics)} metrics, {reasons.pop()}"
@@ -172,8 +187,8 @@ def figures(value: float, sign: str = "") -> str:
     return "0" if float(text) == 0 else text
 
 
-def _moved(metric: MetricComparison) -> str:
-    """From where to where."""
+def _change_text(metric: MetricComparison) -> str:
+    """The mean before and after, and the interval of the change."""
     if metric.change is None or metric.before is None or metric.after is None:
         return metric.name
     way = "fell" if metric.change < 0 else "rose" if metric.change > 0 else "stayed"

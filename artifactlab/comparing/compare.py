@@ -6,11 +6,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.repair.effects import CONFIDENCE
-from artifactlab.comparing.changes import SHOWN, Change, MetricComparison, crop_change, overall, score_change, sentence
+from artifactlab.comparing.changes import (
+    DIAGNOSIS_METRICS,
+    Change,
+    MetricComparison,
+    crop_change,
+    overall,
+    score_change,
+    verdict_text,
+)
 from artifactlab.comparing.saved import Saved, SavedDiagnosis, SavedScores, saved
 from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
@@ -23,9 +31,24 @@ from artifactlab.serialize import json_data, program
 __all__ = ["Comparison", "MetricComparison", "compare"]
 
 SCHEMA_VERSION = "1.0"
-"""of `artifactlab/schemas/compare.json`"""
+"""Version of `artifactlab/schemas/compare.json`."""
 Measured = Diagnosis | ScoreReport | str | Path
 Progress = Callable[[int, int], None]
+
+
+class ComparisonSettings(TypedDict):
+    """The settings that a comparison was produced with."""
+
+    before: str
+    """File or folder of the first side, for messages."""
+    after: str
+    """File or folder of the second side."""
+    reference: str | None
+    """Folder of what the images should look like."""
+    seed: int
+    """Seed of the resamples."""
+    metrics: list[str]
+    """Names of the metrics that were compared."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +56,23 @@ class Comparison:
     """The result of `compare`."""
 
     kind: Literal["diagnoses", "scores"]
-    """what was compared"""
+    """What was compared."""
     verdict: Change
-    """of scores: worse if any metric is, else better if any is; of diagnoses: that of the severity"""
+    """Verdict on all: of scores, worse if any metric is, else better if any is; of diagnoses, that of the severity."""
     text: str
-    """the same in a sentence"""
+    """The verdict in words, with its numbers."""
     metrics: tuple[MetricComparison, ...]
-    """one per metric"""
+    """One comparison per metric."""
     confidence: float
-    """of the intervals; of those of scores, that they hold all at once"""
+    """Confidence level of all intervals; those of scores hold at it all at once."""
     offenders_gone: tuple[str, ...]
-    """sites that were offenders before and are none now; empty for scores"""
+    """Keys of the sites that were offenders before and are none after; empty for scores."""
     offenders_new: tuple[str, ...]
-    """the other way round"""
+    """Keys of the sites that are offenders after and were none before; empty for scores."""
     unreadable: tuple[str, ...]
-    """images that could not be scored; they are compared in nothing"""
-    config: dict[str, Any]
-    """the settings that produced it"""
+    """Paths of the images that could not be scored; they are left out of all comparisons."""
+    config: ComparisonSettings
+    """The settings that produced the comparison."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that validates against `artifactlab/schemas/compare.json`: None instead of NaN."""
@@ -102,14 +125,15 @@ def compare(
     Better: edge_jaggedness fell from 0.517 to 0.0333 (by 0.483, 90% interval 0.421 to 0.556).
     """
     first, second = _sides(before, after, metrics, reference, workers, progress)
-    config = {
+    config: ComparisonSettings = {
         "before": first.source,
         "after": second.source,
         "reference": None if reference is None else str(reference),
         "seed": seed,
+        "metrics": [],
     }
     if isinstance(first, SavedScores) and isinstance(second, SavedScores):
-        return compare_scores(first, second, metrics, seed, config)
+        return compare_scores(first, second, metrics, config)
     if isinstance(first, SavedDiagnosis) and isinstance(second, SavedDiagnosis):
         return compare_diagnoses(first, second, metrics, config)
     raise InputError(
@@ -118,9 +142,9 @@ def compare(
 
 
 def compare_scores(
-    before: SavedScores, after: SavedScores, metrics: Sequence[str] | None, seed: int, config: dict[str, Any]
+    before: SavedScores, after: SavedScores, metrics: Sequence[str] | None, config: ComparisonSettings
 ) -> Comparison:
-    """Images in pairs."""
+    """Compare the scores of images in pairs; `config` is completed by the metrics."""
     if None not in (before.periods, after.periods) and before.periods != after.periods:
         raise InputError(f"scored for periods {before.periods} and {after.periods}; score both with one version")
     _refuse_unpaired([(side.source, set(side.images)) for side in (before, after)])
@@ -133,11 +157,11 @@ def compare_scores(
     found = []
     for name in names:
         pairs = [(before.images[stem][name], after.images[stem][name]) for stem in before.images]
-        found.append(score_change(name, pairs, level, seed))
+        found.append(score_change(name, pairs, level, config["seed"]))
     return Comparison(
         kind="scores",
         verdict=overall(found),
-        text=sentence(found, found),
+        text=verdict_text(found, found),
         metrics=tuple(found),
         confidence=CONFIDENCE,
         offenders_gone=(),
@@ -148,11 +172,11 @@ def compare_scores(
 
 
 def compare_diagnoses(
-    before: SavedDiagnosis, after: SavedDiagnosis, metrics: Sequence[str] | None, config: dict[str, Any]
+    before: SavedDiagnosis, after: SavedDiagnosis, metrics: Sequence[str] | None, config: ComparisonSettings
 ) -> Comparison:
-    """The same halves of the crops of the same inputs' outputs."""
+    """Compare the same halves of the crops of the same inputs' outputs; `config` is completed by the metrics."""
     _refuse_unlike(before, after)
-    names = _chosen(metrics, list(SHOWN))
+    names = _chosen(metrics, list(DIAGNOSIS_METRICS))
     # severity holds the other two, so it alone decides, and needs no correction for several metrics
     primary = ["severity"] if "severity" in names else names
     found = [crop_change(name, before, after, _level(primary)) for name in names]
@@ -161,7 +185,7 @@ def compare_diagnoses(
     return Comparison(
         kind="diagnoses",
         verdict=overall(deciding),
-        text=sentence(deciding, found) + (" Nothing is left that shows." if gone else ""),
+        text=verdict_text(deciding, found) + (" Nothing is left that shows." if gone else ""),
         metrics=tuple(found),
         confidence=CONFIDENCE,
         offenders_gone=tuple(key for key in before.offenders if key not in after.offenders),
@@ -208,7 +232,7 @@ def _chosen(metrics: Sequence[str] | None, available: list[str]) -> list[str]:
     names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(available if metrics is None else metrics))
     for name in names:
         if name not in available:
-            if name not in SHOWN:
+            if name not in DIAGNOSIS_METRICS:
                 check_known(name)
             raise InputError(f"{name} is not in both; they have {', '.join(available) or 'no metric in common'}")
     if not names:
@@ -223,7 +247,7 @@ def _refuse_unknown(names: Sequence[str], before: SavedScores, after: SavedScore
 
 
 def _level(names: Sequence[str]) -> float:
-    """Of single intervals that hold all at once with `CONFIDENCE` (Bonferroni)."""
+    """Confidence level of single intervals that hold all at once with `CONFIDENCE` (Bonferroni)."""
     return 1 - (1 - CONFIDENCE) / len(names)
 
 
@@ -259,8 +283,8 @@ def _refuse_unlike(before: SavedDiagnosis, after: SavedDiagnosis) -> None:
     for name, (what, remedy) in remedies.items():
         one, other = before.config[name], after.config[name]
         if one != other:
-            shown = "" if name == "inputs_sha256" else f" ({_short(one)} and {_short(other)})"
-            raise InputError(f"cannot compare diagnoses of different {what}{shown}: {remedy}")
+            values = "" if name == "inputs_sha256" else f" ({_short(one)} and {_short(other)})"
+            raise InputError(f"cannot compare diagnoses of different {what}{values}: {remedy}")
     if len(before.grid) != len(after.grid):
         raise InputError("cannot compare diagnoses with different numbers of half-samples; diagnose both again")
 

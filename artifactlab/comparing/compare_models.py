@@ -13,8 +13,27 @@ from torch import Tensor, nn
 from artifactlab.attribution.findings.seams import foreign_periods
 from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
-from artifactlab.comparing.lattices import Layer, Measured, Plan, lattice_at, matched, measured, measured_in, surveyed
-from artifactlab.comparing.model_comparison import OUTPUT, LatticePair, ModelComparison, concluded, judged, strength_of
+from artifactlab.comparing.lattices import (
+    Layer,
+    Measured,
+    Plan,
+    Survey,
+    lattice_at,
+    matched_layers,
+    measured,
+    measured_in,
+    survey,
+)
+from artifactlab.comparing.model_comparison import (
+    OUTPUT,
+    LatticePair,
+    ModelComparison,
+    first_parting,
+    overall_parting,
+    parting_verdict,
+    strength_of,
+    with_text,
+)
 from artifactlab.errors import InputError, ModelError
 from artifactlab.metrics import relation_difference as relations
 from artifactlab.models.calls import Call, as_calls, in_precision
@@ -24,7 +43,7 @@ from artifactlab.scoring.periods import joint_period
 from artifactlab.scoring.severity import VISIBLE, measure_severity, pool
 
 PASSES = 4
-"""over each input: of each model a plain one, and one that measures"""
+"""Forward passes over each input: of each model one that lists its layers, and one that measures them."""
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 
 
@@ -74,29 +93,26 @@ def compare_models(
     if data_range is not None and not (isinstance(data_range, (int, float)) and 0 < data_range < float("inf")):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     calls = as_calls(inputs)
-    moved = _counter(progress, PASSES * len(calls))
-    sides = [_Side(unwrap(model), calls, output, seed, moved) for model in (first, second)]
-    layers, outputs = zip(*(side.surveyed() for side in sides), strict=True)
-    scale = data_range or max(map(spread, outputs[0])) or 1.0
-    pairs = matched(*layers)
-    plans = [Plan(_lattice(pair, pairs[:number]), pair[0].spread or 1.0) for number, pair in enumerate(pairs)]
-    found = [side.measured([pair[own].site for pair in pairs], plans) for own, side in enumerate(sides)]
-    places = [
-        compared(a.site, b.site, plan, found[0][a.site], found[1][b.site])
-        for (a, b), plan in zip(pairs, plans, strict=True)
-        if max(plan.lattice) > 1
-    ]
-    partnered = [{pair[own].site for pair in pairs} for own in (0, 1)]
-    alone = [tuple(x.site.key for x in layers[own] if x.site not in partnered[own]) for own in (0, 1)]
-    return concluded(
-        places + _outputs_compared(layers, outputs, scale),
-        severity=(_severity(layers[0], outputs[0], scale), _severity(layers[1], outputs[1], scale)),
-        only_first=alone[0],
-        only_second=alone[1],
-        unmeasured=tuple(a.site.key for (a, _), plan in zip(pairs, plans, strict=True) if max(plan.lattice) == 1),
-        seams=(_seams(layers[0], outputs[0], outputs[1], scale), _seams(layers[1], outputs[1], outputs[0], scale)),
+    count_passes = _pass_counter(progress, PASSES * len(calls))
+    sides = [_Side(unwrap(model), calls, output, seed, count_passes) for model in (first, second)]
+    one, two = (side.survey() for side in sides)
+    scale = data_range or max(map(spread, one.outputs)) or 1.0
+    pairs = matched_layers(one.layers, two.layers)
+    plans = [Plan(_common_lattice(pair, pairs[:number]), pair[0].spread or 1.0) for number, pair in enumerate(pairs)]
+    places = _compared_layers(sides, pairs, plans) + _compared_outputs(one, two, scale)
+    found = ModelComparison(
+        verdict=overall_parting(places),
+        text="",
+        parts_at=first_parting(places),
+        places=tuple(places),
+        severity=(_severity(one, scale), _severity(two, scale)),
+        only_first=_without_partner(one, [layer for layer, _ in pairs]),
+        only_second=_without_partner(two, [layer for _, layer in pairs]),
+        unmeasured=tuple(pair[0].site.key for pair, plan in zip(pairs, plans, strict=True) if not plan.measurable),
+        seams=(_own_seams(one, two, scale), _own_seams(two, one, scale)),
         config={"inputs": len(calls), "output": output, "data_range": scale, "seed": seed},
     )
+    return with_text(found)
 
 
 @dataclass(frozen=True)
@@ -107,33 +123,63 @@ class _Side:
     calls: Sequence[Call]
     output: str | int | None
     seed: int
-    moved: Callable[[int], None]
+    count_passes: Callable[[int], None]
 
-    def surveyed(self) -> tuple[list[Layer], list[Tensor]]:
+    def survey(self) -> Survey:
+        """The layers and the outputs, from one pass over the inputs."""
         with Runner(self.model, self.output, self.seed) as runner:
-            found = surveyed(runner, self._given())
-        self.moved(len(self.calls))
+            found = survey(runner, self._calls_in_precision())
+        self.count_passes(len(self.calls))
         return found
 
     def measured(self, sites: Sequence[Site], plans: Sequence[Plan]) -> dict[Site, Measured]:
-        wanted = {site: plan for site, plan in zip(sites, plans, strict=True) if max(plan.lattice) > 1}
+        """The lattices of layers, from one more pass over the inputs."""
+        wanted = {site: plan for site, plan in zip(sites, plans, strict=True) if plan.measurable}
         with Runner(self.model, self.output, self.seed) as runner:
-            found = measured(runner, self._given(), wanted)
-        self.moved(len(self.calls))
+            found = measured(runner, self._calls_in_precision(), wanted)
+        self.count_passes(len(self.calls))
         return found
 
-    def _given(self) -> list[Call]:
+    def _calls_in_precision(self) -> list[Call]:
         """The calls, in the precision of the model's parameters."""
         floating = (p.dtype for p in self.model.parameters() if p.is_floating_point())
         dtype = next(floating, None)
         return [in_precision(call, dtype) for call in self.calls]
 
 
+def _compared_layers(
+    sides: Sequence[_Side], pairs: Sequence[tuple[Layer, Layer]], plans: Sequence[Plan]
+) -> list[LatticePair]:
+    """Every pair of layers whose activations are large enough, in running order."""
+    first = sides[0].measured([layer.site for layer, _ in pairs], plans)
+    second = sides[1].measured([layer.site for _, layer in pairs], plans)
+    return [
+        compared(one.site, two.site, plan, first[one.site], second[two.site])
+        for (one, two), plan in zip(pairs, plans, strict=True)
+        if plan.measurable
+    ]
+
+
+def _compared_outputs(one: Survey, two: Survey, scale: float) -> list[LatticePair]:
+    """The outputs as the last place; nothing where they are too small."""
+    channels = one.outputs[0].shape[1], two.outputs[0].shape[1]
+    if channels[0] != channels[1]:
+        raise ModelError(
+            f"the outputs have {channels[0]} and {channels[1]} channels, so they are no variants of one model; name the"
+            " right ones with --output / output="
+        )
+    plan = Plan(_output_lattice([*one.layers, *two.layers], [*one.outputs, *two.outputs]), scale)
+    if not plan.measurable:
+        return []
+    first, second = (reduce(add, (measured_in(image, plan) for image in side.outputs)) for side in (one, two))
+    return [compared(None, None, plan, first, second)]
+
+
 def compared(where: Site | None, other: Site | None, plan: Plan, first: Measured, second: Measured) -> LatticePair:
     """Two measurements of a lattice at one place, which is the output where it is no site."""
     one, two = (relations.beyond_chance(found.sums) for found in (first, second))
     apart = relations.difference(first.sums, second.sums)
-    floor = relations.chance_of_difference(first.sums, second.sums, first.unlike(second))
+    floor = relations.chance_of_difference(first.sums, second.sums, first.content_difference(second))
     return LatticePair(
         where=where.key if where else OUTPUT,
         other=other.key if other else OUTPUT,
@@ -143,63 +189,52 @@ def compared(where: Site | None, other: Site | None, plan: Plan, first: Measured
         second=strength_of(two),
         difference=strength_of(apart),
         floor=strength_of(floor),
-        verdict=judged(one, two, apart, floor),
+        verdict=parting_verdict(one, two, apart, floor),
     )
 
 
-def _lattice(pair: tuple[Layer, Layer], before: Sequence[tuple[Layer, Layer]]) -> tuple[int, int]:
-    """What both activations are large enough for."""
+def _common_lattice(pair: tuple[Layer, Layer], before: Sequence[tuple[Layer, Layer]]) -> tuple[int, int]:
+    """The lattice that both activations are large enough for."""
     first, second = pair
     least = (min(first.size[0], second.size[0]), min(first.size[1], second.size[1]))
     return lattice_at(first._replace(size=least), [earlier for earlier, _ in before])
 
 
 def _output_lattice(layers: Sequence[Layer], outputs: Sequence[Tensor]) -> tuple[int, int]:
+    """The lattice of the layers' periods that every output is large enough for."""
     size = [min(image.shape[axis] for image in outputs) for axis in (2, 3)]
     return joint_period([layer.site.period for layer in layers], size)
 
 
-def _outputs_compared(
-    layers: Sequence[Sequence[Layer]], outputs: Sequence[Sequence[Tensor]], scale: float
-) -> list[LatticePair]:
-    """The outputs as the last place; nothing where they are too small."""
-    channels = [images[0].shape[1] for images in outputs]
-    if channels[0] != channels[1]:
-        raise ModelError(
-            f"the outputs have {channels[0]} and {channels[1]} channels, so they are no variants of one model; name the"
-            " right ones with --output / output="
-        )
-    lattice = _output_lattice([*layers[0], *layers[1]], [*outputs[0], *outputs[1]])
-    if max(lattice) == 1:
-        return []
-    plan = Plan(lattice, scale)
-    first, second = (reduce(add, (measured_in(image, plan) for image in images)) for images in outputs)
-    return [compared(None, None, plan, first, second)]
+def _without_partner(side: Survey, matched: Sequence[Layer]) -> tuple[str, ...]:
+    """Keys of the layers that are not among those matched."""
+    sites = {layer.site for layer in matched}
+    return tuple(layer.site.key for layer in side.layers if layer.site not in sites)
 
 
-def _severity(layers: Sequence[Layer], outputs: Sequence[Tensor], scale: float) -> float | None:
-    """As `diagnose` reports it."""
-    lattice = _output_lattice(layers, outputs)
-    found = pool([measure_severity(image, lattice, scale) for image in outputs])
+def _severity(side: Survey, scale: float) -> float | None:
+    """The severity of the outputs as `diagnose` reports it; None where what shows could hide in noise and texture."""
+    lattice = _output_lattice(side.layers, side.outputs)
+    found = pool([measure_severity(image, lattice, scale) for image in side.outputs])
     severity = sum(max(0.0, part) for part in found.together())
-    return None if max(lattice) == 1 or (severity < VISIBLE and found.content_wanted > 1) else severity
+    may_hide = severity < VISIBLE and found.content_wanted > 1
+    return None if max(lattice) == 1 or may_hide else severity
 
 
-def _seams(
-    layers: Sequence[Layer], outputs: Sequence[Tensor], others: Sequence[Tensor], scale: float
-) -> tuple[float, float]:
+def _own_seams(side: Survey, other: Survey, scale: float) -> tuple[float, float]:
     """The period of straight lines that a model's outputs have and the other model's have not."""
-    found = foreign_periods(outputs, others, [layer.site.period for layer in layers], scale)
+    found = foreign_periods(side.outputs, other.outputs, [layer.site.period for layer in side.layers], scale)
     return found[0].value if found else (0.0, 0.0)
 
 
-def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None]:
+def _pass_counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None]:
+    """A function that adds to the passes done, and says so."""
     done = 0
 
-    def moved(by: int) -> None:
+    def count(passes: int) -> None:
         nonlocal done
-        done += by
+        done += passes
         if progress:
             progress(done, total)
 
-    return moved
+    return count

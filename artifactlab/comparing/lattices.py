@@ -1,4 +1,4 @@
-"""The lattices inside a running model: at each layer its own, and what is left of those of the layers before it."""
+"""The lattices inside a running model: at each layer its own, and what remains of those of the layers before it."""
 
 from __future__ import annotations
 
@@ -26,47 +26,56 @@ from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 
 Key = tuple[str, str, int]
+Signature = tuple[int, tuple[float, float], int]
+"""How many layers with a partner run before a layer, its scale, and its number of channels."""
 SAMPLES = 1 << 14
-"""values of an activation that are kept, to see how much of its content another one has"""
+"""Values of an activation that are kept, to see how much of its content another one has: enough for a share to 1%."""
 
 
 class Layer(NamedTuple):
     """A layer, and what its activations are like."""
 
     site: Site
+    """The layer as a site."""
     channels: int
+    """Number of channels of its activations."""
     size: tuple[int, int]
-    """of the smallest"""
+    """Height and width of the smallest activation."""
     spread: float
-    """of the widest, see `evidence.spread`"""
+    """What the values of the activation of the widest range span, see `data_range.spread`."""
 
 
 class Plan(NamedTuple):
     """How a lattice is to be measured, so that two measurements can be compared."""
 
     lattice: tuple[int, int]
-    """spacing in samples of the activation"""
+    """Spacing in samples of the activation; (1, 1) where it is too small for any."""
     scale: float
-    """what the activation is divided by"""
+    """What the activation is divided by."""
+
+    @property
+    def measurable(self) -> bool:
+        """Whether there is a lattice to measure."""
+        return max(self.lattice) > 1
 
 
 class Measured(NamedTuple):
     """A lattice, and a sample of what it was measured in."""
 
     sums: dict[int, SpectralSums]
-    """period -> what was measured at its own frequencies; each item is a channel"""
+    """Sums by period, measured at its own frequencies; each item is a channel."""
     shapes: tuple[tuple[int, ...], ...]
-    """of the activations"""
+    """Shapes of the activations."""
     sample: Tensor
-    """(2, K): content below the lattice's frequencies, about its mean, and what is above it"""
+    """Sample (2, K) of the content below the lattice's frequencies, about its mean, and of what is above it."""
 
     def __add__(self, other: Measured) -> Measured:  # type: ignore[override]
-        """Of two passes, or pieces."""
+        """Both measurements as one, of two passes or pieces."""
         sums = {period: sums + other.sums[period] for period, sums in self.sums.items()}
         return Measured(sums, self.shapes + other.shapes, torch.cat([self.sample, other.sample], 1))
 
-    def unlike(self, other: Measured) -> float:
-        """How much of the content is not that of another activation: 0 for the same, 1 for what is independent."""
+    def content_difference(self, other: Measured) -> float:
+        """Share of the content that is not that of another activation: 0 for the same, 1 for what is independent."""
         if self.shapes != other.shapes:
             return 1.0
         apart = (self.sample - other.sample).square().sum(1)
@@ -74,8 +83,17 @@ class Measured(NamedTuple):
         return min(1.0, float((apart / both.clamp_min(1e-12)).max()))
 
 
+class Survey(NamedTuple):
+    """What one forward pass of each input tells of a model."""
+
+    layers: list[Layer]
+    """The layers in running order."""
+    outputs: list[Tensor]
+    """The outputs (N, C, H, W) as float32 on the CPU, one per input."""
+
+
 @dataclass
-class _Seen:
+class _CallStatistics:
     """What all activations at one call are like."""
 
     spread: float = 0.0
@@ -84,39 +102,41 @@ class _Seen:
 
 
 @dataclass
-class _Survey:
-    """Looks at the sites of plain passes."""
+class _Surveyor:
+    """Gathers what the activations of each call are like."""
 
-    found: Capture = field(default_factory=Capture)
-    seen: dict[Key, _Seen] = field(default_factory=dict)
+    capture: Capture = field(default_factory=Capture)
+    statistics: dict[Key, _CallStatistics] = field(default_factory=dict)
 
-    def look(self, visit: Visit) -> None:
+    def visit(self, visit: Visit) -> None:
         """Note what an activation is like."""
-        self.found.visit(visit)
-        seen, activation = self.seen.setdefault(visit.key, _Seen()), visit.growth.output
-        seen.spread = max(seen.spread, spread(activation))
+        self.capture.visit(visit)
+        activation = visit.growth.output
         height, width = activation.shape[2:]
-        seen.size = min(seen.size[0], height), min(seen.size[1], width)
-        seen.channels = activation.shape[1]
+        call = self.statistics.setdefault(visit.key, _CallStatistics())
+        call.spread = max(call.spread, spread(activation))
+        call.size = min(call.size[0], height), min(call.size[1], width)
+        call.channels = activation.shape[1]
 
 
-def surveyed(runner: Runner, calls: Sequence[Call]) -> tuple[list[Layer], list[Tensor]]:
-    """The layers of a model in running order, and its outputs; a plain pass for each call."""
-    survey = _Survey()
+def survey(runner: Runner, calls: Sequence[Call]) -> Survey:
+    """The layers of a model and its outputs; one forward pass for each call."""
+    surveyor = _Surveyor()
 
     def finish(result: Any, wiring: Wiring) -> None:
         with suppress(ModelError):  # where there is no output, the runner says so
-            survey.found.finish(pick_output(result, runner.output), wiring)
+            surveyor.capture.finish(pick_output(result, runner.output), wiring)
 
     outputs = []
     for call in calls:
-        with watch(runner.model, survey.look, finish):
+        with watch(runner.model, surveyor.visit, finish):
             outputs.append(runner.run(call).float().cpu())
-    return [_layer(found.site, survey.seen) for found in survey.found.layers], outputs
+    return Survey([_layer(found.site, surveyor.statistics) for found in surveyor.capture.layers], outputs)
 
 
-def _layer(site: Site, seen: Mapping[Key, _Seen]) -> Layer:
-    calls = [seen[key] for key in sorted(site.keys)]
+def _layer(site: Site, statistics: Mapping[Key, _CallStatistics]) -> Layer:
+    """A layer, of what its calls are like."""
+    calls = [statistics[key] for key in sorted(site.keys)]
     height, width = (min(call.size[axis] for call in calls) for axis in (0, 1))
     return Layer(site, calls[0].channels, (height, width), max(call.spread for call in calls))
 
@@ -139,20 +159,20 @@ def measured(runner: Runner, calls: Sequence[Call], plans: Mapping[Site, Plan]) 
     of_key = {key: site for site in plans for key in site.keys}
     found: dict[Site, Measured] = {}
 
-    def look(visit: Visit) -> None:
+    def measure(visit: Visit) -> None:
         site = of_key.get(visit.key)
         if site is not None:
             piece = measured_in(visit.growth.output, plans[site])
             found[site] = found[site] + piece if site in found else piece
 
     for call in calls:
-        with watch(runner.model, look):
+        with watch(runner.model, measure):
             runner.run(call)
     return found
 
 
 def measured_in(activation: Tensor, plan: Plan) -> Measured:
-    """Of at most 32 channels of an (N, C, H, W) activation, evenly spread; each channel has relations of its own.
+    """The lattice in at most 32 channels of an (N, C, H, W) activation, evenly spread; each has relations of its own.
 
     Measured in float32 on the CPU, so that what differs is not the measurement.
     """
@@ -167,33 +187,36 @@ def measured_in(activation: Tensor, plan: Plan) -> Measured:
     return Measured(sums, (tuple(activation.shape),), parts[:, ::step].clone())
 
 
-def matched(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
+def matched_layers(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
     """Layers of two models that stand for each other, in the first one's running order.
 
-    Those of one key do. What is left is matched in running order, between the same neighbours, where scale and number
+    Layers of one key do. The others are matched in running order, between the same neighbours, where scale and number
     of channels are the same: a replaced upsampler has another key, and in a wrapped model all have.
     """
     partners = {layer.site.key: layer for layer in second}
-    pairs = {a.site: partners[a.site.key] for a in first if _alike(a, partners.get(a.site.key))}
-    taken = {layer.site for layer in pairs.values()}
-    rest = _unmatched(first, set(pairs)), _unmatched(second, taken)
-    looks = [[look for _, look in side] for side in rest]
-    for here, there, count in SequenceMatcher(None, looks[0], looks[1], autojunk=False).get_matching_blocks():
+    partner_of = {a.site: partners[a.site.key] for a in first if _alike(a, partners.get(a.site.key))}
+    taken = {layer.site for layer in partner_of.values()}
+    rest_of_first, first_signatures = _unmatched(first, set(partner_of))
+    rest_of_second, second_signatures = _unmatched(second, taken)
+    matcher = SequenceMatcher(None, first_signatures, second_signatures, autojunk=False)
+    for here, there, count in matcher.get_matching_blocks():
         for step in range(count):
-            pairs[rest[0][here + step][0].site] = rest[1][there + step][0]
-    return [(a, pairs[a.site]) for a in first if a.site in pairs]
+            partner_of[rest_of_first[here + step].site] = rest_of_second[there + step]
+    return [(layer, partner_of[layer.site]) for layer in first if layer.site in partner_of]
 
 
 def _alike(one: Layer, other: Layer | None) -> bool:
     return other is not None and (one.site.scale, one.channels) == (other.site.scale, other.channels)
 
 
-def _unmatched(layers: Sequence[Layer], known: set[Site]) -> list[tuple[Layer, tuple[Any, ...]]]:
-    """Layers without a partner, and what they look like: how many known ones run before, scale, channels."""
-    before, rest = 0, []
+def _unmatched(layers: Sequence[Layer], known: set[Site]) -> tuple[list[Layer], list[Signature]]:
+    """The layers without a partner, and the signature of each."""
+    known_before = 0
+    rest, signatures = [], []
     for layer in layers:
         if layer.site in known:
-            before += 1
+            known_before += 1
         else:
-            rest.append((layer, (before, layer.site.scale, layer.channels)))
-    return rest
+            rest.append(layer)
+            signatures.append((known_before, layer.site.scale, layer.channels))
+    return rest, signatures

@@ -19,7 +19,7 @@ from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score_report import ScoreReport
 
 SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
-"""of a diagnosis, which two that are compared must share"""
+"""Settings of a diagnosis that two must share to be compared."""
 EXPECTED = "a diagnosis.json, what `score --format json` or `--format csv` wrote, or a folder of images"
 
 
@@ -28,17 +28,17 @@ class SavedScores:
     """What is compared of a score report."""
 
     source: str
-    """the file or folder, for messages"""
+    """The file or folder, for messages."""
     images: dict[str, dict[str, float | None]]
-    """file stem -> metric -> score"""
+    """Score by file stem and metric."""
     metrics: tuple[str, ...]
-    """in the order of the report"""
+    """Names of the metrics, in the order of the report."""
     unreadable: tuple[str, ...]
-    """paths of the images that could not be scored"""
+    """Paths of the images that could not be scored."""
     periods: tuple[int, ...] | None = None
-    """smallest and largest lattice spacing that were looked for; None where the file does not say"""
+    """Smallest and largest lattice spacing that was looked for; None where the file does not say."""
     reference: str | None = None
-    """folder that the images were compared with; None where there was none, or the file does not say"""
+    """Folder that the images were compared with; None where there was none, or the file does not say."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class SavedDiagnosis:
     """What is compared of a diagnosis."""
 
     source: str
-    """the file, for messages"""
+    """The file, for messages."""
     config: dict[str, Any]
-    """the settings that produced it"""
+    """The settings that produced the diagnosis, by `SETTINGS`."""
     output: dict[str, float]
-    """what the outputs show"""
+    """What the outputs show, by the name of the metric."""
     grid: tuple[float, ...]
-    """severity of the grid in random halves of the crops"""
+    """Severity of the grid in random halves of the crops."""
     steps: tuple[float, ...]
-    """likewise, of stair-steps"""
+    """Severity of stair-steps in the same halves."""
     offenders: tuple[str, ...]
-    """keys of the guilty sites"""
+    """Keys of the guilty sites."""
 
 
 Saved = SavedScores | SavedDiagnosis

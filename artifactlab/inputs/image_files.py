@@ -11,7 +11,7 @@ from pathlib import Path
 from artifactlab.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-"""what counts as an image in a folder or a pattern, in upper or lower case; a file named outright is always read"""
+"""Endings of what counts as an image in a folder or a pattern, in upper or lower case; a named file is always read."""
 
 
 def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Path]:
@@ -47,7 +47,7 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
 
 
 def _files(path: str | Path, recursive: bool) -> list[Path]:
-    """What one argument stands for."""
+    """The image files that one path, folder or pattern stands for."""
     if os.path.isdir(path):
         inside = Path(path).rglob("*") if recursive else Path(path).iterdir()
         found = _only_images(inside, path)
@@ -77,6 +77,7 @@ def _only_images(candidates: Iterator[Path], given: str | Path) -> list[Path]:
 
 
 NAMED_IN_ERRORS = 5
+"""Names that an error lists; the others are counted, so that it stays a line."""
 
 
 def by_stem(files: list[Path], what: str) -> dict[str, Path]:

@@ -24,20 +24,22 @@ from artifactlab.errors import InputError
 Pixels = NDArray[Any]
 
 MIN_SIDE = 16
-"""pixels per side; in anything smaller there is nothing to measure"""
+"""Pixels per side of the smallest image; in anything smaller there is nothing to measure."""
 READABLE = "PNG, JPEG, TIFF, WebP or BMP of 8 or 16 bits, or a float32 TIFF"
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 PNG_COLOUR_TYPE = 25
-"""offset of that byte of the header; 4 and 6 hold alpha, any other may have a transparent colour"""
+"""Offset of the header's byte that says the kind of colours."""
 PNG_WITH_ALPHA = (4, 6)
+"""Colour types with an alpha channel; any other may have a transparent colour."""
 TIFF = (b"II*\x00", b"MM\x00*")
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-"""any but the stuffed zeros and restarts that stand inside compressed data"""
+"""Any marker of a JPEG but the stuffed zeros and restarts that stand inside compressed data."""
 JPEG_END = b"\xd9"
 EXIF = re.compile(rb"(?s)(?:eXIf|EXIF.{4}(?:Exif\0\0)?)(II\*\0|MM\0\*)")
-"""the EXIF block of a PNG or a WebP"""
+"""The EXIF block of a PNG or a WebP."""
 EXIF_ORIENTATION = 0x0112
+"""Tag of the orientation in an EXIF directory."""
 
 
 def read_image(path: str | Path, gray: bool = False) -> Tensor:
@@ -73,11 +75,11 @@ class Picture:
     """A decoded image file at its own depth, a quarter of the memory of its floats; these are made part by part."""
 
     values: Pixels
-    """(H, W, C), upright: gray, BGR or BGRA; uint8, uint16 or float32"""
+    """Upright pixels (H, W, C): gray, BGR or BGRA; uint8, uint16 or float32."""
     premultiplied: bool
-    """whether colours are multiplied by alpha already"""
+    """Whether colours are multiplied by alpha already."""
     jpeg: bool = False
-    """whether the file is a JPEG, whose blocks of 8 x 8 pixels are a lattice of their own"""
+    """Whether the file is a JPEG, whose blocks of 8 x 8 pixels are a lattice of their own."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,12 +89,12 @@ class Picture:
     def pixels(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         """A part as float32 `(3, h, w)` RGB, `(1, h, w)` where the file is gray; over white, values in [0, 1]."""
         part = self.values[rows, columns]
-        whole = 1 if part.dtype == np.float32 else np.iinfo(part.dtype).max
+        white = 1 if part.dtype == np.float32 else np.iinfo(part.dtype).max
         # planes are split before they become floats: OpenCV does that many times faster than a strided copy
-        split = [plane.astype(np.int32) if whole > 255 else plane for plane in cv2.split(part)]
-        blue, *others = [torch.from_numpy(plane) / whole for plane in split]
+        planes = [plane.astype(np.int32) if white > 255 else plane for plane in cv2.split(part)]
+        blue, *others = [torch.from_numpy(plane) / white for plane in planes]
         colours = torch.stack([*others[1::-1], blue])
-        return colours if len(split) < 4 else _over_white(colours, others[2], self.premultiplied)
+        return colours if len(planes) < 4 else _over_white(colours, others[2], self.premultiplied)
 
 
 def open_picture(path: str | Path) -> Picture:
@@ -135,7 +137,7 @@ def _refuse_damaged(path: str | Path, data: bytes) -> None:
     """Some versions of OpenCV fill what is missing from a PNG or a JPEG with black or gray, and say nothing."""
     if data.startswith(PNG):
         _refuse_damaged_png(path, data)
-    if data.startswith(JPEG) and not _jpeg_is_whole(data):
+    if data.startswith(JPEG) and not _jpeg_is_complete(data):
         raise _unreadable(path, "the JPEG is cut off before its end marker; write or copy it again")
 
 
@@ -151,7 +153,7 @@ def _refuse_damaged_png(path: str | Path, data: bytes) -> None:
         position = end + 4
 
 
-def _jpeg_is_whole(data: bytes) -> bool:
+def _jpeg_is_complete(data: bytes) -> bool:
     """Whether the end marker is there. Segments are stepped over: a thumbnail inside one has an end marker, too."""
     position = len(JPEG) - 1
     while marker := JPEG_MARKER.search(data, position):
@@ -245,5 +247,5 @@ def _known_depth(path: str | Path, pixels: Pixels) -> Pixels:
 
 def _over_white(colours: Tensor, alpha: Tensor, premultiplied: bool) -> Tensor:
     """What `(3, h, w)` colours under `(h, w)` alpha look like on white paper."""
-    seen = colours if premultiplied else colours * alpha
-    return (seen + (1 - alpha)).clamp(0, 1)
+    weighted = colours if premultiplied else colours * alpha
+    return (weighted + (1 - alpha)).clamp(0, 1)

@@ -13,8 +13,9 @@ from artifactlab.inputs.images import MIN_SIDE, read_image
 from artifactlab.inputs.probes import make_probe
 
 PROBE_SIZE = 256
+"""Pixels per side of a probe where no crop is given: in it a lattice of 16 is measured in four crops."""
 RANGES: dict[str, tuple[float, float]] = {"0,1": (0.0, 1.0), "-1,1": (-1.0, 1.0), "0,255": (0.0, 255.0)}
-"""what black and white are to the model"""
+"""What black and white may be to a model, by the text that the command line takes."""
 
 
 def load_inputs(
@@ -33,7 +34,7 @@ def load_inputs(
         probes: names of `artifactlab.inputs.probes`.
         value_range: what black and white are mapped to.
         gray: one channel instead of three.
-        crop: side of the centred square crop, and of probes; None for whole images.
+        crop: side of the centred square crop, and of probes; None for images as they are.
         every_crop: after all centred crops also those beside them, which do not overlap, as far as images are larger.
 
     Raises:
@@ -46,7 +47,8 @@ def load_inputs(
     low, high = value_range
     chosen = [_cropped(image, crop, name) for name, image in images]
     if every_crop and crop:
-        chosen += [beside for _, image in images for beside in _around(image, crop)]
+        for _, image in images:
+            chosen += _around(image, crop)
     return [low + (high - low) * image for image in chosen]
 
 

@@ -32,7 +32,7 @@ def ramp(size: int) -> Tensor:
 def slanted_edge(size: int) -> Tensor:
     """One straight anti-aliased edge at 22 degrees: stair-steps in the output are the decoder's own.
 
-    Source: the slanted edge of ISO 12233, at an angle where steps of every factor are plain.
+    Source: the slanted edge of ISO 12233, at an angle where steps of every factor are easy to see.
     """
     t = torch.arange(size) - (size - 1) / 2
     angle = math.radians(22)
@@ -52,7 +52,7 @@ def make_probe(name: str, size: int = 256, channels: int = 3) -> Tensor:
     """A probe image of shape (1, channels, size, size) in [0, 1].
 
     Args:
-        name: `constant`, `ramp`, `slanted-edge` or `zone-plate`.
+        name: `constant`, `ramp`, `slanted-edge`, `zone-plate`, or one that an installed package adds to `PROBES`.
         size: pixels per side, at least 16.
         channels: all of them alike.
 

@@ -10,9 +10,10 @@ from torch import Tensor
 from artifactlab.scoring.periods import smallest_side
 
 MIN_CROP = 64
-"""pixels per side of the smallest crop that is measured on its own"""
+"""Pixels per side of the smallest crop that is measured on its own; it holds lattices of up to 12 pixels."""
 MAX_CROPS = 3
-"""crops per side"""
+"""Crops per side at most: nine are enough for half-samples (`comparing.changes.MIN_CROPS` is 8), and in smaller crops
+less of a lattice can be told."""
 
 
 def split_crops(images: Tensor, period: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The range of values that are no picture's."""
+"""The range of values that are no image's: activations, and outputs whose data range nobody gave."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from artifactlab.errors import InputError
 from artifactlab.scoring.measures import METRICS, check_known
 
 KNOWN = METRICS.keys()
-"""what a gate may compare, unless it is told otherwise"""
+"""Names that a gate may compare by default."""
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+# the number as Python reads it, but for nan and inf; a name is whatever an installed package has called its metric
 GATE = re.compile(r"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
 
@@ -26,11 +27,11 @@ class Gate:
     """
 
     metric: str
-    """one of `METRICS`, or of the names in `known`"""
+    """Name of the metric: one of `METRICS`, or of the names in `known`."""
     operator: str
-    """one of > >= < <="""
+    """How the score is compared: one of > >= < <=."""
     value: float
-    """the threshold"""
+    """The threshold that the score is compared with."""
     known: InitVar[Collection[str]] = KNOWN
 
     def __post_init__(self, known: Collection[str]) -> None:
@@ -53,11 +54,11 @@ class GateFailure:
     """An image that met the condition of a gate."""
 
     gate: Gate
-    """the condition"""
+    """The condition that was met."""
     path: str
-    """the image"""
+    """The image file."""
     score: float
-    """what it scored"""
+    """What the image scored."""
 
 
 def parse_gate(text: str, known: Collection[str] = KNOWN) -> Gate:

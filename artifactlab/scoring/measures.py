@@ -25,8 +25,8 @@ from artifactlab.scoring.lattice_reading import LatticeReading, lattice_sums, re
 from artifactlab.scoring.tiles import Tile, Tiles
 
 SMALLEST_SIDE = 32
-"""Pixels per side of the smallest image in which a lattice is looked for: what periods of 2 and 4 take, which are four
-periods and 16 pixels (`periods.smallest_side`); below that every score would be None."""
+"""Pixels per side of the smallest image in which lattices of period 2 and 4 can be told: four periods and 16 pixels
+(`periods.smallest_side`)."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ def lattice_period(size: tuple[float, float]) -> tuple[int, int]:
     return tuple(round(s) if s == round(s) else 1 for s in size)  # type: ignore[return-value]
 
 
-CYCLES, BESIDES = 4, 16
-"""of a period that an output must hold, and pixels more: from fewer there is no baseband, and chance cannot be told"""
+CYCLES = 4
+"""Periods that an output must hold per side; in fewer there is no baseband below the lattice."""
+MARGIN = 16
+"""Pixels that an output must hold per side beyond these, so that chance can be told beside a short period, too."""
 
 
 def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) -> tuple[int, int]:
@@ -30,4 +32,4 @@ def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) ->
 
 def smallest_side(period: int) -> int:
     """Pixels per side of the smallest image in which a grid of `period` can be measured."""
-    return CYCLES * period + BESIDES
+    return CYCLES * period + MARGIN

@@ -23,6 +23,7 @@ from artifactlab.scoring.measures import METRICS, check_known, measure
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 JPEG_BLOCK = 8
+"""Pixels per side of the blocks that a JPEG is coded in (ITU-T T.81)."""
 JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
 
 
@@ -65,16 +66,16 @@ def score_images(
     (False, True)
     """
     paths = [paths] if isinstance(paths, (str, Path)) else paths
-    names = _chosen(metrics, reference)
-    conditions = _checked(gates, names)
+    names = _chosen_metrics(metrics, reference)
+    conditions = _checked_gates(gates, names)
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     files = find_images(paths, recursive)
-    jobs = [(file, partner, names) for file, partner in _paired(files, reference, recursive)]
+    jobs = [(file, partner, names) for file, partner in _paired_files(files, reference, recursive)]
     images = []
-    with _mapping(min(workers, len(jobs))) as mapped:
-        for image in mapped(_score_image, jobs):
-            images.append(_judgeable(image, conditions))
+    with _parallel_map(min(workers, len(jobs))) as map_images:
+        for image in map_images(_score_image, jobs):
+            images.append(_refused_if_unmeasured(image, conditions))
             if progress is not None:
                 progress(len(images), len(jobs))
     failures = gate_failures(((image.path, image.scores) for image in images), conditions)
@@ -95,7 +96,7 @@ def score_images(
     )
 
 
-def _judgeable(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
+def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
     """The row; an error where a gate asks for a score that the image is too small to have."""
     unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
     if image.error is not None or not unmeasured:
@@ -103,7 +104,7 @@ def _judgeable(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
     return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
 
 
-def _chosen(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
+def _chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
     """The metrics to measure, each once."""
     if metrics is None:
         return tuple(name for name, metric in METRICS.items() if reference is not None or not metric.needs_reference)
@@ -117,7 +118,7 @@ def _chosen(metrics: Sequence[str] | None, reference: str | Path | None) -> tupl
     return names
 
 
-def _checked(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate, ...]:
+def _checked_gates(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate, ...]:
     """The gates, each on a metric that is measured."""
     given = [gates] if isinstance(gates, (str, Gate)) else gates
     parsed = tuple(parse_gate(gate) if isinstance(gate, str) else gate for gate in given)
@@ -128,7 +129,7 @@ def _checked(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate,
     return parsed
 
 
-def _paired(files: list[Path], reference: str | Path | None, recursive: bool) -> list[tuple[Path, Path | None]]:
+def _paired_files(files: list[Path], reference: str | Path | None, recursive: bool) -> list[tuple[Path, Path | None]]:
     """Each image with the reference of the same stem."""
     if reference is None:
         return [(file, None) for file in files]
@@ -139,7 +140,7 @@ def _paired(files: list[Path], reference: str | Path | None, recursive: bool) ->
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterator[ImageScore]]]:
+def _parallel_map(workers: int) -> Iterator[Callable[..., Iterator[ImageScore]]]:
     """A `map` that runs here or in worker processes, with one torch thread each, so that the sums are the same."""
     if workers == 1:
         threads = torch.get_num_threads()
@@ -176,8 +177,8 @@ def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
     except InputError as error:
         return ImageScore(str(file), dict.fromkeys(names), str(error))
     scores = measure(picture, reference, names)
-    own = picture.jpeg and scores.get("period") == JPEG_BLOCK
-    return ImageScore(str(file), scores, None, JPEG_NOTE if own else None)
+    may_be_jpegs_own = picture.jpeg and scores.get("period") == JPEG_BLOCK
+    return ImageScore(str(file), scores, None, JPEG_NOTE if may_be_jpegs_own else None)
 
 
 def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:

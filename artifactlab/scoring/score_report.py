@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from artifactlab.scoring.gates import GateFailure
 from artifactlab.serialize import json_data, program
 
 SCHEMA_VERSION = "2.0"
-"""of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's"""
+"""Version of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,31 @@ class ImageScore:
     """The scores of one image."""
 
     path: str
-    """the file"""
+    """The image file."""
     scores: dict[str, float | None]
-    """one per metric; all None where there is an error, one None where it cannot be told: too small, or too
-    little content to see a lattice in"""
+    """Score by metric. All are None where there is an error, and one is None where it cannot be told: the image is too
+    small, or has too little content to see a lattice in."""
     error: str | None
-    """why it could not be scored, None if it could"""
+    """Why the image could not be scored; None if it could."""
     note: str | None = None
-    """what else may be behind a score, None where there is nothing to say"""
+    """What else may be behind a score; None where there is nothing to say."""
+
+
+class ScoreSettings(TypedDict):
+    """The settings that scores were produced with."""
+
+    paths: list[str]
+    """Files, folders and glob patterns as they were given."""
+    reference: str | None
+    """Folder of what the images should look like."""
+    metrics: list[str]
+    """Names of the metrics, in the order of the columns."""
+    recursive: bool
+    """Whether folders inside folders were looked into."""
+    gates: list[str]
+    """The gates as text, see `parse_gate`."""
+    periods: list[int]
+    """Smallest and largest lattice spacing that was looked for, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +50,15 @@ class ScoreReport:
     """The result of `score_images`."""
 
     images: tuple[ImageScore, ...]
-    """one per image, in the order given"""
+    """One row per image, in the order given."""
     summary: dict[str, dict[str, float | None]]
-    """per metric: mean, median, min, max (None if nothing was measured) and count, over the images that have a score"""
+    """Mean, median, min, max (None if nothing was measured) and count by metric, over the images that have a score."""
     passed: bool | None
-    """whether every image was scored and no gate failed; None where there is no gate"""
-    config: dict[str, Any]
-    """the settings that produced it"""
+    """Whether every image was scored and no gate failed; None where there is no gate."""
+    config: ScoreSettings
+    """The settings that produced the scores."""
     failures: tuple[GateFailure, ...] = ()
-    """the gates that failed, and where"""
+    """The gates that failed, and the images that they failed on."""
 
     @property
     def unreadable(self) -> tuple[ImageScore, ...]:

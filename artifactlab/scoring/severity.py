@@ -29,24 +29,28 @@ from artifactlab.scoring.periods import smallest_side
 
 Periods = int | tuple[int, int] | list[int | tuple[int, int]]
 VISIBLE = 1.0
-"""severity below which an output is innocent, whatever its activations look like"""
+"""Severity below which an output is innocent, whatever its activations look like: both forms are in units of what just
+shows, so 1 just shows (see "From where on it shows was not ours to say" in docs/decisions.md)."""
 LEAST_EDGES = 0.2
-"""of the mean weight of edges, that a choice of crops must have to say something of steps by itself"""
+"""Share of the mean weight of edges that a choice of crops must have to say something of steps by itself. With next
+to no edges the displacement is a quotient of two small numbers, and would be loud. Set by hand: a choice with a fifth
+of the usual edges is one of nearly flat crops."""
 VISIBLE_FORMS = (VISIBLE_GRID, VISIBLE_GRID, VISIBLE_STEPS)
-"""from where on grid, modulation and warp show"""
+"""Strengths from which on grid, modulation and warp show."""
 SILENT = 1e-12
-"""energy, in squared data ranges, of what holds nothing: it has no gradient, and no share in anything"""
+"""Energy, in squared data ranges, of what holds nothing: it has no gradient, and no share in anything. It is 1e-6 of
+the data range in rms, a few roundings of float32."""
 
 
 class Artifact(NamedTuple):
     """What R choices of an output's crops show, each (R,)."""
 
     grid: Tensor
-    """severity of grids"""
+    """Severity of grids."""
     steps: Tensor
-    """severity of stair-steps"""
+    """Severity of stair-steps."""
     energy: Tensor
-    """mean square of both in the output, in squared data ranges"""
+    """Mean square of both in the output, in squared data ranges."""
 
     @property
     def severity(self) -> Tensor:
@@ -59,9 +63,9 @@ class Severity:
     """What the crops of an output show, kept as sums that can be pooled over any choice of crops."""
 
     crops: int
-    """how many there are"""
+    """Number of crops."""
     sums: Mapping[int, SpectralSums]
-    """period -> the crops' sums at its own frequencies"""
+    """The crops' sums by period, each at its own frequencies."""
 
     def of(self, counts: Tensor) -> Artifact:
         """What R weighted choices of crops show, given as counts (R, crops).
@@ -70,17 +74,18 @@ class Severity:
         """
         grid = steps = energy = torch.zeros(len(counts))
         for period, sums in self.sums.items():
-            all_of_it, reading = self.found[period], read_crops(sums, counts)
-            more, higher = shown(reading, all_of_it)
+            of_all, reading = self.found[period], read_crops(sums, counts)
+            more_grid, more_steps = confirmed_severity(reading, of_all)
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
             edges, usual = (_per_crop(sums.pooled(c), c) for c in (counts, torch.ones(1, self.crops)))
-            higher = torch.where(edges > LEAST_EDGES * usual, higher, shown(all_of_it, all_of_it)[1])
-            grid, steps = grid + more.cpu(), steps + higher.cpu()
-            energy = energy + explained(reading, all_of_it).cpu()
+            more_steps = torch.where(edges > LEAST_EDGES * usual, more_steps, confirmed_severity(of_all, of_all)[1])
+            grid = grid + more_grid.cpu()
+            steps = steps + more_steps.cpu()
+            energy = energy + confirmed_energy(reading, of_all).cpu()
         return Artifact(grid, steps, energy)
 
     def only(self, crops: Tensor) -> Severity:
-        """Of a choice of crops, given by their numbers."""
+        """The severity of some of the crops, given by their numbers."""
         chosen = torch.eye(self.crops)[crops]
         return Severity(len(crops), {p: sums.pooled(chosen) for p, sums in self.sums.items()})
 
@@ -146,7 +151,7 @@ def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> T
     True
     """
     as_images(output, data_range)
-    period = _lattice(periods, output.shape[-2:])
+    period = _joint_lattice(periods, output.shape[-2:])
     images = output if output.dtype == torch.float64 else output.float()
     return differentiable_severity(images / data_range, period, torch.eye(len(images)))
 
@@ -178,7 +183,7 @@ def differentiable_severity(
     return value + product(groups, (gradient * (images - measured)).flatten(1).sum(1))
 
 
-def _lattice(periods: Periods, size: Sequence[int]) -> tuple[int, int]:
+def _joint_lattice(periods: Periods, size: Sequence[int]) -> tuple[int, int]:
     """The smallest lattice that holds all `periods`; an InputError where an image of `size` does not hold it."""
     given = periods if isinstance(periods, list) else [periods]
     lattices = [as_lattice(period, 2) for period in given]
@@ -209,7 +214,7 @@ def read_crops(sums: SpectralSums, counts: Tensor) -> Reading:
     sure = [confirmed([grid.pooled(torch.ones_like(counts[:1]))]) for grid in (sums.grid, alike)]
     powers = [grid.pooled(counts).power() * found for grid, found in zip((sums.grid, alike), sure, strict=True)]
     found = (sure[0] | sure[1]).expand(len(counts))
-    # where neither is confirmed, the plain reading stays: it is not counted
+    # where neither is confirmed, the first reading stays: it is not counted
     grid = torch.where(found, torch.maximum(*powers), reading.power.grid)
     return reading._replace(power=reading.power._replace(grid=grid), found=reading.found._replace(grid=found))
 
@@ -220,14 +225,14 @@ def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:
     return weight / counts.sum(1).to(sums.contrast)
 
 
-def shown(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:
+def confirmed_severity(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:
     """Grid and stair-step severity (R,) of what a reading holds, as far as the other one confirms it."""
     power, sure = reading.power, found.found
     grid = (power.grid * sure.grid + power.modulation * sure.modulation) / VISIBLE_GRID**2
     return grid, power.warp * sure.warp / VISIBLE_STEPS**2
 
 
-def explained(reading: Reading, found: Reading) -> Tensor:
+def confirmed_energy(reading: Reading, found: Reading) -> Tensor:
     """Energy (R,) of what a reading holds, as far as the other one confirms it."""
     power, sure = reading.power, found.found
     return power.grid * sure.grid + power.modulation * sure.modulation + reading.moved * sure.warp

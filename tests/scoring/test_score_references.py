@@ -1,0 +1,95 @@
+"""Images scored against what they should look like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from artifactlab.errors import InputError
+from artifactlab.scoring import ScoreReport, score_images
+
+
+def photo(seed: int = 0, height: int = 64, width: int = 80) -> np.ndarray:
+    """Smooth coloured blobs, 8 bits."""
+    noise = np.random.default_rng(seed).random((height, width, 3))
+    blurred = cv2.GaussianBlur(noise, (0, 0), 4)
+    return (255 * (blurred - blurred.min()) / np.ptp(blurred)).astype(np.uint8)
+
+
+def stairs(step: int = 4, side: int = 96) -> np.ndarray:
+    """A diagonal edge in steps of that many pixels."""
+    return (np.tri(side // step, dtype=np.uint8) * 255).repeat(step, 0).repeat(step, 1)
+
+
+Save = Callable[[str, np.ndarray], Path]
+
+
+def only(report: ScoreReport) -> dict[str, float | None]:
+    (row,) = report.images
+    assert row.error is None
+    return row.scores
+
+
+def test_image_identical_to_its_reference_does_not_diverge(save: Save) -> None:
+    path = save("a.png", photo())
+    assert only(score_images([path], reference=path.parent))["direction_divergence"] == 0
+
+
+def test_stairs_diverge_from_a_smooth_reference(save: Save) -> None:
+    jagged = save("out/a.png", stairs())
+    smooth = save("ref/a.png", cv2.GaussianBlur(stairs(1), (0, 0), 1))
+    assert (only(score_images([jagged], reference=smooth.parent))["direction_divergence"] or 0) > 0.3
+
+
+def test_references_are_paired_by_stem_whatever_their_format(save: Save) -> None:
+    ours = [save(f"out/{name}.png", photo(seed)) for seed, name in enumerate("ab")]
+    for seed, name in ((1, "b"), (0, "a")):
+        save(f"ref/{name}.tiff", photo(seed))
+    report = score_images([ours[0].parent], reference=ours[0].parent.parent / "ref", metrics=["direction_divergence"])
+    assert [row.scores["direction_divergence"] for row in report.images] == [0, 0]
+
+
+def test_images_without_a_reference_are_named_five_at_most_before_anything_is_scored(save: Save) -> None:
+    for index in range(8):
+        out = save(f"out/{index}.png", photo()).parent
+    ref = save("ref/0.png", photo()).parent
+    with pytest.raises(InputError, match=r"no reference in .*ref.* 1, 2, 3, 4, 5 and 2 more$"):
+        score_images([out], reference=ref, progress=lambda done, total: pytest.fail("scored"))
+
+
+def test_references_without_an_image_are_named(save: Save) -> None:
+    path = save("out/a.png", photo())
+    save("ref/a.png", photo())
+    ref = save("ref/extra.png", photo()).parent
+    with pytest.raises(InputError, match=r"no image for the references in .*: extra$"):
+        score_images([path], reference=ref)
+
+
+@pytest.mark.parametrize("side", ["out", "ref"])
+def test_two_files_with_one_stem_are_refused_on_either_side(save: Save, side: str) -> None:
+    out, ref = save("out/a.png", photo()).parent, save("ref/a.png", photo()).parent
+    save(f"{side}/a.tiff", photo())
+    with pytest.raises(InputError, match=rf"share one: .*{side}.a\.png and .*{side}.a\.tiff"):
+        score_images([out], reference=ref)
+
+
+def test_size_mismatch_is_that_rows_error(save: Save) -> None:
+    out, ref = save("out/a.png", photo()).parent, save("ref/a.png", photo(0, 32, 40)).parent
+    save("out/b.png", photo())
+    save("ref/b.png", photo())
+    first, second = score_images([out], reference=ref).images
+    assert "80x64 pixels, its reference" in (first.error or "")
+    assert "40x32" in (first.error or "")
+    assert second.error is None
+
+
+def test_unreadable_reference_is_that_rows_error(save: Save, tmp_path: Path) -> None:
+    path = save("out/a.png", photo())
+    (tmp_path / "ref").mkdir()
+    (tmp_path / "ref" / "a.png").write_text("no image")
+    (row,) = score_images([path], reference=tmp_path / "ref").images
+    assert "ref" in (row.error or "")
