@@ -19,7 +19,6 @@ from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.repair.effects import CONFIDENCE, half_samples
 from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.screening import Examination, Examined, passes_wanted
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
 from artifactlab.attribution.survey import Survey
 from artifactlab.attribution.until_sure import Deadline, extend, first_and_more, is_sure, kept_to
@@ -30,6 +29,7 @@ from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.outputs import tensors
 from artifactlab.models.runner import Runner
+from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
 from artifactlab.scoring.severity import Severity

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from artifactlab.attribution.findings.displacement import Features
 from artifactlab.attribution.sites.activations import Activations
-from artifactlab.attribution.sites.capture import Capture, Visit, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import ModelError
@@ -39,7 +40,7 @@ class Survey:
         merged = None
         if len(self.activations) < EXAMPLES:
             self.activations.append(Activations(self._one_by_one))
-            visitors.append(self.activations[-1].look)
+            visitors.append(self.activations[-1].visit)
         if len(self.features) < MOST_TURNED:
             self.features.append(Features())
             merged = self.features[-1].look

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.repair.repair import remove_lattice
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import ArtifactLabError, InputError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, fingerprint, load_state, save_state
 from artifactlab.fix.operator import neighbours_of
@@ -25,6 +24,8 @@ from artifactlab.metrics.gradients import gradient
 from artifactlab.models.calls import Call, as_calls, on_device
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.random_state import random_states_kept
+from artifactlab.models.torch_internals import own_buffers
+from artifactlab.models.wrappers import unwrap
 
 LEARNING_RATE = 5e-3
 """what `benchmarks/fix.py` trained with; where there are few inputs, 1e-3 to 2e-3 kept the image better"""
@@ -263,7 +264,7 @@ def _only_trainable(model: nn.Module, weights: dict[str, nn.Parameter]) -> Itera
     """Eval mode, and gradients for these weights alone; all flags and gradients as they were afterwards."""
     flags = [(module, module.training) for module in model.modules()]
     wanted = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    owners = [module._buffers for module in model.modules()]
+    owners = [own_buffers(module) for module in model.modules()]
     buffers = [
         (owner, name, b, None if b is None else b.detach().clone()) for owner in owners for name, b in owner.items()
     ]

@@ -12,13 +12,13 @@ from torch import nn
 
 from artifactlab.attribution.diagnose import diagnose
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.distil import LEARNING_RATE, Distilled, distil
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.models.random_state import random_states_kept
+from artifactlab.models.wrappers import unwrap
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
 """told the name of a stage as it begins; returns what is to be called with (done, total) while it runs, or None"""

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.upsample import MODES
+from artifactlab.models.torch_internals import COMPILED_CHILD
+from artifactlab.models.wrappers import unwrap
 
 NEEDS_A_SKIP = ("gated",)
 """modes that a layer with one input cannot be replaced by"""
@@ -73,7 +74,8 @@ class Replacement:
             made = new if path == self.paths[0] else nn.Identity()
             old = model.get_submodule(path)
             for name in [name for name, module in model.named_modules(remove_duplicate=False) if module is old]:
-                put(model, name.removesuffix("._orig_mod"), made)  # a compiled module would go on running the old one
+                # a compiled module would go on running the old one
+                put(model, name.removesuffix(f".{COMPILED_CHILD}"), made)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the header of a weights file."""

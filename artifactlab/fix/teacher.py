@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from artifactlab.attribution.repair.repair import remove_lattice
 from artifactlab.attribution.repair.trials import repaired_output
-from artifactlab.attribution.sites.capture import Capture, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import FixError
 from artifactlab.fix.replace import Swap
 from artifactlab.models.calls import Call

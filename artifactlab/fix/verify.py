@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from artifactlab.attribution.repair.repair import remove_lattice
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
 from artifactlab.inputs.images import MIN_SIDE
@@ -18,6 +17,7 @@ from artifactlab.metrics.gradients import gradient
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.models.calls import as_calls
 from artifactlab.models.runner import Runner
+from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.periods import lattice_period, smallest_side
 from artifactlab.scoring.severity import VISIBLE, measure_severity, pool
 from artifactlab.serialize import json_data

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import ModelError
 from artifactlab.lint.flow import feeds_shuffle, follows_upsampler, reaches_output
 from artifactlab.lint.graph import Op, module_graph
@@ -28,6 +27,7 @@ from artifactlab.lint.rules import (
     LintFinding,
     Rule,
 )
+from artifactlab.models.wrappers import unwrap
 
 TRAINED_TOLERANCE = 0.05
 """share of unequal phases from which a trained layer is named"""

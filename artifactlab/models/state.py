@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from artifactlab.errors import ModelError
+from artifactlab.models.torch_internals import TorchDispatchMode, operator_schema, own_buffers, own_parameters
 
 
 @dataclass
@@ -57,7 +57,7 @@ class ModelState:
         lazy = [name for name, tensor in [*model.named_parameters(), *model.named_buffers()] if is_lazy(tensor)]
         if lazy:
             raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")
-        owners = [owner for module in model.modules() for owner in (module._parameters, module._buffers)]
+        owners = [owner for module in model.modules() for owner in (own_parameters(module), own_buffers(module))]
         self._saved = [
             _Saved(
                 *(owner, name, tensor, None if tensor is None else tensor.detach()),
@@ -114,10 +114,11 @@ class _Guard(TorchDispatchMode):
 @cache
 def _written(func: Any) -> Sequence[tuple[int, str]]:
     """(position, name) of the arguments that a call writes to."""
-    silent = "batch_norm" in func._schema.name  # writes to its running statistics, though its schema does not say so
+    schema = operator_schema(func)
+    silent = "batch_norm" in schema.name  # writes to its running statistics, though its schema does not say so
     return tuple(
         (place, argument.name)
-        for place, argument in enumerate(func._schema.arguments)
+        for place, argument in enumerate(schema.arguments)
         if (argument.alias_info is not None and argument.alias_info.is_write) or (silent and "running" in argument.name)
     )
 

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from artifactlab.attribution.findings.turned import TurnedKernels, half_turn, turned_call
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.sites.capture import Visit, watch
 from artifactlab.attribution.sites.merges import Merge
+from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.metrics.registration import displacement
 from artifactlab.models.calls import Call, constant_call
 from artifactlab.models.runner import Runner
@@ -41,14 +42,12 @@ ROUNDING = 0.01
 MOST_MERGES = 32
 """of a pass that are looked at, the first: a net that runs over and over has the same ones again"""
 
-Key = tuple[str, str, int]
-
 
 @dataclass(frozen=True)
 class Shift:
     """How far the features lie apart that meet at a merge, in all its calls."""
 
-    key: Key
+    key: SiteKey
     """(qualified module name, `cat` or `add`, call index)"""
     value: tuple[float, float]
     """pixels of the merge; positive where they lie further down, or to the right"""
@@ -92,7 +91,7 @@ class Features:
     """A sample of the features at each merge of one forward pass."""
 
     def __init__(self) -> None:
-        self.at: dict[Key, Met] = {}
+        self.at: dict[SiteKey, Met] = {}
 
     def look(self, merge: Merge) -> None:
         """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
@@ -106,15 +105,15 @@ class Features:
             replace(merge, upsampled=nothing, skipped=nothing),
         )
 
-    def layers(self) -> dict[Key, Key]:
+    def layers(self) -> dict[SiteKey, SiteKey]:
         """The first call of the layer that each call belongs to.
 
         A sampler, an ensemble or tiles run a module again: there the n-th merge is the n-th merge. A loop inside a
         `forward` runs a line again: there it is the same merge if its size is the same, and a stage of its own if not.
         """
-        by_number: dict[Any, Key] = {}
-        by_line: dict[Any, Key] = {}
-        first: dict[Key, Key] = {}
+        by_number: dict[Any, SiteKey] = {}
+        by_line: dict[Any, SiteKey] = {}
+        first: dict[SiteKey, SiteKey] = {}
         for key, met in self.at.items():
             again = by_number.setdefault((*key[:2], met.merge.number), key)
             line = met.merge.line or met.merge.number
@@ -167,8 +166,8 @@ def measure_shifts(
 
     Where `less_constant`, of the features less those of a constant input.
     """
-    found: dict[Key, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    known: dict[Key, Shift] = {}
+    found: dict[SiteKey, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    known: dict[SiteKey, Shift] = {}
     for call, (plain, output) in zip(calls, straight, strict=True):
         if not plain.at:
             continue

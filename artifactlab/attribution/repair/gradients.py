@@ -23,8 +23,8 @@ from artifactlab.attribution.records import Effect
 from artifactlab.attribution.repair.effects import effect_of_first_order
 from artifactlab.attribution.repair.repair import repair
 from artifactlab.attribution.repair.trials import Trials
-from artifactlab.attribution.sites.capture import Visit, watch
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.errors import ModelError, first_line
 from artifactlab.metrics.spectral_reading import Forms, Reading
 from artifactlab.models.calls import Call
@@ -32,8 +32,6 @@ from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.crops import crop_counts
 from artifactlab.scoring.severity import VISIBLE, differentiable_severity
-
-Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Gradients:
         self._trials, self._sites, self._seed = trials, sites, seed
         self._layers = {key: site for site in sites for key in site.keys}
         self._confirmed: Any = None
-        self._drops: list[dict[Key, Tensor | None]] = []
+        self._drops: list[dict[SiteKey, Tensor | None]] = []
         """of each input, for every call of a site that ran, the drop of every crop (crops,); None without a gradient"""
 
     def effects(self) -> FirstOrder:
@@ -95,13 +93,13 @@ class Gradients:
 def _drops(
     runner: Runner,
     call: Call,
-    keys: Collection[Key],
+    keys: Collection[SiteKey],
     found: Mapping[int, Reading],
     period: tuple[int, int],
     data_range: float,
-) -> dict[Key, Tensor | None]:
+) -> dict[SiteKey, Tensor | None]:
     """First-order drop of every crop's severity (crops,), by call of a site that ran; None where no gradient came."""
-    drops: dict[Key, Tensor | None] = {}
+    drops: dict[SiteKey, Tensor | None] = {}
     shape = (0, 0, 0)
     leaf = torch.zeros((), requires_grad=True)
     results: list[Any] = []

@@ -10,8 +10,8 @@ from torch import Tensor
 from artifactlab.attribution.records import Effect, JointStep
 from artifactlab.attribution.repair.effects import effect_of
 from artifactlab.attribution.repair.repair import repair, without_lattice
-from artifactlab.attribution.sites.capture import Key, Visit, watch
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.verdicts import adds_enough
 from artifactlab.attribution.windows import EXAMPLES, Window, window
 from artifactlab.models.calls import Call
@@ -89,8 +89,8 @@ def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor
     Logits have no bounds, and a repair of them draws stripes along a mask's edge. Where a sigmoid or the like is all
     that follows, the lattice is taken out behind it.
     """
-    keys = frozenset[Key]().union(*(site.keys for site in sites))
-    behind: set[Key] = set()
+    keys = frozenset[SiteKey]().union(*(site.keys for site in sites))
+    behind: set[SiteKey] = set()
     bounded = {key: site for site in sites if site.followed_by == "bounding" for key in site.keys}
 
     def visit(visited: Visit) -> Tensor | None:

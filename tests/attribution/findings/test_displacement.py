@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from artifactlab.attribution.findings.displacement import features_of, measure_shifts, misregistrations
 from artifactlab.attribution.findings.turned import TurnedKernels, half_turn, turned_call
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.sites.capture import watch
 from artifactlab.attribution.sites.merges import Merge
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.demo.unet import healthy
 from artifactlab.models.calls import as_calls
 from artifactlab.models.runner import Runner
