@@ -17,9 +17,9 @@ from artifactlab.errors import ModelError, first_line
 from artifactlab.models.torch_internals import COMPILED_CHILD
 
 NESTED_KEYS = ("params_ema", "state_dict", "params", "model_state_dict", "model", "generator")
-"""where trainers put the weights inside a checkpoint, most specific first"""
+"""Where trainers put the weights inside a checkpoint, most specific first."""
 PREFIXES = ("module.", f"{COMPILED_CHILD}.")
-"""what wrappers put in front of every key"""
+"""What wrappers put in front of every key."""
 
 
 def sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ from artifactlab.models.torch_internals import COMPILED_CHILD, is_compiled_in_pl
 _lock = threading.Lock()
 _running = 0
 _stance = ExitStack()
-"""the compiler's stance is global: the first of the blocks that run at once sets it, and the last puts it back"""
+"""The compiler's stance is global: the first of the blocks that run at once sets it, and the last puts it back."""
 
 
 @contextmanager

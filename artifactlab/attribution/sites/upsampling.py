@@ -87,7 +87,7 @@ def module_growth(module: nn.Module, inputs: Any, output: Any) -> Growth | None:
 
     Where only the last axis grows and a linear layer is at work, that axis holds the features of an (N, H, W, C).
     """
-    with without_function_modes():  # every look at a shape would pass through the mode that watches calls
+    with without_function_modes():  # every shape that is read would pass through the mode that watches calls
         source, image = first_image(inputs), first_image(output)
         if source is None or image is None or image is not output:
             return None
