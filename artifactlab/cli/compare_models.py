@@ -19,7 +19,7 @@ from artifactlab.cli.options import JsonObject, built_model, image_options
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.verbosity import describe_inputs
 from artifactlab.errors import InputError
-from artifactlab.inputs.loading import RANGES, load_inputs
+from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.probes import PROBES
 from artifactlab.models.checkpoint import sha256
 

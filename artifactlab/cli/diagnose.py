@@ -17,7 +17,7 @@ from artifactlab.cli.options import built_model, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
-from artifactlab.inputs.loading import RANGES, load_inputs
+from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.probes import PROBES
 from artifactlab.models.checkpoint import sha256
 from artifactlab.report.files import refuse_unwritable, write_report

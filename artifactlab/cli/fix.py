@@ -17,7 +17,7 @@ from artifactlab.fix.distil import LEARNING_RATE
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
-from artifactlab.inputs.loading import RANGES, load_inputs
+from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.probes import PROBES
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out

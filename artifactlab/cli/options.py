@@ -13,7 +13,7 @@ from torch import nn
 
 from artifactlab.cli.verbosity import describe_model, timed
 from artifactlab.errors import ModelError
-from artifactlab.inputs.loading import RANGES
+from artifactlab.inputs.model_inputs import RANGES
 from artifactlab.models.factory import load_model
 
 

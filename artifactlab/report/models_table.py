@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.attribution.verdicts import period_text
-from artifactlab.comparing.parting import LatticePair, ModelComparison
+from artifactlab.comparing.model_comparison import LatticePair, ModelComparison
 from artifactlab.report.terminal import PIPED_WIDTH
 
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab import InputError
 from artifactlab.attribution import until_sure
-from artifactlab.inputs.loading import load_inputs
+from artifactlab.inputs.model_inputs import load_inputs
 
 
 class Clock:

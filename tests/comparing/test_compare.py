@@ -20,7 +20,7 @@ import artifactlab
 from artifactlab import Diagnosis, InputError, compare
 from artifactlab.comparing.changes import MIN_CHANGED, MIN_CROPS
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score import ImageScore, ScoreReport
+from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare.json").read_text())
 BAD = [0.5, 0.6, 0.4, 0.5, 0.6, 0.5]
@@ -84,7 +84,8 @@ def test_the_same_two_the_other_way_round_are_worse() -> None:
 
 
 def test_a_metric_of_which_higher_is_better_is_judged_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METRICS, "axis_excess", replace(METRICS["axis_excess"], better="higher"))
+    metrics = {**METRICS, "axis_excess": replace(METRICS["axis_excess"], better="higher")}
+    monkeypatch.setattr("artifactlab.comparing.changes.METRICS", metrics)
     assert compare(report(axis_excess=BAD), report(axis_excess=GOOD)).verdict == "worse"
 
 
@@ -316,6 +317,13 @@ def test_mistakes_are_named(bad: Diagnosis) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             compare(before, after, **options)
+
+
+def test_a_metric_of_a_package_that_is_not_installed_is_named() -> None:
+    two = report(edge_jaggedness=BAD, darkness=BAD)
+    with pytest.raises(InputError, match=r"unknown metric 'darkness', which both .* have: install the package"):
+        compare(two, two)
+    assert len(compare(two, two, metrics=["edge_jaggedness"]).metrics) == 1
 
 
 def test_few_images_are_called_few_and_chance_is_not_blamed() -> None:

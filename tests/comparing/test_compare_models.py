@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import InputError, ModelError, compare_models
-from artifactlab.comparing.parting import LatticeStrength
+from artifactlab.comparing.model_comparison import LatticeStrength
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare_models.json").read_text())
 SITES = ("up1/conv_transpose2d#0", "up2/conv_transpose2d#0", "up3/conv_transpose2d#0")
