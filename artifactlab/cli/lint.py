@@ -13,6 +13,8 @@ import click
 import artifactlab
 from artifactlab.cli.options import JsonObject, built_model
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.verbosity import note
+from artifactlab.lint import looks_trained
 from artifactlab.models.checkpoint import sha256
 from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
 from artifactlab.report.terminal import print_out
@@ -50,6 +52,8 @@ def lint(
         model = built_model(target, kwargs, checkpoint)
         with progress_bar("reading weights"):
             findings = artifactlab.lint(model, trained=trained)
+            if not trained and looks_trained(model):
+                note("the weights look trained, and were taken for untrained ones; say --trained if they are")
     digest = sha256(checkpoint) if checkpoint else None
     data = lint_data(findings, source=target, sha256=digest, trained=trained)
     _show(data if form == "json" else lint_table(findings))
