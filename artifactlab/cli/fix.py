@@ -13,7 +13,7 @@ from artifactlab.cli.options import JsonObject, built_model, model_options
 from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
 from artifactlab.errors import InputError
-from artifactlab.fix.distil import LEARNING_RATE
+from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
@@ -114,15 +114,8 @@ def fix(
             mode,
             distil_on=taught,
             options=options,
-            neighbours=neighbours,
-            steps=steps,
-            seconds=seconds,
-            learning_rate=learning_rate,
-            lattice_weight=lattice_weight,
-            output=output,
-            data_range=data_range or high - low,
-            checkpoint=resume,
-            seed=seed,
+            training=TrainingOptions(neighbours, steps, seconds, learning_rate, lattice_weight, resume),
+            judging=JudgingOptions(output, data_range or high - low, seed),
             stage=stage,
         )
     describe_sites([site.site.key for site in made.before.sites])
