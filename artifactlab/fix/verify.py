@@ -37,8 +37,8 @@ SAME_BORDER_DB = 15.0
 """PSNR likewise along the border, lower as an old layer may have read zeros there and a new one repeats pixels
 (docs/decisions.md, *Borders are not compared*)."""
 MIN_DETAIL = 0.6
-"""Share of the old output's gradients, lattice aside, that must remain, since a blur is no cure: a Gaussian of one
-pixel leaves less of a photo's."""
+"""Share of the old output's gradients, lattice aside, that must remain, since a blur is no cure: a Gaussian of 1.5
+pixels leaves .53 to .64 of those of three photos, one of 1 pixel .66 to .75."""
 OTHER_PERIODS = (8, 3)
 """Lattices that a fix must not draw instead; 8 contains 2 and 4, so that the common scales are all measured."""
 DERIVATIVE_SIGMA = 0.7
