@@ -21,8 +21,8 @@ from artifactlab.metrics.checkerboard import share_of
 from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
 from artifactlab.metrics.edges import CELL, EdgePoints, edge_points
 from artifactlab.metrics.replication import difference_sums, pooled_factor
-from artifactlab.metrics.spectral_reading import PERIODS, SpectralImages, measurable_periods, read_best
-from artifactlab.metrics.spectral_search import measured, search_sums
+from artifactlab.metrics.spectral_reading import SpectralImages, read_best
+from artifactlab.metrics.spectral_search import PERIODS, measurable_periods, measured, search_sums
 from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 

@@ -19,7 +19,7 @@ import torch
 
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.inputs.images import MIN_SIDE, Picture, find_images, open_picture
-from artifactlab.metrics.spectral_reading import PERIODS
+from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.gates import Gate, GateFailure, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
 from artifactlab.serialize import json_data, program
