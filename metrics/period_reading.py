@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from artifactlab.metrics.inputs import total
 from artifactlab.metrics.significance import MIN_EVIDENCE, evidence, like_a_lattice, significant
 from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.metrics.synchronous import SynchronousSums
@@ -159,11 +160,6 @@ def explained_error(reading: Reading) -> Tensor:
     return torch.stack([reading.error.grid, reading.error.modulation, reading.moved_error]).square().sum(0).sqrt()
 
 
-def total(values: Iterable[Tensor], start: Tensor | float = 0.0) -> Tensor:
-    """The sum of one or more tensors; of none where `start` is a tensor."""
-    return cast(Tensor, sum(values, start))
-
-
 def _relations(sums: SpectralSums) -> tuple[Sequence[SynchronousSums], ...]:
     """The relations of grid, modulation and warp; none where a form was not measured."""
     modulation = () if sums.modulation is None else (sums.modulation,)
@@ -174,9 +170,12 @@ def _each_form(
     sums: SpectralSums, ask: Callable[[Sequence[SynchronousSums]], Tensor], otherwise: float | bool
 ) -> Forms:
     """What the relations of each form say; `otherwise` where it was not measured."""
-    answers = [ask(relations) if relations else None for relations in _relations(sums)]
-    default = torch.full_like(sums.contrast, otherwise, dtype=torch.bool if isinstance(otherwise, bool) else None)
-    return Forms(*(default if answer is None else answer for answer in answers))
+    dtype = torch.bool if isinstance(otherwise, bool) else sums.contrast.dtype
+    answers = [
+        ask(relations) if relations else torch.full_like(sums.contrast, otherwise, dtype=dtype)
+        for relations in _relations(sums)
+    ]
+    return Forms(*answers)
 
 
 def _likely(sums: SpectralSums, stripes: tuple[Tensor, ...], period: int) -> Forms:

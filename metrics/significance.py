@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from artifactlab.metrics.inputs import total
 from artifactlab.metrics.synchronous import SynchronousSums, divisor
 
 SIGNIFICANCE = 3.7
@@ -72,12 +73,11 @@ def like_a_lattice(
 
 def _prominent(relations: Sequence[SynchronousSums], prominence: float) -> Tensor:
     """Whether the lattice's evidence stands out from that of the best neighbouring frequencies, (N,)."""
-    neighbours, components = torch.zeros_like(relations[0].weight), 0
-    for sums in relations:
-        count = sums.chance.shape[1]
-        neighbours = neighbours + count * sums.best_neighbour / divisor(sums.weight)
-        components += count
-    return evidence(relations) > prominence * neighbours / components
+    counts = [sums.chance.shape[1] for sums in relations]
+    neighbours = total(
+        count * sums.best_neighbour / divisor(sums.weight) for count, sums in zip(counts, relations, strict=True)
+    )
+    return evidence(relations) > prominence * neighbours / sum(counts)
 
 
 def _in_phase(relations: Sequence[SynchronousSums]) -> Tensor:
@@ -89,8 +89,6 @@ def _in_phase(relations: Sequence[SynchronousSums]) -> Tensor:
 
 def _halves_agree(relations: Sequence[SynchronousSums], agreement: float) -> Tensor:
     """Whether the two halves confirm enough of what they hold together, (N,)."""
-    agreed = both = torch.zeros_like(relations[0].weight)
-    for sums in relations:
-        in_common, in_both = sums.agreement()
-        agreed, both = agreed + in_common, both + in_both
+    agreed = total(sums.agreement()[0] for sums in relations)
+    both = total(sums.agreement()[1] for sums in relations)
     return agreed > agreement * both

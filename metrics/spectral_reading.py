@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from artifactlab.metrics.block_spectra import constant, own_frequencies
-from artifactlab.metrics.period_reading import Forms, Reading, counted, explained_error, is_clean, read, total
+from artifactlab.metrics.inputs import total
+from artifactlab.metrics.period_reading import Forms, Reading, counted, explained_error, is_clean, read
 from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.metrics.synchronous import components_of
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS

@@ -175,23 +175,23 @@ def _drift(both: Tensor, power: Tensor, chance: Tensor, multiplicity: Tensor) ->
     """
     strength = power / chance * (multiplicity - 1)  # a real frequency has no phase to turn
     weight = strength.sum(1)
-    dims = _block_axes(both)
-    total = both.sum(dims)
     drifts = [
-        _drift_along(both, axis, total, strength) if both.shape[axis] > 1 else torch.zeros_like(weight) for axis in dims
+        _drift_along(both, axis, strength) / divisor(weight) if both.shape[axis] > 1 else torch.zeros_like(weight)
+        for axis in _block_axes(both)
     ]
     return torch.stack(drifts, 1), weight
 
 
-def _drift_along(both: Tensor, axis: int, total: Tensor, strength: Tensor) -> Tensor:
-    """The drift along one axis of blocks, averaged over frequencies by their `strength`, (N,)."""
+def _drift_along(both: Tensor, axis: int, strength: Tensor) -> Tensor:
+    """The drift along one axis of blocks, added up over frequencies by their `strength`, (N,)."""
     count = both.shape[axis]
     position = (torch.arange(count, device=both.device, dtype=strength.dtype) + 0.5) / count - 0.5
     moment = position.square().mean()
     others = tuple(other for other in _block_axes(both) if other != axis)
     lines = both.sum(others) if others else both
-    across = ((lines * position[:, None]).sum(SPATIAL) * total.conj()).imag.sum(1)
-    square = divisor(total.abs().square().sum(1))
+    in_step = both.sum(_block_axes(both))
+    across = ((lines * position[:, None]).sum(SPATIAL) * in_step.conj()).imag.sum(1)
+    square = divisor(in_step.abs().square().sum(1))
     cycles = across / (square * 2 * math.pi * moment)
     by_chance = 1 / (2 * divisor(strength) * (2 * math.pi) ** 2 * moment)
-    return (strength * cycles.square() - strength * by_chance).sum(1) / divisor(strength.sum(1))
+    return (strength * cycles.square() - strength * by_chance).sum(1)
