@@ -18,8 +18,8 @@ from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import ModelError
 from artifactlab.metrics.bands import baseband
-from artifactlab.metrics.spectral_reading import PERIODS, lattice_sums
-from artifactlab.metrics.spectral_sums import SpectralSums
+from artifactlab.metrics.spectral_search import PERIODS
+from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner

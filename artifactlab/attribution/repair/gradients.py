@@ -26,7 +26,7 @@ from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.errors import ModelError, first_line
-from artifactlab.metrics.spectral_reading import Forms, Reading
+from artifactlab.metrics.period_reading import Forms, Reading
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner

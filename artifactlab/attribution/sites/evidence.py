@@ -12,7 +12,8 @@ from artifactlab.errors import CaptureError
 from artifactlab.metrics import axis_excess
 from artifactlab.metrics.checkerboard import locked_share
 from artifactlab.metrics.inputs import LARGEST_PERIOD
-from artifactlab.metrics.spectral_reading import lattice_sums, read_lattice
+from artifactlab.metrics.spectral_reading import read_lattice
+from artifactlab.metrics.spectral_sums import lattice_sums
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import lattice_period
 
