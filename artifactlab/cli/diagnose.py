@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 
 import artifactlab
 from artifactlab.attribution.diagnosis import OUTPUT_NAMES
+from artifactlab.attribution.records import ModelSource
 from artifactlab.cli.again import diagnosed_by
 from artifactlab.cli.options import built_model, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
@@ -107,7 +108,7 @@ def diagnose(
             )
     describe_sites([site.site.key for site in diagnosis.sites])
     digest = sha256(checkpoint) if checkpoint else None
-    diagnosis = replace(diagnosis, model={"source": target, "sha256": digest})
+    diagnosis = replace(diagnosis, model=ModelSource(target, digest))
     if folder:
         for path in write_report(diagnosis, folder, diagnosed_by(ctx, target, more, folder)):
             note(f"wrote {path}")
@@ -115,7 +116,7 @@ def diagnose(
         click.echo(diagnosis.to_json())
     else:
         print_out(diagnosis_table(diagnosis))
-    failed = gate_failures([("the output", diagnosis.output)], conditions)
+    failed = gate_failures([("the output", asdict(diagnosis.output))], conditions)
     for failure in failed:
         click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
     if failed or (fail_on_offender and diagnosis.offenders):

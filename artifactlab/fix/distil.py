@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import ArtifactLabError, InputError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, fingerprint, load_state, save_state
