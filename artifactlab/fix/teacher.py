@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.attribution.repair.trials import repaired_output
 from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import Site

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, load_state, save_state
 from artifactlab.fix.options import JudgingOptions, TrainingOptions

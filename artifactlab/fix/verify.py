@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
 from artifactlab.fix.options import JudgingOptions, refuse_unknown, with_fields

@@ -1,9 +1,10 @@
 """Misregistration: do features meet where they belong, or some way off?
 
-Each input is run twice, straight and turned by 180 degrees along with every kernel, see `turned`. Channel
-by channel the features of both runs are the same, except that what the wiring displaces by d one way lies d the other
-way: the two are 2d apart. Where skip and decoder features of a merge are displaced by different d, they meet displaced.
-A resize that is wrong about corners stretches features about the middle: that is symmetric, and not seen here.
+Each input is run twice, straight and turned by 180 degrees along with every kernel, see
+`artifactlab.attribution.findings.half_turn`. Channel by channel the features of both runs are the same, except that
+what the wiring displaces by d one way lies d the other way: the two are 2d apart. Where skip and decoder features of a
+merge are displaced by different d, they meet displaced. A resize that is wrong about corners stretches features about
+the middle: that is symmetric, and not seen here. See docs/decisions.md, "Registration by a half turn".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.findings.turned import TurnedKernels, half_turn, turned_call
+from artifactlab.attribution.findings.half_turn import TurnedKernels, half_turn, turned_call
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.sites.merges import Merge
 from artifactlab.attribution.sites.records import SiteKey
@@ -67,7 +68,7 @@ class Shift:
         return f"{module}/{op}#{call}" if module else f"{op}#{call}"
 
     @property
-    def shows(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the displacement is large enough, and certain enough, to be reported."""
         return any(
             abs(v) >= max(VISIBLE_SHIFT, CERTAIN * max(e, ROUNDING))
@@ -93,7 +94,7 @@ class Features:
     def __init__(self) -> None:
         self.at: dict[SiteKey, Met] = {}
 
-    def look(self, merge: Merge) -> None:
+    def visit(self, merge: Merge) -> None:
         """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
         if len(self.at) >= MOST_MERGES:
             return
@@ -148,11 +149,11 @@ def misregistrations(
     Raises:
         ModelError: if the model fails. CaptureError: if its output holds NaN or Inf, or is too small.
     """
-    suspected = {shift.key for shift in measure_shifts(runner, calls, straight) if shift.shows}
+    suspected = {shift.key for shift in measure_shifts(runner, calls, straight) if shift.is_significant}
     if not suspected:
         return ()
     moving = measure_shifts(runner, calls, straight, less_constant=True)
-    displaced = [shift for shift in moving if shift.shows and shift.key in suspected]
+    displaced = [shift for shift in moving if shift.is_significant and shift.key in suspected]
     return tuple(_finding(shift, displaced[0]) for shift in displaced)
 
 
@@ -209,7 +210,7 @@ def _turned_features(runner: Runner, call: Call) -> Features:
 def features_of(runner: Runner, call: Call) -> tuple[Features, Tensor]:
     """The features that meet in one forward pass, and its output."""
     features = Features()
-    with watch(runner.model, _leave_alone, merged=features.look):
+    with watch(runner.model, _leave_alone, merged=features.visit):
         return features, runner.run(call)
 
 

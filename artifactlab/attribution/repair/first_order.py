@@ -21,7 +21,7 @@ from torch import Tensor
 
 from artifactlab.attribution.records import Effect
 from artifactlab.attribution.repair.effects import effect_of_first_order
-from artifactlab.attribution.repair.repair import repair
+from artifactlab.attribution.repair.lattice_removal import repair
 from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
@@ -74,7 +74,7 @@ class Gradients:
                     "no gradient comes through the model (is its output rounded, or clipped?); leave fast out"
                 )
             self._drops.append(drops)
-            trials.passed()
+            trials.on_pass()
         effects, unreached = {}, set()
         for site in self._sites:
             parts = [self._of(site, number) for number in range(len(self._drops))]
@@ -86,7 +86,7 @@ class Gradients:
     def _of(self, site: Site, number: int) -> Tensor:
         """Drops of one input's crops, all calls of a site together."""
         known = [drop for key in site.keys if (drop := self._drops[number].get(key)) is not None]
-        nothing = torch.zeros(self._trials.parts[number].crops)
+        nothing = torch.zeros(self._trials.severities[number].crops)
         return torch.stack([nothing, *known]).sum(0)
 
 
