@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
+from artifactlab.cli.options import flag_of, is_given
 from artifactlab.report.next_steps import Invocation
 
 
@@ -30,18 +30,17 @@ def typed_again(ctx: click.Context, names: Collection[str]) -> tuple[str, ...]:
     """Those of the named options that do not have their default, from the command line or a configuration file."""
     words: list[str] = []
     for option in ctx.command.params:
-        given = ctx.get_parameter_source(option.name or "") not in (ParameterSource.DEFAULT, None)
-        if option.name not in names or not given or not isinstance(option, click.Option):
-            continue
-        value = ctx.params[option.name]
-        flag = max(option.opts, key=len)
-        if option.is_flag:
-            words += [flag] if value else []
-        else:
-            for item in value if option.multiple else [value]:
-                words += [flag, _word(item)]
+        if option.name in names and isinstance(option, click.Option) and is_given(ctx, option):
+            words += _words(option, ctx.params[option.name])
     return tuple(words)
 
 
-def _word(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+def _words(option: click.Option, value: Any) -> list[str]:
+    """An option with its value, or several times with one value each."""
+    flag = flag_of(option)
+    if option.is_flag:
+        return [flag] if value else []
+    words = []
+    for item in value if option.multiple else [value]:
+        words += [flag, json.dumps(item) if isinstance(item, dict) else str(item)]
+    return words

@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import click
-from click.core import ParameterSource
+from rich.console import Group
 
 import artifactlab
-from artifactlab.cli.compare_models import ModelOptions, compared_models, is_model, model_pair_options
+from artifactlab.cli.compare_models import ModelPairOptions, compared_models, is_model, model_pair_options
 from artifactlab.cli.files import refuse_unwritable, write_text
+from artifactlab.cli.options import flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.records import ImageOptions, gathered
 from artifactlab.errors import InputError
 from artifactlab.report.compare_table import compare_table, compare_text
 from artifactlab.report.models_table import models_table, models_text
 from artifactlab.report.terminal import print_out
 
-NAMED = 5
-"""unreadable images on stderr; the JSON has all"""
-OF_MEASUREMENTS = ("metrics", "reference", "workers", "fail_on_regression")
-"""what only measurements have"""
+Compared = TypeVar("Compared", artifactlab.Comparison, artifactlab.ModelComparison)
+MOST_NAMED = 5
+"""Unreadable images that stderr names, enough to see what they have in common; the JSON has all."""
+
+
+@dataclass(frozen=True)
+class MeasurementOptions:
+    """How measurements are compared; two models have none of these."""
+
+    metrics: tuple[str, ...]
+    reference: str | None
+    workers: int
+    fail_on_regression: bool
+
+
+@dataclass(frozen=True)
+class Destination:
+    """As what, and into which file, the result is written; stdout where there is none."""
+
+    form: str
+    target: Path | None
+
+
+OF_MEASUREMENTS_ONLY = {field.name for field in fields(MeasurementOptions)}
+"""Options that do nothing for two models."""
+OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, ImageOptions) for field in fields(record)}
+"""Options that do nothing for measurements."""
 
 
 @click.command()
@@ -31,7 +57,7 @@ OF_MEASUREMENTS = ("metrics", "reference", "workers", "fail_on_regression")
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
 @click.option("--reference", metavar="DIR", help="What images in folders should look like, paired by file stem.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@form_option
 @click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if the verdict is worse.")
 @click.option("--fail-on-difference", is_flag=True, help="Of two models: exit with 1 if their lattices part.")
@@ -43,21 +69,17 @@ OF_MEASUREMENTS = ("metrics", "reference", "workers", "fail_on_regression")
 )
 @model_pair_options
 @click.pass_context
+@gathered(measurements=MeasurementOptions, models=ModelPairOptions, images=ImageOptions, destination=Destination)
 def compare(
     ctx: click.Context,
-    /,
     before: str,
     after: str,
     more: tuple[str, ...],
-    metrics: tuple[str, ...],
-    reference: str | None,
-    form: str,
-    target: Path | None,
-    fail_on_regression: bool,
-    fail_on_difference: bool,
+    measurements: MeasurementOptions,
+    models: ModelPairOptions,
+    images: ImageOptions,
+    destination: Destination,
     seed: int,
-    workers: int,
-    **of_models: Any,
 ) -> None:
     """Tell whether a remedy worked: better, worse, or cannot tell; or where two models part.
 
@@ -70,65 +92,88 @@ def compare(
     layer at which their lattices part? It may be one model in two precisions, on two devices, with two checkpoints.
     Exits with 1 if --fail-on-difference is given and they part, with 2 if it is given and that cannot be told.
     """
-    models = [is_model(argument) for argument in (before, after)]
-    if any(models) and not all(models):
-        named, other = (before, after) if models[0] else (after, before)
-        raise InputError(f"cannot compare the model {named!r} with {other!r}; give two of a kind")
-    _refuse_misplaced(ctx, all(models), (*of_models, "fail_on_difference"))
-    if more and not (all(models) and of_models["inputs"]):
+    are_models = _are_models(before, after)
+    _refuse_misplaced(ctx, are_models)
+    if more and not (are_models and images.inputs):
         raise InputError(f"unexpected {' '.join(more)!r}: compare takes two; images of two models follow --input")
-    if target is not None:
-        refuse_unwritable(target)
-    if all(models):
-        options = ModelOptions(**{**of_models, "inputs": (*of_models["inputs"], *more)})
-        found = compared_models((before, after), options, seed)
-        _show(found, models_table, models_text, form, target)
-        _exit_of_models(found, fail_on_difference)
-        return
+    if destination.target is not None:
+        refuse_unwritable(destination.target)
+    if are_models:
+        images = replace(images, inputs=(*images.inputs, *more))
+        of_models = compared_models((before, after), models, images, seed)
+        _write(of_models, models_table, models_text, destination)
+        _exit_of_models(of_models, models.fail_on_difference)
+    else:
+        of_measurements = _compared_measurements(before, after, measurements, seed)
+        _write(of_measurements, compare_table, compare_text, destination)
+        _exit_of_measurements(of_measurements, measurements.fail_on_regression)
+
+
+def _are_models(before: str, after: str) -> bool:
+    """Whether both arguments name models.
+
+    Raises:
+        InputError: if one of them does and the other does not.
+    """
+    first, second = is_model(before), is_model(after)
+    if first != second:
+        named, other = (before, after) if first else (after, before)
+        raise InputError(f"cannot compare the model {named!r} with {other!r}; give two of a kind")
+    return first
+
+
+def _refuse_misplaced(ctx: click.Context, are_models: bool) -> None:
+    """Refuse options of the other kind, which would do nothing."""
+    for option in ctx.command.params:
+        if is_given(ctx, option) and option.name in (OF_MEASUREMENTS_ONLY if are_models else OF_MODELS_ONLY):
+            flag = flag_of(option)
+            kind = "measurements (diagnoses, scores, folders), and these are models" if are_models else "two models"
+            what = "" if are_models else ", given as file.py:factory or package.module:factory"
+            raise InputError(f"{flag} is for {kind}{what}; leave it out")
+
+
+def _compared_measurements(before: str, after: str, options: MeasurementOptions, seed: int) -> artifactlab.Comparison:
     with progress_bar("scoring") as progress:
-        comparison = artifactlab.compare(
+        return artifactlab.compare(
             before,
             after,
-            metrics=metrics or None,
-            reference=reference,
-            workers=workers,
+            metrics=options.metrics or None,
+            reference=options.reference,
+            workers=options.workers,
             seed=seed,
             progress=progress,
         )
-    _show(comparison, compare_table, compare_text, form, target)
-    if comparison.unreadable:
-        count = len(comparison.unreadable)
-        what = "1 image" if count == 1 else f"{count} images"
-        click.echo(f"{what} could not be read: {', '.join(comparison.unreadable[:NAMED])}", err=True)
-        sys.exit(2)
-    if fail_on_regression and comparison.verdict == "worse":
-        click.echo(comparison.text, err=True)
-        sys.exit(1)
 
 
-def _show(comparison: Any, table: Any, text: Any, form: str, target: Path | None) -> None:
+def _write(
+    comparison: Compared,
+    table: Callable[[Compared], Group],
+    text: Callable[[Compared], str],
+    destination: Destination,
+) -> None:
     """The result on stdout, or in the file."""
-    if form == "json":
-        write_text(comparison.to_json() + "\n", target)
-    elif target is None and sys.stdout.isatty():
+    if destination.form == "json":
+        write_text(comparison.to_json() + "\n", destination.target)
+    elif destination.target is None and sys.stdout.isatty():
         print_out(table(comparison))
     else:
-        write_text(text(comparison), target)
+        write_text(text(comparison), destination.target)
 
 
 def _exit_of_models(comparison: artifactlab.ModelComparison, fail_on_difference: bool) -> None:
-    """What nobody could measure passes no gate."""
+    """Exit with 1 or 2 if there is a gate; what nobody could measure does not get through it."""
     if fail_on_difference and comparison.verdict != "same":
         click.echo(comparison.text, err=True)
         sys.exit(1 if comparison.verdict == "part" else 2)
 
 
-def _refuse_misplaced(ctx: click.Context, models: bool, of_models: Collection[str]) -> None:
-    """Options of the other kind would do nothing."""
-    for option in ctx.command.params:
-        given = ctx.get_parameter_source(option.name or "") not in (ParameterSource.DEFAULT, None)
-        if given and option.name in (OF_MEASUREMENTS if models else of_models):
-            flag = max(option.opts, key=len)
-            kind = "measurements (diagnoses, scores, folders), and these are models" if models else "two models"
-            what = "" if models else ", given as file.py:factory or package.module:factory"
-            raise InputError(f"{flag} is for {kind}{what}; leave it out")
+def _exit_of_measurements(comparison: artifactlab.Comparison, fail_on_regression: bool) -> None:
+    """Exit with 2 if an image could not be read, with 1 if there is a gate and it got worse."""
+    if comparison.unreadable:
+        count = len(comparison.unreadable)
+        what = "1 image" if count == 1 else f"{count} images"
+        click.echo(f"{what} could not be read: {', '.join(comparison.unreadable[:MOST_NAMED])}", err=True)
+        sys.exit(2)
+    if fail_on_regression and comparison.verdict == "worse":
+        click.echo(comparison.text, err=True)
+        sys.exit(1)

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import torch
 
 import artifactlab
-from artifactlab.cli.options import JsonObject, built_model, image_options
+from artifactlab.cli.options import JsonObject, declared, image_options
 from artifactlab.cli.progress import progress_bar
-from artifactlab.cli.verbosity import describe_inputs
+from artifactlab.cli.records import DTYPES, ImageOptions, ModelOptions
+from artifactlab.cli.verbosity import describe_inputs, prints_to_stderr
 from artifactlab.errors import InputError
-from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.probes import PROBES
-from artifactlab.models.checkpoint import sha256
 
 T = TypeVar("T")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 FACTORY = re.compile(r".+:[A-Za-z_]\w*")
 
 
@@ -34,82 +29,93 @@ def is_model(argument: str) -> bool:
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """What `compare` is told about two models; what has one value is of both, two are of the first and the second."""
+class ModelPairOptions:
+    """How two models are built and run: what has one value is of both, two are of the first and the second."""
 
-    inputs: Sequence[str]
-    probes: Sequence[str]
-    kwargs: Sequence[dict[str, Any]]
-    checkpoint: Sequence[Path]
-    device: Sequence[str]
-    dtype: Sequence[str]
-    value_range: str
-    data_range: float | None
-    gray: bool
-    crop: int | None
-    output: str | None
+    kwargs: tuple[dict[str, Any], ...]
+    checkpoint: tuple[Path, ...]
+    device: tuple[str, ...]
+    dtype: tuple[str, ...]
+    fail_on_difference: bool
+
+    def of(self, targets: tuple[str, str]) -> tuple[ModelOptions, ModelOptions]:
+        """The options of each of the two models.
+
+        Raises:
+            InputError: if one was given more than twice.
+        """
+        kwargs = _both(self.kwargs, "--kwargs", {})
+        checkpoints = _both(self.checkpoint, "--checkpoint", None)
+        devices = _both(self.device, "--device", "cpu")
+        dtypes = _both(self.dtype, "--dtype", None)
+        first, second = map(ModelOptions, targets, kwargs, checkpoints, devices, dtypes)
+        return first, second
 
 
-def model_pair_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of two models: those of one, and which may be given twice."""
-    twice = "Of both models; twice: of the first, then of the second."
-    options = [
+TWICE = "Of both models; twice: of the first, then of the second."
+model_pair_options = declared(
+    [
         click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Images that both models are run on."),
         click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input."),
-        click.option("--kwargs", multiple=True, metavar="JSON", type=JsonObject(), help=f"For the factory. {twice}"),
-        click.option("--checkpoint", multiple=True, type=click.Path(path_type=Path), help=f"Weights. {twice}"),
-        click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {twice}"),
-        click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {twice}"),
-        *image_options("the models"),
+        click.option("--kwargs", multiple=True, metavar="JSON", type=JsonObject(), help=f"For the factory. {TWICE}"),
+        click.option("--checkpoint", multiple=True, type=click.Path(path_type=Path), help=f"Weights. {TWICE}"),
+        click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {TWICE}"),
+        click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {TWICE}"),
+        image_options("the models"),
         click.option("--output", metavar="KEY_OR_INDEX", help="Which of the models' outputs to compare."),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+)
+"""The options of two models: those of one, and which may be given twice."""
 
 
-def compared_models(targets: tuple[str, str], options: ModelOptions, seed: int) -> artifactlab.ModelComparison:
-    """Both models, built and compared."""
-    low, high = RANGES[options.value_range]
-    tensors = load_inputs(options.inputs, options.probes, value_range=(low, high), gray=options.gray, crop=options.crop)
+def compared_models(
+    targets: tuple[str, str], options: ModelPairOptions, images: ImageOptions, seed: int
+) -> artifactlab.ModelComparison:
+    """Build both models and compare them."""
+    tensors = images.load()
     describe_inputs(tensors)
-    kwargs, checkpoints = _both(options.kwargs, "--kwargs", {}), _both(options.checkpoint, "--checkpoint", None)
-    devices, dtypes = _both(options.device, "--device", "cpu"), _both(options.dtype, "--dtype", None)
-    with redirect_stdout(sys.stderr):  # what the models print must not mix with the data on stdout
-        models = [built_model(*made) for made in zip(targets, kwargs, checkpoints, devices, strict=True)]
-        models = [m if dtype is None else m.to(DTYPES[dtype]) for m, dtype in zip(models, dtypes, strict=True)]
+    models = options.of(targets)
+    with prints_to_stderr():
+        first, second = [model.build() for model in models]
         with progress_bar("comparing") as progress:
             comparison = artifactlab.compare_models(
-                models[0],
-                models[1],
+                first,
+                second,
                 tensors,
-                output=options.output,
-                data_range=options.data_range or high - low,
+                output=images.output,
+                data_range=images.output_range,
                 seed=seed,
                 progress=progress,
             )
-    differ = [
-        *(_named("--kwargs", [json.dumps(one) for one in kwargs]), _named("--checkpoint", checkpoints)),
-        *(_named("--device", devices), _named("--dtype", dtypes)),
-    ]
-    sources = (" ".join((target, *(one[side] for one in differ if one[side]))) for side, target in enumerate(targets))
-    digests = (None if path is None else sha256(path) for path in checkpoints)
-    first, second = map(_origin, sources, digests)
-    return replace(comparison, model=(first, second))
+    return replace(comparison, model=_origins(models))
 
 
-def _origin(source: str, digest: str | None) -> dict[str, str | None]:
-    return {"source": source, "sha256": digest}
+def _origins(models: tuple[ModelOptions, ModelOptions]) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Where each model comes from: its target and those options in which the two differ, as they would be typed."""
+    first, second = models
+    differing = [(one, other) for one, other in zip(_typed(first), _typed(second), strict=True) if one != other]
+    return (
+        _origin(first, [one for one, _ in differing]),
+        _origin(second, [other for _, other in differing]),
+    )
 
 
-def _named(option: str, values: Sequence[Any]) -> tuple[str, str]:
-    """An option as it would be typed for each model, where it is what they differ in."""
-    first, second = ("" if value is None else f"{option} {value}" for value in values)
-    return (first, second) if first != second else ("", "")
+def _origin(model: ModelOptions, typed: Sequence[str]) -> dict[str, str | None]:
+    return {"source": " ".join([model.target, *filter(None, typed)]), "sha256": model.digest()}
 
 
-def _both(values: Sequence[T], option: str, default: Any) -> tuple[T, T]:
-    """Of the first and of the second model."""
+def _typed(model: ModelOptions) -> tuple[str, ...]:
+    """Every option of a model as it would be typed; empty where it is left out."""
+    return (
+        f"--kwargs {json.dumps(model.kwargs)}",
+        "" if model.checkpoint is None else f"--checkpoint {model.checkpoint}",
+        f"--device {model.device}",
+        "" if model.dtype is None else f"--dtype {model.dtype}",
+    )
+
+
+def _both(values: Sequence[T], option: str, default: T) -> tuple[T, T]:
+    """The value for the first model and that for the second."""
     if len(values) > 2:
         raise InputError(f"{option} was given {len(values)} times: give it once for both models, or once for each")
     given = list(values) or [default]

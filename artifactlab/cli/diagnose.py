@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
+from torch import Tensor
 
 import artifactlab
 from artifactlab.attribution.diagnosis import OUTPUT_NAMES
 from artifactlab.cli.again import diagnosed_by
-from artifactlab.cli.options import built_model, model_options
+from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
-from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
+from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
+from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
-from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.probes import PROBES
-from artifactlab.models.checkpoint import sha256
 from artifactlab.report.files import refuse_unwritable, write_report
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 from artifactlab.scoring.gates import gate_failures, parse_gate
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Which sites are searched, how thoroughly, and with which random numbers; see `artifactlab.diagnose`."""
+
+    sites: str
+    fast: bool
+    calls: bool
+    verify_all: bool
+    until_sure: float | None
+    seed: int
 
 
 @click.command()
@@ -43,33 +54,20 @@ from artifactlab.scoring.gates import gate_failures, parse_gate
     help="Take one input, and more of them (and of their crops) until the verdict is sure or the time is over.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@form_option
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
 @click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")
 @click.option(
     "--fail-on", "gates", multiple=True, metavar="GATE", help="Exit with 1 if the output meets it, e.g. 'severity>1'."
 )
 @click.pass_context
+@gathered(model=ModelOptions, images=ImageOptions, search=SearchOptions)
 def diagnose(
     ctx: click.Context,
-    target: str,
     more: tuple[str, ...],
-    inputs: tuple[str, ...],
-    probes: tuple[str, ...],
-    kwargs: dict[str, Any],
-    checkpoint: Path | None,
-    value_range: str,
-    data_range: float | None,
-    gray: bool,
-    crop: int | None,
-    output: str | None,
-    device: str,
-    sites: str,
-    fast: bool,
-    calls: bool,
-    verify_all: bool,
-    until_sure: float | None,
-    seed: int,
+    model: ModelOptions,
+    images: ImageOptions,
+    search: SearchOptions,
     form: str,
     folder: Path | None,
     fail_on_offender: bool,
@@ -80,43 +78,47 @@ def diagnose(
     TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model.
     """
     conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
-    if more and not inputs:
+    if more and not images.inputs:
         raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
-    low, high = RANGES[value_range]
-    tensors = load_inputs(
-        *([*inputs, *more], probes), value_range=(low, high), gray=gray, crop=crop, every_crop=until_sure is not None
-    )
+    images = replace(images, inputs=[*images.inputs, *more])
+    tensors = images.load(every_crop=search.until_sure is not None)
     if folder:
         refuse_unwritable(folder)
     describe_inputs(tensors)
-    with redirect_stdout(sys.stderr):  # what the model prints must not mix with the data on stdout
-        model = built_model(target, kwargs, checkpoint, device)
-        with progress_bar("diagnosing", LAST_WORK) as progress:
-            diagnosis = artifactlab.diagnose(
-                model,
-                tensors,
-                output=output,
-                data_range=data_range or high - low,
-                sites=sites,
-                fast=fast,
-                calls=calls,
-                verify_all=verify_all,
-                until_sure=until_sure,
-                seed=seed,
-                progress=progress,
-            )
+    diagnosis = _diagnosed(model, images, tensors, search)
     describe_sites([site.site.key for site in diagnosis.sites])
-    digest = sha256(checkpoint) if checkpoint else None
-    diagnosis = replace(diagnosis, model={"source": target, "sha256": digest})
     if folder:
-        for path in write_report(diagnosis, folder, diagnosed_by(ctx, target, more, folder)):
+        for path in write_report(diagnosis, folder, diagnosed_by(ctx, model.target, more, folder)):
             note(f"wrote {path}")
     if form == "json":
         click.echo(diagnosis.to_json())
     else:
         print_out(diagnosis_table(diagnosis))
-    failed = gate_failures([("the output", diagnosis.output)], conditions)
+    failed = gate_failures([("the output", asdict(diagnosis.output))], conditions)
     for failure in failed:
         click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
     if failed or (fail_on_offender and diagnosis.offenders):
         sys.exit(1)
+
+
+def _diagnosed(
+    model: ModelOptions, images: ImageOptions, tensors: Sequence[Tensor], search: SearchOptions
+) -> artifactlab.Diagnosis:
+    """Build the model and diagnose it."""
+    with prints_to_stderr():
+        built = model.build()
+        with progress_bar("diagnosing", LAST_WORK) as progress:
+            diagnosis = artifactlab.diagnose(
+                built,
+                list(tensors),
+                output=images.output,
+                data_range=images.output_range,
+                sites=search.sites,
+                fast=search.fast,
+                calls=search.calls,
+                verify_all=search.verify_all,
+                until_sure=search.until_sure,
+                seed=search.seed,
+                progress=progress,
+            )
+    return replace(diagnosis, model=model.origin())

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from torch import Tensor
 
-from artifactlab.cli.options import JsonObject, built_model, model_options
+from artifactlab.cli.options import JsonObject, form_option, model_options
 from artifactlab.cli.progress import progress_stages
-from artifactlab.cli.verbosity import describe_inputs, describe_sites, note
+from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
+from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
-from artifactlab.fix.distil import LEARNING_RATE
+from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
-from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.probes import PROBES
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """What the new layer is trained on, what with it, and for how long; see `fix_site`."""
+
+    distil_on: tuple[str, ...]
+    neighbours: bool
+    seconds: float
+    steps: int
+    learning_rate: float
+    lattice_weight: float
+
+    def options(self, unfinished: Path) -> TrainingOptions:
+        """The same for `fix_site`, with the file that a killed training goes on from."""
+        return TrainingOptions(
+            self.neighbours, self.steps, self.seconds, self.learning_rate, self.lattice_weight, unfinished
+        )
 
 
 @click.command()
@@ -39,7 +58,9 @@ from artifactlab.report.terminal import print_out
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors.")
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="Images to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
-@click.option("--distil", "images", multiple=True, metavar="PATH", help="Images to train the new layer on; no labels.")
+@click.option(
+    "--distil", "distil_on", multiple=True, metavar="PATH", help="Images to train the new layer on; no labels."
+)
 @click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
@@ -59,29 +80,16 @@ from artifactlab.report.terminal import print_out
 )
 @model_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random numbers.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@form_option
+@gathered(model=ModelOptions, images=ImageOptions, training=TrainingArguments)
 def fix(
-    target: str,
+    model: ModelOptions,
+    images: ImageOptions,
+    training: TrainingArguments,
     site: str | None,
     mode: str,
     options: dict[str, Any],
     out: Path,
-    inputs: tuple[str, ...],
-    probes: tuple[str, ...],
-    images: tuple[str, ...],
-    neighbours: bool,
-    seconds: float,
-    steps: int,
-    learning_rate: float,
-    lattice_weight: float,
-    kwargs: dict[str, Any],
-    checkpoint: Path | None,
-    value_range: str,
-    data_range: float | None,
-    gray: bool,
-    crop: int | None,
-    output: str | None,
-    device: str,
     seed: int,
     form: str,
 ) -> None:
@@ -94,45 +102,41 @@ def fix(
     it, fixed or not; exit code 1 says that it is not.
     """
     refuse_unwritable_file(out)
-    if not images and neighbours:
+    if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
-    resume = out.with_name(f"{out.name}.resume")
-    low, high = RANGES[value_range]
-    given: dict[str, Any] = {"value_range": (low, high), "gray": gray, "crop": crop}
-    taught = load_inputs(images, **given) if images else None
-    checked = (
-        load_inputs(inputs, probes, **given) if inputs or probes else taught or load_inputs((), tuple(PROBES), **given)
-    )
-    describe_inputs(checked, "judged on")
-    if taught is not None:
-        describe_inputs(taught, "trained on")
-    with redirect_stdout(sys.stderr), progress_stages() as stage:  # prints of the model must not mix with the data
+    trained_on = images.of(training.distil_on).load() if training.distil_on else None
+    judged_on = _judged_on(images, trained_on)
+    describe_inputs(judged_on, "judged on")
+    if trained_on is not None:
+        describe_inputs(trained_on, "trained on")
+    unfinished = out.with_name(f"{out.name}.resume")
+    with prints_to_stderr(), progress_stages() as stage:
         made = fix_site(
-            built_model(target, kwargs, checkpoint, device),
-            checked,
+            model.build(),
+            judged_on,
             site,
             mode,
-            distil_on=taught,
+            distil_on=trained_on,
             options=options,
-            neighbours=neighbours,
-            steps=steps,
-            seconds=seconds,
-            learning_rate=learning_rate,
-            lattice_weight=lattice_weight,
-            output=output,
-            data_range=data_range or high - low,
-            checkpoint=resume,
-            seed=seed,
+            training=training.options(unfinished),
+            judging=JudgingOptions(images.output, images.output_range, seed),
             stage=stage,
         )
     describe_sites([site.site.key for site in made.before.sites])
-    earlier = read_replacements(checkpoint) if checkpoint else []
+    earlier = read_replacements(model.checkpoint) if model.checkpoint else []
     for path in write_fix(made, earlier, out):
         note(f"wrote {path}")
-    resume.unlink(missing_ok=True)
+    unfinished.unlink(missing_ok=True)
     if form == "json":
         click.echo(fix_json(made))
     else:
         print_out(fix_table(made))
     if not made.check.cured:
         sys.exit(1)
+
+
+def _judged_on(images: ImageOptions, trained_on: list[Tensor] | None) -> list[Tensor]:
+    """The images of --input and --probe; without any those of the training, and without one every probe."""
+    if images.inputs or images.probes:
+        return images.load()
+    return trained_on or images.of((), tuple(PROBES)).load()

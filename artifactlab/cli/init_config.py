@@ -15,6 +15,7 @@ from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
 
 WIDTH = 100
+"""Columns of the comments in the file."""
 HEAD = """\
 # Options of artifactlab for runs that can be repeated:
 #     artifactlab diagnose --config {name}

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import click
 
 import artifactlab
-from artifactlab.cli.options import JsonObject, built_model
+from artifactlab.cli.options import factory_options, form_option
 from artifactlab.cli.progress import progress_bar
-from artifactlab.models.checkpoint import sha256
+from artifactlab.cli.records import ModelOptions
+from artifactlab.cli.verbosity import note, prints_to_stderr
+from artifactlab.lint import looks_trained
 from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
 from artifactlab.report.terminal import print_out
 
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--kwargs", metavar="JSON", default="{}", type=JsonObject(), help="JSON arguments for the factory.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only.")
+@factory_options
 @click.option("--trained", is_flag=True, help="The factory itself loads trained weights.  [implied by --checkpoint]")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@form_option
 @click.option("--rules", is_flag=True, help="List what is looked for, and why; needs no TARGET.")
 @click.option("--fail-on-warning", is_flag=True, help="Exit with 1 if there is a warning.")
 def lint(
@@ -46,12 +46,14 @@ def lint(
     if target is None:
         raise click.UsageError("give a TARGET such as models.py:make, or --rules")
     trained = trained or checkpoint is not None
-    with redirect_stdout(sys.stderr):  # what the model prints must not mix with the data on stdout
-        model = built_model(target, kwargs, checkpoint)
+    model = ModelOptions(target, kwargs, checkpoint)
+    with prints_to_stderr():
+        built = model.build()
         with progress_bar("reading weights"):
-            findings = artifactlab.lint(model, trained=trained)
-    digest = sha256(checkpoint) if checkpoint else None
-    data = lint_data(findings, source=target, sha256=digest, trained=trained)
+            findings = artifactlab.lint(built, trained=trained)
+            if not trained and looks_trained(built):
+                note("the weights look trained, and were taken for untrained ones; say --trained if they are")
+    data = lint_data(findings, source=target, sha256=model.digest(), trained=trained)
     _show(data if form == "json" else lint_table(findings))
     if fail_on_warning and any(found.level == "warning" for found in findings):
         sys.exit(1)

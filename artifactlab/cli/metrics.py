@@ -6,12 +6,13 @@ import json
 
 import click
 
+from artifactlab.cli.options import form_option
 from artifactlab.report.metrics_table import metrics_data, metrics_table
 from artifactlab.report.terminal import print_out
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@form_option
 def metrics(form: str) -> None:
     """List the numbers that score and diagnose report: unit, which way is better, smallest image, meaning."""
     if form == "json":

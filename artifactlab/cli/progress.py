@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from artifactlab.cli.verbosity import timed, verbosity
 
 LAST_WORK = "repairing together, looking elsewhere"
-"""what a diagnosis does after its counted passes; how long that takes depends on what they found"""
+"""What a diagnosis does after its counted passes; how long that takes depends on what they found."""
 
 
 @contextmanager

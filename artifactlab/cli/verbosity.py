@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _KEY = "artifactlab.verbosity"
-"""in the contexts' `meta`, which the group and its commands share, so that both positions of an option count"""
+"""Key in the contexts' `meta`, which the group and its commands share, so that both positions of an option count."""
 
 
 def verbosity() -> Literal["quiet", "normal", "verbose"]:
@@ -41,6 +42,11 @@ def timed(title: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     detail(f"{title}: {time.perf_counter() - started:.1f} s")
+
+
+def prints_to_stderr() -> AbstractContextManager[TextIO]:
+    """Send what a model prints to stderr, so that it does not mix with the data on stdout."""
+    return redirect_stdout(sys.stderr)
 
 
 def describe_model(model: nn.Module, target: str) -> None:

@@ -12,7 +12,7 @@ PACKAGES = {
     "opencv": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "scikit-image": ("scikit-image",),
 }
-"""what it is called -> the distributions it may have come in"""
+"""Packages with the distributions that each may have come in."""
 
 
 def version_text() -> str:

@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.sites.capture import Capture, Visit, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.evidence import LATTICE_CHANNELS, some_channels
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import ModelError
 from artifactlab.metrics.bands import baseband
-from artifactlab.metrics.spectral_reading import PERIODS, lattice_sums
-from artifactlab.metrics.spectral_sums import SpectralSums
+from artifactlab.metrics.spectral_search import PERIODS
+from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 
-Key = tuple[str, str, int]
 Signature = tuple[int, tuple[float, float], int]
 """How many layers with a partner run before a layer, its scale, and its number of channels."""
 SAMPLES = 1 << 14
@@ -106,7 +106,7 @@ class _Surveyor:
     """Gathers what the activations of each call are like."""
 
     capture: Capture = field(default_factory=Capture)
-    statistics: dict[Key, _CallStatistics] = field(default_factory=dict)
+    statistics: dict[SiteKey, _CallStatistics] = field(default_factory=dict)
 
     def visit(self, visit: Visit) -> None:
         """Note what an activation is like."""
@@ -134,7 +134,7 @@ def survey(runner: Runner, calls: Sequence[Call]) -> Survey:
     return Survey([_layer(found.site, surveyor.statistics) for found in surveyor.capture.layers], outputs)
 
 
-def _layer(site: Site, statistics: Mapping[Key, _CallStatistics]) -> Layer:
+def _layer(site: Site, statistics: Mapping[SiteKey, _CallStatistics]) -> Layer:
     """A layer, of what its calls are like."""
     calls = [statistics[key] for key in sorted(site.keys)]
     height, width = (min(call.size[axis] for call in calls) for axis in (0, 1))

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.capture import Capture, Visit, unwrap, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import CaptureError, InputError
 from artifactlab.integrations.tensorboard import plot_comparison
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.outputs import first_image
+from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 
 __all__ = ["ArtifactMonitor"]
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
+"""The two packages that Lightning comes in."""
 
 
 def callback_classes() -> tuple[type, ...]:
@@ -59,8 +62,8 @@ class ArtifactMonitor(Callback):
     the batch. What a step cannot show (nothing grew, NaN in an activation) is warned of once and left out.
 
     Args:
-        every_n_steps: optimizer steps between measurements. The first batch is measured, and then the first one of each
-            such stretch; of batches whose gradients are accumulated, only one. The step that is logged is
+        every_n_steps: optimizer steps between measurements. The first batch is measured, and then the first one at or
+            after each multiple of it; of batches whose gradients are accumulated, only one. The step that is logged is
             `trainer.global_step` as the batch starts.
         module: the submodule of the LightningModule to watch, such as "generator"; default is all of it. Several runs
             of it within a step are averaged. With a distributed strategy, all of it means that the training step is
@@ -84,29 +87,31 @@ class ArtifactMonitor(Callback):
         self.figures = figures
         self._open = ExitStack()
         self._watching: _Watching | None = None
-        self._stretch: int | None = None
+        self._last_turn: int | None = None
         self._step = 0
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Complain about a module that is not there or cannot be watched before anything is trained."""
         unwrap(self._watched(pl_module))
-        self._stretch = None
+        self._last_turn = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Start to watch, if this batch's turn has come."""
         self._close()  # a batch that a hook has skipped has no end
-        stretch = trainer.global_step // self.every_n_steps
-        if not trainer.is_global_zero or stretch == self._stretch:
+        turn = trainer.global_step // self.every_n_steps
+        if not trainer.is_global_zero or turn == self._last_turn:
             return
-        self._stretch, self._step, self._watching = stretch, trainer.global_step, _Watching(self.figures)
+        self._last_turn = turn
+        self._step = trainer.global_step
+        self._watching = _Watching(self.figures)
         self._open.enter_context(eagerly(pl_module))  # what is compiled may be more than what is watched
         self._open.enter_context(watch(self._watched(pl_module), self._watching.visit, self._watching.finish))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop watching, and log what was seen."""
+        """Stop watching, and log what was measured."""
         watching = self._watching
         self._close()
         if watching is None:
@@ -153,8 +158,8 @@ class ArtifactMonitor(Callback):
         self._watching = None
 
     def _warn_once(self, problem: str) -> None:
-        if problem not in self._said:
-            self._said.add(problem)
+        if problem not in self._warned:
+            self._warned.add(problem)
             warnings.warn(f"ArtifactMonitor, step {self._step}: {problem}", stacklevel=3)
 
     def _draw(self, trainer: Trainer, sites: list[CapturedSite], image: Tensor) -> None:
@@ -173,7 +178,7 @@ class _Watching(Capture):
         super().__init__()
         self.problems: list[str] = []
         self.image: Tensor | None = None
-        """first image (1, C, H, W) of the last pass in which something grew, if there are to be figures"""
+        """First image (1, C, H, W) of the last pass in which something grew; None where no figures are wanted."""
         self._figures = figures
         self._grew = False
 
@@ -208,9 +213,11 @@ class _Watching(Capture):
 
 def _metrics(sites: list[CapturedSite], module: str) -> dict[str, float]:
     """Scores by the names they are logged under, in which sites are called as the LightningModule calls them."""
-    keys = [replace(found.site, name=".".join(filter(None, (module, found.site.name)))).key for found in sites]
-    return {
-        f"artifacts/{key}/{name}": getattr(found.evidence, name)
-        for key, found in zip(keys, sites, strict=True)
-        for name in ("checkerboard_energy", "edge_jaggedness", "axis_excess")
-    }
+    metrics = {}
+    for found in sites:
+        name = ".".join(filter(None, (module, found.site.name)))
+        key = replace(found.site, name=name).key
+        metrics[f"artifacts/{key}/checkerboard_energy"] = found.evidence.checkerboard_energy
+        metrics[f"artifacts/{key}/edge_jaggedness"] = found.evidence.edge_jaggedness
+        metrics[f"artifacts/{key}/axis_excess"] = found.evidence.axis_excess
+    return metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics import checkerboard_map, edge_jaggedness_map
-from artifactlab.report.pictures import show
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.report.pictures import draw_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer", "log_comparison", "log_diagnosis", "plot_comparison"]
 
-GRID_LABEL, STEPS_LABEL = "grid, 1/255 of the data range", "stair-steps, pixels"
-LEAST_GRID, LEAST_STEPS = 1.0, 0.1
-"""maps whose largest value is below what just shows are drawn on a scale up to that, so that nothing looks like much"""
+GRID_LABEL = "grid, 1/255 of the data range"
+STEPS_LABEL = "stair-steps, pixels"
+LEAST_GRID = 255 * VISIBLE_GRID
+"""Least upper end of the scale of grids, in 1/255: what is invisible must not be drawn as if it were much."""
+LEAST_STEPS = VISIBLE_STEPS
+"""Least upper end of the scale of stair-steps, in pixels, for the same reason."""
 
 
 class Writer(Protocol):
@@ -60,14 +65,14 @@ def log_diagnosis(writer: Writer, diagnosis: Diagnosis, step: int, tag: str = "a
     artifactlab/diagnosis
     """
     _check_writer(writer)
-    for name, value in diagnosis.output.items():
+    for name, value in asdict(diagnosis.output).items():
         writer.add_scalar(f"{tag}/output/{name}", value, step)
     for site in diagnosis.sites:
         writer.add_scalar(f"{tag}/effect/{site.site.key}", site.effect.value, step)
     if diagnosis.examples:
         # these figures are not pyplot's, so that nothing stays open
         writer.add_figure(f"{tag}/diagnosis", diagnosis.plot(), step)
-        if not diagnosis.config["fast"]:
+        if not diagnosis.config.fast:
             writer.add_figure(f"{tag}/maps", diagnosis.plot_maps(), step)
 
 
@@ -124,15 +129,17 @@ def plot_comparison(
     """
     from matplotlib.figure import Figure
 
-    pairs = [("output", output)] + ([] if target is None else [("target", target)])
+    pairs = [("output", output)]
+    if target is not None:
+        pairs.append(("target", target))
     grids = [255 * checkerboard_map(images[:1], period, data_range=data_range)[0, 0].cpu() for _, images in pairs]
     steps = [edge_jaggedness_map(images[:1], data_range=data_range)[0, 0].cpu() for _, images in pairs]
     figure = Figure(figsize=(12, 4 * len(pairs)), layout="constrained")
     panels = figure.subplots(len(pairs), 3, squeeze=False)
     for row, (title, images), grid, step in zip(panels, pairs, grids, steps, strict=True):
-        show(row[0], images[0].detach(), title)
-        _show_map(row[1], grid, "grid", most=_most(grids, LEAST_GRID))
-        _show_map(row[2], step, "stair-steps", most=_most(steps, LEAST_STEPS))
+        draw_image(row[0], images[0].detach(), title)
+        _draw_map(row[1], grid, "grid", most=_most(grids, LEAST_GRID))
+        _draw_map(row[2], step, "stair-steps", most=_most(steps, LEAST_STEPS))
     for column, label in ((1, GRID_LABEL), (2, STEPS_LABEL)):
         figure.colorbar(panels[-1, column].images[0], ax=panels[:, column], location="bottom", shrink=0.8, label=label)
     return figure
@@ -143,7 +150,7 @@ def _most(maps: list[Tensor], least: float) -> float:
     return max([least, *(float(torch.quantile(values.float(), 0.995)) for values in maps)])
 
 
-def _show_map(ax: Axes, values: Tensor, title: str, most: float) -> None:
+def _draw_map(ax: Axes, values: Tensor, title: str, most: float) -> None:
     ax.imshow(values.numpy(), cmap="magma", vmin=0, vmax=most, interpolation="nearest")
     ax.set_title(title, fontsize=10)
     ax.set_axis_off()

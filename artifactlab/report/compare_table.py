@@ -1,17 +1,17 @@
-"""A comparison in the terminal, or as plain text."""
+"""A comparison in the terminal, or as text in a file."""
 
 from __future__ import annotations
 
-import io
-
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from artifactlab.comparing.changes import figures
 from artifactlab.comparing.compare import Comparison, MetricComparison
+from artifactlab.report.terminal import as_text
 
 WIDTH = 80
+"""Columns of the text, which every terminal and mail has."""
 STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}
 
 
@@ -24,18 +24,14 @@ def compare_table(comparison: Comparison) -> Group:
     table.add_column("verdict", no_wrap=True)
     for metric in comparison.metrics:
         table.add_row(*_row(metric))
-    notes = [Text(f"{metric.name}: {metric.reason}", style="dim") for metric in comparison.metrics if metric.reason]
-    notes += [Text(f"{m.name}: {m.left_out} images without it are left out") for m in comparison.metrics if m.left_out]
-    notes += [Text(f"no offender any more: {key}") for key in comparison.offenders_gone]
-    notes += [Text(f"new offender: {key}") for key in comparison.offenders_new]
-    return Group(table, *([Text(), *notes] if notes else []), Text(), Text(comparison.text, style="bold"))
+    notes = _notes(comparison)
+    below = [Text(), *notes] if notes else []
+    return Group(table, *below, Text(), Text(comparison.text, style="bold"))
 
 
 def compare_text(comparison: Comparison) -> str:
-    """The same as plain text, 80 columns wide."""
-    text = io.StringIO()
-    Console(file=text, width=WIDTH, color_system=None, force_terminal=False).print(compare_table(comparison))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    """The same as text of 80 columns."""
+    return as_text(compare_table(comparison), WIDTH)
 
 
 def _title(comparison: Comparison) -> str:
@@ -47,13 +43,24 @@ def _title(comparison: Comparison) -> str:
     return f"{names}, {pairs} {'images' if scores else 'crops'}{together}"
 
 
+def _notes(comparison: Comparison) -> list[Text]:
+    """What the table has no column for."""
+    reasons = [Text(f"{metric.name}: {metric.reason}", style="dim") for metric in comparison.metrics if metric.reason]
+    left_out = [
+        Text(f"{metric.name}: {metric.left_out} images without it are left out")
+        for metric in comparison.metrics
+        if metric.left_out
+    ]
+    gone = [Text(f"no offender any more: {key}") for key in comparison.offenders_gone]
+    new = [Text(f"new offender: {key}") for key in comparison.offenders_new]
+    return [*reasons, *left_out, *gone, *new]
+
+
 def _row(metric: MetricComparison) -> tuple[str | Text, ...]:
     change = "-" if metric.change is None else figures(metric.change, "+")
-    interval = (
-        ""
-        if metric.low is None or metric.high is None
-        else f" [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
-    )
+    interval = ""
+    if metric.low is not None and metric.high is not None:
+        interval = f" [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
     return (
         metric.name,
         *("-" if value is None else figures(value) for value in (metric.before, metric.after)),

@@ -1,17 +1,18 @@
-"""Pictures of several panels: a whole diagnosis, the maps of all sites. Nothing is shown or saved here."""
+"""Pictures of several panels: a whole diagnosis, the maps of all sites. No window is opened and no file written."""
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.diagnosis import Diagnosis, Example
 from artifactlab.attribution.windows import busiest
 from artifactlab.errors import InputError
-from artifactlab.report.pictures import show, show_change
+from artifactlab.report.pictures import draw_change, draw_image
 from artifactlab.report.plots import COLOURS, plot_sites
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ZOOM = 48
-"""pixels per side of the output crop, drawn large enough to see single pixels"""
+"""Pixels per side of the output crop, which is drawn large enough to see single pixels."""
 MOST_MAPS = 15
-"""sites that are drawn at most"""
+"""Sites that are drawn at most: with the output they fill four rows of four."""
 
 
 def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
@@ -35,24 +36,20 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     if not diagnosis.examples:
         raise InputError("this diagnosis carries no example images to draw; use the object `diagnose` returned")
     example = diagnosis.examples[0]
-    guilty = diagnosis.sites[0].site.key
-    change = example.changes.get(guilty)  # a fast diagnosis has none
+    largest = diagnosis.sites[0].site.key
+    change = example.changes.get(largest)  # a fast diagnosis has none
     top, left = busiest(_detail(example.output) if change is None else change, ZOOM)
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
     picture, crop, where = above.subplots(1, 3)
-    bars = below.subplots()
-    shown, title = (example.output, "output") if example.input is None else (example.input, "input")
-    show(picture, shown, f"{title}; the crop is outlined")
-    ratio = (shown.shape[1] / example.output.shape[1], shown.shape[2] / example.output.shape[2])
-    _outline(picture, top * ratio[0], left * ratio[1], ZOOM * ratio[0], ZOOM * ratio[1])
-    show(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
+    _draw_outlined(picture, example, top, left)
+    draw_image(crop, example.output[:, top : top + ZOOM, left : left + ZOOM], f"output, {ZOOM}x{ZOOM} pixels")
     if change is None:
         where.set_axis_off()
     else:
-        show_change(where, change, f"how far repairing\n{guilty} moves it")
-    plot_sites(diagnosis, ax=bars)
+        draw_change(where, change, f"how far repairing\n{largest} moves it")
+    plot_sites(diagnosis, ax=below.subplots())
     figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
     return figure
 
@@ -69,23 +66,30 @@ def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
     sites = ([site for site in diagnosis.sites if site.verified] or list(diagnosis.sites))[:MOST_MAPS]
     maps = [diagnosis.artifact_map(site.site.key, example) for site in sites]
     columns = min(4, len(sites) + 1)
-    rows = -(-(len(sites) + 1) // columns)
+    rows = math.ceil((len(sites) + 1) / columns)
     figure = Figure(figsize=(3.6 * columns, 3.9 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
-    show(next(panels), diagnosis.examples[example].output, "output")
+    draw_image(next(panels), diagnosis.examples[example].output, "output")
     for site, change in zip(sites, maps, strict=True):
         ax = next(panels)
-        show_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
+        draw_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
         ax.title.set_color(COLOURS[site.verdict])
     for unused in panels:
         unused.set_axis_off()
     return figure
 
 
-def _outline(ax: Axes, top: float, left: float, height: float, width: float) -> None:
+def _draw_outlined(ax: Axes, example: Example, top: int, left: int) -> None:
+    """The input, or the output where it was no image, with the place of the output crop, which is at (top, left)."""
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="#D55E00", linewidth=1.5))
+    image, title = (example.output, "output") if example.input is None else (example.input, "input")
+    draw_image(ax, image, f"{title}; the crop is outlined")
+    down = image.shape[1] / example.output.shape[1]
+    right = image.shape[2] / example.output.shape[2]
+    corner = (left * right - 0.5, top * down - 0.5)
+    outline = Rectangle(corner, ZOOM * right, ZOOM * down, fill=False, edgecolor="#D55E00", linewidth=1.5)
+    ax.add_patch(outline)
 
 
 def _detail(image: Tensor) -> Tensor:

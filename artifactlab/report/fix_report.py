@@ -14,22 +14,28 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.verdicts import period_text
+from artifactlab.attribution.verdict_text import period_text
 from artifactlab.attribution.windows import busiest
 from artifactlab.errors import FixError
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
+from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import save_fixed
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.report.figures import ZOOM
-from artifactlab.report.pictures import show, show_change
+from artifactlab.report.pictures import draw_change, draw_image
 from artifactlab.serialize import json_data, program
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SCHEMA_VERSION = "1.0"
+"""Version of `artifactlab/schemas/fix.json`."""
+BEFORE_AND_AFTER = ("#D55E00", "#009E73")
+"""Okabe and Ito's vermilion and green, of the bars."""
 MIN_LABEL = 12
-"""columns for what a row is about"""
+"""Columns for what a row is about; in fewer, its words would be cut in two."""
 
 
 def fix_table(made: Fix) -> Group:
@@ -42,19 +48,24 @@ def fix_table(made: Fix) -> Group:
     table.add_column("gone", justify="right", min_width=len("-123% of its"))
     grid = [f"{255 * amplitude:.2f}/255" for amplitude in check.lattice_amplitude]
     table.add_row(
-        f"grid of period {period_text(check.period)}, rms", *grid, f"{_share(check.energy_drop)} of its energy"
+        f"grid of period {period_text(check.period)}, rms", *grid, f"{_percent(check.energy_drop)} of its energy"
     )
     steps = [f"{jaggedness:.2f} px" for jaggedness in check.edge_jaggedness]
-    table.add_row("stair-steps", *steps, f"{_share(check.steps_drop)} of their energy")
+    table.add_row("stair-steps", *steps, f"{_percent(check.steps_drop)} of their energy")
     both = (made.before, made.after)
-    table.add_row("severity, all periods", *(f"{diagnosis.output['severity']:.2f}" for diagnosis in both), "")
+    table.add_row("severity, all periods", *(f"{diagnosis.output.severity:.2f}" for diagnosis in both), "")
     offenders = [", ".join(site.site.key for site in diagnosis.offenders) or "none" for diagnosis in both]
     table.add_row("offenders", *map(Text, offenders), "")
     psnr = "equal" if math.isinf(check.psnr) else f"{check.psnr:.1f} dB"
     table.add_row("the image, lattice aside", "", psnr, "")
-    told = [str(made.swap), *([str(made.distilled)] if made.distilled else []), *made.warnings]
     style = "bold green" if check.cured else "bold red"
-    return Group(*(Text(line) for line in told), Text(), table, Text(), Text(check.verdict, style=style))
+    return Group(*_done(made), Text(), table, Text(), Text(check.verdict, style=style))
+
+
+def _done(made: Fix) -> list[Text]:
+    """What was swapped and trained, and what is to be known of it, a line each."""
+    trained = [] if made.distilled is None else [str(made.distilled)]
+    return [Text(line) for line in (str(made.swap), *trained, *made.warnings)]
 
 
 def fix_json(made: Fix) -> str:
@@ -90,38 +101,40 @@ def write_fix(made: Fix, earlier: Sequence[Replacement], path: Path) -> list[Pat
 
 
 def plot_fix(made: Fix) -> Figure:
-    """The first output before and after, whole and close up where they differ most, and how far it moved."""
+    """The first output before and after, all of it and a crop where they differ most, and how far it moved."""
     from matplotlib.figure import Figure
 
     check = made.check
     outputs = [diagnosis.examples[0].output for diagnosis in (made.before, made.after)]
-    scale = made.before.config["data_range"]
+    scale = made.before.config.data_range
     change = (outputs[1].float() - outputs[0].float()).abs().mean(0) / scale
     top, left = busiest(change, ZOOM)
     figure = Figure(figsize=(12, 8), layout="constrained")
-    (whole, whole_after, moved), (crop, crop_after, bars) = figure.subplots(2, 3)
-    for ax, image, name in ((whole, outputs[0], "before"), (whole_after, outputs[1], "after")):
-        show(ax, image, f"output {name}")
-    show_change(moved, change, "how far the fix moves it")
-    for ax, image, name in ((crop, outputs[0], "before"), (crop_after, outputs[1], "after")):
-        show(ax, image[:, top : top + ZOOM, left : left + ZOOM], f"{name}, {ZOOM}x{ZOOM} pixels")
-    names = [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(0.1 px)"]
-    values = [
-        [255 * amplitude for amplitude in check.lattice_amplitude],
-        [10 * jaggedness for jaggedness in check.edge_jaggedness],
-    ]
-    for place, pair in enumerate(values):
-        for offset, value, colour in zip((-0.2, 0.2), pair, ("#D55E00", "#009E73"), strict=True):
-            bars.bar(place + offset, value, 0.38, color=colour)
-            bars.text(place + offset, value, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
-    bars.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
-    bars.text(1.45, 1, "just shows", ha="right", va="bottom", fontsize=8)
-    bars.set_xticks([0, 1], names)
-    bars.set_title("before (orange) and after (green)", fontsize=10)
-    bars.spines[["top", "right"]].set_visible(False)
+    above, below = figure.subplots(2, 3)
+    for column, (image, name) in enumerate(zip(outputs, ("before", "after"), strict=True)):
+        draw_image(above[column], image, f"output {name}")
+        crop = image[:, top : top + ZOOM, left : left + ZOOM]
+        draw_image(below[column], crop, f"{name}, {ZOOM}x{ZOOM} pixels")
+    draw_change(above[2], change, "how far the fix moves it")
+    _plot_bars(below[2], check)
     figure.suptitle("\n".join(textwrap.wrap(check.verdict, 110)), fontsize=12, fontweight="bold")
     return figure
 
 
-def _share(drop: float | None) -> str:
+def _plot_bars(ax: Axes, check: FixCheck) -> None:
+    """Grid and stair-steps before and after, in units of what just shows."""
+    grids = [amplitude / VISIBLE_GRID for amplitude in check.lattice_amplitude]
+    steps = [jaggedness / VISIBLE_STEPS for jaggedness in check.edge_jaggedness]
+    for place, pair in enumerate((grids, steps)):
+        for offset, value, colour in zip((-0.2, 0.2), pair, BEFORE_AND_AFTER, strict=True):
+            ax.bar(place + offset, value, 0.38, color=colour)
+            ax.text(place + offset, value, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
+    ax.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
+    ax.text(1.45, 1, "just shows", ha="right", va="bottom", fontsize=8)
+    ax.set_xticks([0, 1], [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(0.1 px)"])
+    ax.set_title("before (orange) and after (green)", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _percent(drop: float | None) -> str:
     return "-" if drop is None else f"{max(-9.99, min(1.0, drop)):.0%}"

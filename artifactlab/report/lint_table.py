@@ -15,11 +15,11 @@ from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
 from artifactlab.serialize import json_data, program
 
 SCHEMA_VERSION = "1.0"
-"""of `artifactlab/schemas/lint.json`, which changes apart from the diagnosis's"""
+"""Version of `artifactlab/schemas/lint.json`, which changes apart from the diagnosis's."""
 STYLES = {"warning": "bold red", "note": "cyan"}
 TITLE = "Found in the weights and structure, without data"
 MIN_WHAT = 25
-"""columns for what was found"""
+"""Columns for what was found; in fewer, its sentences would be a word a line."""
 
 
 def lint_table(findings: Sequence[LintFinding]) -> Group:

@@ -13,7 +13,8 @@ from artifactlab.scoring.measures import METRICS
 from artifactlab.serialize import program
 
 SCHEMA_VERSION = "1.0"
-OF_AN_OUTPUT = {
+"""Version of the JSON that `artifactlab metrics` prints."""
+OUTPUT_NUMBERS = {
     "severity": ("1 just shows", "grids and stair-steps together, added in energy; below 1 an output is innocent"),
     "lattice_amplitude": (
         "fraction of the data range",
@@ -26,13 +27,13 @@ OF_AN_OUTPUT = {
     "axis_excess": ("share, 0 to 1", "gradient energy on oblique edges that points along a pixel axis"),
     "checkerboard_energy": ("share, 0 to 1", "fine structure that is a constant grid of the sites' periods"),
 }
-"""what a diagnosis says of the model's output: name -> unit, description; lower is better in all of them"""
-OF_A_SITE = {
+"""What a diagnosis says of the model's output: names with units and descriptions. Lower is better in all of them."""
+SITE_NUMBERS = {
     "effect": ("of severity", "how much of the output's goes when this site alone is repaired; below 0 it got worse"),
     "share": ("of the output's severity, 1 is all", "the same as a fraction"),
     "evidence": ("as of the output", "what the site's own activation shows; it accuses nobody"),
 }
-"""what it says of a site, which is neither better nor worse"""
+"""What a diagnosis says of a site, likewise; none of these is better when it is lower or higher."""
 
 
 def metrics_data() -> dict[str, Any]:
@@ -48,12 +49,12 @@ def metrics_data() -> dict[str, Any]:
         }
         for name, metric in METRICS.items()
     ]
-    shown = [
+    diagnosed = [
         {"name": name, "unit": unit, "better": better, "description": text}
-        for numbers, better in ((OF_AN_OUTPUT, "lower"), (OF_A_SITE, None))
+        for numbers, better in ((OUTPUT_NUMBERS, "lower"), (SITE_NUMBERS, None))
         for name, (unit, text) in numbers.items()
     ]
-    return {"schema_version": SCHEMA_VERSION, "tool": program(), "score": scores, "diagnose": shown}
+    return {"schema_version": SCHEMA_VERSION, "tool": program(), "score": scores, "diagnose": diagnosed}
 
 
 def metrics_table() -> Group:
@@ -68,9 +69,13 @@ def metrics_table() -> Group:
 
 def _explained(number: dict[str, Any]) -> list[RenderableType]:
     facts = [number["unit"]]
-    facts += [f"{number['better']} is better"] if number["better"] else []
-    facts += [f"image from {number['smallest'][0]}x{number['smallest'][1]} pixels"] if "smallest" in number else []
-    facts += ["needs a reference"] if number.get("needs_reference") else []
+    if number["better"]:
+        facts.append(f"{number['better']} is better")
+    if "smallest" in number:
+        height, width = number["smallest"]
+        facts.append(f"image from {height}x{width} pixels")
+    if number.get("needs_reference"):
+        facts.append("needs a reference")
     return [
         Text.assemble((number["name"], "bold"), f"  {'; '.join(facts)}"),
         Padding(Text(number["description"]), (0, 0, 0, 4)),

@@ -1,16 +1,14 @@
-"""Where two models part, in the terminal or as plain text."""
+"""Where two models part, in the terminal or as text in a file."""
 
 from __future__ import annotations
 
-import io
-
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.verdicts import period_text
+from artifactlab.attribution.verdict_text import period_text
 from artifactlab.comparing.model_comparison import LatticePair, ModelComparison
-from artifactlab.report.terminal import PIPED_WIDTH
+from artifactlab.report.terminal import PIPED_WIDTH, as_text
 
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}
 
@@ -37,10 +35,8 @@ def models_table(comparison: ModelComparison) -> Group:
 
 
 def models_text(comparison: ModelComparison) -> str:
-    """The same as plain text, 100 columns wide."""
-    text = io.StringIO()
-    Console(file=text, width=PIPED_WIDTH, color_system=None, force_terminal=False).print(models_table(comparison))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    """The same as text of 100 columns."""
+    return as_text(models_table(comparison), PIPED_WIDTH)
 
 
 def _row(place: LatticePair) -> tuple[str | Text, ...]:

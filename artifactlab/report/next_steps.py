@@ -15,19 +15,19 @@ class Invocation:
     """How `artifactlab diagnose` was called, in so far as the commands that follow repeat it."""
 
     target: str
-    """`package.module:factory` or `path/to/file.py:factory`"""
+    """The factory, as `package.module:factory` or `path/to/file.py:factory`."""
     factory: tuple[str, ...] = ()
-    """`--kwargs JSON`, or nothing"""
+    """The words `--kwargs JSON`, or none."""
     checkpoint: tuple[str, ...] = ()
-    """`--checkpoint FILE`, or nothing"""
+    """The words `--checkpoint FILE`, or none."""
     running: tuple[str, ...] = ()
-    """options that say how the model is run"""
+    """Options that say how the model is run."""
     inputs: tuple[str, ...] = ()
-    """`--input` and `--probe` options; empty where there is nothing to repeat"""
+    """The `--input` and `--probe` options; empty where there is nothing to repeat."""
     diagnosing: tuple[str, ...] = ()
-    """options that only `diagnose` has"""
+    """Options that only `diagnose` has."""
     folder: str = "report"
-    """where the report is written"""
+    """Folder of the report."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Step:
     """One thing to do."""
 
     title: str
-    """in a few words"""
+    """What to do, in a few words."""
     text: str
-    """why, and what to expect"""
+    """Why to do it, and what to expect."""
     command: str = ""
-    """for a shell; empty where there is none"""
+    """Command line for a shell; empty where there is none."""
     code: str = ""
-    """the same in Python; empty where there is none"""
+    """The same in Python; empty where there is none."""
 
 
 def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> list[Step]:
@@ -132,7 +132,8 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
 
 def _settings(diagnosis: Diagnosis) -> str:
     """What must be the same again, as keyword arguments."""
-    given = {name: diagnosis.config[name] for name in ("output", "data_range", "seed")}
+    config = diagnosis.config
+    given = {"output": config.output, "data_range": config.data_range, "seed": config.seed}
     return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
 
 

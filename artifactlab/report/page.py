@@ -12,7 +12,7 @@ from torch import Tensor
 
 from artifactlab.attribution.diagnosis import Diagnosis, Example
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdicts import period_text, signed
+from artifactlab.attribution.verdict_text import period_text, signed
 from artifactlab.attribution.windows import Window
 from artifactlab.metrics.spectrum import lattice_frequencies
 from artifactlab.report import page_pictures as pictures
@@ -22,16 +22,20 @@ from artifactlab.scoring.periods import lattice_period
 from artifactlab.scoring.severity import VISIBLE
 
 LARGEST = 5_000_000
-"""bytes of a page"""
+"""Bytes of a page, at most; see docs/decisions.md, *Under 5 MB by trying*."""
 MOST_PICTURED = 12
-"""sites that have pictures; the others have their numbers"""
+"""Sites that have pictures; the others have their numbers. Each one more would leave smaller close-ups to all."""
 SIZES = ((256, 4), (192, 4), (128, 4), (96, 3), (64, 2), (48, 1))
-"""(pixels per side of close-ups, inputs) to try until the page is small enough"""
+"""(pixels per side of close-ups, inputs) to try until the page is small enough, from all that a diagnosis keeps."""
 ZOOMS = (1, 2, 4, 8)
+"""Whole multiples of pixels, as any other zoom would draw a lattice of its own."""
 CLOSE_UP = 540
-"""pixels of the screen that a close-up takes at first, at most"""
+"""Pixels of the screen that a close-up takes at first, at most: a column of the page."""
 MOST_MARKED = 16
-"""period up to which the points of a lattice are told apart in a spectrum"""
+"""Period up to which the points of a lattice are told apart in a spectrum, eight pixels from each other."""
+
+LEAST_RIM = 0.01
+"""Least share that reaches the rim of a rose; 1/36 is even, so that less is an image without gradients."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +45,30 @@ class Spectrum:
     title: str
     picture: str
     marks: list[tuple[float, float]]
-    """(x, y) in [0, 1] of the picture"""
+    """Points of the lattice, (x, y) in [0, 1] of the picture."""
 
 
 @dataclass(frozen=True)
 class Rose:
-    """Directions of gradients: petals, and a line around others to compare with."""
+    """Directions of gradients as petals, and those of another image as a line around them."""
 
     title: str
     petals: str
     line: str
     most: float
-    """share that reaches the rim"""
+    """Share of the gradients that reaches the rim."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Of one site on one input, what does not depend on the size of close-ups."""
+    """The pictures of one site on one input that do not depend on the size of close-ups."""
 
     change: tuple[str, float] | None
-    """where the repair changes the output, and by how many 1/255 where it is opaque"""
+    """Picture of where the repair changes the output, and by how many 1/255 where it is opaque."""
     spectra: list[Spectrum]
-    """of the activation and the output"""
+    """Spectra of the activation, where the site runs, and of the output."""
     roses: list[Rose]
-    """likewise"""
+    """Directions in the activation, where the site runs, and in the output."""
 
 
 @dataclass(frozen=True)
@@ -72,32 +76,32 @@ class View:
     """The pictures of one site on one input; None where a fast diagnosis has none, or the site does not run."""
 
     ran: bool
-    """whether the site runs for this input"""
+    """Whether the site runs for this input."""
     pair: tuple[str, str] | None
-    """close-up of the output as it is and with the site repaired"""
+    """Close-ups of the output as it is and with the site repaired."""
     side: tuple[int, int]
-    """its width and height in pixels"""
+    """Width and height of a close-up in pixels."""
     zoom: int
-    """at which the close-up is shown first: the largest that fits"""
+    """Zoom at which the close-up is opened, the largest that fits."""
     sheet: str | None
-    """channels of the activation"""
+    """Channels of the activation."""
     drawn: Drawn
-    """what does not depend on the size"""
+    """Pictures that do not depend on the size of close-ups."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One site."""
+    """One site, as the page has it."""
 
     found: SiteDiagnosis
     period: str
     steps: list[Step]
     views: list[View]
-    """one per input; empty for a site beyond `MOST_PICTURED`"""
+    """The site on each input; empty for a site beyond `MOST_PICTURED`."""
 
 
 AllDrawn = dict[tuple[str, int], Drawn]
-"""by site key and number of the input"""
+"""Pictures by site key and number of the input."""
 
 
 def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
@@ -142,17 +146,17 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
         lstrip_blocks=True,
     )
     environment.filters["signed"] = signed
-    environment.filters["plain"] = lambda value: f"{value:.2f}".replace("-0.00", "0.00")
+    environment.filters["plain"] = _two_decimals
     style, script = (
         resources.files("artifactlab.report").joinpath("page", name).read_text() for name in ("report.css", "report.js")
     )
     examples = diagnosis.examples[:inputs]
     return environment.get_template("report.html.j2").render(
         diagnosis=diagnosis,
-        severity=diagnosis.output["severity"],
+        severity=diagnosis.output.severity,
         visible=VISIBLE,
-        grid=255 * diagnosis.output["lattice_amplitude"],
-        wholes=[pictures.whole_uri(example.output) for example in examples],
+        grid=255 * diagnosis.output.lattice_amplitude,
+        wholes=[pictures.output_uri(example.output) for example in examples],
         panels=[_panel(diagnosis, site, examples, called, drawn, side) for site in diagnosis.sites],
         largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
         most_pictured=MOST_PICTURED,
@@ -162,6 +166,11 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
         script=script,
         policy=_policy(style, script),
     )
+
+
+def _two_decimals(value: float) -> str:
+    """A number without the sign of what rounds to nothing."""
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _policy(style: str, script: str) -> str:
@@ -191,8 +200,8 @@ def _panel(
 
 
 def _view(found: SiteDiagnosis, example: Example, drawn: Drawn, side: int) -> View:
-    """What one input shows of a site; of a fast diagnosis only the activation and the output."""
-    activation, after = _seen(found, example)
+    """The pictures of a site on one input; a fast diagnosis has only those of the activation and the output."""
+    activation, after = _activation_and_repair(found, example)
     before = example.output if after is None else after.cut(example.output)
     height, width = (min(side, length) for length in before.shape[1:])
     return View(
@@ -208,7 +217,7 @@ def _view(found: SiteDiagnosis, example: Example, drawn: Drawn, side: int) -> Vi
 def _drawn(found: SiteDiagnosis, example: Example) -> Drawn:
     """The pictures that are the same however small the page has to be."""
     site = found.site
-    activation, after = _seen(found, example)
+    activation, after = _activation_and_repair(found, example)
     before = example.output if after is None else after.cut(example.output)
     spectra = [_spectrum("of the output", before, lattice_period(site.period))]
     roses = [_rose("of the output", before, None if after is None else after.pixels)]
@@ -218,7 +227,7 @@ def _drawn(found: SiteDiagnosis, example: Example) -> Drawn:
     return Drawn(None if after is None else pictures.map_uri(example.changes[site.key]), spectra, roses)
 
 
-def _seen(found: SiteDiagnosis, example: Example) -> tuple[Tensor | None, Window | None]:
+def _activation_and_repair(found: SiteDiagnosis, example: Example) -> tuple[Tensor | None, Window | None]:
     """A site's activation and the repaired output; None where it does not run, or nothing is repaired."""
     activation = example.activations.get(found.site.key)
     return activation, None if activation is None else example.repaired.get(found.site.key)
@@ -231,7 +240,9 @@ def _spectrum(title: str, image: Tensor, period: tuple[int, int]) -> Spectrum:
 
 def _rose(title: str, image: Tensor, other: Tensor | None) -> Rose:
     shares = direction_shares(image[None])
-    around = shares if other is None else direction_shares(other[None])
-    most = max(0.01, shares.max(), around.max())
-    line = "" if other is None else pictures.outline(around, most)
-    return Rose(title, pictures.petals(shares, most), line, most)
+    if other is None:
+        most = max(LEAST_RIM, shares.max())
+        return Rose(title, pictures.petals(shares, most), "", most)
+    around = direction_shares(other[None])
+    most = max(LEAST_RIM, shares.max(), around.max())
+    return Rose(title, pictures.petals(shares, most), pictures.outline(around, most), most)

@@ -12,12 +12,13 @@ from torch import Tensor
 from artifactlab.report.pictures import DECIBELS, VERMILION, decibels, displayable, grey, in_255ths
 
 THUMB = 448
-"""pixels of the longer side of the whole output, at most"""
+"""Pixels of the longer side of an output below its maps, at most; the screen has no more for them."""
 TILES = 4
-"""channels beside each other in a sheet"""
+"""Channels beside each other in a sheet, which has at most 8."""
 SPECTRUM_SIDE = 128
+"""Pixels of a side of a spectrum, about as many as it takes of the screen."""
 STEP = 3.0
-"""decibels that are told apart; fewer shades make smaller files"""
+"""Decibels that are told apart: a factor of two in power. Fewer shades make smaller files."""
 
 
 def data_uri(pixels: np.ndarray) -> str:
@@ -29,12 +30,12 @@ def data_uri(pixels: np.ndarray) -> str:
 
 
 def pair_uris(before: Tensor, after: Tensor, like: Tensor, side: int) -> tuple[str, str]:
-    """Two (C, h, w) windows of an output as it was shown to be, cut to the middle `side` pixels."""
+    """Two (C, h, w) windows of outputs in the colours of the output `like`, cut to the middle `side` pixels."""
     cut = [_middle(_bytes(displayable(image, like)), side) for image in (before, after)]
     return data_uri(cut[0]), data_uri(cut[1])
 
 
-def whole_uri(output: Tensor) -> str:
+def output_uri(output: Tensor) -> str:
     """A (C, H, W) output in grey, reduced, as a ground for its maps."""
     return data_uri(_reduced(_bytes(grey(output))))
 
@@ -55,8 +56,10 @@ def sheet_uri(activation: Tensor, side: int) -> str:
         scaled = (channel - low) / ((high - low) or 1.0)
         tiles.append(np.pad(_middle(_bytes(scaled.numpy()), side), 1, constant_values=128))
     columns = min(TILES, len(tiles))
-    tiles += [np.full_like(tiles[0], 128)] * (-len(tiles) % columns)
-    return data_uri(np.vstack([np.hstack(tiles[row : row + columns]) for row in range(0, len(tiles), columns)]))
+    missing = -len(tiles) % columns
+    tiles += [np.full_like(tiles[0], 128)] * missing
+    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
+    return data_uri(np.vstack(rows))
 
 
 def spectrum_uri(image: Tensor, period: tuple[int, int]) -> str:
@@ -71,14 +74,17 @@ def petals(shares: np.ndarray, most: float) -> str:
     half = math.pi / len(shares)
     sectors = []
     for k, share in enumerate(shares):
-        radius, angle = 100 * share / most, 2 * math.pi * k / len(shares)
-        (x, y), (u, v) = (_polar(radius, angle + turn) for turn in (-half, half))
-        sectors.append(f"M0 0L{x:.1f} {y:.1f}A{radius:.1f} {radius:.1f} 0 0 1 {u:.1f} {v:.1f}Z")
+        radius = 100 * share / most
+        angle = 2 * math.pi * k / len(shares)
+        start_x, start_y = _polar(radius, angle - half)
+        end_x, end_y = _polar(radius, angle + half)
+        arc = f"A{radius:.1f} {radius:.1f} 0 0 1 {end_x:.1f} {end_y:.1f}"
+        sectors.append(f"M0 0L{start_x:.1f} {start_y:.1f}{arc}Z")
     return "".join(sectors)
 
 
 def outline(shares: np.ndarray, most: float) -> str:
-    """An SVG path through the tips of the same."""
+    """An SVG path through the tips of the petals that `petals` would draw."""
     tips = [_polar(100 * share / most, 2 * math.pi * k / len(shares)) for k, share in enumerate(shares)]
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in tips) + "Z"
 
@@ -98,7 +104,7 @@ def _middle(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def _reduced(pixels: np.ndarray) -> np.ndarray:
-    """The whole of an image, by averages over areas."""
+    """All of an image in at most `THUMB` pixels a side, by averages over areas."""
     height, width = pixels.shape[:2]
     shrink = min(1.0, THUMB / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 VERMILION = (213, 94, 0)
-"""Okabe and Ito's, in RGB: where a repair changes something"""
+"""Okabe and Ito's vermilion in RGB, for what a repair changes."""
 BINS = 36
-"""of directions, over 180 degrees"""
+"""Directions that are told apart over 180 degrees: 5 degrees each."""
 DECIBELS = 60.0
-"""range of powers that is told apart"""
+"""Range of powers that are told apart; what is weaker is black, as nobody sees a thousandth of an amplitude."""
 
 
 def displayable(image: Tensor, like: Tensor | None = None) -> np.ndarray:
     """(H, W, 3) or (H, W) values in [0, 1]: as they are if those of `like` (the image itself) fit, else stretched."""
-    values, scale = (_shown_channels(x) for x in (image, image if like is None else like))
+    values = _colours_or_first(image)
+    scale = values if like is None else _colours_or_first(like)
     if scale.min() < -0.05 or scale.max() > 1.05:
         low, high = scale.min(), scale.max()
         values = (values - low) / (high - low).clamp_min(1e-12)
@@ -33,7 +34,8 @@ def displayable(image: Tensor, like: Tensor | None = None) -> np.ndarray:
     return pixels if pixels.shape[2] == 3 else pixels[..., 0]
 
 
-def _shown_channels(image: Tensor) -> Tensor:
+def _colours_or_first(image: Tensor) -> Tensor:
+    """Three channels as red, green and blue; the first one where there are fewer."""
     return (image[:3] if image.shape[0] >= 3 else image[:1]).float().cpu()
 
 
@@ -53,9 +55,8 @@ def in_255ths(change: Tensor) -> tuple[np.ndarray, float]:
 def decibels(batch: Tensor, period: int | tuple[int, int], side: int = SIDE) -> np.ndarray:
     """Mean power spectrum of an (N, C, H, W) batch below its strongest frequency, down to -`DECIBELS`."""
     power = power_spectrum(batch, period, side=side, data_range=_size(batch), reduction="mean")
-    below: np.ndarray = (
-        10 * (power / power.max().clamp_min(1e-30)).clamp_min(10 ** (-DECIBELS / 10)).log10().cpu().numpy()
-    )
+    share = power / power.max().clamp_min(1e-30)
+    below: np.ndarray = 10 * share.clamp_min(10 ** (-DECIBELS / 10)).log10().cpu().numpy()
     return below
 
 
@@ -71,14 +72,14 @@ def _size(batch: Tensor) -> float:
     return size if math.isfinite(size) and size > 0 else 1.0
 
 
-def show(ax: Axes, image: Tensor, title: str) -> None:
+def draw_image(ax: Axes, image: Tensor, title: str) -> None:
     """An image as it is if its values fit [0, 1], else stretched to its own range."""
     ax.imshow(displayable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_title(title, fontsize=10)
     ax.set_axis_off()
 
 
-def show_change(ax: Axes, change: Tensor, title: str) -> None:
+def draw_change(ax: Axes, change: Tensor, title: str) -> None:
     """How far a repair moves each pixel, in 1/255 of the data range."""
     values, most = in_255ths(change)
     image = ax.imshow(values, cmap="magma", vmin=0, vmax=most)

@@ -1,19 +1,21 @@
 """One panel each, for papers and notebooks: what a diagnosis found, and what an image or an activation shows.
 
-Each draws into the axes it is given, or into pyplot's current ones, and returns them. Nothing is shown or saved here,
-and matplotlib is imported when something is drawn. Colours are Okabe and Ito's, or have a lightness that rises evenly,
-so that they are told apart by everybody and in print.
+Each draws into the axes it is given, or into pyplot's current ones, and returns them. No window is opened and no file
+written here, and matplotlib is imported when something is drawn. Colours are Okabe and Ito's, or have a lightness that
+rises evenly, so that they are told apart by everybody and in print.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics.spectrum import lattice_frequencies
 from artifactlab.report.pictures import BINS, DECIBELS, VERMILION, decibels, direction_shares, grey, in_255ths
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"offender": "#D55E00", "compensated": "#E69F00", "harmless": "#56B4E9", "clean": "#009E73"}
-"""of the verdicts"""
-IMAGE_COLOUR, REFERENCE_COLOUR = "#D55E00", "#0072B2"
+"""Colours of the verdicts."""
+IMAGE_COLOUR = "#D55E00"
+REFERENCE_COLOUR = "#0072B2"
 MOST_SITES = 12
-"""sites that get bars"""
+"""Sites that get bars; more would have labels on top of each other."""
 
 
 def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
@@ -53,21 +56,28 @@ def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
     size = max(1.0, np.abs(effects).max())
     colours = [COLOURS[site.verdict] for site in sites]
     axes.barh(rows - 0.2, effects / size, 0.38, color=colours)
-    lows = np.array([np.nan if s.effect.low is None else s.effect.low for s in sites])
-    highs = np.array([np.nan if s.effect.high is None else s.effect.high for s in sites])
-    errors = np.abs(np.stack([effects - lows, highs - effects])) / size
+    errors = _interval_lengths(sites) / size
     axes.errorbar(effects / size, rows - 0.2, xerr=errors, fmt="none", ecolor="0.25", elinewidth=1, capsize=2)
     axes.barh(rows + 0.2, [site.evidence.checkerboard_energy for site in sites], 0.3, color="0.8")
     beside = axes.get_yaxis_transform()
     for row, site in enumerate(sites):
-        style: dict[str, Any] = {"color": colours[row], "fontweight": "bold", "transform": beside}
-        axes.text(1.02, row, site.verdict, va="center", **style)
+        axes.text(1.02, row, site.verdict, va="center", color=colours[row], fontweight="bold", transform=beside)
     axes.set_yticks(rows, [f"{site.site.key}  (period {site.site.period[0]:g})" for site in sites])
     axes.invert_yaxis()
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set_xlabel(f"effect on the output in colour, 1.0 = severity {size:.3g}; evidence in grey")
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def _interval_lengths(sites: Sequence[SiteDiagnosis]) -> np.ndarray:
+    """(2, sites): how far the interval of an effect reaches below and above it; NaN where there is none."""
+    below, above = [], []
+    for site in sites:
+        effect = site.effect
+        below.append(math.nan if effect.low is None else abs(effect.value - effect.low))
+        above.append(math.nan if effect.high is None else abs(effect.high - effect.value))
+    return np.array([below, above])
 
 
 def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *, ax: Axes | None = None) -> Axes:
@@ -94,9 +104,10 @@ def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *,
     """
     below = decibels(_batch(image), 1 if period is None else period)
     axes = _axes(ax)
-    (h, w), half = below.shape, 0.5
-    # a pixel is centred on its frequency
-    extent = (-half - half / w, half - half / w, half - half / h, -half - half / h)
+    height, width = below.shape
+    left, right = _centred(width)
+    top, bottom = _centred(height)
+    extent = (left, right, bottom, top)
     drawn = axes.imshow(below, cmap="gray", extent=extent, vmin=-DECIBELS, vmax=0, interpolation="nearest")
     marks = [] if period is None else lattice_frequencies(period)
     if marks:
@@ -142,12 +153,13 @@ def plot_directions(image: Tensor, reference: Tensor | None = None, *, ax: Axes 
     angles = np.arange(2 * BINS) * math.pi / BINS
     axes.bar(angles, shares, width=math.pi / BINS, color=IMAGE_COLOUR, alpha=0.75, label="image")
     if around is not None:
-        closed = np.append(angles, angles[0]), np.append(around, around[0])
-        axes.plot(*closed, color=REFERENCE_COLOUR, linewidth=1.5, label="reference")
+        closed_angles = np.append(angles, angles[0])
+        closed_shares = np.append(around, around[0])
+        axes.plot(closed_angles, closed_shares, color=REFERENCE_COLOUR, linewidth=1.5, label="reference")
         axes.legend(loc="upper left", bbox_to_anchor=(0.95, 1.1), frameon=False)
     axes.set_theta_direction(-1)
     axes.set_rlabel_position(112.5)
-    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+    axes.yaxis.set_major_formatter(_percent)
     axes.tick_params(axis="y", labelsize=8)
     return axes
 
@@ -189,6 +201,17 @@ def plot_artifact_map(
     axes.set_title(key, fontsize=10)
     axes.set_axis_off()
     return axes
+
+
+def _centred(pixels: int) -> tuple[float, float]:
+    """From which to which frequency an axis goes whose pixels are centred on their frequencies."""
+    half_a_pixel = 0.5 / pixels
+    return -0.5 - half_a_pixel, 0.5 - half_a_pixel
+
+
+def _percent(share: float, _: int | None) -> str:
+    """A tick of the rose's axis."""
+    return f"{100 * share:.3g}%"
 
 
 def _axes(ax: Axes | None, **kind: Any) -> Axes:

@@ -9,16 +9,18 @@ import os
 import shutil
 from collections.abc import Callable
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.report.terminal import Fitting
+from artifactlab.report.terminal import Fitting, as_text
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 WIDTH = 80
+"""Columns of the text, which every terminal and mail has."""
 SUMMARY = ("mean", "median", "max")
+"""Rows below the images, each a key of the summary."""
 
 
 def score_table(report: ScoreReport) -> Fitting:
@@ -61,11 +63,8 @@ def _stacked(report: ScoreReport) -> Group:
 
 
 def _render_table(report: ScoreReport) -> str:
-    """The table as plain text, 80 columns wide, or less where the terminal is narrower."""
-    text = io.StringIO()
-    width = min(WIDTH, shutil.get_terminal_size().columns)
-    Console(file=text, width=width, color_system=None, force_terminal=False).print(score_table(report))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    """The table as text of 80 columns, or of fewer where the terminal is narrower."""
+    return as_text(score_table(report), min(WIDTH, shutil.get_terminal_size().columns))
 
 
 def _render_json(report: ScoreReport) -> str:
@@ -94,7 +93,7 @@ RENDER: dict[str, Callable[[ScoreReport], str]] = {
     "jsonl": _render_jsonl,
     "csv": _render_csv,
 }
-"""format name -> report as text that ends in a newline"""
+"""What --format names: functions from a report to text that ends in a newline."""
 
 
 def _common_folder(report: ScoreReport) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdicts import period_text, signed
+from artifactlab.attribution.verdict_text import period_text, signed
 from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
@@ -39,11 +39,13 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
 
 
 def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
-    """The same with each site's numbers below its name, in lines short enough to stay whole."""
+    """The same with each site's numbers below its name, in lines too short to be folded."""
     lines: list[tuple[str | Text, str | Text]] = []
     for rank, key, *numbers, verdict in rows:
         named = [f"{name} {number}" for name, number in zip(NUMBERS, numbers, strict=True)]
-        lines += [(rank, key), ("", Text.assemble(verdict, ", ", ", ".join(named[:2]))), ("", ", ".join(named[2:]))]
+        lines.append((rank, key))
+        lines.append(("", Text.assemble(verdict, ", ", ", ".join(named[:2]))))
+        lines.append(("", ", ".join(named[2:])))
     return Group(Text(TITLE, style="italic"), named_lines(lines))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 
 PIPED_WIDTH = 100
+"""Columns where there is no terminal to ask: enough for a long name beside the numbers of every table."""
 MIN_NAME = 30
-"""columns that a table has to leave for a long name; in less it is hard to read"""
+"""Columns that a table has to leave for a long name, which is hard to read when it is folded into fewer."""
 UNLIMITED = 10_000
+"""Columns that no cell needs; rich measures only within some width."""
 
 
 def print_out(content: RenderableType) -> None:
@@ -24,11 +27,18 @@ def print_out(content: RenderableType) -> None:
     console.print(content)
 
 
+def as_text(content: RenderableType, width: int) -> str:
+    """Render without colours and without spaces at the ends of lines; the last line is ended, too."""
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None, force_terminal=False).print(content)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
 @dataclass
 class Fitting:
     """A table, or what says the same in fewer columns of text where the table would be cut off.
 
-    Columns with a `min_width` may be folded down to that, all others are to be seen in full.
+    Columns with a `min_width` may be folded down to that, all others are printed in full.
     """
 
     table: Table

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from artifactlab.metrics.checkerboard import share_of
-from artifactlab.metrics.spectral_reading import SpectralImages, measurable_periods, read_best
-from artifactlab.metrics.spectral_search import measured, search_sums
+from artifactlab.metrics.spectral_reading import SpectralImages, read_best
+from artifactlab.metrics.spectral_search import measurable_periods, measured, search_sums
 from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
 from artifactlab.scoring.tiles import Tile, Tiles
 

@@ -18,7 +18,7 @@ from artifactlab.errors import InputError
 from artifactlab.inputs.images import MIN_SIDE, Picture
 from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
 from artifactlab.metrics.replication import difference_sums, pooled_factor
-from artifactlab.metrics.spectral_reading import PERIODS
+from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.registry import Registry
 from artifactlab.scoring.lattice_reading import LatticeReading, lattice_sums, read_lattices

@@ -17,7 +17,7 @@ import torch
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
 from artifactlab.inputs.images import MIN_SIDE, Picture, open_picture
-from artifactlab.metrics.spectral_reading import PERIODS
+from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
 from artifactlab.scoring.score_report import ImageScore, ScoreReport

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,7 @@ class Generator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         up = self.up
         if self.reentrant is not None:
-            up = lambda x: checkpoint(self.up, x, use_reentrant=self.reentrant)  # noqa: E731
+            up = partial(checkpoint, self.up, use_reentrant=self.reentrant)
         return self.last(up(torch.relu(up(self.head(x)))))
 
 
@@ -74,11 +75,11 @@ class Recorder(DummyLogger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: dict[int, dict[str, float]] = {}
+        self.logged: dict[int, dict[str, float]] = {}
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         if any(name.startswith("artifacts/") for name in metrics):
-            self.said.setdefault(step, {}).update(metrics)
+            self.logged.setdefault(step, {}).update(metrics)
 
 
 BATCHES = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(5))
@@ -99,7 +100,7 @@ def fit(model: Any, *monitors: Any, package: Any = lightning.pytorch, **settings
         **settings,
     )
     trainer.fit(model, DataLoader(BATCHES, batch_size=2))
-    return recorder.said
+    return recorder.logged
 
 
 def untouched(model: nn.Module) -> bool:
@@ -115,8 +116,8 @@ def names(sites: list[str]) -> set[str]:
 
 def monitor_warnings(warned: Any) -> list[str]:
     """What the monitor warned of, up to the semicolon."""
-    said = [str(w.message).split(";")[0] for w in warned]
-    return [text for text in said if text.startswith("ArtifactMonitor")]
+    texts = [str(w.message).split(";")[0] for w in warned]
+    return [text for text in texts if text.startswith("ArtifactMonitor")]
 
 
 # --- what is logged ---
@@ -125,19 +126,19 @@ def monitor_warnings(warned: Any) -> list[str]:
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_trainers_of_both_packages_log_every_site_every_n_steps(package: Any) -> None:
     model = lit(package)
-    said = fit(model, ArtifactMonitor(every_n_steps=2), package=package)
-    assert {step: set(metrics) for step, metrics in said.items()} == dict.fromkeys((0, 2), names(SITES))
+    logged = fit(model, ArtifactMonitor(every_n_steps=2), package=package)
+    assert {step: set(metrics) for step, metrics in logged.items()} == dict.fromkeys((0, 2), names(SITES))
     assert untouched(model)
 
 
 def test_what_is_logged_is_what_capture_says_of_the_training_steps() -> None:
-    seen = []
+    captured_metrics = []
 
     def captured_step(self: Any, batch: Tensor, batch_idx: int) -> Tensor:
         with artifactlab.capture(self.generator) as cap:
             image = self.generator(batch)
         evidence = {found.site.key: asdict(found.evidence) for found in cap.sites}
-        seen.append(
+        captured_metrics.append(
             {f"artifacts/generator.{site}/{k}": v for site, scores in evidence.items() for k, v in scores.items()}
         )
         return self.critic(image).square().mean()
@@ -146,9 +147,9 @@ def test_what_is_logged_is_what_capture_says_of_the_training_steps() -> None:
     captured, monitored = lit(training_step=captured_step), lit()
     monitored.load_state_dict(captured.state_dict())
     fit(captured)
-    assert list(fit(monitored, ArtifactMonitor(1)).values()) == seen
-    assert len(seen) == 3
-    assert max(seen[0].values()) > 0.1
+    assert list(fit(monitored, ArtifactMonitor(1)).values()) == captured_metrics
+    assert len(captured_metrics) == 3
+    assert max(captured_metrics[0].values()) > 0.1
 
 
 def test_the_named_module_alone_is_watched_and_its_sites_keep_their_names() -> None:
@@ -192,7 +193,7 @@ def test_what_checkpointing_runs_again_is_not_measured_again(reentrant: bool) ->
 def test_several_loggers_and_those_on_disk_get_the_numbers(tmp_path: Path) -> None:
     loggers = [CSVLogger(tmp_path, "csv", ""), TensorBoardLogger(tmp_path, "board", ""), Recorder()]
     fit(lit(), ArtifactMonitor(2), logger=loggers)
-    expected = loggers[2].said
+    expected = loggers[2].logged
     events = EventAccumulator(str(tmp_path / "board"))
     events.Reload()
     name = f"artifacts/generator.{SITES[0]}/checkerboard_energy"
@@ -268,8 +269,8 @@ def test_weights_and_random_numbers_are_bit_identical_to_training_without(
 def test_the_parts_of_models_that_lightning_has_compiled_are_seen() -> None:
     model = lit()
     torch._dynamo.reset()
-    said = fit(torch.compile(model, backend="eager"), ArtifactMonitor(2, module="generator"))
-    assert {step: set(metrics) for step, metrics in said.items()} == dict.fromkeys((0, 2), names(SITES))
+    logged = fit(torch.compile(model, backend="eager"), ArtifactMonitor(2, module="generator"))
+    assert {step: set(metrics) for step, metrics in logged.items()} == dict.fromkeys((0, 2), names(SITES))
     assert untouched(model)
 
 
@@ -301,17 +302,17 @@ def test_an_exception_in_the_training_step_leaves_no_hooks() -> None:
 
 
 def test_a_batch_that_is_skipped_leaves_no_hooks() -> None:
-    left = []
+    untouched_after = []
 
     def skip(self: Any, batch: Tensor, batch_idx: int) -> int:
         return -1
 
     def validates(self: Any) -> None:
-        left.append(untouched(self))
+        untouched_after.append(untouched(self))
 
     model = lit(on_train_batch_start=skip, on_train_epoch_end=validates)
     assert fit(model, ArtifactMonitor(1), max_epochs=2) == {}
-    assert left == [True, True]
+    assert untouched_after == [True, True]
 
 
 def test_a_step_in_which_nothing_grows_warns_once_and_trains_on() -> None:
@@ -344,13 +345,13 @@ def test_a_site_with_nan_warns_once_and_is_left_out_and_the_others_are_logged() 
     watched.load_state_dict(plain.state_dict())
     fit(plain)
     with pytest.warns(UserWarning, match=NOT_FINITE) as warned:
-        said = fit(watched, ArtifactMonitor(1))
+        logged = fit(watched, ArtifactMonitor(1))
     assert monitor_warnings(warned) == [NOT_FINITE]
-    assert set(said[2]) == names(["sound/conv_transpose2d#0"])
+    assert set(logged[2]) == names(["sound/conv_transpose2d#0"])
     assert all(map(torch.equal, plain.state_dict().values(), watched.state_dict().values()))
 
 
-def test_where_no_site_is_finite_nothing_else_is_said() -> None:
+def test_where_no_site_is_finite_nothing_else_is_logged() -> None:
     class Hopeless(Broken):
         def forward(self, x: Tensor) -> Tensor:
             return self.broken(x)

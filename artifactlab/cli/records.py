@@ -1,0 +1,144 @@
+"""The options of models and images as frozen records, which command functions get instead of single options."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from artifactlab.attribution.records import ModelSource
+from artifactlab.cli.verbosity import describe_model, timed
+from artifactlab.errors import ModelError
+from artifactlab.inputs.model_inputs import RANGES, load_inputs
+from artifactlab.models.checkpoint import sha256
+from artifactlab.models.factory import load_model
+
+Command = Callable[..., Any]
+"""The function of a command, with or without options attached to it."""
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+"""Precisions by the names that --dtype takes."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """One model: how it is built, and where it runs."""
+
+    target: str
+    """The factory, as `package.module:factory` or `path/to/file.py:factory`."""
+    kwargs: dict[str, Any]
+    """Arguments of the factory."""
+    checkpoint: Path | None
+    """File of the weights; None where the factory's own are kept."""
+    device: str | None = None
+    """Where the model runs; None where it stays where its factory has put it."""
+    dtype: str | None = None
+    """Precision, a key of `DTYPES`; None where it is kept."""
+
+    def build(self) -> nn.Module:
+        """Build the model and place it.
+
+        Raises:
+            ModelError: if it cannot be built, loaded or moved to its device.
+        """
+        with timed("loading the model"):
+            model = load_model(self.target, self.kwargs, self.checkpoint)
+            model = model if self.device is None else _placed(model, self.device)
+        describe_model(model, self.target)
+        return model if self.dtype is None else model.to(DTYPES[self.dtype])
+
+    def digest(self) -> str | None:
+        """The SHA-256 of the checkpoint, if there is one."""
+        return None if self.checkpoint is None else sha256(self.checkpoint)
+
+    def origin(self) -> ModelSource:
+        """Where the model comes from, for the JSON."""
+        return ModelSource(self.target, self.digest())
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """Which images a command runs models on, and what values mean in them and in the models' outputs."""
+
+    inputs: Sequence[str]
+    """Image files, folders and glob patterns."""
+    probes: Sequence[str]
+    """Names of synthetic images."""
+    value_range: str
+    """What black and white are to the models, a key of `RANGES`."""
+    data_range: float | None
+    """Distance between black and white in the output; None where it is that of `value_range`."""
+    gray: bool
+    """Whether images have one channel instead of three."""
+    crop: int | None
+    """Side of the centred square crop in pixels; None for whole images."""
+    output: str | None
+    """Key or index of the output to judge; None where the model has but one image among its outputs."""
+
+    def of(self, inputs: Sequence[str], probes: Sequence[str] = ()) -> ImageOptions:
+        """The same treatment of other images."""
+        return replace(self, inputs=inputs, probes=probes)
+
+    def load(self, every_crop: bool = False) -> list[Tensor]:
+        """Read the images.
+
+        Args:
+            every_crop: whether to go on with the crops beside the centred ones.
+
+        Raises:
+            InputError: if there are none, one cannot be read, or one is too small.
+        """
+        return load_inputs(
+            self.inputs,
+            self.probes,
+            value_range=RANGES[self.value_range],
+            gray=self.gray,
+            crop=self.crop,
+            every_crop=every_crop,
+        )
+
+    @property
+    def output_range(self) -> float:
+        """Distance between black and white in the output."""
+        low, high = RANGES[self.value_range]
+        return self.data_range or high - low
+
+
+def gathered(**records: type[Any]) -> Callable[[Command], Command]:
+    """Hand a command its options in records, each of which takes those that are named as its fields.
+
+    Help, completion and configuration files go by the single options, wherever among the others they are declared.
+
+    Args:
+        records: frozen dataclasses, by the parameters of the command that they are for.
+
+    >>> @gathered(model=ModelOptions)
+    ... def command(model, seed):
+    ...     return model.target, seed
+    >>> command(target="models.py:make", kwargs={}, checkpoint=None, seed=1)
+    ('models.py:make', 1)
+    """
+
+    def decorator(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_records(*arguments: Any, **options: Any) -> Any:
+            made = {}
+            for parameter, record in records.items():
+                names = [field.name for field in fields(record) if field.name in options]
+                made[parameter] = record(**{name: options.pop(name) for name in names})
+            return command(*arguments, **made, **options)
+
+        return with_records
+
+    return decorator
+
+
+def _placed(model: nn.Module, device: str) -> nn.Module:
+    try:
+        return model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"cannot move the model to device {device!r}: {str(error).splitlines()[0]}") from error
