@@ -46,6 +46,8 @@ Seen in 2.13.0. `torch.overrides` documents a way to leave out subclasses only.
 without_dispatch_modes = torch._C._DisableTorchDispatch
 """A context in which calls go straight to their kernels, past every `TorchDispatchMode`. Seen in 2.13.0."""
 
+_graph_task_id = torch._C._current_graph_task_id  # is asked for at every call that a model makes
+
 COMPILED_CHILD = "_orig_mod"
 """The name under which what `torch.compile(module)` returns holds the module, and a part of every path into it.
 
@@ -58,7 +60,7 @@ def is_in_backward() -> bool:
 
     `torch._C._current_graph_task_id`, seen in 2.13.0: -1 outside of backward.
     """
-    return bool(torch._C._current_graph_task_id() != -1)
+    return _graph_task_id() != -1
 
 
 def is_compiled_in_place(module: nn.Module) -> bool:

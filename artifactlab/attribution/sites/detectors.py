@@ -141,6 +141,8 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     are; a merge that undoes such a fold of this pass is no growth.
     """
     source, output = call.source, call.output
+    if source.ndim not in (5, 6):  # models reshape all the time
+        return None
     if source.ndim == 6 and output.shape[0] == source.shape[0] * source.shape[1] * source.shape[2]:
         h, w = source.shape[1:3]
         call.partitions.add((h, source.shape[3], w, source.shape[4]))  # (N, h, w, r, s, C)

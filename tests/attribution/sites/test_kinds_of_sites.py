@@ -1,0 +1,136 @@
+"""Capture finds every kind of site, and takes nothing else for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import artifactlab
+
+
+class AnyForward(nn.Module):
+    """A model that is one function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+def keys(model: nn.Module, x: Tensor) -> list[str]:
+    with artifactlab.capture(model) as cap, torch.no_grad():
+        model(x)
+    return [found.site.key for found in cap.sites]
+
+
+IMAGE = torch.rand(1, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: F.interpolate(x, scale_factor=2), "interpolate#0"),
+        (lambda x: F.interpolate(x, (48, 80), mode="bilinear"), "interpolate#0"),
+        (lambda x: F.conv_transpose2d(x, torch.ones(4, 2, 2, 2), stride=2), "conv_transpose2d#0"),
+        (lambda x: F.pixel_shuffle(x, 2), "pixel_shuffle#0"),
+        (lambda x: F.grid_sample(x, torch.zeros(1, 64, 64, 2), align_corners=False), "grid_sample#0"),
+        (lambda x: x.reshape(1, 1, 2, 2, 32, 32).permute(0, 1, 4, 2, 5, 3).reshape(1, 1, 64, 64), "reshape#0"),
+        (lambda x: x[:, :, :, None, :, None].expand(1, 4, 32, 2, 32, 2).reshape(1, 4, 64, 64), "reshape#0"),
+        (lambda x: torch.stack([x, x], 4).flatten(3), "reshape#0"),
+        (lambda x: F.fold(torch.ones(1, 16, 1024), (64, 64), kernel_size=2, stride=2), "fold#0"),
+        (lambda x: x.new_zeros(1, 4, 64, 64).index_put_((torch.tensor(0),), torch.tensor(1.0)), "module#0"),
+    ],
+    ids=["interpolate", "sized", "transposed", "shuffle", "grid", "depth2space", "expand", "stack", "fold", "unseen"],
+)
+def test_functional_and_hand_made_sites_are_found(function: Any, expected: str) -> None:
+    assert keys(AnyForward(function), IMAGE) == [expected]
+
+
+def test_repeat_interleave_is_a_site_per_direction() -> None:
+    model = AnyForward(lambda x: x.repeat_interleave(2, 2).repeat_interleave(3, dim=3))
+    with artifactlab.capture(model) as cap:
+        model(IMAGE)
+    assert [(s.site.key, s.site.scale, s.site.period) for s in cap.sites] == [
+        ("repeat_interleave#0", (2, 1), (2, 1)),
+        ("repeat_interleave#1", (1, 3), (1, 3)),
+    ]
+
+
+def test_unpatchify_of_tokens_is_a_site() -> None:
+    def unpatchify(tokens: Tensor) -> Tensor:
+        grid = tokens.reshape(1, 8, 8, 4, 4, 3)
+        return torch.einsum("nhwpqc->nchpwq", grid).reshape(1, 3, 32, 32)
+
+    model = AnyForward(unpatchify)
+    with artifactlab.capture(model) as cap:
+        model(torch.rand(1, 64, 48))
+    assert [(s.site.scale, s.site.in_shape) for s in cap.sites] == [((4, 4), (1, 3, 8, 8))]
+
+
+def test_channels_last_patch_expanding_is_a_site() -> None:
+    def expand(x: Tensor) -> Tensor:  # (B, H, W, 2*2*c) -> (B, 2H, 2W, c), as in Swin-Unet
+        return x.reshape(1, 8, 8, 2, 2, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 16, 16, 6)
+
+    model = AnyForward(expand)
+    with artifactlab.capture(model) as cap:
+        model(torch.rand(1, 8, 8, 24))
+    assert [(s.site.scale, s.site.out_shape) for s in cap.sites] == [((2, 2), (1, 6, 16, 16))]
+
+
+def test_window_attention_that_splits_and_merges_is_no_site() -> None:
+    def windows(x: Tensor) -> Tensor:
+        split = x.view(1, 4, 8, 4, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(16, 8, 8, 6)
+        merged = split.view(1, 4, 4, 8, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 32, 32, 6)
+        return F.interpolate(merged.permute(0, 3, 1, 2), scale_factor=2)
+
+    assert keys(AnyForward(windows), torch.rand(1, 32, 32, 6)) == ["interpolate#0"]
+
+
+def test_a_linear_layer_that_widens_the_features_of_channels_last_images_is_no_site() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wider, self.narrower = nn.Linear(8, 24), nn.Linear(24, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.narrower(self.wider(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+            return F.interpolate(x + y, scale_factor=2, mode="bilinear")
+
+    model = Attention()
+    with artifactlab.capture(model) as found, torch.no_grad():
+        model(torch.rand(1, 8, 16, 16))
+    assert [c.site.key for c in found.sites] == ["interpolate#0"]
+
+
+def test_padding_downsizing_and_stride_one_are_no_sites() -> None:
+    model = nn.Sequential(
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(4, 4, 3, stride=2),
+        nn.ConvTranspose2d(4, 4, 3, stride=1),
+        nn.Upsample(scale_factor=2),
+    )
+    assert keys(model, IMAGE) == ["3/interpolate#0"]
+
+
+def test_patchify_and_unpatchify_is_a_site_although_it_looks_like_windows() -> None:
+    def autoencoder(x: Tensor) -> Tensor:
+        patches = x.reshape(1, 3, 4, 8, 4, 8).permute(0, 2, 4, 3, 5, 1).reshape(1, 16, 192)
+        grid = patches.reshape(1, 4, 4, 8, 8, 3)
+        return torch.einsum("nhwpqc->nchpwq", grid).reshape(1, 3, 32, 32)
+
+    assert keys(AnyForward(autoencoder), torch.rand(1, 3, 32, 32)) == ["reshape#0"]
+
+
+def test_windows_split_straight_from_tokens_are_no_site() -> None:
+    def windows(tokens: Tensor) -> Tensor:
+        split = tokens.view(1, 4, 8, 4, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(16, 8, 8, 6)
+        merged = split.view(1, 4, 4, 8, 8, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 32, 32, 6)
+        return F.interpolate(merged.permute(0, 3, 1, 2), scale_factor=2)
+
+    assert keys(AnyForward(windows), torch.rand(1, 1024, 6)) == ["interpolate#0"]
