@@ -203,7 +203,7 @@ def with_convolution(model: nn.Module, name: str, feeds: bool) -> tuple[str, ...
 
 
 def _only_neighbour(op: Op, before: bool, model: nn.Module, graph: ModuleGraph) -> Op | None:
-    """The padding or plain convolution next to `op`, where no other call reads what passes between them."""
+    """The padding or ordinary convolution next to `op`, where no other call reads what passes between them."""
     found = op.inputs if before else op.users
     if len(found) != 1 or len(found[0].users if before else found[0].inputs) != 1:
         return None
