@@ -11,9 +11,9 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.demo.unet import broken, healthy
 
 NOISE = 0.05
-"""standard deviation the U-Net was trained to remove"""
+"""The standard deviation of the noise that the U-Net was trained to remove."""
 SIZE = (384, 576)
-"""centre of the photo, in pixels; multiples of 8 as the U-Net wants"""
+"""The size of the crop from the photo's middle, in pixels: multiples of 8, as the U-Net wants."""
 
 
 def noisy_photo() -> Tensor:

@@ -15,8 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 WEIGHTS = Path(__file__).with_name("unet.safetensors")
+"""The weights of the healthy net."""
 SWAPPED_WEIGHTS = Path(__file__).with_name("swapped_up2.safetensors")
+"""The weights of the layer that was swapped in, alone."""
 WIDTHS = (16, 24, 40, 56)
+"""The channels of the four levels, which keep the weights in the package below one megabyte."""
 
 
 class ConvBlock(nn.Sequential):

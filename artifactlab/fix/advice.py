@@ -19,7 +19,7 @@ CALLS = {
     "fold": ("fold",),
     "max_unpool2d": ("max_unpool2d",),
 }
-"""op of a site -> names of the functions that may have been called"""
+"""The functions that may have been called, by the op of a site."""
 
 
 def how_to_make_it_a_module(owner: nn.Module, name: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""The state of a training that may be killed, in a file that is always whole."""
+"""The state of a training that may be killed, in a file that is always complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from artifactlab.errors import FixError, first_line
 
 NO_PICKLE = (pickle.UnpicklingError, struct.error)
-"""what torch.load also raises on files of another kind"""
+"""What torch.load also raises on files of another kind."""
 
 
 @dataclass
@@ -26,21 +26,21 @@ class State:
     """Where a training stands."""
 
     step: int
-    """steps done"""
+    """How many steps were done."""
     planned: int
-    """steps that there is time for"""
+    """How many steps there is time for."""
     seconds: float
-    """time spent, over all runs"""
+    """How long it took, over all runs."""
     first_loss: float
-    """on the held-out inputs, before the first step"""
+    """The loss on the held-out inputs before the first step."""
     best_loss: float
-    """the smallest since"""
+    """The smallest loss on them since."""
     best: dict[str, Tensor]
-    """the weights that had it"""
+    """The weights with the smallest loss."""
     weights: dict[str, Tensor] = field(default_factory=dict)
-    """the weights now"""
+    """The weights as they are now."""
     optimiser: dict[str, Any] = field(default_factory=dict)
-    """the optimiser's own state"""
+    """The optimiser's own state."""
 
 
 def fingerprint(settings: dict[str, Any], targets: Sequence[Tensor]) -> str:

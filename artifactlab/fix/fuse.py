@@ -9,7 +9,7 @@ from torch import nn
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.operator import with_convolution
-from artifactlab.fix.pairs import BORDERS, is_plain, pair_of_block, pair_of_sequence
+from artifactlab.fix.pairs import BORDERS, has_standard_forward, pair_of_block, pair_of_sequence
 from artifactlab.fix.replace import put
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
 from artifactlab.models.torch_internals import own_children
@@ -84,7 +84,7 @@ def fuse_model(model: nn.Module) -> nn.Module:
                 if not path:
                     return made[id(module)]
                 put(fused, path, made[id(module)])
-            elif isinstance(module, nn.Sequential) and is_plain(module, nn.Sequential):
+            elif isinstance(module, nn.Sequential) and has_standard_forward(module, nn.Sequential):
                 refused |= _fuse_inside(model, module, path)
         except FixError as error:
             refused[path] = str(error)

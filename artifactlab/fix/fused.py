@@ -44,10 +44,11 @@ class _Taps:
     """Phases of one axis that read the input with the same weights."""
 
     phases: tuple[int, ...]
+    """The phases, counted from the first output pixel of an input pixel."""
     first: int
-    """position of the first input pixel they read, relative to their own"""
+    """The position of the first input pixel that they read, relative to their own."""
     matrix: tuple[tuple[float, ...], ...]
-    """(input pixels read, kernel size): how the kernel's weights add up on each"""
+    """How the kernel's weights add up on each of the input pixels, (input pixels read, kernel size)."""
 
 
 class FusedUpsample(nn.Module):
@@ -87,7 +88,7 @@ class FusedUpsample(nn.Module):
         )
         self.bias = None if conv.bias is None else _fixed(conv.bias.detach().clone())
         self.weight = None if self._pad_mode else _fixed(weight.clone())
-        """the convolution's own, for strips along the border, where they are needed"""
+        """The convolution's own weights, for strips along the border, where they are needed."""
 
     def forward(self, x: Tensor) -> Tensor:
         features("x", x, self.in_channels)

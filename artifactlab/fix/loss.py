@@ -15,9 +15,10 @@ from artifactlab.metrics.inputs import as_pair, check_reduction, reduce
 from artifactlab.scoring.periods import lattice_period
 
 PERIODS = (2, 4)
-"""lattices of the last two sites of a decoder that doubles the size each time"""
+"""The lattices of the last two sites of a decoder that doubles the size each time."""
 WEIGHTS = {"direction": 2.0, "raggedness": 0.6, "lattice": 0.5}
-"""of the terms beside an L1 of weight 1; how they are balanced was chosen on validation photos (docs/decisions.md)"""
+"""The weights of the terms beside an L1 of weight 1, balanced on validation photos (docs/decisions.md, *How its terms
+are balanced*)."""
 
 
 class EdgeAwareLoss(nn.Module):

@@ -19,18 +19,21 @@ from torch import Tensor
 from artifactlab.metrics.bands import running_sum
 
 AROUND = 4
-"""pixels of the box that a target's edge directions are averaged over, twice"""
+"""Pixels of the box that a target's edge directions are averaged over, twice: a triangle of 7, in which noise of single
+pixels has no direction and a stair-step of a few pixels does not turn an edge."""
 JUST_SHOWS = 0.02
-"""gradient, in data ranges per pixel, of a target's edge that counts by half"""
+"""Gradient, in data ranges per pixel, of a target's edge that counts by half: 5/255, above most photos' noise."""
 SCALES = (1, 4)
-"""pixels a side of the windows in which directions are compared"""
+"""Pixels a side of the windows in which directions are compared: each pixel, and across a stair-step of usual scales
+(docs/decisions.md, *The loss is cheap because it reads little*)."""
 LOCAL = 6
-"""pixels a side of the windows in which raggedness is compared"""
+"""Pixels a side of the windows in which raggedness is compared: longer than a stair-step of scale 4."""
 SILENT = 1e-3
-"""gradient, in data ranges per pixel, below which raggedness makes no difference"""
+"""Gradient, in data ranges per pixel, below which raggedness makes no difference: a quarter of a gray level, where the
+root's own gradient must stay finite."""
 HALF_WINDOW = 8
-"""pixels by which the windows are apart in which grids are looked for, or two periods where these are more; windows
-are twice as large"""
+"""Pixels by which the windows are apart in which grids are searched, or two periods where these are more: a multiple of
+2 and 4, and small enough for a grid to differ from place to place. Windows are twice as large."""
 
 
 def direction_distance(output: Tensor, target: Tensor) -> Tensor:
@@ -165,9 +168,9 @@ def _folded_rows(values: Tensor, period: int) -> Tensor:
     """Rows (..., H, W) added up by half window and phase, (..., half windows, period, W)."""
     blocks = _blocks(period)
     halves, beyond = divmod(values.shape[-2], blocks * period)
-    whole = values.narrow(-2, 0, values.shape[-2] - beyond) if beyond else values
+    complete = values.narrow(-2, 0, values.shape[-2] - beyond) if beyond else values
     # not `unflatten`, which the compiler cannot follow while a model is watched
-    return whole.reshape(*whole.shape[:-2], halves, blocks, period, whole.shape[-1]).sum(-3)
+    return complete.reshape(*complete.shape[:-2], halves, blocks, period, complete.shape[-1]).sum(-3)
 
 
 def _overlapping(sums: Tensor, axis: int) -> Tensor:
@@ -185,22 +188,22 @@ class _Structure(NamedTuple):
     """The gradient between pixels as a double angle, (N, H - 1, W - 1) each."""
 
     along: Tensor
-    """gx^2 - gy^2"""
+    """The component gx^2 - gy^2."""
     across: Tensor
-    """2 gx gy"""
+    """The component 2 gx gy."""
     energy: Tensor
-    """gx^2 + gy^2"""
+    """The squared gradient gx^2 + gy^2."""
 
 
 class _Edges(NamedTuple):
     """Where the target has edges, and which way they run, as large as the structure."""
 
     weight: Tensor
-    """0 to 1: how coherent and how strong"""
+    """How coherent and strong the edge is, 0 to 1."""
     cosine: Tensor
-    """of twice the angle of the edge's normal"""
+    """The cosine of twice the angle of the edge's normal."""
     sine: Tensor
-    """likewise"""
+    """The sine of twice the angle of the edge's normal."""
 
 
 def _structure(images: Tensor) -> _Structure:

@@ -22,7 +22,7 @@ from artifactlab.lint.ops import Convolution, is_known
 from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks, own_parameters
 
 PADDINGS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d, nn.Identity)
-"""what may stand between a resize and its convolution"""
+"""Modules that may stand between a resize and its convolution."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class SiteOperator:
     """The modules that enlarge at a site, and what they do together."""
 
     site: str
-    """what the user called it"""
+    """The site's key or name, as the user gave it."""
     paths: tuple[str, ...]
-    """qualified names in running order; the output of each is the next one's input, and nobody else's"""
+    """Qualified names in running order; the output of each is the next one's input, and nobody else's."""
     in_channels: int
-    """of the first module's input"""
+    """The channels of the first module's input."""
     response: Response
-    """what all of them do together"""
+    """What all of the modules do together."""
 
     @property
     def out_channels(self) -> int:
-        """Of the last module's output."""
+        """The channels of the last module's output."""
         return self.response.kernel.shape[0]
 
 
@@ -80,7 +80,7 @@ def find_operator(model: nn.Module, site: Site | str) -> SiteOperator:
 
 
 def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
-    """The modules with weights right before and right after an operator; where paths meet, on the shortest."""
+    """The modules with weights right before and right after an operator; where paths join, on the shortest."""
     graph, modules = module_graph(model), dict(model.named_modules())
     inside = [op for op in graph.ops if any(op.site == path or op.site.startswith(f"{path}.") for path in paths)]
     found: dict[str, None] = {}
@@ -204,7 +204,7 @@ def with_convolution(model: nn.Module, name: str, feeds: bool) -> tuple[str, ...
 
 
 def _only_neighbour(op: Op, before: bool, model: nn.Module, graph: ModuleGraph) -> Op | None:
-    """The padding or plain convolution next to `op`, where no other call reads what passes between them."""
+    """The padding or ordinary convolution next to `op`, where no other call reads what passes between them."""
     found = op.inputs if before else op.users
     if len(found) != 1 or len(found[0].users if before else found[0].inputs) != 1:
         return None
@@ -214,8 +214,8 @@ def _only_neighbour(op: Op, before: bool, model: nn.Module, graph: ModuleGraph) 
     if sum(other.site == near.site for other in graph.ops) > 1:
         return None
     module = model.get_submodule(near.site)
-    plain = isinstance(near.spec, Convolution) and not near.spec.transposed and max(near.spec.stride) == 1
-    return near if plain or isinstance(module, PADDINGS) else None
+    keeps_size = isinstance(near.spec, Convolution) and not near.spec.transposed and max(near.spec.stride) == 1
+    return near if keeps_size or isinstance(module, PADDINGS) else None
 
 
 def _is_guessed(first: str, second: str, graph: ModuleGraph) -> bool:

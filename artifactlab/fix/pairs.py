@@ -13,15 +13,16 @@ from artifactlab.fix.upsample.resize import ResizeConvUpsample
 from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks
 
 SCALES = (2, 3, 4)
+"""Scales that can be fused: those that `benchmarks/fuse.py` measures, and the one between."""
 RESAMPLES = ("nearest", "bilinear")
 BORDERS: dict[type[nn.Module], str] = {
     nn.ZeroPad2d: "zeros",
     nn.ReplicationPad2d: "replicate",
     nn.ReflectionPad2d: "reflect",
 }
-"""padding modules that may stand between, and the `padding_mode` that does the same"""
+"""Padding modules that may stand between, and the `padding_mode` that does the same."""
 PAD_MODES = {"zeros": "constant", "replicate": "replicate", "reflect": "reflect"}
-"""`padding_mode` of a convolution -> mode of `F.pad`"""
+"""The mode of `F.pad` by a convolution's `padding_mode`."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class Pair:
     """A resize and a convolution, taken apart."""
 
     resample: str
+    """The kind of the resize, one of `RESAMPLES`."""
     scale: int
+    """The factor of the resize, one of `SCALES`."""
     conv: nn.Conv2d
+    """A copy of the convolution."""
     border: str
-    """one of `PAD_MODES`"""
+    """How the convolution is padded, one of `PAD_MODES`."""
     pads: tuple[int, int, int, int]
-    """left, right, top and bottom, as `F.pad` takes them, of the enlarged input"""
+    """Pixels by which the enlarged input is padded: left, right, top, bottom, as `F.pad` takes them."""
 
 
 def pair_of_block(block: ResizeConvUpsample) -> Pair:
@@ -42,10 +46,10 @@ def pair_of_block(block: ResizeConvUpsample) -> Pair:
     return _pair(block.resample, block.scale, block.conv, None)
 
 
-def pair_of_sequence(parts: Sequence[nn.Module], whole: nn.Sequential | None = None) -> Pair:
-    """The pair of a list of modules, those that do nothing left out; `whole` is the sequence that holds just them."""
-    if whole is not None:
-        _refuse_changed(whole, nn.Sequential)
+def pair_of_sequence(parts: Sequence[nn.Module], sequence: nn.Sequential | None = None) -> Pair:
+    """The pair of a list of modules, those that do nothing left out; `sequence` is the module that holds just them."""
+    if sequence is not None:
+        _refuse_changed(sequence, nn.Sequential)
     listed = ", ".join(type(part).__name__ for part in parts) or "nothing"
     parts = [part for part in parts if type(part) is not nn.Identity]
     between = [tuple(BORDERS)] if len(parts) > 2 else []
@@ -119,14 +123,14 @@ def _conv_pads(conv: nn.Conv2d) -> tuple[int, int, int, int]:
     return horizontal, horizontal, vertical, vertical
 
 
-def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+def has_standard_forward(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether it runs the forward that the class is known for, and no hooks."""
     own = all(getattr(type(module), name, 0) is getattr(kind, name, 0) for name in ("forward", "_conv_forward"))
     return own and not forward_hooks(module) and not forward_pre_hooks(module)
 
 
 def _refuse_changed(module: nn.Module, kind: type[nn.Module]) -> None:
-    if not is_plain(module, kind):
+    if not has_standard_forward(module, kind):
         raise FixError(
             f"{type(module).__name__} has a forward of its own, or hooks, which would be lost; expected a plain"
             f" {kind.__name__} (weight and spectral norm of the old kind are hooks: remove_weight_norm folds them in)"

@@ -12,16 +12,17 @@ from artifactlab.errors import InputError, first_line
 from artifactlab.models.random_state import random_states_kept
 
 SIDES = (9, 17, 33, 65)
-"""pixels a side of the probes, larger ones where an answer reaches the border"""
+"""Pixels a side of the probes, tried until an answer stays off the border; the largest holds kernels of 33 pixels."""
 ROUNDING = 1e-6
-"""of the largest weight: less is none"""
+"""Share of the largest weight below which a weight is rounding: ten times single precision's."""
 IMPULSES = 64
-"""impulses at a time, which bounds the memory"""
-SAME = 1e-3
-"""how far, in its own rms, an answer may be from the kernel's for the operator to count as a convolution"""
+"""Impulses at a time, which bounds the memory that the answers of wide layers take."""
+MAX_DISTANCE = 1e-3
+"""Distance from the kernel's answer, in units of its rms, up to which an operator counts as a convolution: a
+thousand times rounding, and far less than any activation changes."""
 
 Operator = Callable[[Tensor], Tensor]
-"""(N, C, H, W) to (N, C', scale * H + more, scale * W + more)"""
+"""A function of (N, C, H, W) that gives (N, C', scale * H + more, scale * W + more)."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class Response:
     """
 
     kernel: Tensor
-    """(C', C, scale, scale, taps, taps), taps = 2 * reach + 1; float64 on the CPU"""
+    """The weights, (C', C, scale, scale, taps, taps) with taps = 2 * reach + 1; float64 on the CPU."""
     bias: Tensor
-    """(C', scale, scale)"""
+    """What is added in each phase, (C', scale, scale)."""
     more: tuple[int, int]
-    """rows and columns by which the output is larger than `scale` times the input; below zero: smaller"""
+    """Rows and columns that the output has beyond `scale` times the input, or lacks where they are negative."""
 
     @property
     def scale(self) -> int:
@@ -75,8 +76,8 @@ def impulse_response(operator: Operator, in_channels: int) -> Response:
         for side in SIDES:
             flat = _answer(operator, _zeros(1, in_channels, side))
             scale, more = _growth(operator, in_channels, side, flat)
-            kernel, is_whole = _kernel(operator, in_channels, side, flat, scale)
-            if is_whole:
+            kernel, is_complete = _kernel(operator, in_channels, side, flat, scale)
+            if is_complete:
                 reach = _reach(kernel)
                 inside = slice(side // 4 - reach, side // 4 + reach + 1)
                 middle = slice(side // 2 * scale, (side // 2 + 1) * scale)
@@ -143,8 +144,8 @@ def _by_phase(answers: Tensor, scale: int, side: int) -> Tensor:
     """(C, C', H', W') answers to a middle impulse -> (C, C', scale, scale, side, side) weights by phase and offset."""
     size = scale * side
     short = [size - answers.shape[-1], size - answers.shape[-2]]
-    whole = torch.nn.functional.pad(answers, (0, short[0], 0, short[1]))  # negative: cropped
-    blocks = whole.unflatten(3, (side, scale)).unflatten(2, (side, scale))  # C, C', Y, a, X, b
+    padded = torch.nn.functional.pad(answers, (0, short[0], 0, short[1]))  # negative: cropped
+    blocks = padded.unflatten(3, (side, scale)).unflatten(2, (side, scale))  # C, C', Y, a, X, b
     # the impulse lies at offset middle - Y from output block Y: offsets run against positions
     return blocks.permute(0, 1, 3, 5, 2, 4).flip(-2, -1)
 
@@ -167,7 +168,7 @@ def _refuse_other(operator: Operator, response: Response, in_channels: int) -> N
         rows, columns = (min(a, b) for a, b in zip(given.shape[2:], expected.shape[2:], strict=True))
         inside = (..., slice(margin, rows - margin), slice(margin, columns - margin))
         given, expected = given[inside], expected[inside]
-        if (given - expected).square().mean().sqrt() > SAME * expected.square().mean().sqrt().clamp_min(1e-12):
+        if (given - expected).square().mean().sqrt() > MAX_DISTANCE * expected.square().mean().sqrt().clamp_min(1e-12):
             raise InputError(
                 "it is no convolution with one kernel everywhere: look for an activation or a norm inside, for a resize"
                 " to a fixed size, and for align_corners=True"

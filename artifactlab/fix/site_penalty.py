@@ -20,7 +20,7 @@ from artifactlab.models.torch_internals import without_function_modes
 from artifactlab.scoring.periods import lattice_period
 
 FLAT = 1e-12
-"""added to an activation's variance, which may be 0"""
+"""What is added to an activation's variance, which may be 0: too little to count beside any other."""
 
 
 class SitePenalty:
@@ -90,14 +90,14 @@ class SitePenalty:
     def reset(self) -> None:
         """Forget the passes since the last call, such as those of a generator that only its discriminator learns by."""
         self._terms: dict[SiteKey, list[Tensor]] = {}
-        self._seen: set[SiteKey] = set()
+        self._visited: set[SiteKey] = set()
 
     def __call__(self) -> Tensor:
         """The penalty of the passes since the last call, a scalar."""
-        terms, seen = self._terms, self._seen
+        terms, visited = self._terms, self._visited
         self.reset()
         for key in self._keys:
-            if key in seen and key not in terms:
+            if key in visited and key not in terms:
                 raise ModelError(
                     f"the site {_text(key)} ran without gradients, so a penalty cannot change it: it is frozen, under"
                     " no_grad, or under gradient checkpointing with use_reentrant=True; use use_reentrant=False"
@@ -105,13 +105,13 @@ class SitePenalty:
             if key not in terms:
                 raise InputError(
                     f"the site {_text(key)} has not run since the last call; those that have:"
-                    f" {', '.join(sorted(map(_text, seen))) or 'none'}. Call the model inside the `with` block, with"
+                    f" {', '.join(sorted(map(_text, visited))) or 'none'}. Call the model inside the `with` block, with"
                     " gradients, before each call"
                 )
         return self.weight * torch.stack([term for key in self._keys for term in terms[key]]).sum()
 
     def _visit(self, visit: Visit) -> None:
-        self._seen.add(visit.key)
+        self._visited.add(visit.key)
         output = visit.growth.output
         if visit.key in self._keys and torch.is_grad_enabled() and output.requires_grad:
             period = lattice_period(visit.growth.scale)

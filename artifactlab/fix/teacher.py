@@ -1,10 +1,10 @@
 """What a replaced site is to be trained on: the old model's own output, with the site's lattice taken out.
 
 The target takes from two passes of the old model what each is right about. Off the lattice's frequencies it is the
-plain output, so that the image stays the same; on them it is the output with the site repaired as `diagnose` repairs
-it, less what keeps step with the lattice over many blocks even then. Tried before: the plain output with the lattice
-notched out, which at periods of 4 and 8 takes fine texture along; the repaired output alone, which later layers shift
-where they had learned to expect a grid.
+unrepaired output, so that the image stays the same; on them it is the output with the site repaired as `diagnose`
+repairs it, less what keeps step with the lattice over many blocks even then. Tried before: the unrepaired output with
+the lattice notched out, which at periods of 4 and 8 takes fine texture along; the repaired output alone, which later
+layers shift where they had learned to expect a grid.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from artifactlab.errors import FixError, ModelError, first_line
 from artifactlab.fix.replace import Replacement
 
 HEADER = "artifactlab.fix"
-"""key of the header entry: a JSON list of replacements, in the order they were made"""
+"""The key of the header entry: a JSON list of replacements, in the order they were made."""
 
 
 def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> None:

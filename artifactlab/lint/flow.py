@@ -7,7 +7,7 @@ from artifactlab.lint.ops import Convolution, Output, Pointwise, Resize, Shuffle
 
 
 def feeds_shuffle(op: Op) -> int | None:
-    """Factor of the pixel shuffle that a plain convolution feeds with nothing but alike treatment in between.
+    """Factor of the pixel shuffle that an ordinary convolution feeds with nothing but alike treatment in between.
 
     None, too, where the channels of one output pixel belong to several groups of the convolution and see different
     inputs: their sums need not be equal.

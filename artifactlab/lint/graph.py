@@ -16,7 +16,7 @@ from artifactlab.lint.ops import GROWING, WEIGHTED, Output, Pointwise, Spec, cal
 from artifactlab.lint.tracer import Tracer, defaults, is_leaf, is_wrapper, reason
 
 ROOT_NAME = "(model)"
-"""what the model itself is called where it is the layer"""
+"""What the model itself is called where it is the layer."""
 
 
 @dataclass(eq=False)
@@ -24,13 +24,13 @@ class Op:
     """One call inside the model."""
 
     site: str
-    """qualified module name, or `module/function#call` for a functional call, numbered as `capture` does"""
+    """The qualified module name, or `module/function#call` for a functional call, numbered as `capture` does."""
     spec: Spec
-    """what it does; None where that is unknown"""
+    """What the call does; None where that is unknown."""
     inputs: list[Op]
-    """whose outputs it takes"""
+    """The calls whose outputs it takes."""
     users: list[Op] = field(default_factory=list)
-    """who takes its output"""
+    """The calls that take its output."""
 
 
 @dataclass
@@ -38,9 +38,9 @@ class ModuleGraph:
     """Every call that could be seen."""
 
     ops: list[Op]
-    """in the order they run; layers that no forward was seen to call come last and are linked to nothing"""
+    """The calls in the order they run; layers that no forward was seen to call come last and are linked to nothing."""
     untraced: dict[str, str]
-    """module or call that could not be read -> why"""
+    """Why a module or call could not be read, by its name."""
 
 
 def module_graph(model: nn.Module) -> ModuleGraph:
@@ -72,7 +72,7 @@ class _Builder:
         self.ops: list[Op] = []
         self.untraced: dict[str, str] = {}
         self._read: set[str] = set()
-        """paths of the parameters that functional convolutions were seen to use"""
+        """Paths of the parameters that functional convolutions were seen to use."""
 
     def op(self, site: str, spec: Spec, inputs: list[Op]) -> Op:
         made = Op(site, spec, inputs)

@@ -14,14 +14,14 @@ from artifactlab.lint.phases import Pair
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """A two-dimensional convolution, plain or transposed. Pairs are (vertical, horizontal)."""
+    """A two-dimensional convolution, ordinary or transposed. Pairs are (vertical, horizontal)."""
 
     weight: Tensor
-    """effective weight, as in `nn.Conv2d` or `nn.ConvTranspose2d`"""
+    """The effective weight, as in `nn.Conv2d` or `nn.ConvTranspose2d`."""
     bias: Tensor | None
     stride: Pair
     padding: Pair
-    """how many zeros are put (transposed: pixels are cut) at the wider side; 0 where the padding is no zeros"""
+    """How many zeros are put (transposed: pixels are cut) at the side with more; 0 where the padding is no zeros."""
     dilation: Pair
     groups: int
     transposed: bool = False
@@ -41,7 +41,7 @@ class Resize:
     nearest: bool
     align_corners: bool
     scale: tuple[float, float] | None
-    """None where it depends on the input's size"""
+    """The vertical and horizontal factor; None where it depends on the input's size."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Pointwise:
     """Something that leaves every pixel where it is and mixes none with its neighbours."""
 
     alike: bool
-    """whether it treats all channels alike, as an activation does and a norm layer does not"""
+    """Whether it treats all channels alike, as an activation does and a norm layer does not."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Output:
 
 
 Spec = Convolution | Resize | Shuffle | Pointwise | Output | None
-"""None: unknown, and nothing is concluded across it"""
+"""What a call does; None is unknown, and nothing is concluded across it."""
 
 
 def grows(spec: Spec) -> bool:
@@ -84,11 +84,11 @@ relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardtanh hardsigmoi
 tanh dropout dropout2d alpha_dropout clamp clip clamp_min clamp_max neg abs exp square sqrt pow sin cos add sub rsub mul
 div truediv contiguous clone detach float half double to type_as
 """
-"""functions and methods that treat all channels alike, if they take one tensor"""
+"""Functions and methods that treat all channels alike, if they take one tensor."""
 _UNLIKE_NAMES = """
 cat concat where maximum minimum lerp prelu softmax log_softmax batch_norm instance_norm group_norm layer_norm normalize
 """
-"""... and that do not, but leave every pixel where it is"""
+"""Functions and methods that do not treat all channels alike, but leave every pixel where it is."""
 _ALIKE = frozenset(_ALIKE_NAMES.split())
 _POINTWISE = _ALIKE | frozenset(_UNLIKE_NAMES.split())
 _ACTIVATIONS_THAT_MIX = (nn.MultiheadAttention, nn.GLU)
@@ -238,9 +238,9 @@ def pair(value: Any) -> Pair:
 
 
 WEIGHTED = (F.conv2d, F.conv_transpose2d)
-"""functions whose arguments after the first hold weights"""
+"""Functions whose arguments after the first hold weights."""
 GROWING = (F.interpolate, F.conv_transpose2d, F.pixel_shuffle)
-"""functions that may grow; `capture` counts those of their calls that do"""
+"""Functions that may grow; `capture` counts those of their calls that do."""
 _CALLS: dict[Any, Callable[..., Spec]] = {
     F.interpolate: _interpolate,
     F.pixel_shuffle: _pixel_shuffle,

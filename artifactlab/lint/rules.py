@@ -13,19 +13,19 @@ class Rule:
     """One kind of defect that weights and structure show without data."""
 
     name: str
-    """short and stable, e.g. `uneven-overlap`"""
+    """The rule's name, short and stable, e.g. `uneven-overlap`."""
     level: Level
-    """the most that a finding of this rule can be"""
+    """The most that a finding of this rule can be."""
     description: str
-    """what is reported"""
+    """What is reported."""
     unit: str
-    """of its number; empty where it has none"""
+    """The unit of a finding's number; empty where it has none."""
     why: str
-    """why it matters"""
+    """Why such a defect matters."""
     source: str
-    """where that is shown"""
+    """Where it is shown that it matters."""
     advice: str
-    """what to do"""
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class LintFinding:
     """One defect at one place."""
 
     site: str
-    """qualified module name, or `module/function#call` for a functional call; `(model)` for the model itself"""
+    """The qualified module name, or `module/function#call` for a functional call; `(model)` for the model itself."""
     rule: str
-    """name of the rule, see `artifactlab.lint.RULES`"""
+    """The name of the rule, see `artifactlab.lint.RULES`."""
     level: Level
-    """`warning`, or `note` for what is common and mild"""
+    """The level: `warning`, or `note` for what is common and mild."""
     number: tuple[float, ...]
-    """how much: one number, or (vertical, horizontal); empty where the rule has none or it depends on the input"""
+    """How large it is: one number, or (vertical, horizontal); empty where there is none, or the input decides."""
     unit: str
-    """of the number"""
+    """The unit of the number."""
     detail: str
-    """what was found here"""
+    """What was found at this site."""
     why: str
-    """why it matters"""
+    """Why such a defect matters."""
     advice: str
-    """what to do"""
+    """What to do about it."""
 
 
 _ODENA = "Odena, Dumoulin and Olah 2016, Deconvolution and Checkerboard Artifacts, Distill"
@@ -138,4 +138,4 @@ NOT_SEEN = Rule(
 )
 
 RULES = (UNEVEN_OVERLAP, UNEQUAL_SUMS, UNEQUAL_SHUFFLE, NO_ICNR, ALIGN_CORNERS, BARE_NEAREST, BORDER, NOT_SEEN)
-"""every rule, gravest first"""
+"""Every rule, gravest first."""

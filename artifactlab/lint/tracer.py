@@ -20,7 +20,7 @@ class Tracer(fx.Tracer):
         super().__init__()
         self.graph = fx.Graph()
         self.failures: dict[str, str] = {}
-        """path of a module that could not be followed, empty for the root -> why"""
+        """Why a module could not be followed, by its path, which is empty for the root."""
         self.owners: dict[fx.Node, str] = {}
         self._running = [""]
 
@@ -69,10 +69,10 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 def defaults(module: nn.Module) -> dict[str, Any]:
-    """Optional arguments at their defaults, so that `if skip is not None` takes the branch of a plain call."""
-    literals = (bool, int, float, str, type(None))
+    """Optional arguments at their defaults, so that `if skip is not None` takes the branch of an ordinary call."""
+    constants = (bool, int, float, str, type(None))
     parameters = inspect.signature(module.forward).parameters.items()
-    return {name: p.default for name, p in parameters if type(p.default) in literals}
+    return {name: p.default for name, p in parameters if type(p.default) in constants}
 
 
 def reason(error: Exception) -> str:

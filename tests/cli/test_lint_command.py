@@ -173,3 +173,11 @@ def test_errors_are_one_line_and_exit_with_2(folder: Path, arguments: tuple[str,
     assert result.exit_code == 2
     assert result.stdout == ""
     assert words in result.stderr.splitlines()[-1]
+
+
+def test_weights_that_look_trained_are_pointed_out_on_stderr_alone() -> None:
+    told, quiet = run("artifactlab.demo.unet:broken"), run("artifactlab.demo.unet:DemoUNet")
+    assert "the weights look trained" in told.stderr
+    assert "look trained" not in told.stdout
+    assert "look trained" not in run("artifactlab.demo.unet:broken", "--trained").stderr
+    assert "look trained" not in quiet.stderr

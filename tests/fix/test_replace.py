@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix import REPLACEABLE, Replacement, replace_upsampler
-from artifactlab.fix.operator import find_operator, neighbours_of
+from artifactlab.fix.operator import find_operator
 from artifactlab.fix.upsample import ResizeConvUpsample
 
 
@@ -120,56 +120,6 @@ def test_what_the_advice_says_works(decoders: ModuleType) -> None:
     assert replace_upsampler(new, site_of(new)).replacement.paths == ("resize",)  # an activation comes next
 
 
-class Shared(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.up = nn.Upsample(scale_factor=2)
-        self.a, self.b = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.b(self.up(self.a(self.up(x))))
-
-
-class ReadTwice(nn.Module):
-    """The convolution before the shuffle also feeds something else."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.shuffle = nn.Conv2d(1, 4, 3, padding=1), nn.PixelShuffle(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(x)
-        return self.shuffle(y) + F.interpolate(y.mean(1, keepdim=True), scale_factor=2)
-
-
-class Branching(nn.Module):
-    """Cannot be followed without data, so that only registration order is known of its parts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.up = nn.Upsample(scale_factor=2)
-        self.other, self.conv = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x) if x.sum() > 0 else x
-        return self.conv(self.other(x) + 1) + self.up(x).mean()
-
-
-def test_a_module_that_runs_at_several_sites_is_left_alone() -> None:
-    with pytest.raises(FixError, match="runs 2 times"):
-        replace_upsampler(Shared(), "up")
-
-
-def test_a_convolution_that_others_read_is_not_taken_along() -> None:
-    model = ReadTwice()
-    assert find_operator(model, site_of(model)).paths == ("shuffle",)
-
-
-def test_a_guessed_neighbour_is_not_taken_along() -> None:
-    site = artifactlab.Site("up", "interpolate", 0, (2.0, 2.0), (2.0, 2.0), (1, 1, 8, 8), (1, 1, 16, 16))
-    assert find_operator(Branching(), site).paths == ("up",)
-
-
 @pytest.mark.parametrize(
     ("site", "mode", "options", "kind", "message"),
     [
@@ -222,11 +172,6 @@ def test_a_replacement_as_data_installs_again(decoders: ModuleType) -> None:
     again.load_state_dict(model.state_dict())
     x = torch.rand(1, 1, 16, 16)
     assert torch.equal(again(x), model(x))
-
-
-def test_neighbours_are_the_layers_with_weights_before_and_after(decoders: ModuleType) -> None:
-    model = decoders.Decoder(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(6, 4, 4, 2, 1), nn.ReLU()))
-    assert set(neighbours_of(model, ["up.1"])) == {"stem", "head"}
 
 
 class Aliased(nn.Module):

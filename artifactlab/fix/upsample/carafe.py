@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from artifactlab.fix.upsample.checks import integer_scale, odd
 
 WIDTH = 0.6
-"""standard deviation, in source pixels, of the kernels at first: straight ramps stay straight within half a percent"""
+"""The standard deviation of the kernels at first, in source pixels: ramps stay straight within half a percent."""
 
 
 class CarafeUpsample(nn.Module):

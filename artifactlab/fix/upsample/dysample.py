@@ -12,7 +12,7 @@ from artifactlab.errors import InputError
 from artifactlab.fix.upsample.checks import integer_scale
 
 SCOPE = 0.25
-"""of the predicted offset is taken, so that neighbours seldom swap places (the paper's static scope factor)"""
+"""The share of the predicted offset that is taken, so that neighbours seldom swap places; the paper's static scope."""
 
 
 class DySampleUpsample(nn.Module):

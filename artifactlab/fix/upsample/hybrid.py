@@ -14,7 +14,7 @@ from artifactlab.fix.upsample.subpixel import SubpixelUpsample
 
 CHOICES = ("mix", "image")
 USUAL_SIZE = 64
-"""pixels a side at which size says nothing"""
+"""Pixels a side at which the size counts for neither upsampler; usual training crops are about as large."""
 
 
 class HybridUpsample(nn.Module):

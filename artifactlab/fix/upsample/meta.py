@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from artifactlab.errors import InputError
 
 TAPS = 3
-"""pixels a side of the predicted kernels"""
+"""Pixels a side of the predicted kernels, as in the paper."""
 AT_ONCE = 1 << 22
-"""predicted weights that are held at a time"""
+"""Predicted weights that are held at a time: 16 megabytes in single precision."""
 
 
 class MetaUpsample(nn.Module):

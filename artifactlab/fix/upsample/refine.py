@@ -20,7 +20,7 @@ ACTIVATIONS: dict[str | None, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 GROUPS = (8, 4, 2, 1)
-"""of a group norm; the first that divides the channels"""
+"""The groups of a group norm: the first of these that divides the channels."""
 
 
 def make_norm(norm: str | None, channels: int) -> nn.Module:

@@ -10,9 +10,9 @@ from artifactlab.fix.upsample.checks import features
 from artifactlab.fix.upsample.refine import make_norm
 
 WIDEST = 8
-"""times ngf channels, from the fourth level on"""
+"""The most channels of a level, in units of ngf, as in pix2pix."""
 DROPOUT_FROM = 4
-"""the first level whose decoder drops out, where that is asked for; the innermost never does"""
+"""The first level whose decoder drops out, where that is asked for, as in pix2pix; the innermost never does."""
 
 
 class UnetSkipConnectionBlock(nn.Module):
