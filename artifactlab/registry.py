@@ -54,16 +54,20 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         Raises:
             RegistryError: if the name is taken, or the thing is of the wrong kind.
         """
-        if name in self._things:
+        self._check(name, thing, owner, self._owners)
+        self._things[name] = thing
+        self._owners[name] = owner
+
+    def _check(self, name: str, thing: Thing, owner: str, owners: Mapping[str, str]) -> None:
+        if name in owners:
             raise RegistryError(
-                f"{self.group}: {name!r} comes from {self._owners[name]} and from {owner};"
+                f"{self.group}: {name!r} comes from {owners[name]} and from {owner};"
                 " rename one of them, or uninstall it"
             )
         if self._kind is not None and not isinstance(thing, self._kind):
             raise RegistryError(
                 f"{self.group}: {name!r} of {owner} is a {type(thing).__name__}, expected a {self._kind.__name__}"
             )
-        self._things[name], self._owners[name] = thing, owner
 
     def added(self, name: str) -> Callable[[Thing], Thing]:
         """A decorator that registers what it decorates."""
@@ -84,14 +88,22 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return len(self._all())
 
     def _all(self) -> dict[str, Thing]:
-        """With those of installed packages, which are looked for once, on the first look at any."""
+        """With those of installed packages, which are looked for on the first look at any: all of them, or none."""
         if not self._complete:
-            self._complete = True
-            for name, place in _announced.get(self.group, {}).items():
-                self.register(name, _at(place))
-            for entry in sorted(entry_points(group=self.group), key=lambda entry: entry.name):
-                self.register(entry.name, self._loaded(entry), _owner(entry))
+            things, owners = dict(self._things), dict(self._owners)
+            for name, thing, owner in self._found():
+                self._check(name, thing, owner, owners)
+                things[name] = thing
+                owners[name] = owner
+            self._things, self._owners, self._complete = things, owners, True
         return self._things
+
+    def _found(self) -> Iterator[tuple[str, Thing, str]]:
+        """Name, thing and owner of what was announced and of what installed packages add."""
+        for name, place in _announced.get(self.group, {}).items():
+            yield name, _at(place), OURS
+        for entry in sorted(entry_points(group=self.group), key=_by_name):
+            yield entry.name, self._loaded(entry), _owner(entry)
 
     def _loaded(self, entry: EntryPoint) -> Thing:
         try:
@@ -108,6 +120,10 @@ def _at(place: str) -> Thing:  # type: ignore[type-var]  # what is there is know
     module, _, attribute = place.partition(":")
     thing: Thing = getattr(importlib.import_module(module), attribute)
     return thing
+
+
+def _by_name(entry: EntryPoint) -> str:
+    return entry.name
 
 
 def _owner(entry: EntryPoint) -> str:
