@@ -34,7 +34,7 @@ FAINTEST = 0.1 / 255
 REACH = 2
 """pixels on either side that a line must exceed, so that it counts where it is and not beside"""
 BORDER = 3
-"""pixels at the image's start at which no line begins"""
+"""pixels at the image's start at which no line begins, and at its end, of which the last has no step of its own"""
 LIMIT = 6.0
 """deviations of the profile up to which a line counts, so that no single one makes a comb"""
 QUIETEST = 0.03
@@ -235,11 +235,13 @@ def _over_lines(values: Tensor, period: int) -> Tensor:
 
 
 def _standardised(profile: Tensor, known: set[int]) -> Tensor:
-    """The profile less what repeats with known lattices, in its own robust deviations, up to LIMIT."""
+    """The profile less what repeats with known lattices, in its own robust deviations, up to LIMIT; 0 at the border."""
     for period in sorted(known):
         if len(profile) >= 2 * LARGEST_SHARE * period:
             lines = F.pad(profile, (0, -len(profile) % period), value=math.nan).view(-1, period)
             profile = profile - lines.nanmedian(0).values.repeat(len(lines))[: len(profile)]
     profile = profile - profile.median()
     deviation = 1.4826 * profile.abs().median()
-    return (profile / deviation.clamp_min(QUIETEST)).clamp(-LIMIT, LIMIT)
+    lines = (profile / deviation.clamp_min(QUIETEST)).clamp(-LIMIT, LIMIT)
+    # nothing is measured at the border; less what inputs show, most lines are below that nothing
+    return F.pad(lines[BORDER : 1 - BORDER], (BORDER, BORDER - 1))

@@ -145,3 +145,9 @@ def test_a_comb_that_only_every_other_image_has_is_none(pair):
     )
     assert found(find_seams(both, pair)) == (48, 48)
     assert find_seams(one, pair) == (None, None)
+
+
+def test_three_faint_lines_are_found_where_little_else_stands_out(pair):
+    """What is no line, at the border, once stood for three strong ones, among which any comb was one of chance."""
+    seamed = [x + tiles(256, 80, 0.008, seed=k) for k, x in enumerate(pair)]
+    assert found(find_seams(seamed, pair)) == (80, 80)
