@@ -26,9 +26,8 @@ from artifactlab.report.terminal import print_out
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What the new layer is trained on, what with it, and for how long; see `fix_site`."""
+    """How the new layer is trained; see `fix_site`."""
 
-    distil_on: tuple[str, ...]
     neighbours: bool
     seconds: float
     steps: int
@@ -80,6 +79,7 @@ def fix(
     model: ModelOptions,
     images: ImageOptions,
     training: TrainingOptions,
+    distil_on: tuple[str, ...],
     site: str | None,
     mode: str,
     options: dict[str, Any],
@@ -96,9 +96,9 @@ def fix(
     it, fixed or not; exit code 1 says that it is not.
     """
     refuse_unwritable_file(out)
-    if training.neighbours and not training.distil_on:
+    if training.neighbours and not distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
-    trained_on = images.of(training.distil_on).load() if training.distil_on else None
+    trained_on = images.of(distil_on).load() if distil_on else None
     judged_on = _judged_on(images, trained_on)
     describe_inputs(judged_on, "judged on")
     if trained_on is not None:
@@ -137,7 +137,7 @@ def fix(
 
 
 def _judged_on(images: ImageOptions, trained_on: list[Tensor] | None) -> list[Tensor]:
-    """The images of --input and --probe; without any those of the training, and without one every probe."""
+    """The images of --input and --probe; without any those of the training, and without these every probe."""
     if images.inputs or images.probes:
         return images.load()
     return trained_on or images.of((), tuple(PROBES)).load()
