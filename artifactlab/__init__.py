@@ -11,8 +11,8 @@ from artifactlab.attribution.records import Effect, SiteDiagnosis
 from artifactlab.attribution.sites.capture import Capture, capture
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.comparing.compare import Comparison, compare
-from artifactlab.comparing.parting import ModelComparison
-from artifactlab.comparing.variants import compare_models
+from artifactlab.comparing.compare_models import compare_models
+from artifactlab.comparing.model_comparison import ModelComparison
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
 from artifactlab.inputs.images import read_image
 from artifactlab.inputs.probes import make_probe

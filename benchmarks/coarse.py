@@ -18,7 +18,7 @@ from content import SEEDS, Image, periodic_scene, photo_crops, scenes
 from publish import arguments, markdown_table, publish
 from torch import Tensor, nn
 
-from artifactlab.attribution.findings.displacement import Shift, features_of, measure_shifts
+from artifactlab.attribution.findings.misregistration import Shift, features_of, measure_shifts
 from artifactlab.attribution.findings.seams import foreign_periods
 from artifactlab.demo.unet import ConvBlock, healthy
 from artifactlab.models.calls import as_calls

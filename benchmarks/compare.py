@@ -21,7 +21,7 @@ from publish import arguments, markdown_table, publish
 
 from artifactlab.attribution.repair.effects import CONFIDENCE, half_samples
 from artifactlab.comparing.changes import MIN_CHANGED, MIN_CROPS, SAME, overall, score_change
-from artifactlab.comparing.paired import bootstrap_interval, half_sample_interval
+from artifactlab.comparing.intervals import bootstrap_interval, half_sample_interval
 from artifactlab.inputs.images import Picture
 from artifactlab.scoring.measures import METRICS, measure
 from artifactlab.scoring.severity import Severity, measure_severity, pool

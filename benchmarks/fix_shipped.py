@@ -79,7 +79,7 @@ def row(name: str, found: dict[str, Any]) -> list[str]:
     check: FixCheck = found["check"]
     grid = [f"{255 * amplitude:.2f}" for amplitude in check.lattice_amplitude]
     steps = [f"{jaggedness:.2f}" for jaggedness in check.edge_jaggedness]
-    severity = [f"{diagnosis.output['severity']:.2f}" for diagnosis in (found["before"], found["after"])]
+    severity = [f"{diagnosis.output.severity:.2f}" for diagnosis in (found["before"], found["after"])]
     return [
         f"`{name}` ({found['package']})",
         "; ".join(found["done"]),

@@ -71,7 +71,7 @@ def diagnosed(case: Case, number: int, site_of: Mapping[str, int], fast: bool = 
     for found in diagnosis.sites:  # where calls of a layer are not taken for one, the largest effect counts
         effects.setdefault(site_of.get(found.site.key, NO_SITE), found.effect)
     offenders = [site_of.get(step.key, NO_SITE) for step in diagnosis.joint]
-    return Said(diagnosis.output["severity"], effects, offenders, diagnosis.verdict)
+    return Said(diagnosis.output.severity, effects, offenders, diagnosis.verdict)
 
 
 def kept_records(chosen: Sequence[Plan], workers: int, keep: Path | None) -> list[Record]:

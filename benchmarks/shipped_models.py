@@ -239,8 +239,8 @@ def main() -> None:
         diagnosis = artifactlab.diagnose(factory(), images, data_range=data_range)
         output = diagnosis.output
         print(
-            f"{name} ({package}): severity {output['severity']:.2f}, "
-            f"grid {255 * output['lattice_amplitude']:.2f}/255, jaggedness {output['edge_jaggedness']:.2f} px"
+            f"{name} ({package}): severity {output.severity:.2f}, "
+            f"grid {255 * output.lattice_amplitude:.2f}/255, jaggedness {output.edge_jaggedness:.2f} px"
         )
         for site in diagnosis.sites:
             effect = site.effect

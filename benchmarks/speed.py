@@ -20,8 +20,9 @@ from publish import arguments, markdown_table, publish
 
 from artifactlab.attribution.sites.evidence import measure_evidence
 from artifactlab.inputs.images import open_picture
-from artifactlab.scoring import measures
-from artifactlab.scoring.measures import METRICS, measure
+from artifactlab.scoring import tiles
+from artifactlab.scoring.lattice_reading import lattice_sums
+from artifactlab.scoring.measures import METRICS, axis_sums, measure, replication_sums
 from artifactlab.scoring.score import score_images
 
 NO_REFERENCE = [name for name, metric in METRICS.items() if not metric.needs_reference]
@@ -150,9 +151,9 @@ def large(folder: Path) -> list[tuple[str, str, str]]:
     cv2.imwrite(str(medium), megapixel(skimage.data.coffee(), 2500)[:2300])
     peaks = [peak_mebibytes([huge]), peak_mebibytes([medium]), peak_mebibytes([medium] * 8)]
     tiled = measure(open_picture(medium), None, NO_REFERENCE)
-    side, measures.TILE = measures.TILE, 3072
+    side, tiles.TILE = tiles.TILE, 3072
     whole = measure(open_picture(medium), None, NO_REFERENCE)
-    measures.TILE = side
+    tiles.TILE = side
     off = max(abs((tiled[name] or 0) - (whole[name] or 0)) for name in NO_REFERENCE)
     sides, times = (512, 1024, 2048, 4096), []
     for side in sides:
@@ -187,11 +188,13 @@ def profile() -> str:
         file = Path(name) / "a.png"
         cv2.imwrite(str(file), photos()["coffee"][..., ::-1])
         picture = open_picture(file)
-        tile = next(measures._tiles(picture))
+        tile = next(tiles.cut_tiles(picture))
         parts: dict[str, Callable[[], object]] = {
             "reading": lambda: open_picture(file),
-            "floats and luma": lambda: list(measures._tiles(picture)),
-            **{kind: lambda k=kind: measures.SUMS[k](tile) for kind in ("axes", "lattices", "differences")},
+            "floats and luma": lambda: list(tiles.cut_tiles(picture)),
+            "axes": lambda: axis_sums(tile),
+            "lattices": lambda: lattice_sums(tile),
+            "differences": lambda: replication_sums(tile),
         }
         spent = {part: race(function, lambda: None)[0] for part, function in parts.items()}
     listed = ", ".join(f"{part} {1e3 * seconds:.0f}" for part, seconds in spent.items())

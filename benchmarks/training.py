@@ -165,7 +165,7 @@ def story(name: str, task: Task, settings: Settings) -> str:
                 title,
                 "; ".join(f"{one.site.key}: {one.verdict}, {one.effect.value:+.2f}" for one in guilty) or "no offender",
                 ", ".join(one.site.key for one in now.offenders) or "none",
-                f"{now.output['severity']:.2f}",
+                f"{now.output.severity:.2f}",
                 f"{scores['jaggedness']:.3f}",
                 f"{scores['psnr']:.2f}",
             ]

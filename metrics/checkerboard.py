@@ -11,9 +11,10 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, spread_over
 from artifactlab.metrics.inputs import as_images, as_lattice, reduce
-from artifactlab.metrics.spectral_reading import SpectralImages, counted, lattice_sums, periods_of, read
-from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
-from artifactlab.metrics.synchronous import ROUNDING
+from artifactlab.metrics.period_reading import counted, read
+from artifactlab.metrics.spectral_reading import SpectralImages
+from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums, periods_of, spectral_sums
+from artifactlab.metrics.synchronous_averaging import ROUNDING_VARIANCE
 
 WINDOW = 12
 """samples per side, at least, that the map looks at together"""
@@ -165,7 +166,7 @@ def share_of(reading: SpectralImages, sums: Mapping[int, SpectralSums]) -> Tenso
 
 def _share(power: Tensor, sums: SpectralSums) -> Tensor:
     residual = sums.residual / sums.grid.weight.clamp_min(1e-12)
-    return (power / (residual + ROUNDING)).clamp(0, 1)
+    return (power / (residual + ROUNDING_VARIANCE)).clamp(0, 1)
 
 
 def grid_power(sums: SpectralSums) -> Tensor:

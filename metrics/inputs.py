@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import torch
@@ -107,6 +107,11 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` in the precision of the two: products of matrices are what autocast would round, and metrics measure."""
     with torch.autocast(a.device.type, enabled=False):
         return a @ b
+
+
+def total(values: Iterable[Tensor], start: Tensor | float = 0.0) -> Tensor:
+    """The sum of one or more tensors, or of none where `start` is a tensor."""
+    return cast(Tensor, sum(values, start))
 
 
 def wide(like: Tensor) -> torch.dtype:

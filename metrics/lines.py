@@ -13,7 +13,8 @@ from torch import Tensor
 from artifactlab.metrics.bands import SPATIAL, baseband, basebands
 from artifactlab.metrics.block_spectra import block_spectra, own_frequencies
 from artifactlab.metrics.relations import BLOCK, block_side, block_sums, block_weights, smoothed, squares_of
-from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
+from artifactlab.metrics.synchronous import SynchronousSums
+from artifactlab.metrics.synchronous_averaging import synchronous_sums
 
 ACROSS, ACROSS_PERIODS = 24, 4
 """samples along an edge, and periods of them, within which its residual is compared with its slope: what is constant

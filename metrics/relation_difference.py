@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.spectral_reading import per_sample, powers_of
+from artifactlab.metrics.period_reading import per_sample, powers_of
+from artifactlab.metrics.significance import least_ratio
 from artifactlab.metrics.spectral_sums import SpectralSums
-from artifactlab.metrics.synchronous import SynchronousSums, least_ratio
+from artifactlab.metrics.synchronous import SynchronousSums
 
 Sums = Mapping[int, SpectralSums]
 """by period; each item is a channel"""
@@ -38,7 +39,7 @@ def beyond_chance(sums: Sums) -> Powers:
 
 def difference(one: Sums, other: Sums) -> Powers:
     """How strong the difference of two lattices is, of the same periods and channels; chance is in it."""
-    return _over_channels(_differences(one, other), SynchronousSums.whole)
+    return _over_channels(_differences(one, other), SynchronousSums.raw_power)
 
 
 def chance_of_difference(one: Sums, other: Sums, unlike: float) -> Powers:
@@ -47,7 +48,7 @@ def chance_of_difference(one: Sums, other: Sums, unlike: float) -> Powers:
     Chance is what content has at frequencies beside the lattice's. Two measurements of the same content share it, so of
     their difference it is the part of the content that is `unlike`, 0 to 1: at 1 the two are independent.
     """
-    power = _over_channels(_differences(one, other), SynchronousSums.by_chance)
+    power = _over_channels(_differences(one, other), SynchronousSums.chance_power)
     follows = [sums.modulation for sums in one.values() if sums.modulation is not None]
     grids = _least_ratio([*(sums.grid for sums in one.values()), *follows])
     steps = _least_ratio([axis for sums in one.values() for axis in sums.warp])

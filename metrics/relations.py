@@ -14,7 +14,8 @@ from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, blocks, inside, strips
 from artifactlab.metrics.block_spectra import Lattice, block_spectra, constant, own_frequencies
-from artifactlab.metrics.synchronous import SynchronousSums, synchronous_sums
+from artifactlab.metrics.synchronous import SynchronousSums
+from artifactlab.metrics.synchronous_averaging import synchronous_sums
 
 GRAY_LEVEL = (1 / 255) ** 2
 """residual power that hides a grid no better than none does"""

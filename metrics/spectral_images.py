@@ -9,16 +9,9 @@ from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.inputs import as_lattice, as_signals
-from artifactlab.metrics.spectral_reading import (
-    SpectralImages,
-    lattice_sums,
-    measurable_periods,
-    read_best,
-    read_lattice,
-    too_small,
-)
-from artifactlab.metrics.spectral_search import measured, search_sums
-from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
+from artifactlab.metrics.spectral_reading import SpectralImages, read_best, read_lattice, too_small
+from artifactlab.metrics.spectral_search import measurable_periods, measured, search_sums
+from artifactlab.metrics.spectral_sums import Form, SpectralSums, lattice_sums, spectral_sums
 
 
 def spectral_images(

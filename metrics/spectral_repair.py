@@ -12,9 +12,9 @@ from torch import Tensor
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope, spread_over
 from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import as_lattice, as_signals
+from artifactlab.metrics.period_reading import read
 from artifactlab.metrics.spectral_images import spectral_images
-from artifactlab.metrics.spectral_reading import periods_of, read
-from artifactlab.metrics.spectral_sums import SpectralSums, spectral_sums
+from artifactlab.metrics.spectral_sums import SpectralSums, periods_of, spectral_sums
 from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum
 
 Period = int | tuple[int, ...] | None

@@ -31,7 +31,7 @@ from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import in_full_precision
 from artifactlab.metrics.lines import lines_across, warp_relations
 from artifactlab.metrics.relations import grid_relations, modulation_relation, squares_of
-from artifactlab.metrics.synchronous import SynchronousSums, no_sums, pooled_field
+from artifactlab.metrics.synchronous import SynchronousSums, empty_sums, pooled_field
 
 Form = Literal["grid", "grids", "warp"]
 """what may be measured alone; `grids` are the constant one and the modulation"""
@@ -104,7 +104,7 @@ def spectral_sums(
     """
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
     origin = origin or (0,) * len(folds)
-    nothing = nothing_seen(images, folds, period)
+    nothing = empty_spectral_sums(images, folds, period)
     if too_small_for(images, folds):
         return nothing
     edges = images if luma is None else luma
@@ -150,11 +150,24 @@ def too_small_for(images: Tensor, folds: Sequence[int]) -> bool:
     return any(size < least for size, least in zip(images.shape[SPATIAL:], needed, strict=True))
 
 
-def nothing_seen(images: Tensor, folds: tuple[int, ...], period: int) -> SpectralSums:
+def empty_spectral_sums(images: Tensor, folds: tuple[int, ...], period: int) -> SpectralSums:
     """The sums of images too small for a period."""
     zero, axes = images.new_zeros(len(images)), len(folds)
-    grid = no_sums(images, images.shape[1], own_frequencies(folds, period)[1], axes)
-    modulation = no_sums(images, 1, own_frequencies(folds, period)[1], axes)
-    warp = no_sums(images, 1, own_frequencies((period,), period)[1], axes)
+    grid = empty_sums(images, images.shape[1], own_frequencies(folds, period)[1], axes)
+    modulation = empty_sums(images, 1, own_frequencies(folds, period)[1], axes)
+    warp = empty_sums(images, 1, own_frequencies((period,), period)[1], axes)
     warps = [(warp, zero)] * sum(fold == period for fold in folds)
     return collected(images, images, grid, zero, modulation, zero, warps)
+
+
+def periods_of(lattice: Sequence[int]) -> tuple[int, ...]:
+    """The periods that a lattice contains."""
+    whole = math.lcm(*lattice)
+    return tuple(p for p in range(2, whole + 1) if whole % p == 0)
+
+
+def lattice_sums(
+    images: Tensor, lattice: Sequence[int], alone: Literal["grid", "warp"] | None = None
+) -> dict[int, SpectralSums]:
+    """The sums of each period that a lattice contains."""
+    return {p: spectral_sums(images, lattice, p, alone=alone) for p in periods_of(lattice)}

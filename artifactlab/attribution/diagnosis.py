@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from artifactlab.attribution.records import Finding, JointStep, SiteDiagnosis
+from artifactlab.attribution.records import (
+    DiagnoseSettings,
+    Finding,
+    HalfSamples,
+    JointStep,
+    ModelSource,
+    OutputMeasures,
+    SeverityMeasures,
+    SiteDiagnosis,
+)
 from artifactlab.attribution.windows import Window
 from artifactlab.errors import InputError
 from artifactlab.registry import Registry
@@ -18,8 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SCHEMA_VERSION = "1.3"
-OUTPUT_NAMES = ("severity", "lattice_amplitude", "edge_jaggedness", "axis_excess", "checkerboard_energy")
-"""what a diagnosis measures on the output itself"""
+OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures))
+"""Names of what a diagnosis measures on the output itself."""
 VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")
 """how a diagnosis is shown: `page`, `figure`, `maps`. A record knows nothing of pages: `artifactlab.report` does"""
 
@@ -42,27 +51,31 @@ class Example:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The result of `diagnose`."""
+    """The result of `diagnose`.
+
+    `output`, `config`, `per_input`, `half_samples` and `model` hold records. Version 0.1 had dicts there, and
+    `diagnosis.output.severity` goes on to mean `diagnosis.output.severity`.
+    """
 
     sites: tuple[SiteDiagnosis, ...]
     """every site, largest effect first"""
     verdict: str
     """in plain words, the main finding first"""
-    output: dict[str, float]
-    """what the output itself shows, by `OUTPUT_NAMES`"""
-    config: dict[str, Any]
-    """the settings that produced it"""
+    output: OutputMeasures
+    """What the outputs themselves show."""
+    config: DiagnoseSettings
+    """The settings that produced the diagnosis."""
     joint: tuple[JointStep, ...] = ()
     """the offenders repaired together, greedily; empty where there is none"""
     findings: tuple[Finding, ...] = ()
     """causes that are no site's lattice: misregistered features, seams"""
-    per_input: tuple[dict[str, float], ...] = ()
-    """`severity`, `lattice_amplitude` and `edge_jaggedness` of what the model makes of each input"""
-    half_samples: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"grid": (), "steps": ()}, repr=False)
-    """the two parts of severity, of random halves of the crops: the same halves for the same seed and number of crops,
-    see `artifactlab.compare`; empty where there is only one crop"""
-    model: dict[str, str | None] = field(default_factory=lambda: {"source": None, "sha256": None})
-    """where the model came from and the digest of its checkpoint"""
+    per_input: tuple[SeverityMeasures, ...] = ()
+    """What the model makes of each input."""
+    half_samples: HalfSamples = field(default_factory=HalfSamples, repr=False)
+    """Severity in random halves of the crops, the same halves for the same seed and number of crops. `compare` pairs
+    two diagnoses by them."""
+    model: ModelSource = field(default_factory=ModelSource)
+    """Where the model came from, with the digest of its checkpoint."""
     examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
     """the first calls, for pictures"""
 
@@ -77,15 +90,15 @@ class Diagnosis:
             {
                 "schema_version": SCHEMA_VERSION,
                 "tool": program(),
-                "model": self.model,
-                "config": self.config,
+                "model": asdict(self.model),
+                "config": asdict(self.config),
                 "verdict": self.verdict,
                 "sites": [site.to_dict() for site in self.sites],
                 "joint": [asdict(step) for step in self.joint],
                 "findings": [asdict(finding) for finding in self.findings],
-                "output": self.output,
-                "per_input": self.per_input,
-                "half_samples": self.half_samples,
+                "output": asdict(self.output),
+                "per_input": [asdict(measures) for measures in self.per_input],
+                "half_samples": asdict(self.half_samples),
             }
         )
 
@@ -141,7 +154,7 @@ class Diagnosis:
 
     def _kept(self, what: str, key: str, example: int) -> Any:
         """What an example keeps of a site."""
-        if self.config["fast"] and what != "activations":
+        if self.config.fast and what != "activations":
             raise InputError("a fast diagnosis carries no artifact maps: it repairs nothing; leave fast out")
         if not 0 <= example < len(self.examples):
             raise InputError(f"there is no example {example}: this diagnosis carries {len(self.examples)}")

@@ -25,7 +25,7 @@ def kept_examples(
     examples = []
     for k, (call, image, shown) in enumerate(zip(calls, outputs, activations, strict=False)):
         source = first_image((call.args, call.kwargs))
-        kept = {site.key: shown.kept.get((site.name, site.op, site.call)) for site in sites}
+        kept = {site.key: shown.kept.get(site.first_key) for site in sites}
         examples.append(
             Example(
                 input=None if source is None else source[0].cpu(),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 from artifactlab.attribution.sites.records import Evidence, Site
-
-if TYPE_CHECKING:
-    pass
-
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
@@ -89,3 +86,92 @@ class Finding:
     """standard error of `value`; 0 for a period, which is a whole number"""
     text: str
     """what was found and what to do, in one or two sentences"""
+
+
+class ReadableByName(Mapping[str, Any]):
+    """A record whose fields can be read as `record["name"]`, too: in 0.1 these records were dicts, see `Diagnosis`."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in list(self):
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (field.name for field in fields(self))  # type: ignore[arg-type]  # the records below are dataclasses
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@dataclass(frozen=True)
+class SeverityMeasures(ReadableByName):
+    """How bad outputs are, and the two artifacts that this is made of."""
+
+    severity: float
+    """Severity of both artifacts together, see `artifactlab.severity`; 1 is what just shows."""
+    lattice_amplitude: float
+    """Root mean square of the grids, as a fraction of the data range."""
+    edge_jaggedness: float
+    """Root mean square by which stair-steps displace edges, in pixels."""
+
+
+@dataclass(frozen=True)
+class OutputMeasures(SeverityMeasures):
+    """What a diagnosis measures on the outputs themselves."""
+
+    axis_excess: float
+    """Excess of edges along the axes, as `artifactlab.metrics.axis_excess` measures it."""
+    checkerboard_energy: float
+    """Share of the energy in step with the lattice, as `artifactlab.metrics.checkerboard_energy` measures it."""
+
+
+@dataclass(frozen=True)
+class DiagnoseSettings(ReadableByName):
+    """What a diagnosis was made with: the arguments of `diagnose`, and what follows from the inputs."""
+
+    inputs: int
+    """Number of inputs that were diagnosed."""
+    inputs_sha256: str
+    """SHA-256 of the bytes and shapes of all tensors in the inputs."""
+    crops: int
+    """Number of crops that the outputs were cut into, of which intervals draw halves."""
+    output: str | int | None
+    """Key, attribute or index of the output that was judged; None for the largest image-like tensor."""
+    data_range: float
+    """Distance between the output's darkest and brightest value, as given or as read off the outputs."""
+    sites: str
+    """Glob over site keys; other sites were neither repaired nor reported."""
+    fast: bool
+    """Whether all effects are estimates from one backward pass."""
+    calls: bool
+    """Whether every call of a layer was judged by itself."""
+    verify_all: bool
+    """Whether every site was to be repaired, however many there are."""
+    until_sure: float | None
+    """Seconds in which more inputs were drawn; None where all that were given were used."""
+    seed: int
+    """Seed of the random state of every forward pass, and of the half-samples."""
+    period: tuple[int, int]
+    """Vertical and horizontal period of the lattice that the outputs were measured at, in pixels."""
+    confidence: float
+    """Confidence level of all intervals."""
+
+
+@dataclass(frozen=True)
+class HalfSamples(ReadableByName):
+    """The two parts of severity in random halves of the crops; empty where there is only one crop."""
+
+    grid: tuple[float, ...] = ()
+    """Severity of the grids in each half."""
+    steps: tuple[float, ...] = ()
+    """Severity of the stair-steps in each half."""
+
+
+@dataclass(frozen=True)
+class ModelSource(ReadableByName):
+    """Where a model came from."""
+
+    source: str | None = None
+    """What was given to find it, such as `package.module:factory`; None for a model that was passed as an object."""
+    sha256: str | None = None
+    """SHA-256 of its checkpoint; None where there is none."""

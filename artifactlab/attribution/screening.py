@@ -16,7 +16,7 @@ import torch
 
 from artifactlab.attribution.records import Effect, JointStep
 from artifactlab.attribution.repair.effects import effect_of, effect_of_first_order, least_certain
-from artifactlab.attribution.repair.gradients import FirstOrder, Gradients
+from artifactlab.attribution.repair.first_order import FirstOrder, Gradients
 from artifactlab.attribution.repair.trials import Trial, Trials, repair_together
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.attribution.verdicts import LARGE_SHARE

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from fnmatch import fnmatch
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from artifactlab.attribution.findings.displacement import Features
+from artifactlab.attribution.findings.misregistration import Features
 from artifactlab.attribution.sites.activations import Activations
-from artifactlab.attribution.sites.capture import Capture, Visit, watch
-from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.capture import Capture
+from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
-from artifactlab.errors import ModelError
+from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
+from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
 
 MOST_TURNED = 2
-"""inputs on which the registration of merges is measured, at a forward pass each"""
+"""Number of inputs on which the registration of merges is measured, at a forward pass each. Displacements are wired and
+the same for every input: a second one only tells how far they are certain."""
 
 
 class Survey:
@@ -39,10 +43,10 @@ class Survey:
         merged = None
         if len(self.activations) < EXAMPLES:
             self.activations.append(Activations(self._one_by_one))
-            visitors.append(self.activations[-1].look)
+            visitors.append(self.activations[-1].visit)
         if len(self.features) < MOST_TURNED:
             self.features.append(Features())
-            merged = self.features[-1].look
+            merged = self.features[-1].visit
         finished = partial(_finish, self._found, self._runner.output)
         with watch(self._runner.model, partial(_show_to, visitors), finished, merged):
             return self._runner.run(call).cpu()
@@ -51,6 +55,42 @@ class Survey:
     def sites(self) -> list[CapturedSite]:
         """The sites that were seen so far."""
         return self._found.sites if self._one_by_one else self._found.layers
+
+    @property
+    def evidence(self) -> dict[Site, Evidence]:
+        """What the activation of each site shows."""
+        return {captured.site: captured.evidence for captured in self.sites}
+
+    def select(self, pattern: str) -> list[Site]:
+        """The sites whose key or name matches a glob.
+
+        Raises:
+            InputError: if there is none.
+        """
+        sites = [captured.site for captured in self.sites]
+        chosen = [site for site in sites if fnmatch(site.key, pattern) or fnmatch(site.name, pattern)]
+        if not chosen:
+            keys = ", ".join(site.key for site in sites)
+            raise InputError(f"no site matches {pattern!r}; the model has {keys}")
+        return chosen
+
+
+def measurable_period(captured: Sequence[CapturedSite], outputs: Sequence[Tensor]) -> tuple[int, int]:
+    """The lattice that outputs are measured at.
+
+    Raises:
+        CaptureError: if an output is too small for any of the sites' lattices, as it cannot be called clean then.
+    """
+    size = [min(image.shape[axis] for image in outputs) for axis in (2, 3)]
+    periods = [c.site.period for c in captured]
+    joint = joint_period(periods, size)
+    wanted = [max(period) for period in map(lattice_period, periods) if max(period) > 1]
+    if wanted and joint == (1, 1):
+        raise CaptureError(
+            f"the output is {size[0]}x{size[1]} pixels, too small to measure a grid of period {min(wanted)};"
+            f" give inputs that make it at least {smallest_side(min(wanted))} pixels a side"
+        )
+    return joint
 
 
 def _finish(found: Capture, output: str | int | None, result: Any, wiring: Wiring) -> None:

@@ -15,7 +15,7 @@ from artifactlab.errors import InputError
 from artifactlab.scoring.severity import VISIBLE
 
 now = time.monotonic
-"""seconds; tests have their own"""
+"""Seconds since some moment; tests have a clock of their own."""
 
 
 class OutOfTime(Exception):
@@ -62,21 +62,23 @@ def first_and_more(inputs: Any) -> tuple[Any, Iterator[Any]]:
 
 
 def extend(
-    deadline: Deadline, more: Iterator[Any], drawn: int, sure: Callable[[], bool], add: Callable[[list[Any]], None]
+    deadline: Deadline, more: Iterator[Any], drawn: int, is_sure: Callable[[], bool], add: Callable[[list[Any]], None]
 ) -> str:
-    """Add inputs until it is sure; half as many again each time, so that judging anew costs no more than drawing.
+    """Add inputs until the verdict is sure; half as many again each time, as judging anew costs as much as there is.
+
+    See docs/decisions.md, "Until it is sure, half as many again each time".
 
     Args:
         deadline: after it no pass begins.
         more: where inputs are drawn from.
-        drawn: how many there are already.
-        sure: whether the verdict is.
-        add: takes inputs, and judges anew; what it had when `OutOfTime` is raised in it stays.
+        drawn: number of inputs that were diagnosed already.
+        is_sure: says whether the verdict is sure.
+        add: takes inputs and judges anew. Where `OutOfTime` is raised in it, its judgement stays as it was.
 
     Returns:
         How it ended, as a sentence.
     """
-    while not sure():
+    while not is_sure():
         if deadline.over:
             return f" {_inputs(drawn)} taken; the {deadline.seconds:g} s were over before the verdict was sure."
         batch = list(islice(more, math.ceil(drawn / 2)))
@@ -91,10 +93,10 @@ def extend(
 
 
 def is_sure(sites: tuple[SiteDiagnosis, ...], severity: float, content_wanted: float) -> bool:
-    """Whether more inputs would change a verdict no more.
+    """Whether more inputs would no longer change a verdict.
 
-    It is where somebody is guilty, which takes an interval above zero; where the output is clean and nothing that shows
-    could hide in it; and where it surely is nobody's doing.
+    A verdict is sure where a site is guilty, which takes an interval above zero; where the output is clean and nothing
+    that shows could hide in it; and where surely no site causes what shows.
     """
     if any(site.verdict == "offender" for site in sites):
         return True
@@ -108,8 +110,8 @@ def _inputs(count: int) -> str:
 
 
 @contextmanager
-def kept_to(deadline: Deadline, runner: Any) -> Iterator[None]:
-    """Let no pass of a runner begin after the deadline."""
+def enforced(deadline: Deadline, runner: Any) -> Iterator[None]:
+    """A context in which no pass of a runner begins after the deadline: `OutOfTime` is raised instead."""
     runner.before_each = deadline.check
     try:
         yield

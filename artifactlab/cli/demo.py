@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from artifactlab.attribution.records import ModelSource
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.verbosity import verbosity
 from artifactlab.demo.run import run_demo
@@ -32,13 +33,13 @@ def demo(folder: Path) -> None:
     """Diagnose a small trained U-Net in which one of three upsamplers was swapped."""
     with progress_bar("diagnosing", LAST_WORK) as progress:
         diagnosis, cured = run_demo(progress)
-    source: dict[str, str | None] = {"source": "artifactlab.demo.unet:broken", "sha256": sha256(SWAPPED_WEIGHTS)}
+    source = ModelSource("artifactlab.demo.unet:broken", sha256(SWAPPED_WEIGHTS))
     diagnosis = replace(diagnosis, model=source)
     paths = write_report(diagnosis, folder, Invocation("artifactlab.demo.unet:broken", folder=str(folder)))
     print_out(diagnosis_table(diagnosis))
     click.echo(
         f"\nThe truth, measured apart: with the original dec.up2 put back, the output's severity falls from "
-        f"{diagnosis.output['severity']:.2f} to {cured:.2f}."
+        f"{diagnosis.output.severity:.2f} to {cured:.2f}."
     )
     if verbosity() != "quiet":
         click.echo("Wrote " + " and ".join(str(path) for path in paths))

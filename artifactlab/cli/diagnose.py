@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -94,7 +94,7 @@ def diagnose(
         click.echo(diagnosis.to_json())
     else:
         print_out(diagnosis_table(diagnosis))
-    failed = gate_failures([("the output", diagnosis.output)], conditions)
+    failed = gate_failures([("the output", asdict(diagnosis.output))], conditions)
     for failure in failed:
         click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
     if failed or (fail_on_offender and diagnosis.offenders):

@@ -15,7 +15,7 @@ from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
-from artifactlab.fix.distil import LEARNING_RATE
+from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
@@ -25,14 +25,21 @@ from artifactlab.report.terminal import print_out
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How the new layer is trained; see `fix_site`."""
+class TrainingArguments:
+    """What the new layer is trained on, what with it, and for how long; see `fix_site`."""
 
+    distil_on: tuple[str, ...]
     neighbours: bool
     seconds: float
     steps: int
     learning_rate: float
     lattice_weight: float
+
+    def options(self, unfinished: Path) -> TrainingOptions:
+        """The same for `fix_site`, with the file that a killed training goes on from."""
+        return TrainingOptions(
+            self.neighbours, self.steps, self.seconds, self.learning_rate, self.lattice_weight, unfinished
+        )
 
 
 @click.command()
@@ -74,12 +81,11 @@ class TrainingOptions:
 @model_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random numbers.")
 @form_option
-@gathered(model=ModelOptions, images=ImageOptions, training=TrainingOptions)
+@gathered(model=ModelOptions, images=ImageOptions, training=TrainingArguments)
 def fix(
     model: ModelOptions,
     images: ImageOptions,
-    training: TrainingOptions,
-    distil_on: tuple[str, ...],
+    training: TrainingArguments,
     site: str | None,
     mode: str,
     options: dict[str, Any],
@@ -96,9 +102,9 @@ def fix(
     it, fixed or not; exit code 1 says that it is not.
     """
     refuse_unwritable_file(out)
-    if training.neighbours and not distil_on:
+    if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
-    trained_on = images.of(distil_on).load() if distil_on else None
+    trained_on = images.of(training.distil_on).load() if training.distil_on else None
     judged_on = _judged_on(images, trained_on)
     describe_inputs(judged_on, "judged on")
     if trained_on is not None:
@@ -112,15 +118,8 @@ def fix(
             mode,
             distil_on=trained_on,
             options=options,
-            neighbours=training.neighbours,
-            steps=training.steps,
-            seconds=training.seconds,
-            learning_rate=training.learning_rate,
-            lattice_weight=training.lattice_weight,
-            output=images.output,
-            data_range=images.output_range,
-            checkpoint=unfinished,
-            seed=seed,
+            training=training.options(unfinished),
+            judging=JudgingOptions(images.output, images.output_range, seed),
             stage=stage,
         )
     describe_sites([site.site.key for site in made.before.sites])
@@ -137,7 +136,7 @@ def fix(
 
 
 def _judged_on(images: ImageOptions, trained_on: list[Tensor] | None) -> list[Tensor]:
-    """The images of --input and --probe; without any those of the training, and without these every probe."""
+    """The images of --input and --probe; without any those of the training, and without one every probe."""
     if images.inputs or images.probes:
         return images.load()
     return trained_on or images.of((), tuple(PROBES)).load()

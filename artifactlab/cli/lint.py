@@ -13,7 +13,8 @@ import artifactlab
 from artifactlab.cli.options import factory_options, form_option
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import ModelOptions
-from artifactlab.cli.verbosity import prints_to_stderr
+from artifactlab.cli.verbosity import note, prints_to_stderr
+from artifactlab.lint import looks_trained
 from artifactlab.report.lint_table import lint_data, lint_table, rules_data, rules_table
 from artifactlab.report.terminal import print_out
 
@@ -50,6 +51,8 @@ def lint(
         model = options.build()
         with progress_bar("reading weights"):
             findings = artifactlab.lint(model, trained=trained)
+            if not trained and looks_trained(model):
+                note("the weights look trained, and were taken for untrained ones; say --trained if they are")
     data = lint_data(findings, source=target, sha256=options.digest(), trained=trained)
     _show(data if form == "json" else lint_table(findings))
     if fail_on_warning and any(found.level == "warning" for found in findings):

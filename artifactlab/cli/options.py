@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from artifactlab.cli.records import Command
-from artifactlab.inputs.loading import RANGES
+from artifactlab.inputs.model_inputs import RANGES
 
 
 class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from artifactlab.attribution.records import ModelSource
 from artifactlab.cli.verbosity import describe_model, timed
 from artifactlab.errors import ModelError
-from artifactlab.inputs.loading import RANGES, load_inputs
+from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.models.checkpoint import sha256
 from artifactlab.models.factory import load_model
 
@@ -54,9 +55,9 @@ class ModelOptions:
         """The SHA-256 of the checkpoint, if there is one."""
         return None if self.checkpoint is None else sha256(self.checkpoint)
 
-    def origin(self) -> dict[str, str | None]:
+    def origin(self) -> ModelSource:
         """Where the model comes from, for the JSON."""
-        return {"source": self.target, "sha256": self.digest()}
+        return ModelSource(self.target, self.digest())
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import click
 from artifactlab.cli.files import refuse_unwritable, write_text
 from artifactlab.cli.progress import progress_bar
 from artifactlab.report.score_table import RENDER
-from artifactlab.scoring.score import METRICS, score_images
+from artifactlab.scoring.measures import METRICS
+from artifactlab.scoring.score import score_images
 
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
 

@@ -1,7 +1,7 @@
 """Two of them: results before and after a remedy, or two variants of a model."""
 
 from artifactlab.comparing.compare import Comparison, compare
-from artifactlab.comparing.parting import ModelComparison
-from artifactlab.comparing.variants import compare_models
+from artifactlab.comparing.compare_models import compare_models
+from artifactlab.comparing.model_comparison import ModelComparison
 
 __all__ = ["Comparison", "ModelComparison", "compare", "compare_models"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from artifactlab.attribution.repair.effects import CONFIDENCE
-from artifactlab.comparing.paired import bootstrap_interval, half_sample_interval
+from artifactlab.comparing.intervals import bootstrap_interval, half_sample_interval
 from artifactlab.comparing.saved import SavedDiagnosis
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.scoring.measures import METRICS

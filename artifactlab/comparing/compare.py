@@ -13,9 +13,10 @@ from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.comparing.changes import SHOWN, Change, MetricComparison, crop_change, overall, score_change, sentence
 from artifactlab.comparing.saved import Saved, SavedDiagnosis, SavedScores, saved
 from artifactlab.errors import InputError
-from artifactlab.inputs.images import find_images
+from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
 from artifactlab.scoring.measures import METRICS, check_known
-from artifactlab.scoring.score import ScoreReport, by_stem, refuse_names, score_images
+from artifactlab.scoring.score import score_images
+from artifactlab.scoring.score_report import ScoreReport
 from artifactlab.scoring.severity import VISIBLE
 from artifactlab.serialize import json_data, program
 
@@ -92,7 +93,7 @@ def compare(
         InputError: if the two cannot be compared: another kind, other images or inputs, other settings, a file that is
             none of ours or of an older version.
 
-    >>> from artifactlab.scoring.score import ImageScore
+    >>> from artifactlab.scoring import ImageScore, ScoreReport
     >>> def report(scores):
     ...     rows = tuple(ImageScore(f"{n}.png", {"edge_jaggedness": x}, None) for n, x in enumerate(scores))
     ...     return ScoreReport(rows, {}, None, {"metrics": ["edge_jaggedness"], "periods": [2, 16]})
@@ -123,7 +124,10 @@ def compare_scores(
     if None not in (before.periods, after.periods) and before.periods != after.periods:
         raise InputError(f"scored for periods {before.periods} and {after.periods}; score both with one version")
     _refuse_unpaired([(side.source, set(side.images)) for side in (before, after)])
-    names = _chosen(metrics, [name for name in before.metrics if name in after.metrics and METRICS[name].better])
+    common = [name for name in before.metrics if name in after.metrics]
+    if metrics is None:
+        _refuse_unknown(common, before, after)
+    names = _chosen(metrics, [name for name in common if name in METRICS and METRICS[name].better])
     _refuse_other_references(before, after, names)
     level = _level(names)
     found = []
@@ -210,6 +214,12 @@ def _chosen(metrics: Sequence[str] | None, available: list[str]) -> list[str]:
     if not names:
         raise InputError("there is no metric that both have; score both sides with the same --metric")
     return names
+
+
+def _refuse_unknown(names: Sequence[str], before: SavedScores, after: SavedScores) -> None:
+    """Which way a metric gets better is known only where the package that it is of is installed."""
+    for name in names:
+        check_known(name, f", which both {before.source!r} and {after.source!r} have: install the package it is of")
 
 
 def _level(names: Sequence[str]) -> float:

@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.sites.capture import Capture, Visit, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.evidence import LATTICE_CHANNELS, some_channels
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import ModelError
 from artifactlab.metrics.bands import baseband
-from artifactlab.metrics.spectral_reading import PERIODS, lattice_sums
-from artifactlab.metrics.spectral_sums import SpectralSums
+from artifactlab.metrics.spectral_search import PERIODS
+from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 
-Key = tuple[str, str, int]
 SAMPLES = 1 << 14
 """values of an activation that are kept, to see how much of its content another one has"""
 
@@ -88,7 +88,7 @@ class _Survey:
     """Looks at the sites of plain passes."""
 
     found: Capture = field(default_factory=Capture)
-    seen: dict[Key, _Seen] = field(default_factory=dict)
+    seen: dict[SiteKey, _Seen] = field(default_factory=dict)
 
     def look(self, visit: Visit) -> None:
         """Note what an activation is like."""
@@ -115,7 +115,7 @@ def surveyed(runner: Runner, calls: Sequence[Call]) -> tuple[list[Layer], list[T
     return [_layer(found.site, survey.seen) for found in survey.found.layers], outputs
 
 
-def _layer(site: Site, seen: Mapping[Key, _Seen]) -> Layer:
+def _layer(site: Site, seen: Mapping[SiteKey, _Seen]) -> Layer:
     calls = [seen[key] for key in sorted(site.keys)]
     height, width = (min(call.size[axis] for call in calls) for axis in (0, 1))
     return Layer(site, calls[0].channels, (height, width), max(call.spread for call in calls))

@@ -13,9 +13,10 @@ from typing import Any
 from artifactlab.attribution import diagnosis
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
-from artifactlab.scoring import score
+from artifactlab.inputs.image_files import by_stem
+from artifactlab.scoring import score_report
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score import ScoreReport, by_stem
+from artifactlab.scoring.score_report import ScoreReport
 
 SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
 """of a diagnosis, which two that are compared must share"""
@@ -99,7 +100,7 @@ def _refuse_constant(name: str) -> float:
 def _from_data(data: Any, source: str) -> Saved:
     readers: dict[str, tuple[str, Callable[[Any, str], Saved]]] = {
         "sites": (diagnosis.SCHEMA_VERSION, _diagnosis),
-        "images": (score.SCHEMA_VERSION, _scores),
+        "images": (score_report.SCHEMA_VERSION, _scores),
     }
     ours = isinstance(data, dict) and isinstance(data.get("tool"), dict) and data["tool"].get("name") == "artifactlab"
     kind = next((kind for kind in readers if ours and kind in data), None)

@@ -31,4 +31,4 @@ def run_demo(progress: Progress | None = None) -> tuple[Diagnosis, float]:
     photo = noisy_photo()
     diagnosis = diagnose(broken(), photo, data_range=1.0, progress=progress)
     cured = diagnose(healthy(), photo, data_range=1.0)
-    return diagnosis, cured.output["severity"]
+    return diagnosis, cured.output.severity

@@ -1,13 +1,15 @@
 """Get rid of it: replace the upsampler that causes the artifact, train the new one without labels, check, and fuse.
 
-`fix_site` does all of it; `REPLACEABLE` has the modes of `artifactlab.fix.upsample` that it can put in a layer's place.
-`EdgeAwareLoss` and `SitePenalty` are for training loops of one's own.
+`fix_site` does all of it, as `TrainingOptions` and `JudgingOptions` say; `REPLACEABLE` has the modes of
+`artifactlab.fix.upsample` that it can put in a layer's place. `EdgeAwareLoss` and `SitePenalty` are for training
+loops of one's own.
 """
 
 from artifactlab.fix.distil import Distilled, distil
 from artifactlab.fix.fuse import count_fused, fuse, fuse_model
 from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.loss import EdgeAwareLoss
+from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import Fix, fix_site
 from artifactlab.fix.replace import REPLACEABLE, Replacement, Swap, replace_upsampler
 from artifactlab.fix.site_penalty import SitePenalty
@@ -21,9 +23,11 @@ __all__ = [
     "Fix",
     "FixCheck",
     "FusedUpsample",
+    "JudgingOptions",
     "Replacement",
     "SitePenalty",
     "Swap",
+    "TrainingOptions",
     "check_fix",
     "count_fused",
     "distil",

@@ -6,13 +6,14 @@ import copy
 
 from torch import nn
 
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.operator import with_convolution
 from artifactlab.fix.pairs import BORDERS, is_plain, pair_of_block, pair_of_sequence
 from artifactlab.fix.replace import put
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
+from artifactlab.models.torch_internals import own_children
+from artifactlab.models.wrappers import unwrap
 
 
 def fuse(module: nn.Module) -> FusedUpsample:
@@ -108,14 +109,15 @@ def count_fused(model: nn.Module) -> int:
 def _fuse_inside(model: nn.Module, sequence: nn.Sequential, path: str) -> dict[str, str]:
     """Fuse the resizes of a copied sequence, in place; path of the resize -> why not, for the others."""
     refused = {}
-    names = list(sequence._modules)
+    children = own_children(sequence)
+    names = list(children)
     for start, name in enumerate(names):
-        if not isinstance(sequence._modules[name], nn.Upsample):
+        if not isinstance(children[name], nn.Upsample):
             continue
         end = start + 1
-        while end < len(names) and isinstance(sequence._modules[names[end]], (nn.Identity, *BORDERS)):
+        while end < len(names) and isinstance(children[names[end]], (nn.Identity, *BORDERS)):
             end += 1
-        if end == len(names) or not isinstance(sequence._modules[names[end]], nn.Conv2d):
+        if end == len(names) or not isinstance(children[names[end]], nn.Conv2d):
             continue
         parts = [sequence.get_submodule(inside) for inside in names[start : end + 1]]
         full = tuple(f"{path}.{inside}" if path else inside for inside in names[start : end + 1])

@@ -118,7 +118,7 @@ class EdgeAwareLoss(nn.Module):
             raise InputError(
                 "from_diagnosis takes the periods from the diagnosis; EdgeAwareLoss(periods=...) takes yours"
             )
-        return cls(periods=sorted(periods), **{"data_range": diagnosis.config["data_range"], **settings})
+        return cls(periods=sorted(periods), **{"data_range": diagnosis.config.data_range, **settings})
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """The weighted sum of the terms."""

@@ -8,7 +8,7 @@ fit keeps the layer and loses the grid. Every mode can then begin as exactly tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,21 @@ from artifactlab.fix.upsample.resize import ResizeConvUpsample
 from artifactlab.fix.upsample.subpixel import SubpixelUpsample
 
 CORRELATION = 0.9
-"""of neighbouring pixels of a feature map, for which the fit is made; they are smooth, and not zero on average"""
+"""Correlation of neighbouring pixels of the feature maps that the fit is made for: smooth ones, about as photos are."""
 RIDGE = 1e-10
-"""of the largest eigenvalue: for weights that no input needs"""
+"""Share of the largest eigenvalue that is added to all: enough to settle weights that no input needs, and less than
+single precision shows in any other."""
+
+
+@runtime_checkable
+class CopiesResponse(Protocol):
+    """An upsampler, of an installed package say, that can set its own weights to begin as a replaced layer's copy.
+
+    A class that derives from `ResizeConvUpsample` needs no such method: its convolution is fitted.
+    """
+
+    def copy_response(self, response: Response) -> None:
+        """Set the weights so that it computes this response, whose kernel reaches one pixel and draws no lattice."""
 
 
 def mimic(new: nn.Module, old: Response) -> float:
@@ -42,7 +54,7 @@ def mimic(new: nn.Module, old: Response) -> float:
         the lattice, which is meant to be left out.
 
     Raises:
-        FixError: for a module that no closed form is known for.
+        FixError: for a module that no closed form is known for, and that has no `copy_response`.
     """
     with torch.no_grad():
         if isinstance(new, (ResizeConvUpsample, CarafeUpsample, DySampleUpsample)):
@@ -76,8 +88,8 @@ def _difference(new: Response, old: Response) -> float:
     reach = max(new.reach, old.reach)
     root = _correlation_root(reach)
     before, after = _taps(old, reach) @ root, _taps(new, reach) @ root
-    whole = float(before.square().sum())
-    return float((after - before).square().sum() / whole) ** 0.5 if whole else 0.0
+    energy = float(before.square().sum())
+    return float((after - before).square().sum() / energy) ** 0.5 if energy else 0.0
 
 
 def _fit_convolution(conv: nn.Conv2d, enlarge: Callable[[Tensor], Tensor], old: Response) -> None:
@@ -117,7 +129,9 @@ def _correlation_root(reach: int) -> Tensor:
 
 def _copy(new: nn.Module, response: Response) -> None:
     """Weights with which a mode that can do so computes exactly this response."""
-    if isinstance(new, SubpixelUpsample):
+    if isinstance(new, CopiesResponse):
+        new.copy_response(response)
+    elif isinstance(new, SubpixelUpsample):
         if new.blur:
             raise FixError(
                 "a subpixel layer with blur displaces by half a pixel, so that it cannot be a copy; leave it out"
@@ -130,7 +144,10 @@ def _copy(new: nn.Module, response: Response) -> None:
     elif isinstance(new, MetaUpsample):
         _copy_predicted(new, response)
     else:
-        raise FixError(f"no closed form is known that starts a {type(new).__name__}")
+        raise FixError(
+            f"no closed form is known that starts a {type(new).__name__}; derive it from ResizeConvUpsample, or give it"
+            " a method copy_response(response), see artifactlab.fix.mimic.CopiesResponse"
+        )
 
 
 def _set_bias(conv: nn.Conv2d | nn.ConvTranspose2d, values: Tensor) -> None:

@@ -19,6 +19,7 @@ from artifactlab.fix.response import Response, impulse_response
 from artifactlab.lint.graph import ROOT_NAME, ModuleGraph, Op, module_graph
 from artifactlab.lint.model_copy import eval_copy
 from artifactlab.lint.ops import Convolution, is_known
+from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks, own_parameters
 
 PADDINGS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d, nn.Identity)
 """what may stand between a resize and its convolution"""
@@ -136,7 +137,7 @@ def _refuse_unreadable(modules: Sequence[nn.Module], paths: Sequence[str]) -> No
         if any(is_lazy(tensor) for tensor in [*module.parameters(), *module.buffers()]):
             raise FixError(f"{path} is not initialised yet; run the model once")
         for inner in module.modules():
-            hooks = [*inner._forward_hooks.values(), *inner._forward_pre_hooks.values()]
+            hooks = [*forward_hooks(inner).values(), *forward_pre_hooks(inner).values()]
             if any(not isinstance(hook, (WeightNorm, SpectralNorm)) for hook in hooks):
                 raise FixError(
                     f"{path} has hooks, which would be lost with it; remove them, fix, and put them on again"
@@ -155,10 +156,10 @@ def _possible_channels(modules: Sequence[nn.Module], site: Site | str) -> list[i
 def _part_from_the_model(copies: nn.Module) -> None:
     """Give copies that share the model's parameters their own, on the CPU in full precision."""
     for module in copies.modules():
-        for name, parameter in module._parameters.items():
+        for name, parameter in own_parameters(module).items():
             if parameter is not None:
                 own = parameter.detach().to("cpu", torch.float32, copy=True)
-                module._parameters[name] = nn.Parameter(own, requires_grad=False)
+                own_parameters(module)[name] = nn.Parameter(own, requires_grad=False)
     copies.to("cpu", torch.float32)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from artifactlab.errors import FixError
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
+from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks
 
 SCALES = (2, 3, 4)
 RESAMPLES = ("nearest", "bilinear")
@@ -121,7 +122,7 @@ def _conv_pads(conv: nn.Conv2d) -> tuple[int, int, int, int]:
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether it runs the forward that the class is known for, and no hooks."""
     own = all(getattr(type(module), name, 0) is getattr(kind, name, 0) for name in ("forward", "_conv_forward"))
-    return own and not module._forward_hooks and not module._forward_pre_hooks
+    return own and not forward_hooks(module) and not forward_pre_hooks(module)
 
 
 def _refuse_changed(module: nn.Module, kind: type[nn.Module]) -> None:

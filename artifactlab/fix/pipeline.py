@@ -5,23 +5,30 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from artifactlab.attribution.diagnose import diagnose
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
-from artifactlab.fix.distil import LEARNING_RATE, Distilled, distil
+from artifactlab.fix.distil import Distilled, distil
+from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
 from artifactlab.fix.replace import Swap, replace_upsampler
+from artifactlab.fix.training import Progress
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.models.random_state import random_states_kept
+from artifactlab.models.wrappers import unwrap
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
-"""told the name of a stage as it begins; returns what is to be called with (done, total) while it runs, or None"""
+"""Told the name of a stage as it begins; returns what is to be called with (done, total) while it runs, or None."""
+WARNINGS = {
+    "compensated": "{site} is compensated: later layers cancel what it draws, and replacing it undoes that.",
+    "harmless": "{site} is harmless: what it draws does not reach the output.",
+    "clean": "{site} is clean: it draws nothing.",
+}
+"""What a site's verdict says against replacing it."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +36,23 @@ class Fix:
     """The result of `fix_site`."""
 
     model: nn.Module
-    """a copy of the model, fixed"""
+    """A copy of the model, fixed."""
     swap: Swap
-    """what was replaced by what"""
+    """What was replaced by what."""
     distilled: Distilled | None
-    """how it was trained; None where it was not"""
+    """How the new layer was trained; None where it was not."""
     before: Diagnosis
-    """of the old model"""
+    """The diagnosis of the old model."""
     after: Diagnosis
-    """of the fixed one"""
+    """The diagnosis of the fixed model."""
     check: FixCheck
-    """whether it worked"""
+    """Whether the fix worked, and by how much."""
     warnings: tuple[str, ...]
-    """what speaks against this fix"""
+    """What the first diagnosis says against this fix, in sentences."""
+
+
+def _without_progress(name: str) -> None:
+    """The stage of a fix whose progress nobody is told."""
 
 
 def fix_site(
@@ -52,16 +63,10 @@ def fix_site(
     *,
     distil_on: Any = None,
     options: dict[str, Any] | None = None,
-    neighbours: bool = False,
-    steps: int = 600,
-    seconds: float = 600.0,
-    learning_rate: float = LEARNING_RATE,
-    lattice_weight: float = 2.0,
-    output: str | int | None = None,
-    data_range: float = 1.0,
-    checkpoint: Path | None = None,
-    seed: int = 0,
-    stage: Stage = lambda name: None,
+    training: TrainingOptions | None = None,
+    judging: JudgingOptions | None = None,
+    stage: Stage = _without_progress,
+    **fields: Any,
 ) -> Fix:
     """Replace the upsampler at a site of a copy of `model`, train it if there is something to train on, and check it.
 
@@ -72,20 +77,17 @@ def fix_site(
         mode: what to replace it by, see `replace_upsampler`.
         distil_on: inputs to train the new layer on, see `distil`; without them it stays as it starts.
         options: further keyword arguments of the mode's class.
-        neighbours: train the layers before and after it, too.
-        steps, seconds: limits of the training.
-        learning_rate: of the training; lower where it changes the image more than it helps.
-        lattice_weight: how much the grid counts in it, see `distil`.
-        output: key, attribute or index of the output to judge.
-        data_range: distance between the output's darkest and brightest value.
-        checkpoint: file that a training which was killed goes on from.
-        seed: of everything random.
+        training: how to train it, see `TrainingOptions`.
+        judging: which output to judge, see `JudgingOptions`.
         stage: for progress, see `Stage`.
+        fields: fields of either record by name, such as `steps=100` or `data_range=2.0`; the records are preferred, as
+            type checkers see into them.
 
     Raises:
         InputError: if the inputs cannot be used, or no site or mode has that name.
         FixError: if no site is named and none is guilty, or the site cannot be swapped.
         ModelError, CaptureError: as from `diagnose`.
+        TypeError: if `fields` has a name that neither record has.
 
     >>> from artifactlab.demo.run import noisy_photo
     >>> from artifactlab.demo.unet import broken
@@ -93,23 +95,32 @@ def fix_site(
     >>> fixed.swap.replacement.paths, fixed.check.energy_drop > 0.9
     (('dec.up2',), True)
     """
-    settings: dict[str, Any] = {"output": output, "data_range": data_range, "seed": seed}
-    before = diagnose(model, inputs, progress=stage("diagnosing"), **settings)
+    refuse_unknown(fields, TrainingOptions, JudgingOptions)
+    training = with_fields(training or TrainingOptions(), fields)
+    judging = with_fields(judging or JudgingOptions(), fields)
+    before = _diagnosed(model, inputs, judging, stage("diagnosing"))
     chosen = choose_site(before, site)
     fixed = copy.deepcopy(unwrap(model))
-    with random_states_kept(seed):
+    with random_states_kept(judging.seed):
         swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
     distilled = None
     if distil_on is not None:
-        limits: dict[str, Any] = {"neighbours": neighbours, "steps": steps, "seconds": seconds}
-        limits |= {"learning_rate": learning_rate, "lattice_weight": lattice_weight}
         progress = stage("training")
-        distilled = distil(
-            fixed, model, swap, distil_on, checkpoint=checkpoint, progress=progress, **limits, **settings
-        )
-    after = diagnose(fixed, inputs, progress=stage("diagnosing again"), **settings)
-    check = check_fix(model, fixed, chosen, inputs, **settings)
+        distilled = distil(fixed, model, swap, distil_on, training=training, judging=judging, progress=progress)
+    after = _diagnosed(fixed, inputs, judging, stage("diagnosing again"))
+    check = check_fix(model, fixed, chosen, inputs, judging=judging)
     return Fix(fixed, swap, distilled, before, after, check, _warnings(before, chosen))
+
+
+def _diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:
+    return diagnose(
+        model,
+        inputs,
+        output=judging.output,
+        data_range=judging.data_range,
+        seed=judging.seed,
+        progress=progress,
+    )
 
 
 def choose_site(diagnosis: Diagnosis, wanted: str | None) -> Site:
@@ -137,13 +148,8 @@ def choose_site(diagnosis: Diagnosis, wanted: str | None) -> Site:
 def _warnings(before: Diagnosis, chosen: Site) -> tuple[str, ...]:
     """What the first diagnosis says against replacing this site."""
     diagnosed = next(site for site in before.sites if site.site == chosen)
-    said = {
-        "compensated": f"{chosen.key} is compensated: later layers cancel what it draws, and replacing it undoes that.",
-        "harmless": f"{chosen.key} is harmless: what it draws does not reach the output.",
-        "clean": f"{chosen.key} is clean: it draws nothing.",
-    }
     others = [site.site.key for site in before.offenders if site.site != chosen]
-    found = [said[diagnosed.verdict]] if diagnosed.verdict in said else []
+    warnings = [WARNINGS[diagnosed.verdict].format(site=chosen.key)] if diagnosed.verdict in WARNINGS else []
     if others:
-        found.append(f"Other offenders stay: {', '.join(others)}; fix them one after the other.")
-    return tuple(found)
+        warnings.append(f"Other offenders stay: {', '.join(others)}; fix them one after the other.")
+    return tuple(warnings)

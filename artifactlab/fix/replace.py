@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.upsample import MODES
+from artifactlab.models.torch_internals import COMPILED_CHILD
+from artifactlab.models.wrappers import unwrap
 
 NEEDS_A_SKIP = ("gated",)
-"""modes that a layer with one input cannot be replaced by"""
-MOST = 1 << 16
-"""channels, and pixels per pixel, of a replacement that a file may ask for"""
-REPLACEABLE = tuple(mode for mode in MODES if mode not in NEEDS_A_SKIP)
+"""Modes that a layer with one input cannot be replaced by."""
+MAX_SIZE = 1 << 16
+"""Channels, and pixels per pixel, that a file may ask for: more than any decoder has, and too few for a damaged number
+to fill the memory."""
+
+
+class ReplaceableModes(Collection[str]):
+    """The modes that a layer can be replaced by, those of installed packages included, looked up when asked for.
+
+    >>> "subpixel" in REPLACEABLE, "gated" in REPLACEABLE
+    (True, False)
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return (mode for mode in MODES if mode not in NEEDS_A_SKIP)
+
+    def __contains__(self, mode: object) -> bool:
+        return mode in MODES and mode not in NEEDS_A_SKIP
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+REPLACEABLE = ReplaceableModes()
+"""The names in `artifactlab.fix.upsample.MODES` that a layer can be replaced by."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +53,21 @@ class Replacement:
     """What stands where a site's operator stood; enough to do the same to another copy of the model."""
 
     site: str
-    """key or name of the site, as it was given"""
+    """The key or name of the site, as it was given."""
     paths: tuple[str, ...]
-    """qualified names: the new module stands at the first, `nn.Identity` at the others"""
+    """Qualified names of the old modules: the new one stands at the first, `nn.Identity` at the others."""
     mode: str
-    """one of `REPLACEABLE`"""
+    """The kind of the new module, one of `REPLACEABLE`."""
     in_channels: int
-    """of the features before"""
+    """The channels of the features before."""
     out_channels: int
-    """of the features after"""
+    """The channels of the features after."""
     scale: int
-    """factor from the one's size to the other's"""
+    """The factor by which the features grow along both axes."""
     more: tuple[int, int]
-    """rows and columns that the output has beyond `scale` times the input; below zero: fewer"""
+    """Rows and columns that the output has beyond `scale` times the input, or lacks where they are negative."""
     options: dict[str, Any] = field(default_factory=dict)
-    """keyword arguments of the new module"""
+    """Further keyword arguments of the new module."""
 
     def build(self) -> nn.Module:
         """A fresh module of this kind.
@@ -63,6 +88,8 @@ class Replacement:
             raise
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
             raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {first_line(error)}") from error
+        if not isinstance(made, nn.Module):
+            raise InputError(f"mode {self.mode!r} makes a {type(made).__name__}, expected a torch.nn.Module")
         return made if self.more == (0, 0) else Trimmed(made, self.more)
 
     def install(self, model: nn.Module, new: nn.Module) -> None:
@@ -73,7 +100,8 @@ class Replacement:
             made = new if path == self.paths[0] else nn.Identity()
             old = model.get_submodule(path)
             for name in [name for name, module in model.named_modules(remove_duplicate=False) if module is old]:
-                put(model, name.removesuffix("._orig_mod"), made)  # a compiled module would go on running the old one
+                # a compiled module would go on running the old one
+                put(model, name.removesuffix(f".{COMPILED_CHILD}"), made)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the header of a weights file."""
@@ -102,7 +130,7 @@ class Replacement:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"this is no replacement that artifactlab wrote: {error!r}") from error
         sizes = (made.in_channels, made.out_channels, made.scale)
-        if not made.paths or "" in made.paths or not all(1 <= size <= MOST for size in sizes):
+        if not made.paths or "" in made.paths or not all(1 <= size <= MAX_SIZE for size in sizes):
             raise InputError(f"this is no replacement that artifactlab wrote: paths {made.paths}, sizes {sizes}")
         return made
 
@@ -112,13 +140,13 @@ class Swap:
     """The result of `replace_upsampler`."""
 
     replacement: Replacement
-    """what stands there now"""
+    """What stands in the old modules' place now."""
     removed: tuple[str, ...]
-    """what stood there, module by module, e.g. `dec.up2: ConvTranspose2d(40, 24, ...)`"""
+    """What was removed, module by module, e.g. `dec.up2: ConvTranspose2d(40, 24, ...)`."""
     parameters: tuple[int, int]
-    """how many weights the site had and has"""
+    """How many weights the site had and has."""
     difference: float
-    """how far the new one is from the old one on smooth inputs, relative to its rms; the lattice is part of it"""
+    """How far the new one is from the old one on smooth inputs, relative to its rms; the lattice is part of it."""
 
     def __str__(self) -> str:
         new = self.replacement

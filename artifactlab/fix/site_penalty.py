@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.sites.capture import Visit, watch
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.errors import InputError, ModelError
 from artifactlab.fix.loss import check_number
 from artifactlab.fix.loss_terms import phase_patterns
+from artifactlab.models.torch_internals import without_function_modes
 from artifactlab.scoring.periods import lattice_period
 
-Key = tuple[str, str, int]
 FLAT = 1e-12
 """added to an activation's variance, which may be 0"""
 
@@ -89,8 +89,8 @@ class SitePenalty:
 
     def reset(self) -> None:
         """Forget the passes since the last call, such as those of a generator that only its discriminator learns by."""
-        self._terms: dict[Key, list[Tensor]] = {}
-        self._seen: set[Key] = set()
+        self._terms: dict[SiteKey, list[Tensor]] = {}
+        self._seen: set[SiteKey] = set()
 
     def __call__(self) -> Tensor:
         """The penalty of the passes since the last call, a scalar."""
@@ -123,7 +123,7 @@ class SitePenalty:
             with (
                 torch.autocast(output.device.type, enabled=False),
                 saved_tensors_hooks(_as_it_is, _as_it_is),
-                torch._C.DisableTorchFunction(),  # another watch of the same model would take our sums for its growth
+                without_function_modes(),  # another watch of the same model would take our sums for its growth
             ):
                 term = grid_share(output, period)
             self._terms.setdefault(visit.key, []).append(term)
@@ -143,7 +143,7 @@ def _as_it_is(saved: Tensor) -> Tensor:
     return saved
 
 
-def _keys(site: SiteDiagnosis | Site | str) -> list[Key]:
+def _keys(site: SiteDiagnosis | Site | str) -> list[SiteKey]:
     """Of all calls of a layer; of one where a string names it."""
     if isinstance(site, SiteDiagnosis):
         site = site.site
@@ -153,9 +153,9 @@ def _keys(site: SiteDiagnosis | Site | str) -> list[Key]:
     name, _, op = path.rpartition("/")
     if not op or not call.isdecimal():
         raise InputError(f"{site!r} is no site; expected one of a diagnosis, or a key such as 'dec.up2/interpolate#0'")
-    return [(name, op, int(call))]
+    return [SiteKey(name, op, int(call))]
 
 
-def _text(key: Key) -> str:
+def _text(key: SiteKey) -> str:
     name, op, call = key
     return f"{name}/{op}#{call}" if name else f"{op}#{call}"

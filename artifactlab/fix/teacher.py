@@ -14,18 +14,20 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.repair.repair import remove_lattice
+from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.attribution.repair.trials import repaired_output
-from artifactlab.attribution.sites.capture import Capture, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import FixError
 from artifactlab.fix.replace import Swap
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import lattice_period
 
-WIDE = 7
-"""blocks a side within which what is left of a grid after the repair is told from texture"""
+RESIDUAL_BLOCKS = 7
+"""Blocks a side over which what remains of a grid after the repair is told from texture, more than the repair's own: on
+a trained style net the repair leaves two thirds of the grid (docs/decisions.md, *What a fix is trained on*)."""
 
 
 def teacher_outputs(
@@ -62,9 +64,9 @@ def teacher_outputs(
         for call in calls:
             if targets and until is not None and time.monotonic() > until:
                 break
-            plain, repaired = runner.run(call).float(), repaired_output(runner, call, sites).float()
-            rest = remove_lattice(repaired, period, WIDE)
-            targets.append((remove_lattice(plain, period) + rest - remove_lattice(rest, period)).cpu())
+            unrepaired = runner.run(call).float()
+            repaired = remove_lattice(repaired_output(runner, call, sites).float(), period, RESIDUAL_BLOCKS)
+            targets.append((remove_lattice(unrepaired, period) + repaired - remove_lattice(repaired, period)).cpu())
     return targets, period
 
 

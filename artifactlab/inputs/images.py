@@ -5,11 +5,9 @@ ICC profiles are ignored: values are taken as they are stored.
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +23,6 @@ from artifactlab.errors import InputError
 
 Pixels = NDArray[Any]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
-"""what counts as an image in a folder or a pattern, in upper or lower case; a file named outright is always read"""
 MIN_SIDE = 16
 """pixels per side; in anything smaller there is nothing to measure"""
 READABLE = "PNG, JPEG, TIFF, WebP or BMP of 8 or 16 bits, or a float32 TIFF"
@@ -42,38 +38,6 @@ JPEG_END = b"\xd9"
 EXIF = re.compile(rb"(?s)(?:eXIf|EXIF.{4}(?:Exif\0\0)?)(II\*\0|MM\0\*)")
 """the EXIF block of a PNG or a WebP"""
 EXIF_ORIENTATION = 0x0112
-
-
-def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Path]:
-    """The image files that files, folders and glob patterns name.
-
-    Args:
-        paths: files (taken whatever they are called), folders (the files with one of `SUFFIXES` inside, hidden ones
-            left out) and glob patterns. A path that exists is never a pattern.
-        recursive: look into folders inside folders.
-
-    Returns:
-        Each file once; in the order of `paths`, and sorted within one folder or pattern.
-
-    Raises:
-        InputError: if there are no paths, if one does not exist, or if a folder or a pattern has no image.
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in ("b.png", "a.JPG", "notes.txt"):
-    ...     (folder / name).touch()
-    >>> [path.name for path in find_images([folder])]
-    ['a.JPG', 'b.png']
-    """
-    if isinstance(paths, (str, Path)):
-        paths = [paths]
-    if not paths:
-        raise InputError("no images were given; name files, folders or glob patterns")
-    found: dict[str, Path] = {}
-    for path in paths:
-        for file in _files(path, recursive):
-            found.setdefault(os.path.abspath(file), file)
-    return list(found.values())
 
 
 def read_image(path: str | Path, gray: bool = False) -> Tensor:
@@ -151,36 +115,6 @@ def luma(image: Tensor) -> Tensor:
         return image
     red, green, blue = image.split(1, dim=-3)
     return green + 0.299 * (red - green) + 0.114 * (blue - green)
-
-
-def _files(path: str | Path, recursive: bool) -> list[Path]:
-    """What one argument stands for."""
-    if os.path.isdir(path):
-        inside = Path(path).rglob("*") if recursive else Path(path).iterdir()
-        found = _only_images(inside, path)
-        if not found:
-            hint = "" if recursive else "; look into its folders with --recursive / recursive=True"
-            raise InputError(f"no image in folder {str(path)!r}: expected files ending in {', '.join(SUFFIXES)}{hint}")
-        return found
-    if os.path.exists(path):
-        return [Path(path)]
-    if not glob.has_magic(str(path)):
-        raise InputError(f"no such file or folder: {str(path)!r}")
-    found = _only_images(map(Path, glob.iglob(str(path), recursive=True)), path)
-    if not found:
-        raise InputError(f"pattern {str(path)!r} matches no image: expected files ending in {', '.join(SUFFIXES)}")
-    return found
-
-
-def _only_images(candidates: Iterator[Path], given: str | Path) -> list[Path]:
-    try:
-        return sorted(
-            file
-            for file in candidates
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-        )
-    except OSError as error:
-        raise InputError(f"cannot list {str(given)!r}: {error.strerror or error}") from error
 
 
 def _read_bytes(path: str | Path) -> bytes:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
+from artifactlab.registry import Registry
+
+PROBES: Registry[Callable[[int], Tensor]] = Registry("artifactlab.probes")
+"""Functions of the size in pixels by the name of the probe; each gives one (size, size) plane with values in [0, 1]."""
 
 
+@PROBES.added("constant")
 def constant(size: int) -> Tensor:
     """Mid-grey: a grid in the output is the decoder's alone."""
     return torch.full((size, size), 0.5)
 
 
+@PROBES.added("ramp")
 def ramp(size: int) -> Tensor:
     """Diagonal ramp from 0.1 to 0.9: grids that scale with the signal, and quantised steps."""
     t = torch.linspace(0, 1, size)
     return 0.1 + 0.4 * (t[:, None] + t[None, :])
 
 
+@PROBES.added("slanted-edge")
 def slanted_edge(size: int) -> Tensor:
     """One straight anti-aliased edge at 22 degrees: stair-steps in the output are the decoder's own.
 
@@ -32,15 +40,12 @@ def slanted_edge(size: int) -> Tensor:
     return 0.2 + 0.6 * (distance + 0.5).clamp(0, 1)
 
 
+@PROBES.added("zone-plate")
 def zone_plate(size: int) -> Tensor:
     """Rings from zero frequency at the centre to a quarter cycle per pixel at the edge: aliasing of every direction."""
     t = torch.arange(size) - (size - 1) / 2
     radius = t[:, None].square() + t[None, :].square()
     return 0.5 + 0.4 * torch.cos(math.pi / (2 * size) * radius)
-
-
-PROBES = {"constant": constant, "ramp": ramp, "slanted-edge": slanted_edge, "zone-plate": zone_plate}
-"""probe name -> function of the size in pixels, giving one (size, size) plane in [0, 1]"""
 
 
 def make_probe(name: str, size: int = 256, channels: int = 3) -> Tensor:

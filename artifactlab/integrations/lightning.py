@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.capture import Capture, Visit, unwrap, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import CaptureError, InputError
 from artifactlab.integrations.tensorboard import plot_comparison
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.outputs import first_image
+from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 

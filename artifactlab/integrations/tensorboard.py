@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -64,14 +65,14 @@ def log_diagnosis(writer: Writer, diagnosis: Diagnosis, step: int, tag: str = "a
     artifactlab/diagnosis
     """
     _check_writer(writer)
-    for name, value in diagnosis.output.items():
+    for name, value in asdict(diagnosis.output).items():
         writer.add_scalar(f"{tag}/output/{name}", value, step)
     for site in diagnosis.sites:
         writer.add_scalar(f"{tag}/effect/{site.site.key}", site.effect.value, step)
     if diagnosis.examples:
         # these figures are not pyplot's, so that nothing stays open
         writer.add_figure(f"{tag}/diagnosis", diagnosis.plot(), step)
-        if not diagnosis.config["fast"]:
+        if not diagnosis.config.fast:
             writer.add_figure(f"{tag}/maps", diagnosis.plot_maps(), step)
 
 

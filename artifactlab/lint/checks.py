@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.errors import ModelError
 from artifactlab.lint.flow import feeds_shuffle, follows_upsampler, reaches_output
 from artifactlab.lint.graph import Op, module_graph
@@ -28,17 +28,22 @@ from artifactlab.lint.rules import (
     LintFinding,
     Rule,
 )
+from artifactlab.lint.trained import looks_trained
+from artifactlab.models.wrappers import unwrap
 
 TRAINED_TOLERANCE = 0.05
-"""share of unequal phases from which a trained layer is named"""
+"""Share of unequal phases from which a trained layer is named: a twentieth of a flat answer, as no training leaves
+phases exactly equal; `benchmarks/lint.py` lists what trained layers read."""
 INITIAL_TOLERANCE = 0.01
-"""... and an untrained one, whose phases can be made equal exactly"""
-GRAVE = 0.6
-"""share from which it is a warning: between trained layers whose output shows no grid and those that draw one which the
-next layers have to cancel; `benchmarks/lint.py` lists both"""
+"""Share of unequal phases from which an untrained layer is named; its phases can be made equal but for rounding."""
+WARNING_SHARE = 0.6
+"""Share of unequal phases from which a finding is a warning; it lies between trained layers whose output shows no grid
+and those that draw one which the next layers have to cancel, and `benchmarks/lint.py` lists both."""
+NEEDS_TRAINED = frozenset({UNEQUAL_SUMS.name, UNEQUAL_SHUFFLE.name, NO_ICNR.name})
+"""Names of the rules whose findings depend on whether the weights are trained."""
 
 
-def lint(model: nn.Module, *, trained: bool) -> tuple[LintFinding, ...]:
+def lint(model: nn.Module, *, trained: bool | None = None) -> tuple[LintFinding, ...]:
     """Defects that can be read off a decoder's weights and structure alone.
 
     It says what a layer would draw; whether that reaches the output, only `artifactlab.diagnose` can say. One- and
@@ -46,7 +51,8 @@ def lint(model: nn.Module, *, trained: bool) -> tuple[LintFinding, ...]:
 
     Args:
         model: any `nn.Module`; its forward is traced without data, and it is left as it was.
-        trained: whether its weights are trained. Pixel shuffles of an untrained model are held to ICNR.
+        trained: whether its weights are trained. Pixel shuffles of an untrained model are held to ICNR. None is a
+            guess, see `looks_trained`, and each finding that depends on it says so.
 
     Returns:
         Warnings first, then notes; each in the order of `RULES`, the largest departure first. What could not be read is
@@ -60,15 +66,30 @@ def lint(model: nn.Module, *, trained: bool) -> tuple[LintFinding, ...]:
     et al. 2019, Checkerboard artifacts free convolutional neural networks.
 
     >>> uneven = nn.Sequential(nn.ConvTranspose2d(8, 3, 3, stride=2), nn.Sigmoid())
-    >>> [(found.site, found.rule) for found in lint(uneven, trained=False)]
+    >>> [(found.site, found.rule) for found in lint(uneven)]
     [('0', 'uneven-overlap'), ('0', 'unequal-sums'), ('0', 'border')]
     """
     model = unwrap(model)
     _refuse_unreadable(model)
+    taken_for_trained = looks_trained(model) if trained is None else trained
     graph = module_graph(model)
-    found = [finding for op in graph.ops for check in _CHECKS for finding in check(op, trained)]
+    found = [finding for op in graph.ops for finding in _findings_at(op, taken_for_trained)]
     found += [_finding(NOT_SEEN, site, (), reason) for site, reason in graph.untraced.items()]
+    if trained is None:
+        found = [_with_guess(finding, taken_for_trained) for finding in found]
     return tuple(sorted(_once_each(found), key=_gravest_first))
+
+
+def _findings_at(op: Op, trained: bool) -> Iterator[LintFinding]:
+    for check in _CHECKS:
+        yield from check(op, trained)
+
+
+def _with_guess(finding: LintFinding, trained: bool) -> LintFinding:
+    """The finding with the guess that it depends on in its detail."""
+    if finding.rule not in NEEDS_TRAINED:
+        return finding
+    return replace(finding, detail=f"{finding.detail} (the weights look {'trained' if trained else 'untrained'})")
 
 
 def _refuse_unreadable(model: nn.Module) -> None:
@@ -202,7 +223,7 @@ def _tolerance(trained: bool) -> float:
 
 
 def _level(share: float) -> Level:
-    return "warning" if share >= GRAVE else "note"
+    return "warning" if share >= WARNING_SHARE else "note"
 
 
 def _by(numbers: Iterable[float]) -> str:

@@ -15,6 +15,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.random_state import random_states_kept
+from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks
 
 
 def eval_copy(model: nn.Module) -> nn.Module:
@@ -41,11 +42,11 @@ def eval_copy(model: nn.Module) -> nn.Module:
             continue
         module.training = False
         with torch.no_grad():
-            for hook in module._forward_pre_hooks.values():
+            for hook in forward_pre_hooks(module).values():
                 if isinstance(hook, (WeightNorm, SpectralNorm)):
                     hook(module, None)
-        module._forward_pre_hooks.clear()
-        module._forward_hooks.clear()
+        forward_pre_hooks(module).clear()
+        forward_hooks(module).clear()
     return duplicate
 
 

@@ -10,6 +10,7 @@ from torch import fx, nn
 
 from artifactlab.errors import first_line
 from artifactlab.lint.ops import is_known
+from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
 
 
 class Tracer(fx.Tracer):
@@ -57,7 +58,7 @@ class Tracer(fx.Tracer):
 def is_wrapper(module: nn.Module) -> bool:
     """Modules that hold others and have no forward of their own to follow; compiled ones refuse stand-ins."""
     wrappers = (nn.ModuleList, nn.ModuleDict, nn.DataParallel, nn.parallel.DistributedDataParallel)
-    return isinstance(module, wrappers) or "_orig_mod" in module._modules
+    return isinstance(module, wrappers) or COMPILED_CHILD in own_children(module)
 
 
 def is_leaf(module: nn.Module) -> bool:
@@ -69,9 +70,9 @@ def is_leaf(module: nn.Module) -> bool:
 
 def defaults(module: nn.Module) -> dict[str, Any]:
     """Optional arguments at their defaults, so that `if skip is not None` takes the branch of a plain call."""
-    plain = (bool, int, float, str, type(None))
+    literals = (bool, int, float, str, type(None))
     parameters = inspect.signature(module.forward).parameters.items()
-    return {name: p.default for name, p in parameters if type(p.default) in plain}
+    return {name: p.default for name, p in parameters if type(p.default) in literals}
 
 
 def reason(error: Exception) -> str:

@@ -2,5 +2,6 @@
 
 from artifactlab.models.checkpoint import read_checkpoint
 from artifactlab.models.factory import load_model
+from artifactlab.models.formats import MODEL_FORMATS, ModelFormat
 
-__all__ = ["load_model", "read_checkpoint"]
+__all__ = ["MODEL_FORMATS", "ModelFormat", "load_model", "read_checkpoint"]

@@ -18,9 +18,9 @@ class Call:
     """The arguments of one forward pass."""
 
     args: tuple[Any, ...] = ()
-    """positional"""
+    """Arguments by position."""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    """by keyword"""
+    """Arguments by name."""
 
 
 def as_calls(inputs: Any) -> list[Call]:

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from artifactlab.errors import ModelError, first_line
+from artifactlab.models.torch_internals import COMPILED_CHILD
 
 NESTED_KEYS = ("params_ema", "state_dict", "params", "model_state_dict", "model", "generator")
-"""where trainers put the weights inside a checkpoint, most specific first"""
-PREFIXES = ("module.", "_orig_mod.")
-"""what wrappers put in front of every key"""
+"""Where trainers put the weights inside a checkpoint, most specific first."""
+PREFIXES = ("module.", f"{COMPILED_CHILD}.")
+"""What wrappers put in front of every key."""
 
 
 def sha256(path: Path) -> str:

@@ -9,10 +9,12 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
+from artifactlab.models.torch_internals import COMPILED_CHILD, is_compiled_in_place, own_children
+
 _lock = threading.Lock()
 _running = 0
 _stance = ExitStack()
-"""the compiler's stance is global: the first of the blocks that run at once sets it, and the last puts it back"""
+"""The compiler's stance is global: the first of the blocks that run at once sets it, and the last puts it back."""
 
 
 @contextmanager
@@ -47,4 +49,4 @@ def _leave() -> None:
 def _is_compiled(module: nn.Module) -> bool:
     """By `torch.compile(module)`, in place by `module.compile()`, or method by method, as Lightning does it."""
     by_lightning = getattr(module, "_compiler_ctx", None) is not None
-    return "_orig_mod" in module._modules or module._compiled_call_impl is not None or by_lightning
+    return COMPILED_CHILD in own_children(module) or is_compiled_in_place(module) or by_lightning

@@ -6,8 +6,10 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +17,32 @@ from torch import nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
 from artifactlab.models.checkpoint import fit, read_checkpoint
+from artifactlab.models.formats import MODEL_FORMATS, format_of
 from artifactlab.registry import Registry
 
 PREPARATIONS: Registry[Callable[[nn.Module, Path], None]] = Registry("artifactlab.checkpoints")
-"""what makes a model the one whose weights a file holds, as `artifactlab.fix` does where modules were replaced"""
+"""What makes a model the one whose weights a file holds, by name; `artifactlab.fix` puts its replaced modules in."""
 
 
 def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint: Path | None = None) -> nn.Module:
     """Build the model `target` names and load `checkpoint` into it.
 
     Args:
-        target: `package.module:factory` or `path/to/file.py:factory`; the factory may be a class.
-        kwargs: keyword arguments for the factory.
-        checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and plain containers. One that
+        target: `package.module:factory` or `path/to/file.py:factory`, where the factory may be a class; or a file or
+            folder that an installed package can open, see `artifactlab.models.formats`.
+        kwargs: keyword arguments for the factory, or for what opens the file.
+        checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and built-in containers. One that
             `artifactlab fix` wrote brings its replaced modules along.
 
     Raises:
-        ModelError: if the target cannot be imported, the factory fails or returns no module, or the checkpoint does
-            not fit; the model is never returned half-loaded.
+        ModelError: if the target cannot be imported or opened, the factory fails or returns no module, or the
+            checkpoint does not fit; the model is never returned half-loaded.
 
     >>> load_model("torch.nn:Upsample", {"scale_factor": 2})
     Upsample(scale_factor=2.0, mode='nearest')
     """
-    model = _build(target, dict(kwargs or {}))
+    opened = _open(target, dict(kwargs or {}))
+    model = _build(target, dict(kwargs or {})) if opened is None else opened
     if checkpoint is not None:
         weights = read_checkpoint(checkpoint)
         _prepare(model, checkpoint)
@@ -49,6 +54,17 @@ def _prepare(model: nn.Module, checkpoint: Path) -> None:
     """Make the model the one whose weights the checkpoint holds."""
     for prepare in PREPARATIONS.values():
         prepare(model, checkpoint)
+
+
+def _open(target: str, kwargs: dict[str, Any]) -> nn.Module | None:
+    """The model that an existing file or folder holds, None where no format recognises it."""
+    if not os.path.exists(target):
+        return None
+    path = Path(target)
+    name = format_of(path)
+    if name is None:
+        return None
+    return _made(f"{target}, opened as {name!r},", partial(MODEL_FORMATS[name].load, path, kwargs))
 
 
 def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
@@ -63,8 +79,13 @@ def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
     if not callable(factory):
         raise ModelError(f"{target} is a {type(factory).__name__}, not a function or class that makes the model")
     _check_arguments(factory, target, kwargs)
+    return _made(target, partial(factory, **kwargs))
+
+
+def _made(target: str, make: Callable[[], object]) -> nn.Module:
+    """What `make`, somebody else's code, returns."""
     try:
-        model = factory(**kwargs)
+        model = make()
     except ArtifactLabError:
         raise
     except (Exception, SystemExit) as error:
@@ -103,7 +124,7 @@ def _import_file(path: Path) -> Any:
         raise ModelError(f"{path} cannot be imported as Python")
     module = importlib.util.module_from_spec(spec)
     _importable(path.resolve().parent)
-    sys.modules[name] = module  # dataclasses look their module up while it is being run
+    sys.modules[name] = module  # dataclasses ask for their module while it is being run
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

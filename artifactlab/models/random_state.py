@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 _one_at_a_time = threading.RLock()
-"""the generators belong to the process, so a pass of another thread would draw from ours"""
+"""The generators belong to the process, so a pass of another thread would draw from ours."""
 
 
 @contextmanager

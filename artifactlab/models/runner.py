@@ -26,7 +26,7 @@ class Runner:
         self.output = output
         self.seed = seed
         self.before_each: Callable[[], None] | None = None
-        """called before every pass; what it raises ends the work"""
+        """Called before every pass; what it raises ends the work."""
         self._stack = ExitStack()
         self._autocasts: list[tuple[str, torch.dtype]] = []
 

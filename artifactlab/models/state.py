@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from artifactlab.errors import ModelError
+from artifactlab.models.torch_internals import TorchDispatchMode, operator_schema, own_buffers, own_parameters
 
 
 @dataclass
@@ -29,11 +29,11 @@ class _Saved:
     name: str
     tensor: Tensor | None
     memory: Tensor | None
-    """the same memory, whatever the tensor is made to refer to"""
+    """The same memory, whatever the tensor is made to refer to."""
     in_graph: bool
-    """whether it was part of a graph before"""
+    """Whether it was part of a graph before."""
     values: Tensor | None = None
-    """a copy, once something has been about to write to it"""
+    """A copy, once something has been about to write to it."""
 
 
 class ModelState:
@@ -57,15 +57,8 @@ class ModelState:
         lazy = [name for name, tensor in [*model.named_parameters(), *model.named_buffers()] if is_lazy(tensor)]
         if lazy:
             raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")
-        owners = [owner for module in model.modules() for owner in (module._parameters, module._buffers)]
-        self._saved = [
-            _Saved(
-                *(owner, name, tensor, None if tensor is None else tensor.detach()),
-                tensor is not None and tensor.grad_fn is not None,
-            )
-            for owner in owners
-            for name, tensor in owner.items()
-        ]
+        owners = [owner for module in model.modules() for owner in (own_parameters(module), own_buffers(module))]
+        self._saved = [_saved(owner, name, tensor) for owner in owners for name, tensor in owner.items()]
         self._by_memory: dict[int, list[_Saved]] = defaultdict(list)
         for saved in self._saved:
             if saved.memory is not None and (place := _place(saved.memory)):
@@ -85,7 +78,8 @@ class ModelState:
         """Put everything back."""
         with torch.no_grad():
             for saved in self._saved:
-                tensor = saved.owner[saved.name] = saved.tensor
+                tensor = saved.tensor
+                saved.owner[saved.name] = tensor
                 if tensor is None or saved.memory is None:
                     continue
                 if not _same_memory(tensor, saved.memory):
@@ -94,6 +88,12 @@ class ModelState:
                     tensor.copy_(saved.values)
                 if tensor.grad_fn is not None and not saved.in_graph:
                     tensor.detach_()  # a pass with gradients wrote to it
+
+
+def _saved(owner: dict[str, Any], name: str, tensor: Tensor | None) -> _Saved:
+    if tensor is None:
+        return _Saved(owner, name, None, memory=None, in_graph=False)
+    return _Saved(owner, name, tensor, memory=tensor.detach(), in_graph=tensor.grad_fn is not None)
 
 
 class _Guard(TorchDispatchMode):
@@ -114,10 +114,11 @@ class _Guard(TorchDispatchMode):
 @cache
 def _written(func: Any) -> Sequence[tuple[int, str]]:
     """(position, name) of the arguments that a call writes to."""
-    silent = "batch_norm" in func._schema.name  # writes to its running statistics, though its schema does not say so
+    schema = operator_schema(func)
+    silent = "batch_norm" in schema.name  # writes to its running statistics, though its schema does not say so
     return tuple(
         (place, argument.name)
-        for place, argument in enumerate(func._schema.arguments)
+        for place, argument in enumerate(schema.arguments)
         if (argument.alias_info is not None and argument.alias_info.is_write) or (silent and "running" in argument.name)
     )
 

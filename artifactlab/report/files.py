@@ -49,7 +49,7 @@ def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None =
             page.write_text(report_page(diagnosis, called), encoding="utf-8")
             data.write_text(diagnosis.to_json() + "\n", encoding="utf-8")
             diagnosis.plot().savefig(picture, dpi=100)
-            if not diagnosis.config["fast"]:  # which has no maps
+            if not diagnosis.config.fast:  # which has no maps
                 maps, arrays = (Path(scratch) / name for name in ("maps.png", "maps.npz"))
                 diagnosis.plot_maps().savefig(maps, dpi=100)
                 np.savez_compressed(arrays, **_maps(diagnosis))  # type: ignore[arg-type]  # its names are no flags

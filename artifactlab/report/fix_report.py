@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.verdicts import period_text
+from artifactlab.attribution.verdict_text import period_text
 from artifactlab.attribution.windows import busiest
 from artifactlab.errors import FixError
 from artifactlab.fix.pipeline import Fix
@@ -53,7 +53,7 @@ def fix_table(made: Fix) -> Group:
     steps = [f"{jaggedness:.2f} px" for jaggedness in check.edge_jaggedness]
     table.add_row("stair-steps", *steps, f"{_percent(check.steps_drop)} of their energy")
     both = (made.before, made.after)
-    table.add_row("severity, all periods", *(f"{diagnosis.output['severity']:.2f}" for diagnosis in both), "")
+    table.add_row("severity, all periods", *(f"{diagnosis.output.severity:.2f}" for diagnosis in both), "")
     offenders = [", ".join(site.site.key for site in diagnosis.offenders) or "none" for diagnosis in both]
     table.add_row("offenders", *map(Text, offenders), "")
     psnr = "equal" if math.isinf(check.psnr) else f"{check.psnr:.1f} dB"
@@ -106,7 +106,7 @@ def plot_fix(made: Fix) -> Figure:
 
     check = made.check
     outputs = [diagnosis.examples[0].output for diagnosis in (made.before, made.after)]
-    scale = made.before.config["data_range"]
+    scale = made.before.config.data_range
     change = (outputs[1].float() - outputs[0].float()).abs().mean(0) / scale
     top, left = busiest(change, ZOOM)
     figure = Figure(figsize=(12, 8), layout="constrained")

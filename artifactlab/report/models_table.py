@@ -6,8 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.verdicts import period_text
-from artifactlab.comparing.parting import LatticePair, ModelComparison
+from artifactlab.attribution.verdict_text import period_text
+from artifactlab.comparing.model_comparison import LatticePair, ModelComparison
 from artifactlab.report.terminal import PIPED_WIDTH, as_text
 
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}

@@ -132,7 +132,8 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
 
 def _settings(diagnosis: Diagnosis) -> str:
     """What must be the same again, as keyword arguments."""
-    given = {name: diagnosis.config[name] for name in ("output", "data_range", "seed")}
+    config = diagnosis.config
+    given = {"output": config.output, "data_range": config.data_range, "seed": config.seed}
     return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from artifactlab.attribution.diagnosis import Diagnosis, Example
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdicts import period_text, signed
+from artifactlab.attribution.verdict_text import period_text, signed
 from artifactlab.attribution.windows import Window
 from artifactlab.metrics.spectrum import lattice_frequencies
 from artifactlab.report import page_pictures as pictures
@@ -149,9 +149,9 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
         .get_template("report.html.j2")
         .render(
             diagnosis=diagnosis,
-            severity=diagnosis.output["severity"],
+            severity=diagnosis.output.severity,
             visible=VISIBLE,
-            grid=255 * diagnosis.output["lattice_amplitude"],
+            grid=255 * diagnosis.output.lattice_amplitude,
             wholes=[pictures.output_uri(example.output) for example in examples],
             panels=[_panel(diagnosis, site, examples, called, drawn, side) for site in diagnosis.sites],
             largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.report.terminal import Fitting, as_text
-from artifactlab.scoring.score import ImageScore, ScoreReport
+from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 WIDTH = 80
 """Columns of the text, which every terminal and mail has."""

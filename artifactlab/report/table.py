@@ -8,7 +8,7 @@ from rich.text import Text
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdicts import period_text, signed
+from artifactlab.attribution.verdict_text import period_text, signed
 from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}

@@ -2,7 +2,8 @@
 
 from artifactlab.scoring.gates import Gate, GateFailure, parse_gate
 from artifactlab.scoring.measures import METRICS, Metric
-from artifactlab.scoring.score import ImageScore, ScoreReport, score_images
+from artifactlab.scoring.score import score_images
+from artifactlab.scoring.score_report import ImageScore, ScoreReport
 from artifactlab.scoring.severity import severity
 
 __all__ = [

@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from artifactlab.errors import ArtifactLabError, InputError
-from artifactlab.inputs.images import MIN_SIDE, Picture, find_images, open_picture
-from artifactlab.metrics.spectral_reading import PERIODS
-from artifactlab.scoring.gates import Gate, GateFailure, gate_failures, parse_gate
+from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
+from artifactlab.inputs.images import MIN_SIDE, Picture, open_picture
+from artifactlab.metrics.spectral_search import PERIODS
+from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
-from artifactlab.serialize import json_data, program
+from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
-__all__ = ["METRICS", "Gate", "GateFailure", "ImageScore", "ScoreReport", "parse_gate", "score_images"]
-
-SCHEMA_VERSION = "2.0"
-"""of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's"""
-NAMED_IN_ERRORS = 5
 JPEG_BLOCK = 8
 JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
-
-
-@dataclass(frozen=True)
-class ImageScore:
-    """The scores of one image."""
-
-    path: str
-    """the file"""
-    scores: dict[str, float | None]
-    """one per metric; all None where there is an error, one None where it cannot be told: too small, or too
-    little content to see a lattice in"""
-    error: str | None
-    """why it could not be scored, None if it could"""
-    note: str | None = None
-    """what else may be behind a score, None where there is nothing to say"""
-
-
-@dataclass(frozen=True)
-class ScoreReport:
-    """The result of `score_images`."""
-
-    images: tuple[ImageScore, ...]
-    """one per image, in the order given"""
-    summary: dict[str, dict[str, float | None]]
-    """per metric: mean, median, min, max (None if nothing was measured) and count, over the images that have a score"""
-    passed: bool | None
-    """whether every image was scored and no gate failed; None where there is no gate"""
-    config: dict[str, Any]
-    """the settings that produced it"""
-    failures: tuple[GateFailure, ...] = ()
-    """the gates that failed, and where"""
-
-    @property
-    def unreadable(self) -> tuple[ImageScore, ...]:
-        """The images that could not be scored."""
-        return tuple(image for image in self.images if image.error is not None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that validates against `artifactlab/schemas/score.json`: None instead of NaN."""
-        data: dict[str, Any] = json_data(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "tool": program(),
-                "config": self.config,
-                "images": [asdict(image) for image in self.images],
-                "summary": self.summary,
-                "passed": self.passed,
-            }
-        )
-        return data
-
-    def to_json(self) -> str:
-        """`to_dict` as indented JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
 
 def score_images(
@@ -197,23 +136,6 @@ def _paired(files: list[Path], reference: str | Path | None, recursive: bool) ->
     refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
     refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
     return [(file, theirs[file.stem]) for file in files]
-
-
-def by_stem(files: list[Path], what: str) -> dict[str, Path]:
-    """Files by the name they are paired by; an InputError where two share one."""
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for file in files:
-        groups[file.stem].append(file)
-    twice = [f"{group[0]} and {group[1]}" for group in groups.values() if len(group) > 1]
-    refuse_names(twice, f"{what} are paired by file stem, but these share one")
-    return {stem: group[0] for stem, group in groups.items()}
-
-
-def refuse_names(names: list[str], complaint: str) -> None:
-    """An InputError that lists the first of them, where there are any."""
-    if names:
-        more = len(names) - NAMED_IN_ERRORS
-        raise InputError(f"{complaint}: {', '.join(names[:NAMED_IN_ERRORS])}{f' and {more} more' if more > 0 else ''}")
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics.bands import baseband
 from artifactlab.metrics.inputs import LARGEST_PERIOD, as_images, as_lattice, product
-from artifactlab.metrics.spectral_reading import Forms, Reading, content_wanted, lattice_sums, powers_of, read
+from artifactlab.metrics.period_reading import Forms, Reading, content_wanted, powers_of, read
+from artifactlab.metrics.significance import confirmed
 from artifactlab.metrics.spectral_repair import drawn_by
-from artifactlab.metrics.spectral_sums import SpectralSums, joined
-from artifactlab.metrics.synchronous import SynchronousSums, confirmed
+from artifactlab.metrics.spectral_sums import SpectralSums, joined, lattice_sums
+from artifactlab.metrics.synchronous import SynchronousSums
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.scoring.crops import split_crops
 from artifactlab.scoring.periods import smallest_side
@@ -205,7 +206,7 @@ def read_crops(sums: SpectralSums, counts: Tensor) -> Reading:
     same in all crops; and with all crops alike, as quiet ones without a grid would else outvote loud ones that are full
     of it. What shows more counts, and is found where all crops together confirm it in that way.
     """
-    reading, alike = read(sums.pooled(counts)), sums.grid.alike()
+    reading, alike = read(sums.pooled(counts)), sums.grid.equally_weighted()
     sure = [confirmed([grid.pooled(torch.ones_like(counts[:1]))]) for grid in (sums.grid, alike)]
     powers = [grid.pooled(counts).power() * found for grid, found in zip((sums.grid, alike), sure, strict=True)]
     found = (sure[0] | sure[1]).expand(len(counts))

@@ -120,7 +120,7 @@ def test_inputs_may_be_a_list_a_tuple_or_a_dict_of_arguments(three_sites, scene:
     for inputs in ((scene, gain), {"x": scene, "gain": gain}, [(image, gain) for image in sizes]):
         diagnosis = artifactlab.diagnose(TwoArguments(), inputs, data_range=1.0, output="image")
         assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
-        assert diagnosis.config["inputs"] == (2 if isinstance(inputs, list) else 1)
+        assert diagnosis.config.inputs == (2 if isinstance(inputs, list) else 1)
 
 
 def test_an_unnamed_range_is_taken_from_the_output(three_sites, scene: Tensor) -> None:
@@ -128,7 +128,7 @@ def test_an_unnamed_range_is_taken_from_the_output(three_sites, scene: Tensor) -
     with torch.no_grad():
         model[1].weight.copy_(40 * torch.eye(3)[:, :, None, None])
     diagnosis = artifactlab.diagnose(model, scene)
-    assert 20 < diagnosis.config["data_range"] < 60
+    assert 20 < diagnosis.config.data_range < 60
     assert [site.site.name for site in diagnosis.offenders] == ["0.up2"]
 
 
@@ -227,7 +227,7 @@ def test_a_wide_lattice_is_found_in_a_large_output() -> None:
             return F.interpolate(self.up(x), scale_factor=16, mode="bilinear")
 
     diagnosis = artifactlab.diagnose(Early(), torch.full((1, 1, 16, 16), 0.5), data_range=1.0)
-    assert diagnosis.config["period"] == [32, 32]
+    assert diagnosis.config.period == (32, 32)
     assert [site.site.name for site in diagnosis.offenders] == ["up"]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.repair.repair import repair
+from artifactlab.attribution.repair.lattice_removal import repair
 from artifactlab.attribution.sites.activations import CHANNELS
 from artifactlab.attribution.sites.upsampling import Growth
 from artifactlab.attribution.windows import SIDE, busiest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab import InputError
 from artifactlab.attribution import until_sure
-from artifactlab.inputs.loading import load_inputs
+from artifactlab.inputs.model_inputs import load_inputs
 
 
 class Clock:
@@ -65,7 +66,7 @@ def test_a_faint_grid_in_noise_takes_several_inputs_and_is_then_found(monkeypatc
     assert once.offenders == ()
     sure = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=1000)
     assert [site.site.name for site in sure.offenders] == ["up"]
-    drawn = sure.config["inputs"]
+    drawn = sure.config.inputs
     assert 1 < drawn < 300
     assert sure.verdict.endswith(f" {drawn} inputs were taken until the verdict was sure.")
     assert len(sure.per_input) == drawn
@@ -75,13 +76,13 @@ def test_it_says_the_same_as_a_diagnosis_of_the_inputs_that_it_took(monkeypatch:
     model = Generator(0.12)
     Clock(monkeypatch, model)
     sure = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=1000)
-    same = list(itertools.islice(latents(), sure.config["inputs"]))
+    same = list(itertools.islice(latents(), sure.config.inputs))
     whole = artifactlab.diagnose(model, same, data_range=1.0)
-    assert sure.output == pytest.approx(whole.output, rel=1e-4)
+    assert asdict(sure.output) == pytest.approx(asdict(whole.output), rel=1e-4)
     for one, other in zip(sure.sites, whole.sites, strict=True):
         assert one.effect.value == pytest.approx(other.effect.value, rel=1e-4)
         assert one.verdict == other.verdict
-    assert sure.config["inputs_sha256"] == whole.config["inputs_sha256"]
+    assert sure.config.inputs_sha256 == whole.config.inputs_sha256
 
 
 def test_no_input_is_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +90,7 @@ def test_no_input_is_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, model)
     artifactlab.diagnose(model, next(latents()), data_range=1.0)
     first, clock.seconds = clock.seconds, 0.0
-    drawn = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=1000).config["inputs"]
+    drawn = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=1000).config.inputs
     assert drawn > 1
     # of the first it is also asked what is displaced, and what its input brings; each further one runs as it is, and
     # with either layer repaired
@@ -102,7 +103,7 @@ def test_no_pass_begins_when_the_time_is_over(seconds: float, monkeypatch: pytes
     clock = Clock(monkeypatch, model)
     diagnosis = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=seconds)
     assert clock.seconds < seconds + 1
-    drawn = diagnosis.config["inputs"]
+    drawn = diagnosis.config.inputs
     assert len(diagnosis.per_input) == drawn
     taken = "1 input was" if drawn == 1 else f"{drawn} inputs were"
     assert diagnosis.verdict.startswith("Cannot tell")
@@ -113,7 +114,7 @@ def test_where_inputs_run_out_it_says_what_it_cannot_tell(monkeypatch: pytest.Mo
     model = Generator(0.0)
     Clock(monkeypatch, model)
     diagnosis = artifactlab.diagnose(model, list(itertools.islice(latents(), 3)), data_range=1.0, until_sure=1000)
-    assert diagnosis.config["inputs"] == 3
+    assert diagnosis.config.inputs == 3
     assert diagnosis.verdict.startswith("Cannot tell")
     assert diagnosis.verdict.endswith("3 inputs were taken; there were no more, and the verdict is not sure.")
 
@@ -121,7 +122,7 @@ def test_where_inputs_run_out_it_says_what_it_cannot_tell(monkeypatch: pytest.Mo
 def test_a_plain_case_takes_one_input(three_sites, scene: Tensor) -> None:
     model = three_sites.plant("up2", 0.5)
     diagnosis = artifactlab.diagnose(model, [scene, scene.flip(3)], data_range=1.0, until_sure=1000)
-    assert diagnosis.config["inputs"] == 1
+    assert diagnosis.config.inputs == 1
     assert diagnosis.verdict.endswith("1 input was taken until the verdict was sure.")
     alone = artifactlab.diagnose(model, scene, data_range=1.0, until_sure=1000)
     assert alone.sites == diagnosis.sites
@@ -132,7 +133,7 @@ def test_more_inputs_serve_a_fast_diagnosis_and_a_screened_one_as_well(monkeypat
     Clock(monkeypatch, model)
     fast = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=1000, fast=True)
     assert [site.site.name for site in fast.offenders] == ["up"]
-    assert fast.config["inputs"] > 1
+    assert fast.config.inputs > 1
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "60"])

@@ -90,7 +90,7 @@ def test_the_learning_rate_reaches_the_training(folder: Path, monkeypatch: pytes
     seen = []
 
     def watched(*arguments: Any, **settings: Any) -> Any:
-        seen.append(settings["learning_rate"])
+        seen.append(settings["training"].learning_rate)
         return distil(*arguments, **settings)
 
     monkeypatch.setattr("artifactlab.fix.pipeline.distil", watched)

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import Diagnosis, InputError, compare
+from artifactlab.attribution.records import HalfSamples
 from artifactlab.comparing.changes import MIN_CHANGED, MIN_CROPS
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score import ImageScore, ScoreReport
+from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare.json").read_text())
 BAD = [0.5, 0.6, 0.4, 0.5, 0.6, 0.5]
@@ -84,7 +85,8 @@ def test_the_same_two_the_other_way_round_are_worse() -> None:
 
 
 def test_a_metric_of_which_higher_is_better_is_judged_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METRICS, "axis_excess", replace(METRICS["axis_excess"], better="higher"))
+    metrics = {**METRICS, "axis_excess": replace(METRICS["axis_excess"], better="higher")}
+    monkeypatch.setattr("artifactlab.comparing.changes.METRICS", metrics)
     assert compare(report(axis_excess=BAD), report(axis_excess=GOOD)).verdict == "worse"
 
 
@@ -189,8 +191,8 @@ def test_a_cured_diagnosis_is_better_and_nothing_is_left(bad: Diagnosis, healthy
     assert (outcome.kind, outcome.verdict) == ("diagnoses", "better")
     assert [metric.name for metric in outcome.metrics] == ["severity", "lattice_amplitude", "edge_jaggedness"]
     severity = outcome.metrics[0]
-    assert (severity.before, severity.after) == (bad.output["severity"], healthy.output["severity"])
-    assert severity.pairs == bad.config["crops"] >= MIN_CROPS
+    assert (severity.before, severity.after) == (bad.output.severity, healthy.output.severity)
+    assert severity.pairs == bad.config.crops >= MIN_CROPS
     assert outcome.text.endswith("Nothing is left that shows.")
     assert (outcome.offenders_gone, outcome.offenders_new) == (("up/conv_transpose2d#0",), ())
     jsonschema.validate(json.loads(outcome.to_json()), SCHEMA)
@@ -215,16 +217,16 @@ def test_two_clean_outputs_cannot_be_told_apart(healthy: Diagnosis) -> None:
 
 
 def test_half_samples_spread_as_the_error_of_all_crops_does(bad: Diagnosis) -> None:
-    assert len(bad.half_samples["grid"]) == len(bad.half_samples["steps"]) == 200
-    total = np.add(bad.half_samples["grid"], bad.half_samples["steps"])
-    assert total.mean() == pytest.approx(bad.output["severity"], rel=0.1)
+    assert len(bad.half_samples.grid) == len(bad.half_samples.steps) == 200
+    total = np.add(bad.half_samples.grid, bad.half_samples.steps)
+    assert total.mean() == pytest.approx(bad.output.severity, rel=0.1)
     assert [set(row) for row in bad.per_input] == [{"severity", "lattice_amplitude", "edge_jaggedness"}]
-    assert bad.per_input[0]["severity"] == pytest.approx(bad.output["severity"])
+    assert bad.per_input[0].severity == pytest.approx(bad.output.severity)
 
 
 def test_few_crops_cannot_be_told_and_the_reason_is_given() -> None:
     before, after = diagnosed(0.1, side=40), diagnosed(0.0, side=40)
-    assert before.half_samples == {"grid": (), "steps": ()}
+    assert before.half_samples == HalfSamples()
     outcome = compare(before, after)
     assert outcome.verdict == "cannot tell"
     assert "1 crops of outputs, 8 are needed" in outcome.text
@@ -237,18 +239,18 @@ def test_few_crops_cannot_be_told_and_the_reason_is_given() -> None:
         ({"crops": 18}, r"different numbers of crops \(9 and 18\)"),
         ({"output": "aux"}, r"different outputs of the model \(None and aux\): diagnose both with the same --output"),
         ({"seed": 1}, r"different seeds \(0 and 1\): diagnose both with the same --seed"),
-        ({"period": [4, 4]}, "different lattices"),
+        ({"period": (4, 4)}, "different lattices"),
         ({"data_range": 2.0}, r"different data ranges \(1 and 2\)"),
     ],
 )
 def test_diagnoses_that_were_not_made_alike_are_refused(bad: Diagnosis, changed: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        compare(bad, replace(bad, config={**bad.config, **changed}))
+        compare(bad, replace(bad, config=replace(bad.config, **changed)))
 
 
 def test_other_inputs_have_another_digest_and_the_same_ones_the_same(bad: Diagnosis, healthy: Diagnosis) -> None:
-    assert bad.config["inputs_sha256"] == healthy.config["inputs_sha256"]
-    assert diagnosed(0.0, side=40).config["inputs_sha256"] != diagnosed(0.0, side=40, content=1).config["inputs_sha256"]
+    assert bad.config.inputs_sha256 == healthy.config.inputs_sha256
+    assert diagnosed(0.0, side=40).config.inputs_sha256 != diagnosed(0.0, side=40, content=1).config.inputs_sha256
 
 
 def test_files_compare_as_what_they_were_written_from(tmp_path: Path, bad: Diagnosis, healthy: Diagnosis) -> None:
@@ -318,6 +320,13 @@ def test_mistakes_are_named(bad: Diagnosis) -> None:
             compare(before, after, **options)
 
 
+def test_a_metric_of_a_package_that_is_not_installed_is_named() -> None:
+    two = report(edge_jaggedness=BAD, darkness=BAD)
+    with pytest.raises(InputError, match=r"unknown metric 'darkness', which both .* have: install the package"):
+        compare(two, two)
+    assert len(compare(two, two, metrics=["edge_jaggedness"]).metrics) == 1
+
+
 def test_few_images_are_called_few_and_chance_is_not_blamed() -> None:
     columns = {"edge_jaggedness": [0.0, 0.0, 0.0, 0.1], "axis_excess": [0.1, 0.1, 0.2, 0.2]}
     worse = {name: [4 * score + 0.3 for score in scores] for name, scores in columns.items()}
@@ -353,7 +362,7 @@ def test_several_intervals_are_said_to_hold_at_once() -> None:
 
 
 def test_a_severity_that_differs_by_rounding_is_the_same(bad: Diagnosis) -> None:
-    nudged = replace(bad, output={**bad.output, "severity": bad.output["severity"] * (1 + 5e-5)})
+    nudged = replace(bad, output=replace(bad.output, severity=bad.output.severity * (1 + 5e-5)))
     row = compare(bad, nudged).metrics[0]
     assert (row.change, row.low, row.reason) == (0.0, None, "it is the same")
 

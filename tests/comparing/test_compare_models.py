@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import InputError, ModelError, compare_models
-from artifactlab.comparing.parting import LatticeStrength
+from artifactlab.comparing.model_comparison import LatticeStrength
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare_models.json").read_text())
 SITES = ("up1/conv_transpose2d#0", "up2/conv_transpose2d#0", "up3/conv_transpose2d#0")
@@ -101,7 +101,7 @@ def test_they_part_at_the_layer_that_was_changed_and_not_before(three_sites, sma
     assert [place.verdict for place in found.places[: number + 1]] == ["same"] * number + ["part"]
     assert found.text.startswith(f"The lattices part at {SITES[number]}")
     diagnosis = artifactlab.diagnose(changed, small, data_range=1.0)
-    assert found.severity[1] == pytest.approx(diagnosis.output["severity"])
+    assert found.severity[1] == pytest.approx(diagnosis.output.severity)
 
 
 @pytest.mark.parametrize(

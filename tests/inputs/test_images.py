@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageOps
 
 from artifactlab.errors import InputError
-from artifactlab.inputs.images import SUFFIXES, find_images, luma, read_image
+from artifactlab.inputs.image_files import SUFFIXES, find_images
+from artifactlab.inputs.images import luma, read_image
 
 ORIENTATION = 0x0112
 

@@ -41,14 +41,14 @@ def test_diagnoses_during_training_become_curves_and_pictures(tmp_path: Path) ->
             log_diagnosis(writer, said[-1], step)
     events = read_back(tmp_path)
     for tag, expected in {
-        "artifactlab/output/severity": [d.output["severity"] for d in said],
-        "artifactlab/output/checkerboard_energy": [d.output["checkerboard_energy"] for d in said],
+        "artifactlab/output/severity": [d.output.severity for d in said],
+        "artifactlab/output/checkerboard_energy": [d.output.checkerboard_energy for d in said],
         "artifactlab/effect/1/conv_transpose2d#0": [d.sites[0].effect.value for d in said],
     }.items():
         assert [(e.step, e.value) for e in events.Scalars(tag)] == [
             (step, pytest.approx(value)) for step, value in enumerate(expected)
         ]
-    assert said[0].output["severity"] != said[1].output["severity"]
+    assert said[0].output.severity != said[1].output.severity
     assert sorted(events.Tags()["images"]) == ["artifactlab/diagnosis", "artifactlab/maps"]
     assert [e.step for e in events.Images("artifactlab/diagnosis")] == [0, 1]
     assert [e.step for e in events.Images("artifactlab/maps")] == [1]

@@ -19,7 +19,7 @@ from artifactlab.metrics import (
     spectral_images,
 )
 from artifactlab.metrics.checkerboard import WINDOW, grid_power, locked_share
-from artifactlab.metrics.spectral_reading import lattice_sums
+from artifactlab.metrics.spectral_sums import lattice_sums
 
 EIGHT_BIT = 1 / 255
 PHOTOS = ["astronaut", "coffee", "camera", "coins", "grass", "gravel"]

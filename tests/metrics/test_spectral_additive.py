@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from artifactlab.metrics.spectral_reading import lattice_sums, read, read_lattice
-from artifactlab.metrics.spectral_sums import joined, spectral_sums
+from artifactlab.metrics.period_reading import read
+from artifactlab.metrics.spectral_reading import read_lattice
+from artifactlab.metrics.spectral_sums import joined, lattice_sums, spectral_sums
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from artifactlab.metrics import spectral_images
-from artifactlab.metrics.spectral_reading import read
+from artifactlab.metrics.period_reading import read
 from artifactlab.metrics.spectral_sums import spectral_sums
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 

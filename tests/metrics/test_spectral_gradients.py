@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from artifactlab.metrics import relations
-from artifactlab.metrics.spectral_reading import read
+from artifactlab.metrics.period_reading import read
 from artifactlab.metrics.spectral_sums import spectral_sums
 
 

@@ -8,9 +8,9 @@ import torch
 from scipy import ndimage
 
 from artifactlab.metrics import spectral_images
-from artifactlab.metrics.spectral_reading import read
+from artifactlab.metrics.period_reading import read
+from artifactlab.metrics.significance import confirmed
 from artifactlab.metrics.spectral_sums import spectral_sums
-from artifactlab.metrics.synchronous import confirmed
 
 PERIODS = [2, 3, 4, 5, 8, 12]
 PHOTOS = [("astronaut", 60, 100), ("coffee", 60, 100), ("camera", 180, 200)]

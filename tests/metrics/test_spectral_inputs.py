@@ -11,7 +11,8 @@ import torch
 from artifactlab.errors import ArtifactLabError, InputError
 from artifactlab.metrics import SpectralImages, remove_spectral_images, spectral_images, spectral_images_map
 from artifactlab.metrics.inputs import LARGEST_PERIOD
-from artifactlab.metrics.spectral_reading import PERIODS, measurable_periods, periods_of
+from artifactlab.metrics.spectral_search import PERIODS, measurable_periods
+from artifactlab.metrics.spectral_sums import periods_of
 
 SHAPES = [(1,), (2,), (50,), (1, 1), (1, 50), (50, 1), (3, 7), (33, 40), (1, 1, 1), (4, 1, 40), (18, 17, 16)]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from artifactlab.metrics import spectral_images
-from artifactlab.metrics.spectral_reading import read
+from artifactlab.metrics.period_reading import read
 from artifactlab.metrics.spectral_sums import spectral_sums
 
 MEASURED = ("grid", "modulation", "warp", "explained")

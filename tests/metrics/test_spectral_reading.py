@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from artifactlab.metrics.spectral_reading import Forms, Reading, is_clean, read, together, too_small
+from artifactlab.metrics.period_reading import Forms, Reading, is_clean, read
+from artifactlab.metrics.significance import evidence
+from artifactlab.metrics.spectral_reading import together, too_small
 from artifactlab.metrics.spectral_sums import spectral_sums
-from artifactlab.metrics.synchronous import evidence
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 
@@ -28,7 +29,7 @@ def of(power, error, found=True, count=1):
 
 def beside(sums, ratio):
     """With evidence so many times that of the best frequency beside, on both axes."""
-    warps = [one._replace(best_beside=evidence([one]) / ratio * one.weight) for one in sums.warp]
+    warps = [one._replace(best_neighbour=evidence([one]) / ratio * one.weight) for one in sums.warp]
     return sums._replace(warp=tuple(warps))
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from artifactlab.metrics import spectral_images
-from artifactlab.metrics.spectral_reading import PERIODS, read
-from artifactlab.metrics.spectral_search import measured, search_sums, suspects
+from artifactlab.metrics.period_reading import read
+from artifactlab.metrics.spectral_search import PERIODS, measured, search_sums, suspects
 from artifactlab.metrics.spectral_sums import spectral_sums
 
 

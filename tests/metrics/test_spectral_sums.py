@@ -262,7 +262,7 @@ def test_the_sums_are_those_of_explicit_loops(shape, lattice, period):
         chance, best = slow_chance(slow, number)
         in_numbers = np.concatenate([chance[number == 2], chance[number == 2], chance[number == 1]])
         np.testing.assert_allclose(got.chance[0], in_numbers, rtol=1e-8)
-        assert float(got.best_beside / got.weight) == pytest.approx(best, rel=1e-8)
+        assert float(got.best_neighbour / got.weight) == pytest.approx(best, rel=1e-8)
 
 
 @pytest.mark.parametrize("shape", [(2, 120), (1, 48, 56)], ids=str)

@@ -8,18 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from artifactlab.metrics.synchronous import (
-    MOST_DRIFT,
-    ROUNDING,
-    as_numbers,
-    as_spectrum,
-    confirmed,
-    evidence,
-    significant,
-    synchronous_sums,
-)
+from artifactlab.metrics.significance import MAX_DRIFT, confirmed, evidence, significant
+from artifactlab.metrics.synchronous import as_spectrum, components_of
+from artifactlab.metrics.synchronous_averaging import ROUNDING_VARIANCE, synchronous_sums
 
-STANDS_FOR = (2, 1)
+MULTIPLICITIES = (2, 1)
 """a complex frequency and a real one"""
 SIDE = 12
 
@@ -45,14 +38,14 @@ def sums_of(blocks, squares=0.0):
 def single(halves, weights, squares):
     """Of one lattice."""
     first, second = weights
-    (sums,) = synchronous_sums(halves, (first[..., None], second[..., None]), squares[:, None], [STANDS_FOR])
+    (sums,) = synchronous_sums(halves, (first[..., None], second[..., None]), squares[:, None], [MULTIPLICITIES])
     return sums
 
 
 def test_the_power_is_that_of_both_a_frequency_and_its_conjugate():
     sums = sums_of(blocks_of(1, 0.3 + 0.4j, 0))
     assert float(sums.power()) == pytest.approx(2 * 0.5**2 + 0.3**2)
-    np.testing.assert_allclose(as_spectrum(sums.first + sums.second, STANDS_FOR)[0, 0] / SIDE**2, [0.3 + 0.4j, 0.3])
+    np.testing.assert_allclose(as_spectrum(sums.first + sums.second, MULTIPLICITIES)[0, 0] / SIDE**2, [0.3 + 0.4j, 0.3])
 
 
 @pytest.mark.parametrize(("value", "least", "most"), [(0.0, 1.0, 1.5), (0.1, 0.9, 1.3), (0.5, 0.9, 1.1)])
@@ -70,7 +63,7 @@ def test_chance_is_the_square_that_noise_adds_up_to_and_is_never_less_than_round
     np.testing.assert_allclose(sums.chance.mean(0), [0.25 * SIDE**2 * unsure] * 3, rtol=0.1)
     assert float(evidence([sums]).mean()) == pytest.approx(1 / unsure, abs=0.2)
     silent = sums_of(blocks_of(1, 0.1, 0), squares=7.0)
-    np.testing.assert_allclose(silent.chance, [[7.0 * ROUNDING * unsure] * 3], rtol=1e-6)
+    np.testing.assert_allclose(silent.chance, [[7.0 * ROUNDING_VARIANCE * unsure] * 3], rtol=1e-6)
 
 
 def test_noise_is_accused_no_more_often_than_once_in_a_thousand_images_and_a_lattice_is_seen():
@@ -110,7 +103,7 @@ def test_a_pattern_of_a_spacing_beside_the_lattices_is_no_lattice(cycles):
     rows, columns = np.indices((SIDE, SIDE)) / SIDE
     turn = torch.from_numpy(np.exp(2j * math.pi * (cycles[0] * rows + cycles[1] * columns)))
     sums = sums_of(blocks_of(1, 0.5, 0.1) * torch.stack([turn, turn.real + 0j], -1))
-    assert float(sums.best_beside / sums.weight) > 10
+    assert float(sums.best_neighbour / sums.weight) > 10
     assert not confirmed([sums])
 
 
@@ -124,7 +117,7 @@ def test_a_phase_that_drifts_over_the_image_is_told_in_cycles(axis, cycles):
     drift = (sums.drift / sums.drift_weight)[0]
     assert float(drift[axis]) == pytest.approx(cycles**2, rel=0.2, abs=1e-4)
     assert abs(float(drift[1 - axis])) < 1e-3
-    assert bool(confirmed([sums])) == (cycles**2 < MOST_DRIFT)
+    assert bool(confirmed([sums])) == (cycles**2 < MAX_DRIFT)
 
 
 def test_the_drift_of_noise_is_none_on_average():
@@ -186,7 +179,7 @@ def test_channels_are_averaged_in_power():
 
 def test_a_choice_of_frequencies_has_their_power_and_both_their_numbers():
     sums = sums_of(blocks_of(1, 0.3 + 0.4j, 0))
-    both, real = as_numbers([True, False], STANDS_FOR), as_numbers([False, True], STANDS_FOR)
+    both, real = components_of([True, False], MULTIPLICITIES), components_of([False, True], MULTIPLICITIES)
     assert (both.tolist(), real.tolist()) == ([True, True, False], [False, False, True])
-    assert float(sums.only(both).power()) == pytest.approx(2 * 0.5**2)
-    assert float(sums.only(real).power()) == pytest.approx(0.3**2)
+    assert float(sums.selected(both).power()) == pytest.approx(2 * 0.5**2)
+    assert float(sums.selected(real).power()) == pytest.approx(0.3**2)

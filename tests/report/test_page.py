@@ -15,6 +15,7 @@ from torch import nn
 
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.records import ModelSource
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import LARGEST, report_page
 
@@ -163,8 +164,8 @@ def test_what_a_model_is_called_is_text_wherever_it_appears(diagnosis: Diagnosis
         diagnosis,
         sites=(renamed, *diagnosis.sites[1:]),
         verdict=EVIL,
-        model={"source": EVIL, "sha256": EVIL},
-        config={**diagnosis.config, "output": EVIL},
+        model=ModelSource(EVIL, EVIL),
+        config=replace(diagnosis.config, output=EVIL),
         examples=(replace(example, **moved),),
     )
     page = Page(report_page(hostile, replace(CALLED, target=EVIL, inputs=("--input", EVIL))))
@@ -241,8 +242,8 @@ def test_a_period_that_is_longer_than_a_spectrum_has_one_without_marks() -> None
 
 
 def test_nothing_is_less_than_nothing(diagnosis: Diagnosis) -> None:
-    clean = {**diagnosis.output, "severity": -0.001}
-    slightly = tuple({**seen, "severity": -0.002} for seen in diagnosis.per_input)
+    clean = replace(diagnosis.output, severity=-0.001)
+    slightly = tuple(replace(seen, severity=-0.002) for seen in diagnosis.per_input)
     text = Page(report_page(replace(diagnosis, output=clean, per_input=slightly, joint=()))).text
     assert "severity 0.00" in text
     assert "-0.00" not in text.partition('<script type="application/json"')[0]

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from artifactlab.errors import InputError
-from artifactlab.scoring.score import Gate, parse_gate
+from artifactlab.scoring.gates import Gate, parse_gate
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,7 @@ from artifactlab.metrics import (
     replication_factor,
     spectral_images,
 )
-from artifactlab.scoring import measures
-from artifactlab.scoring.score import METRICS, Gate, ScoreReport, parse_gate, score_images
+from artifactlab.scoring import METRICS, Gate, ScoreReport, measures, parse_gate, score_images, tiles
 
 LATTICES = ("edge_jaggedness", "checkerboard_energy", "lattice_amplitude", "period")
 WITHOUT_REFERENCE = (
@@ -96,7 +95,7 @@ def test_an_image_scores_the_same_in_tiles_and_as_a_whole(
     path = save("a.png", np.clip(rough[:height, :width] + 0.3 * (grid(4, height, width)[..., None] - 128.0), 0, 255))
     reference = save("reference/a.png", photo(1, height, width)).parent
     whole = only(score_images([path], reference=reference))
-    monkeypatch.setattr(measures, "TILE", 192)
+    monkeypatch.setattr(tiles, "TILE", 192)
     tiled = only(score_images([path], reference=reference))
     # blocks and borders of tiles are others, but their phases are the image's
     nearly = ("edge_jaggedness", "lattice_amplitude")
@@ -162,7 +161,7 @@ def test_no_metrics_is_an_error(save: Save) -> None:
 
 def test_metric_that_is_not_finite_is_none(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = replace(METRICS["axis_excess"], read=lambda sums: torch.tensor(math.nan))
-    monkeypatch.setitem(METRICS, "axis_excess", broken)
+    monkeypatch.setattr(measures, "METRICS", {**METRICS, "axis_excess": broken})
     report = score_images([save("a.png", photo())], metrics=["axis_excess"])
     assert report.to_dict()["images"][0]["scores"] == {"axis_excess": None}
     assert report.summary["axis_excess"]["count"] == 0
@@ -370,13 +369,14 @@ def test_no_image_outlives_its_row(save: Save, tmp_path: Path, monkeypatch: pyte
 
     alive: list[weakref.ref[torch.Tensor]] = []
 
-    def remember(tile: measures.Tile) -> torch.Tensor:
+    def remember(tile: tiles.Tile) -> torch.Tensor:
         gc.collect()
         assert not [ref for ref in alive if ref() is not None]
         alive.append(weakref.ref(tile.image))
         return torch.ones(1, 2)
 
-    monkeypatch.setitem(measures.SUMS, "axes", remember)
+    remembering = replace(METRICS["axis_excess"], sums=remember)
+    monkeypatch.setattr(measures, "METRICS", {**METRICS, "axis_excess": remembering})
     for index in range(3):
         save(f"{index}.png", photo(index))
     gc.freeze()  # what was there before need not be searched three times

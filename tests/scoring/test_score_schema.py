@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from artifactlab.scoring.score import METRICS, score_images
+from artifactlab.scoring import METRICS, score_images
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "score.json").read_text())
 
@@ -52,8 +52,18 @@ def test_report_of_nothing_but_errors_has_nulls_and_still_validates(tmp_path: Pa
     assert data["summary"]["axis_excess"] == {"mean": None, "median": None, "min": None, "max": None, "count": 0}
 
 
-def test_schema_names_every_metric() -> None:
-    assert SCHEMA["$defs"]["metric"]["enum"] == list(METRICS)
+def test_schema_takes_the_metric_of_any_package_and_no_other_type(save: Save) -> None:
+    data = score_images([save("a.png", photo())], metrics=["axis_excess"]).to_dict()
+    for name, value, valid in [
+        ("my-metric", -3.5, True),
+        ("my-metric", None, True),
+        ("my-metric", "3.5", False),
+        ("my-metric", True, False),
+        ("my metric", 3.5, False),
+        ("my>metric", 3.5, False),
+    ]:
+        data["images"][0]["scores"] = {name: value}
+        assert jsonschema.Draft202012Validator(SCHEMA).is_valid(data) is valid, (name, value)
 
 
 def test_schema_refuses_nan_as_text_and_unknown_fields(save: Save) -> None:

@@ -61,10 +61,10 @@ def test_it_is_the_number_that_diagnose_reports(three_sites, scene: Tensor, seen
     image = scene if seen == "grid" else content(48)  # steps are confirmed by edges, which take room
     diagnosis = artifactlab.diagnose(model, image, data_range=1.0)
     with torch.no_grad():
-        value = severity(model(image), periods=tuple(diagnosis.config["period"]))
-    assert diagnosis.output["severity"] > 2
+        value = severity(model(image), periods=tuple(diagnosis.config.period))
+    assert diagnosis.output.severity > 2
     assert float(value) == pytest.approx(
-        diagnosis.output["severity"], rel=0.1
+        diagnosis.output.severity, rel=0.1
     )  # what is likely and not confirmed counts, too
 
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.sites.capture import Visit, watch
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.metrics import spectral_images
 from artifactlab.metrics.bands import baseband, blocks
 from artifactlab.metrics.visible import VISIBLE_GRID
 from artifactlab.models.calls import Call, constant_call
 from artifactlab.models.runner import Runner
+from artifactlab.models.torch_internals import own_buffers, own_parameters
 from artifactlab.scoring.periods import lattice_period
 from artifactlab.scoring.severity import Severity
 
@@ -173,16 +174,16 @@ def _flat_run(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
         last[0] = module
 
     def look(visit: Visit) -> None:
-        if visit.key[1] == "conv_transpose2d":  # one value for all phases, before and after: its kernel draws the grid
+        if visit.key.op == "conv_transpose2d":  # one value for all phases, before and after: its kernel draws the grid
             return
         if _has_lattice(visit.growth.output.detach(), lattice_period(visit.growth.scale)):
-            for owner in (runner.model.get_submodule(visit.key[0]), last[0]):
-                added = (name for name, p in owner._parameters.items() if _is_bias(name, p))
+            for owner in (runner.model.get_submodule(visit.key.name), last[0]):
+                added = (name for name, p in own_parameters(owner).items() if _is_bias(name, p))
                 biases.update(dict.fromkeys(_joined(names[owner], name) for name in added))
 
     with ExitStack() as stack:
         for module in names:
-            if module._parameters and not isinstance(module, torch.jit.ScriptModule):
+            if own_parameters(module) and not isinstance(module, torch.jit.ScriptModule):
                 stack.callback(module.register_forward_hook(ran).remove)
         stack.enter_context(watch(runner.model, look))
         return runner.run(call).cpu(), list(biases)
@@ -222,7 +223,7 @@ def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Parameters and buffers that are no weights of torch's own layers, but of its embeddings."""
     for prefix, module in model.named_modules():
         if isinstance(module, nn.Embedding) or not type(module).__module__.startswith("torch.nn"):
-            own = {**module._parameters, **module._buffers}
+            own = {**own_parameters(module), **own_buffers(module)}
             yield from ((_joined(prefix, name), tensor) for name, tensor in own.items() if tensor is not None)
 
 
@@ -243,13 +244,14 @@ def _without(model: nn.Module, name: str) -> Iterator[None]:
     """A context in which a parameter or buffer is 0 while the model runs; nothing is written to it."""
     path, _, leaf = name.rpartition(".")
     owner = model.get_submodule(path)
-    place = owner._parameters if leaf in owner._parameters else owner._buffers
+    is_parameter = leaf in own_parameters(owner)
+    place: dict[str, Any] = own_parameters(owner) if is_parameter else own_buffers(owner)
     kept: list[Any] = []
 
     def before(module: nn.Module, args: Any) -> None:
         kept.append(place[leaf])
         zero = torch.zeros_like(kept[-1])
-        place[leaf] = nn.Parameter(zero, requires_grad=False) if place is owner._parameters else zero  # type: ignore
+        place[leaf] = nn.Parameter(zero, requires_grad=False) if is_parameter else zero
 
     def after(module: nn.Module, args: Any, output: Any) -> None:
         if kept:

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.repair.effects import OF_SEVERITY
+from artifactlab.attribution.repair.effects import REPAIR_ERROR_OF_SEVERITY
 from artifactlab.metrics.gradients import gaussian, separable
 from artifactlab.models.calls import Call, with_images
 from artifactlab.models.outputs import is_image, tensors
@@ -79,7 +79,7 @@ class Origin:
         So of grids alone as well: strong steps that an input brings hide no grid from sight.
         """
         parts = (self.severity, self.own), (self.grid, self.own_grid)
-        innocent = all(own < max(VISIBLE, OF_SEVERITY * whole) for whole, own in parts)
+        innocent = all(own < max(VISIBLE, REPAIR_ERROR_OF_SEVERITY * total) for total, own in parts)
         return self.brought >= LARGE_PART and innocent
 
     def findings(self) -> tuple[Finding, ...]:

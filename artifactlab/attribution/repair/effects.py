@@ -18,12 +18,19 @@ from artifactlab.attribution.records import Effect
 from artifactlab.scoring.severity import SILENT, VISIBLE, Artifact, Severity
 
 CONFIDENCE = 0.9
-"""of intervals; the numbers below were chosen so that it holds on the development split of `benchmarks/planted.py`"""
+"""Confidence level of all intervals."""
 SAMPLES = 1000
-SAMPLED = 0.5
-"""part of the half-samples' spread that counts: an effect is that on the given inputs, not on all there might be"""
-OF_EFFECT, OF_SEVERITY, ALWAYS = 0.3, 0.15, 0.3
-"""what repairs are off by: of the effect itself, of the severity that other sites cause, and in any case"""
+"""Number of half-samples behind an interval; 50 lie beyond either end of one of 90%."""
+# The four numbers below were chosen so that intervals hold the true effect as often as `CONFIDENCE` says on the
+# development split of `benchmarks/planted.py`; see docs/decisions.md, "Intervals are for these inputs".
+SAMPLING_WEIGHT = 0.5
+"""Part of the half-samples' spread that counts: an effect is that on the given inputs, not on all there might be."""
+REPAIR_ERROR_OF_EFFECT = 0.3
+"""What repairs are off by, as a share of the effect itself."""
+REPAIR_ERROR_OF_SEVERITY = 0.15
+"""What repairs are off by, as a share of the output's severity, which other sites cause."""
+REPAIR_ERROR_LEAST = 0.3
+"""What repairs are off by in any case, in units of severity."""
 
 
 def effect_of(before: Severity, after: Severity, seed: int) -> Effect:
@@ -33,41 +40,42 @@ def effect_of(before: Severity, after: Severity, seed: int) -> Effect:
     them (McCarthy 1969, "Pseudo-replication: half samples"; resampling with replacement would not do: an edge drawn
     twice keeps step with itself). And a repair is not the real cure; how far it is off was measured.
     """
-    shown, left = _of_halves(before, seed), _of_halves(after, seed)
-    by_grid = abs(float(shown.grid[0] - left.grid[0])) >= abs(float(shown.steps[0] - left.steps[0]))
-    return _effect(_drop(shown, left), float(shown.severity[0]), by_grid)
+    was, now = _half_sampled(before, seed), _half_sampled(after, seed)
+    by_grid = abs(float(was.grid[0] - now.grid[0])) >= abs(float(was.steps[0] - now.steps[0]))
+    return _effect(_drop(was, now), float(was.severity[0]), by_grid)
 
 
-def _drop(shown: Artifact, left: Artifact) -> Tensor:
+def _drop(was: Artifact, now: Artifact) -> Tensor:
     """Severity (R,) that goes, by the part of the energy that goes; negative where there is more than before.
 
     Both together say how much severity a unit of energy is, so that a repair that takes all of it takes the severity
     that was there, and one that draws all of it brings the severity that is there then.
     """
-    energy = shown.energy.clamp_min(0) + left.energy.clamp_min(0)
-    severity = shown.severity.clamp_min(0) + left.severity.clamp_min(0)
-    share = (shown.energy - left.energy) / energy.clamp_min(SILENT)
+    energy = was.energy.clamp_min(0) + now.energy.clamp_min(0)
+    severity = was.severity.clamp_min(0) + now.severity.clamp_min(0)
+    share = (was.energy - now.energy) / energy.clamp_min(SILENT)
     return severity * share.clamp(-1, 1) * (energy > SILENT)
 
 
 @lru_cache(maxsize=4)  # the output as it is is compared with every repair of it
-def _of_halves(severity: Severity, seed: int) -> Artifact:
+def _half_sampled(severity: Severity, seed: int) -> Artifact:
+    """What all crops show, and then each random half of them."""
     return severity.of(half_samples(severity.crops, seed))
 
 
 def effect_of_first_order(before: Severity, drops: Tensor, seed: int) -> Effect:
-    """The effect behind first-order drops of severity (crops,), see `artifactlab.fast`.
+    """The effect behind first-order drops of severity (crops,), see `artifactlab.attribution.repair.first_order`.
 
     A repair that makes things worse, or an output that shows nothing, has no share to read off; there the first order
     is left as it is.
     """
     counts = half_samples(before.crops, seed)
-    shown = before.of(counts)
-    total = shown.severity
+    artifact = before.of(counts)
+    total = artifact.severity
     linear = (counts.to(drops) @ drops / counts.sum(1)).to(total)
     share = (linear / (2 * total.clamp_min(VISIBLE))).clamp(0, 1)
     drop = (total * (2 * share - share.square())).where((linear > 0) & (total >= VISIBLE), linear / 2)
-    return _effect(drop, float(total[0]), by_grid=bool(shown.grid[0] >= shown.steps[0]))
+    return _effect(drop, float(total[0]), by_grid=bool(artifact.grid[0] >= artifact.steps[0]))
 
 
 def _effect(drops: Tensor, total: float, by_grid: bool) -> Effect:
@@ -77,20 +85,20 @@ def _effect(drops: Tensor, total: float, by_grid: bool) -> Effect:
     if len(drops) > 1:
         tail = (1 - CONFIDENCE) / 2
         ends = torch.quantile(drops[1:], drops.new_tensor([tail, 1 - tail])).tolist()
-        error = math.hypot(OF_EFFECT * value, OF_SEVERITY * total, ALWAYS)
-        low = value - math.hypot(SAMPLED * max(0.0, value - ends[0]), error)
-        high = value + math.hypot(SAMPLED * max(0.0, ends[1] - value), error)
+        error = math.hypot(REPAIR_ERROR_OF_EFFECT * value, REPAIR_ERROR_OF_SEVERITY * total, REPAIR_ERROR_LEAST)
+        low = value - math.hypot(SAMPLING_WEIGHT * max(0.0, value - ends[0]), error)
+        high = value + math.hypot(SAMPLING_WEIGHT * max(0.0, ends[1] - value), error)
     share = value / total if total >= VISIBLE else None
     return Effect(value, low, high, share, "checkerboard" if by_grid else "stair-step")
 
 
 def least_certain(severity: float) -> float:
-    """An effect below this has an interval that contains zero, and accuses nobody."""
-    return math.hypot(OF_SEVERITY * severity, ALWAYS)
+    """The smallest effect that can accuse a site: the interval of any smaller one contains zero."""
+    return math.hypot(REPAIR_ERROR_OF_SEVERITY * severity, REPAIR_ERROR_LEAST)
 
 
 def half_samples(crops: int, seed: int, samples: int = SAMPLES) -> Tensor:
-    """Which crops count (R, crops): all of them first, then a random half in each sample; a single crop has no half."""
+    """How often each crop counts (R, crops): once at first, then in a random half per sample; one crop has no half."""
     everything = torch.ones(1, crops)
     if crops == 1:
         return everything

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from artifactlab.attribution.records import Effect, JointStep
 from artifactlab.attribution.repair.effects import effect_of
-from artifactlab.attribution.repair.repair import repair, without_lattice
-from artifactlab.attribution.sites.capture import Key, Visit, watch
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.repair.lattice_removal import repair, without_lattice
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.verdicts import adds_enough
 from artifactlab.attribution.windows import EXAMPLES, Window, window
 from artifactlab.models.calls import Call
@@ -25,34 +25,35 @@ class Trial:
     """What repairing some sites does."""
 
     severity: Severity
-    """of the outputs then"""
+    """What the outputs show when the sites are repaired."""
     changes: list[Tensor]
-    """for the first calls, (H, W): how far each pixel of their first image moves, in fractions of the data range"""
+    """(H, W) for each of the first calls: how far the repair moves each pixel of the first image, as a fraction of the
+    data range."""
     windows: list[Window]
-    """for the same, the repaired output where it moves most"""
+    """The repaired output of each of the first calls where the repair moves it most."""
 
 
 class Trials:
     """Repeats the forward passes of a diagnosis with sites repaired; inputs may be added, and nothing is run twice."""
 
     def __init__(
-        self, runner: Runner, period: tuple[int, int], data_range: float, passed: Callable[[], None] = lambda: None
+        self, runner: Runner, period: tuple[int, int], data_range: float, on_pass: Callable[[], None] = lambda: None
     ) -> None:
         self.runner, self.period, self.data_range = runner, period, data_range
-        self.passed = passed
-        """called after every forward pass"""
+        self.on_pass = on_pass
+        """Called after every forward pass."""
         self.calls: list[Call] = []
         self.outputs: list[Tensor] = []
-        self.parts: list[Severity] = []
-        """what each output shows as it is"""
+        self.severities: list[Severity] = []
+        """What each output shows as it is."""
         self._known: dict[frozenset[Site], _Repaired] = {}
 
     def add(self, call: Call, output: Tensor) -> None:
         """One more input, and the output as it is."""
         self.calls.append(call)
         self.outputs.append(output)
-        self.parts.append(measure_severity(output, self.period, self.data_range))
-        self._before = pool(self.parts)
+        self.severities.append(measure_severity(output, self.period, self.data_range))
+        self._before = pool(self.severities)
 
     @property
     def before(self) -> Severity:
@@ -70,7 +71,7 @@ class Trials:
                 known.changes.append(change)
                 known.windows.append(window(image[0], change))
             known.severities.append(measure_severity(image, self.period, self.data_range))
-            self.passed()
+            self.on_pass()
         return Trial(pool(known.severities), list(known.changes), list(known.windows))
 
 
@@ -89,8 +90,8 @@ def repaired_output(runner: Runner, call: Call, sites: Sequence[Site]) -> Tensor
     Logits have no bounds, and a repair of them draws stripes along a mask's edge. Where a sigmoid or the like is all
     that follows, the lattice is taken out behind it.
     """
-    keys = frozenset[Key]().union(*(site.keys for site in sites))
-    behind: set[Key] = set()
+    keys = frozenset[SiteKey]().union(*(site.keys for site in sites))
+    behind: set[SiteKey] = set()
     bounded = {key: site for site in sites if site.followed_by == "bounding" for key in site.keys}
 
     def visit(visited: Visit) -> Tensor | None:
@@ -113,24 +114,24 @@ def repair_together(
 
     Args:
         trials: runs the passes.
-        alone: what repairing each site alone did; no others are tried.
-        effects: the same, as effects; sites that may help are tried in this order. What is a small part of everything,
-            and so not certain, may be certain of what the others' repairs leave.
-        seed: of the intervals.
+        alone: what repairing each site alone did; no other sites are tried.
+        effects: the same as effects, largest first the order in which sites are tried. A small part of everything,
+            which is not certain, may be a certain part of what the repairs of the others leave.
+        seed: seed of the half-samples that intervals are read off.
     """
-    left = trials.before
-    whole = sum(left.together())
+    remaining = trials.before
+    total = sum(remaining.together())
     steps: list[JointStep] = []
     taken: list[Site] = []
     for site in sorted(alone, key=lambda site: -effects[site].value):
         if effects[site].low is None or effects[site].value < VISIBLE:
             continue
-        if sum(left.together()) < VISIBLE:
+        if sum(remaining.together()) < VISIBLE:
             break
         after = trials.repaired([*taken, site]).severity if taken else alone[site].severity
-        adds = effect_of(left, after, seed)
-        if adds_enough(adds, sum(left.together()), whole):
-            left = after
+        adds = effect_of(remaining, after, seed)
+        if adds_enough(adds, sum(remaining.together()), total):
+            remaining = after
             taken.append(site)
-            steps.append(JointStep(site.key, adds, sum(left.together())))
+            steps.append(JointStep(site.key, adds, sum(remaining.together())))
     return tuple(steps)

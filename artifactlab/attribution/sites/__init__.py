@@ -1,1 +1,6 @@
 """Where a running model enlarges something, what the result passes on its way out, and what the activation shows."""
+
+from artifactlab.attribution.sites.detectors import SITE_DETECTORS, FunctionCall, SiteDetector, growth_by_size
+from artifactlab.attribution.sites.upsampling import Growth, growth_between
+
+__all__ = ["SITE_DETECTORS", "FunctionCall", "Growth", "SiteDetector", "growth_between", "growth_by_size"]

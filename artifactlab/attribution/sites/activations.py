@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from artifactlab.attribution.sites.capture import Visit
+from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.watch import Visit
 from artifactlab.scoring.periods import lattice_period
 
-if TYPE_CHECKING:
-    pass
-
+# Whole activations of a net with many sites would take gigabytes, and no panel of a page is wider than this:
+# docs/decisions.md, *What a diagnosis keeps to be looked at*.
 SIDE = 256
-"""pixels per side, at most, that are kept"""
+"""Pixels per side, at most, that are kept."""
+# As many as one looks through; a lattice shows in a few channels as in all.
 CHANNELS = 8
-"""of an activation, evenly spread"""
+"""How many channels of an activation are kept, evenly spread."""
 
 
 class Activations:
-    """Looks at the sites of one forward pass, and keeps a piece of each one's output; of a layer, its first call's.
+    """Keeps a piece of each site's output of one forward pass; of a layer, of its first call.
 
     Args:
         every_call: keep those of all calls.
@@ -28,10 +29,10 @@ class Activations:
     def __init__(self, every_call: bool = False) -> None:
         self._every_call = every_call
         self._layers: set[tuple[Any, ...]] = set()
-        self.kept: dict[tuple[str, str, int], Tensor] = {}
-        """key of a visit -> (C, h, w), at most `CHANNELS` channels of the middle of the first image"""
+        self.kept: dict[SiteKey, Tensor] = {}
+        """By a visit's key, (C, h, w): at most `CHANNELS` channels of the middle of the first image."""
 
-    def look(self, visit: Visit) -> None:
+    def visit(self, visit: Visit) -> None:
         """Keep the middle of some channels, cut in step with the site's lattice."""
         layer = visit.layer
         if layer in self._layers and not self._every_call:

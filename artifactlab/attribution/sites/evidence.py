@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,24 +12,27 @@ from artifactlab.errors import CaptureError
 from artifactlab.metrics import axis_excess
 from artifactlab.metrics.checkerboard import locked_share
 from artifactlab.metrics.inputs import LARGEST_PERIOD
-from artifactlab.metrics.spectral_reading import lattice_sums, read_lattice
+from artifactlab.metrics.spectral_reading import read_lattice
+from artifactlab.metrics.spectral_sums import lattice_sums
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import lattice_period
 
 LATTICE_CHANNELS = 16
-"""channels, evenly spread, in which the lattice is measured"""
+"""How many channels, evenly spread, the lattice is measured in."""
 EDGE_CHANNELS = 8
-"""channels in which edges are followed: steps show in a few as in all, while their number varies with the content"""
+"""How many channels edges are followed in: steps show in a few as in all, while their number varies
+with the content."""
+# docs/decisions.md, *Evidence is a sample*.
 SIDE = 192
-"""pixels per side of the middle, in which both are measured. On a trained CycleGAN's 64 and 128 channels, of 256 and
+"""Pixels per side of the middle in which both are measured. On a trained CycleGAN's 64 and 128 channels, of 256 and
 128 pixels a side, 16 channels of the middle read the share of everything within 12%; 32 channels of 128 pixels missed
 it by up to 27%, 8 channels of everything by 29%. So what evidence costs has a bound, while a forward pass has none."""
 SPREAD_SAMPLE = 2**15
-"""values from which the range is taken that evidence is measured against: a share hardly depends on it"""
+"""How many values the range is taken from that evidence is measured against: a share hardly depends on it."""
 
 
 def check_finite(activation: Tensor, label: str) -> None:
-    """Look at every value of an activation.
+    """Check every value of an activation.
 
     Raises:
         CaptureError: if one is NaN or Inf; `label` names the site.
@@ -76,3 +81,13 @@ def _middle(values: Tensor, lattice: tuple[int, int]) -> Tensor:
         if size > SIDE:
             values = values.narrow(axis, (size - SIDE) // 2 // spacing * spacing, SIDE)
     return values
+
+
+def mean_evidence(evidence: Sequence[Evidence]) -> Evidence:
+    """The average of several passes' evidence."""
+    count = len(evidence)
+    return Evidence(
+        edge_jaggedness=sum(e.edge_jaggedness for e in evidence) / count,
+        axis_excess=sum(e.axis_excess for e in evidence) / count,
+        checkerboard_energy=sum(e.checkerboard_energy for e in evidence) / count,
+    )

@@ -1,4 +1,4 @@
-"""Recognise merges: calls in which features meet that came by different upsamplings, as skip and decoder features do.
+"""Recognise merges: calls that join features which came by different upsamplings, as skip and decoder features do.
 
 Every tensor carries the set of sites it came through, see `wiring`. A merge joins tensors with different
 sets. So a U-Net's skips, a pyramid's laterals and a sum of two upsampled branches are merges; the blocks of an encoder,
@@ -13,33 +13,34 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
+from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.torch_internals import WeakTensorKeyDictionary
 
 MIN_SIDE = 32
-"""pixels; below, there is too little to register"""
+"""Pixels per side of the smallest merge that is given to a visitor: below, there is too little to register."""
 
 
 @dataclass(frozen=True)
 class Merge:
     """One run of one merge, as the visitor sees it."""
 
-    key: tuple[str, str, int]
-    """(qualified module name, `cat` or `add`, call index)"""
+    key: SiteKey
+    """Which call it is; the operation is `cat` or `add`."""
     upsampled: Tensor
-    """(N, C, H, W) the operand that came through the latest upsampling"""
+    """The operand (N, C, H, W) that came through the latest upsampling."""
     skipped: Tensor
-    """(N, C', H, W) what it meets"""
+    """The operand (N, C', H, W) that it is joined with."""
     names: tuple[str, str] = ("", "")
-    """where the two came from: the last module that returned them, or a site's key, or `input`"""
+    """Where the two came from: the last module that returned them, or a site's key, or `input`."""
     skip: bool = True
-    """whether the second came no other way than the first; of two upsampled branches, the first by name is first"""
+    """Whether the second came no other way than the first; of two upsampled branches, the first by name is first."""
     number: int = 0
-    """how many merges of its kind this run of the module had made before"""
+    """How many merges of its kind this run of the module had made before."""
     line: str | None = None
-    """file and line of the user's code that made it"""
+    """File and line of the user's code that made it."""
 
 
 class Makers:
@@ -58,7 +59,7 @@ class Makers:
         if isinstance(output, Tensor) and (name := next(made, "")):
             self._names[output] = name
 
-    def left(self, name: str, output: Any) -> None:
+    def returned(self, name: str, output: Any) -> None:
         """A module returned `output`."""
         for _, tensor in tensors(output):
             self._names[tensor] = name
@@ -69,7 +70,7 @@ class Makers:
 
 
 def merge_of(
-    wiring: Wiring, makers: Makers, func: Any, args: Any, kwargs: Any, next_key: Callable[[str], tuple[str, str, int]]
+    wiring: Wiring, makers: Makers, func: Any, args: Any, kwargs: Any, next_key: Callable[[str], SiteKey]
 ) -> Merge | None:
     """The merge that a call is going to make, its key drawn from `next_key`; None if it is none, or a small one."""
     name = _NAMES.get(func)

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    pass
+from typing import Literal, NamedTuple
 
 Follows = Literal["layers", "pointwise", "bounding"]
+
+
+class SiteKey(NamedTuple):
+    """Which call of which operation in which module: what a site, or a merge, is known by. It equals the bare tuple.
+
+    >>> str(SiteKey("dec.up2", "interpolate", 0)), SiteKey("dec.up2", "interpolate", 0).operation
+    ('dec.up2/interpolate#0', 'dec.up2/interpolate')
+    """
+
+    name: str
+    """Qualified name of the module whose `forward` makes the call; empty for the model itself."""
+    op: str
+    """Name of the operation."""
+    call: int
+    """How many times this operation had run in this module before, in one forward pass."""
+
+    @property
+    def operation(self) -> str:
+        """Module and operation, without the number of the call."""
+        return f"{self.name}/{self.op}" if self.name else self.op
+
+    def __str__(self) -> str:
+        return f"{self.operation}#{self.call}"
 
 
 @dataclass(frozen=True)
@@ -16,25 +36,25 @@ class Site:
     """One place where the spatial size grows while the model runs."""
 
     name: str
-    """qualified name of the module whose `forward` made the call; empty for the model itself"""
+    """Qualified name of the module whose `forward` made the call; empty for the model itself."""
     op: str
-    """the call that grew it: `conv_transpose2d`, `interpolate`, `pixel_shuffle`, `reshape`, ..., or `module` for a
-    hand-made one that only shows in its module's input and output"""
+    """Name of the call that enlarges: `conv_transpose2d`, `interpolate`, `pixel_shuffle`, `reshape`, ..., or `module`
+    for a hand-made one that only shows in its module's input and output."""
     call: int
-    """how many times this op had run in this module before, in one forward pass; of a layer, its first call"""
+    """How many times this op had run in this module before, in one forward pass; of a layer, its first call."""
     scale: tuple[float, float]
-    """how much it grows its input, (vertical, horizontal)"""
+    """Growth factor of the size, (vertical, horizontal)."""
     period: tuple[float, float]
-    """its lattice spacing in output pixels: its scale times the scales of what its result passes on its way out"""
+    """Spacing of its lattice in output pixels: its scale times the scales of all that its result passes on the way."""
     in_shape: tuple[int, ...]
-    """shape of its input as an (N, C, H, W) tensor, in the last forward pass"""
+    """Shape of its input as an (N, C, H, W) tensor, in the last forward pass."""
     out_shape: tuple[int, ...]
-    """shape of its output as an (N, C, H, W) tensor, in the last forward pass"""
+    """Shape of its output as an (N, C, H, W) tensor, in the last forward pass."""
     calls: tuple[int, ...] = ()
-    """all calls of the layer in one forward pass, which are repaired together"""
+    """Numbers of all calls of the layer in one forward pass, which are repaired together."""
     followed_by: Follows = "layers"
-    """what its result passes on its way out: `layers`, which may undo what it draws; or nothing but functions of single
-    values, `pointwise`, or `bounding` where a sigmoid, a softmax or a tanh is one of them"""
+    """What its result passes on its way out: `layers`, which may undo what it draws; or nothing but functions of single
+    values, `pointwise`, or `bounding` where a sigmoid, a softmax or a tanh is one of them."""
 
     @property
     def opaque(self) -> bool:
@@ -42,14 +62,19 @@ class Site:
         return not self.name and self.op == "module"
 
     @property
-    def keys(self) -> frozenset[tuple[str, str, int]]:
-        """(name, op, call) of each of its calls."""
-        return frozenset((self.name, self.op, call) for call in self.calls or (self.call,))
+    def first_key(self) -> SiteKey:
+        """The key of its first call."""
+        return SiteKey(self.name, self.op, self.call)
+
+    @property
+    def keys(self) -> frozenset[SiteKey]:
+        """The key of each of its calls."""
+        return frozenset(SiteKey(self.name, self.op, call) for call in self.calls or (self.call,))
 
     @property
     def key(self) -> str:
         """What the site is called everywhere, e.g. `dec.up2/interpolate#0`."""
-        return f"{self.name}/{self.op}#{self.call}" if self.name else f"{self.op}#{self.call}"
+        return str(self.first_key)
 
     @property
     def label(self) -> str:
@@ -62,11 +87,11 @@ class Evidence:
     """What is measured at the site's own activation, averaged over forward passes. It shows, it does not accuse."""
 
     edge_jaggedness: float
-    """pixels of the activation"""
+    """Amplitude of the stair-steps on edges, in pixels of the activation."""
     axis_excess: float
-    """share of the gradient energy on oblique edges that points along a pixel axis, 0 to 1"""
+    """Share of the gradient energy on oblique edges that points along a pixel axis, 0 to 1."""
     checkerboard_energy: float
-    """share of the activation's fine structure that is locked to the site's own lattice, 0 to 1"""
+    """Share of the activation's fine structure that is locked to the site's own lattice, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,6 @@ class CapturedSite:
     """A site and its evidence: what `capture` lists."""
 
     site: Site
-    """where"""
+    """Where it is."""
     evidence: Evidence
-    """what its activation shows"""
+    """What its activation shows."""

@@ -17,19 +17,20 @@ from artifactlab.fix.upsample.meta import MetaUpsample
 from artifactlab.fix.upsample.refine import FiLM, ResSkipBlock, SkipAttention, make_activation, make_norm
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
 from artifactlab.fix.upsample.subpixel import SubpixelUpsample
+from artifactlab.registry import Registry
 
-MODES: dict[str, type[nn.Module]] = {
-    "deconv": TransposedConvUpsample,
-    "interpolate_conv": ResizeConvUpsample,
-    "subpixel": SubpixelUpsample,
-    "conv_only_up": ConvOnlyUpsample,
-    "gated": GatedUpsample,
-    "carafe": CarafeUpsample,
-    "dysample": DySampleUpsample,
-    "meta": MetaUpsample,
-    "hybrid": HybridUpsample,
-}
-"""name -> upsampler; all but "gated", which also takes a skip, are called with the features alone"""
+MODES: Registry[type[nn.Module]] = Registry("artifactlab.upsamplers", type)
+"""Classes of upsamplers by their names, those of installed packages included. Each is made from (in_channels,
+out_channels, *, scale); all but "gated", which also takes a skip, are called with the features alone."""
+MODES.register("deconv", TransposedConvUpsample)
+MODES.register("interpolate_conv", ResizeConvUpsample)
+MODES.register("subpixel", SubpixelUpsample)
+MODES.register("conv_only_up", ConvOnlyUpsample)
+MODES.register("gated", GatedUpsample)
+MODES.register("carafe", CarafeUpsample)
+MODES.register("dysample", DySampleUpsample)
+MODES.register("meta", MetaUpsample)
+MODES.register("hybrid", HybridUpsample)
 
 
 class LearnableInterpolationUpsample(nn.Module):

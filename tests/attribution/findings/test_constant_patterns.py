@@ -166,7 +166,7 @@ def test_a_grid_that_follows_the_content_is_none_though_a_constant_input_has_it(
         def forward(self, x: Tensor) -> Tensor:
             return self.up(x)
 
-    assert artifactlab.diagnose(Uneven(), scene(64), data_range=1.0).output["lattice_amplitude"] > 3 / 255
+    assert artifactlab.diagnose(Uneven(), scene(64), data_range=1.0).output.lattice_amplitude > 3 / 255
     assert found(Uneven(), scene(64), 2) == ()
 
 

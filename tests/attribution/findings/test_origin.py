@@ -135,7 +135,7 @@ def test_the_planted_shuffle_is_bilinear() -> None:
 @pytest.mark.parametrize("name", UPSAMPLERS)
 def test_steps_of_an_aliased_drawing_are_the_inputs_and_no_upsampler_is_blamed(name: str) -> None:
     diagnosis = artifactlab.diagnose(UPSAMPLERS[name], [polygons(0, True), polygons(1, True)], data_range=1.0)
-    assert diagnosis.output["severity"] > 1
+    assert diagnosis.output.severity > 1
     assert diagnosis.offenders == ()
     assert diagnosis.joint == ()
     assert diagnosis.verdict.startswith("No offender: the output shows stair-steps")
@@ -147,14 +147,14 @@ def test_steps_of_an_aliased_drawing_are_the_inputs_and_no_upsampler_is_blamed(n
 
 
 def test_without_the_twin_a_resize_would_be_blamed_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["artifactlab.attribution.diagnose"], "brought_along", lambda *arguments: None)
+    monkeypatch.setattr(sys.modules["artifactlab.attribution.diagnose"], "artifact_origin", lambda *arguments: None)
     diagnosis = artifactlab.diagnose(Averaged(), [polygons(0, True), polygons(1, True)], data_range=1.0)
     assert [site.site.key for site in diagnosis.offenders] == ["interpolate#0"]
 
 
 def test_so_are_those_of_a_photo_decimated_without_a_filter() -> None:
     diagnosis = artifactlab.diagnose(UPSAMPLERS["bilinear"], photo(True), data_range=1.0)
-    assert diagnosis.output["severity"] > 1
+    assert diagnosis.output.severity > 1
     assert diagnosis.offenders == ()
     assert "the inputs are aliased" in diagnosis.verdict
 
@@ -198,7 +198,7 @@ def test_a_grid_that_moves_along_with_the_input_is_the_inputs(period: int) -> No
 
     inputs = [gridded(polygons(seed, False, 128), period, 0.06) for seed in (0, 1)]
     diagnosis = artifactlab.diagnose(FourPhases(), inputs, data_range=1.0)
-    assert diagnosis.output["severity"] > 1
+    assert diagnosis.output.severity > 1
     assert diagnosis.offenders == ()
     share = {2: "100%", 4: "99%"}[period]
     assert f"the inputs carry a grid of their own: {share} of what shows moves along" in diagnosis.verdict
@@ -208,7 +208,7 @@ def test_a_grid_that_moves_along_with_the_input_is_the_inputs(period: int) -> No
 def test_so_are_the_steps_of_a_drawing_that_was_enlarged_before() -> None:
     inputs = [F.interpolate(polygons(seed, False, 64), scale_factor=2) for seed in (0, 1)]
     diagnosis = artifactlab.diagnose(Denoiser(), inputs, data_range=1.0)
-    assert diagnosis.output["edge_jaggedness"] > 0.1
+    assert diagnosis.output.edge_jaggedness > 0.1
     assert diagnosis.offenders == ()
     assert "moves along" in diagnosis.verdict
 

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from artifactlab.attribution.repair.effects import ALWAYS, OF_EFFECT, OF_SEVERITY, effect_of, effect_of_first_order
+from artifactlab.attribution.repair.effects import (
+    REPAIR_ERROR_LEAST,
+    REPAIR_ERROR_OF_EFFECT,
+    REPAIR_ERROR_OF_SEVERITY,
+    effect_of,
+    effect_of_first_order,
+)
 from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.metrics.synchronous import SynchronousSums
 from artifactlab.scoring.severity import VISIBLE_GRID, Severity
@@ -38,7 +44,7 @@ def test_the_effect_is_the_drop_and_its_share() -> None:
 
 def test_crops_that_agree_leave_only_what_repairs_are_off_by() -> None:
     effect = effect_of(severity([10.0] * 6), severity([4.0] * 6), seed=0)
-    error = ((OF_EFFECT * 6) ** 2 + (OF_SEVERITY * 10) ** 2 + ALWAYS**2) ** 0.5
+    error = ((REPAIR_ERROR_OF_EFFECT * 6) ** 2 + (REPAIR_ERROR_OF_SEVERITY * 10) ** 2 + REPAIR_ERROR_LEAST**2) ** 0.5
     assert (effect.low, effect.high) == (pytest.approx(6 - error), pytest.approx(6 + error))
 
 

@@ -17,7 +17,7 @@ def test_two_guilty_sites_are_repaired_on_top_of_each_other_until_nothing_shows(
     assert {first.key.split("/")[0], second.key.split("/")[0]} == {"up2", "up3"}
     assert first.key == diagnosis.sites[0].site.key
     assert first.adds == diagnosis.sites[0].effect
-    assert second.severity < 1 < first.severity < diagnosis.output["severity"]
+    assert second.severity < 1 < first.severity < diagnosis.output.severity
     assert "Also guilty: " in diagnosis.verdict
     assert diagnosis.verdict.endswith("All repaired, nothing shows.")
 
@@ -40,7 +40,7 @@ def test_stacked_nearest_resizes_share_the_blame(scene: Tensor) -> None:
 
     diagnosis = artifactlab.diagnose(Stacked(), scene, data_range=1.0)
     assert {step.key for step in diagnosis.joint} == {"interpolate#1", "interpolate#2"}
-    assert diagnosis.joint[-1].severity < 0.3 * diagnosis.output["severity"]
+    assert diagnosis.joint[-1].severity < 0.3 * diagnosis.output.severity
 
 
 def test_an_innocent_model_has_no_joint_repair(three_sites, scene: Tensor) -> None:

@@ -14,8 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 import artifactlab
 from artifactlab import CaptureError, ModelError
-from artifactlab.attribution.sites.capture import Capture, watch
+from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.watch import watch
 
 
 class AnyForward(nn.Module):

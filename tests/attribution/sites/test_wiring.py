@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab.attribution.sites.capture import Capture, watch
+from artifactlab.attribution.sites.capture import Capture
+from artifactlab.attribution.sites.watch import watch
 
 IMAGE = torch.rand(1, 3, 60, 60, generator=torch.Generator().manual_seed(0))
 
@@ -164,7 +165,7 @@ def test_what_only_pointwise_functions_follow_is_known() -> None:
 
     def last(name: str, forward: Any, **modules: nn.Module) -> None:
         model = Of(forward, **modules)
-        with watch(model, lambda visit: None, lambda out, wiring: found.update({name: _pointwise(wiring.ways(out))})):
+        with watch(model, lambda visit: None, lambda out, wiring: found.update({name: _pointwise(wiring.paths(out))})):
             model(IMAGE)
 
     last("sigmoid", lambda x, up: torch.sigmoid(up(x)), up=up())
@@ -173,6 +174,6 @@ def test_what_only_pointwise_functions_follow_is_known() -> None:
     assert found == {"sigmoid": True, "softmax": True, "conv": False}
 
 
-def _pointwise(ways: Any) -> bool:
-    (way,) = ways.values()
-    return bool(way.pointwise)
+def _pointwise(paths: Any) -> bool:
+    (path,) = paths.values()
+    return bool(path.pointwise)

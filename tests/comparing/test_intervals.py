@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifactlab.comparing.changes import score_change
-from artifactlab.comparing.paired import bootstrap_interval, half_sample_interval
+from artifactlab.comparing.intervals import bootstrap_interval, half_sample_interval
 
 
 def test_the_interval_is_never_narrower_than_students_t() -> None:

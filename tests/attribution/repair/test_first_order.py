@@ -21,7 +21,7 @@ def test_it_names_the_planted_site_with_nearly_the_effect_of_a_real_repair(
     assert [site.site.name for site in fast.offenders] == [guilty]
     assert fast.offenders[0].effect.value == pytest.approx(full.offenders[0].effect.value, rel=0.2)
     assert fast.output == full.output
-    assert fast.config["fast"]
+    assert fast.config.fast
 
 
 def test_it_takes_two_forward_passes_whatever_the_number_of_sites(three_sites, scene: Tensor) -> None:

@@ -1,9 +1,10 @@
 """Misregistration: do features meet where they belong, or some way off?
 
-Each input is run twice, straight and turned by 180 degrees along with every kernel, see `turned`. Channel
-by channel the features of both runs are the same, except that what the wiring displaces by d one way lies d the other
-way: the two are 2d apart. Where skip and decoder features of a merge are displaced by different d, they meet displaced.
-A resize that is wrong about corners stretches features about the middle: that is symmetric, and not seen here.
+Each input is run twice, straight and turned by 180 degrees along with every kernel, see
+`artifactlab.attribution.findings.half_turn`. Channel by channel the features of both runs are the same, except that
+what the wiring displaces by d one way lies d the other way: the two are 2d apart. Where skip and decoder features of a
+merge are displaced by different d, they meet displaced. A resize that is wrong about corners stretches features about
+the middle: that is symmetric, and not seen here. See docs/decisions.md, "Registration by a half turn".
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.findings.turned import TurnedKernels, half_turn, turned_call
+from artifactlab.attribution.findings.half_turn import TurnedKernels, half_turn, turned_call
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.sites.capture import Visit, watch
 from artifactlab.attribution.sites.merges import Merge
+from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.metrics.registration import displacement
 from artifactlab.models.calls import Call, constant_call
 from artifactlab.models.runner import Runner
@@ -41,14 +43,12 @@ ROUNDING = 0.01
 MOST_MERGES = 32
 """of a pass that are looked at, the first: a net that runs over and over has the same ones again"""
 
-Key = tuple[str, str, int]
-
 
 @dataclass(frozen=True)
 class Shift:
     """How far the features lie apart that meet at a merge, in all its calls."""
 
-    key: Key
+    key: SiteKey
     """(qualified module name, `cat` or `add`, call index)"""
     value: tuple[float, float]
     """pixels of the merge; positive where they lie further down, or to the right"""
@@ -68,7 +68,7 @@ class Shift:
         return f"{module}/{op}#{call}" if module else f"{op}#{call}"
 
     @property
-    def shows(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the displacement is large enough, and certain enough, to be reported."""
         return any(
             abs(v) >= max(VISIBLE_SHIFT, CERTAIN * max(e, ROUNDING))
@@ -92,9 +92,9 @@ class Features:
     """A sample of the features at each merge of one forward pass."""
 
     def __init__(self) -> None:
-        self.at: dict[Key, Met] = {}
+        self.at: dict[SiteKey, Met] = {}
 
-    def look(self, merge: Merge) -> None:
+    def visit(self, merge: Merge) -> None:
         """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
         if len(self.at) >= MOST_MERGES:
             return
@@ -106,15 +106,15 @@ class Features:
             replace(merge, upsampled=nothing, skipped=nothing),
         )
 
-    def layers(self) -> dict[Key, Key]:
+    def layers(self) -> dict[SiteKey, SiteKey]:
         """The first call of the layer that each call belongs to.
 
         A sampler, an ensemble or tiles run a module again: there the n-th merge is the n-th merge. A loop inside a
         `forward` runs a line again: there it is the same merge if its size is the same, and a stage of its own if not.
         """
-        by_number: dict[Any, Key] = {}
-        by_line: dict[Any, Key] = {}
-        first: dict[Key, Key] = {}
+        by_number: dict[Any, SiteKey] = {}
+        by_line: dict[Any, SiteKey] = {}
+        first: dict[SiteKey, SiteKey] = {}
         for key, met in self.at.items():
             again = by_number.setdefault((*key[:2], met.merge.number), key)
             line = met.merge.line or met.merge.number
@@ -149,11 +149,11 @@ def misregistrations(
     Raises:
         ModelError: if the model fails. CaptureError: if its output holds NaN or Inf, or is too small.
     """
-    suspected = {shift.key for shift in measure_shifts(runner, calls, straight) if shift.shows}
+    suspected = {shift.key for shift in measure_shifts(runner, calls, straight) if shift.is_significant}
     if not suspected:
         return ()
     moving = measure_shifts(runner, calls, straight, less_constant=True)
-    displaced = [shift for shift in moving if shift.shows and shift.key in suspected]
+    displaced = [shift for shift in moving if shift.is_significant and shift.key in suspected]
     return tuple(_finding(shift, displaced[0]) for shift in displaced)
 
 
@@ -167,8 +167,8 @@ def measure_shifts(
 
     Where `less_constant`, of the features less those of a constant input.
     """
-    found: dict[Key, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    known: dict[Key, Shift] = {}
+    found: dict[SiteKey, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    known: dict[SiteKey, Shift] = {}
     for call, (plain, output) in zip(calls, straight, strict=True):
         if not plain.at:
             continue
@@ -210,7 +210,7 @@ def _turned_features(runner: Runner, call: Call) -> Features:
 def features_of(runner: Runner, call: Call) -> tuple[Features, Tensor]:
     """The features that meet in one forward pass, and its output."""
     features = Features()
-    with watch(runner.model, _leave_alone, merged=features.look):
+    with watch(runner.model, _leave_alone, merged=features.visit):
         return features, runner.run(call)
 
 

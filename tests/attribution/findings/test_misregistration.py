@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.attribution.findings.displacement import features_of, measure_shifts, misregistrations
-from artifactlab.attribution.findings.turned import TurnedKernels, half_turn, turned_call
+from artifactlab.attribution.findings.half_turn import TurnedKernels, half_turn, turned_call
+from artifactlab.attribution.findings.misregistration import features_of, measure_shifts, misregistrations
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.sites.capture import watch
 from artifactlab.attribution.sites.merges import Merge
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.demo.unet import healthy
 from artifactlab.models.calls import as_calls
 from artifactlab.models.runner import Runner
@@ -414,7 +414,9 @@ class WithMap(nn.Module):
 def test_a_map_of_positions_is_not_displaced(content: float, image: Tensor) -> None:
     model = WithMap(content, "map")
     with Runner(model, None, 0) as runner:
-        assert [shift.shows for shift in measured(measure_shifts, runner, image)] == [True]  # where it is not turned
+        assert [shift.is_significant for shift in measured(measure_shifts, runner, image)] == [
+            True
+        ]  # where it is not turned
     assert found(model, image) == ()
 
 

@@ -21,19 +21,17 @@ from torch import Tensor
 
 from artifactlab.attribution.records import Effect
 from artifactlab.attribution.repair.effects import effect_of_first_order
-from artifactlab.attribution.repair.repair import repair
+from artifactlab.attribution.repair.lattice_removal import repair
 from artifactlab.attribution.repair.trials import Trials
-from artifactlab.attribution.sites.capture import Visit, watch
-from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.sites.records import Site, SiteKey
+from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.errors import ModelError, first_line
-from artifactlab.metrics.spectral_reading import Forms, Reading
+from artifactlab.metrics.period_reading import Forms, Reading
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.crops import crop_counts
 from artifactlab.scoring.severity import VISIBLE, differentiable_severity
-
-Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Gradients:
         self._trials, self._sites, self._seed = trials, sites, seed
         self._layers = {key: site for site in sites for key in site.keys}
         self._confirmed: Any = None
-        self._drops: list[dict[Key, Tensor | None]] = []
+        self._drops: list[dict[SiteKey, Tensor | None]] = []
         """of each input, for every call of a site that ran, the drop of every crop (crops,); None without a gradient"""
 
     def effects(self) -> FirstOrder:
@@ -76,7 +74,7 @@ class Gradients:
                     "no gradient comes through the model (is its output rounded, or clipped?); leave fast out"
                 )
             self._drops.append(drops)
-            trials.passed()
+            trials.on_pass()
         effects, unreached = {}, set()
         for site in self._sites:
             parts = [self._of(site, number) for number in range(len(self._drops))]
@@ -88,20 +86,20 @@ class Gradients:
     def _of(self, site: Site, number: int) -> Tensor:
         """Drops of one input's crops, all calls of a site together."""
         known = [drop for key in site.keys if (drop := self._drops[number].get(key)) is not None]
-        nothing = torch.zeros(self._trials.parts[number].crops)
+        nothing = torch.zeros(self._trials.severities[number].crops)
         return torch.stack([nothing, *known]).sum(0)
 
 
 def _drops(
     runner: Runner,
     call: Call,
-    keys: Collection[Key],
+    keys: Collection[SiteKey],
     found: Mapping[int, Reading],
     period: tuple[int, int],
     data_range: float,
-) -> dict[Key, Tensor | None]:
+) -> dict[SiteKey, Tensor | None]:
     """First-order drop of every crop's severity (crops,), by call of a site that ran; None where no gradient came."""
-    drops: dict[Key, Tensor | None] = {}
+    drops: dict[SiteKey, Tensor | None] = {}
     shape = (0, 0, 0)
     leaf = torch.zeros((), requires_grad=True)
     results: list[Any] = []

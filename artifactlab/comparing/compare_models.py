@@ -11,14 +11,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from artifactlab.attribution.findings.seams import foreign_periods
-from artifactlab.attribution.sites.capture import unwrap
 from artifactlab.attribution.sites.records import Site
 from artifactlab.comparing.lattices import Layer, Measured, Plan, lattice_at, matched, measured, measured_in, surveyed
-from artifactlab.comparing.parting import OUTPUT, LatticePair, ModelComparison, concluded, judged, strength_of
+from artifactlab.comparing.model_comparison import OUTPUT, LatticePair, ModelComparison, concluded, judged, strength_of
 from artifactlab.errors import InputError, ModelError
 from artifactlab.metrics import relation_difference as relations
 from artifactlab.models.calls import Call, as_calls, in_precision
 from artifactlab.models.runner import Runner
+from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 from artifactlab.scoring.severity import VISIBLE, measure_severity, pool

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.repair.repair import remove_lattice, repair, smooth_blocks
+from artifactlab.attribution.repair.lattice_removal import remove_lattice, repair, smooth_blocks
 from artifactlab.attribution.sites.upsampling import Growth
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.inputs.images import MIN_SIDE, find_images, read_image
+from artifactlab.inputs.image_files import find_images
+from artifactlab.inputs.images import MIN_SIDE, read_image
 from artifactlab.inputs.probes import make_probe
 
 PROBE_SIZE = 256

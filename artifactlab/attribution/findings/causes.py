@@ -1,0 +1,52 @@
+"""Causes that are no site's lattice: displaced features, seams, constant patterns, and what the input brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from artifactlab.attribution.findings.constant_patterns import constant_patterns
+from artifactlab.attribution.findings.misregistration import Features, misregistrations
+from artifactlab.attribution.findings.origin import Origin, origin_of
+from artifactlab.attribution.findings.seams import foreign_periods
+from artifactlab.attribution.records import Finding
+from artifactlab.attribution.repair.trials import Trials
+from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.errors import CaptureError, ModelError
+from artifactlab.models.outputs import first_image
+
+
+def coarse_causes(
+    trials: Trials, captured: Sequence[CapturedSite], features: Sequence[Features]
+) -> tuple[Finding, ...]:
+    """What no site's lattice explains: features that meet displaced, seams, and constant patterns.
+
+    Args:
+        trials: the inputs with the outputs as they are; runs the model.
+        captured: the sites of the model.
+        features: what meets at the merges, of the first inputs; each takes another forward pass.
+    """
+    runner, calls, outputs = trials.runner, trials.calls, trials.outputs
+    displaced: tuple[Finding, ...] = ()
+    with suppress(ModelError, CaptureError):  # not every model runs on a turned input
+        pairs = list(zip(features, outputs, strict=False))
+        displaced = misregistrations(runner, calls[: len(pairs)], pairs)
+    images = [first_image((call.args, call.kwargs)) for call in calls]
+    seams = foreign_periods(
+        outputs, [None if x is None else x.cpu() for x in images], [c.site.period for c in captured], trials.data_range
+    )
+    constant: tuple[Finding, ...] = ()
+    with suppress(ModelError, CaptureError):  # nor on a constant one
+        constant = constant_patterns(runner, calls, outputs, trials.before, trials.period, trials.data_range)
+    # what a parameter draws at every so many pixels needs no tiles to explain it
+    drawn = {finding.value for finding in constant}
+    return displaced + tuple(seam for seam in seams if seam.value not in drawn) + constant
+
+
+def artifact_origin(trials: Trials) -> Origin | None:
+    """What the inputs bring, see `artifactlab.attribution.findings.origin`; None where it cannot be told."""
+    with suppress(ModelError, CaptureError):  # not every model runs on a changed input
+        return origin_of(
+            trials.runner, trials.calls, trials.outputs, trials.severities, trials.period, trials.data_range
+        )
+    return None

@@ -1,0 +1,76 @@
+"""How the lattice of a site is spaced at the end of the paths that a tensor took from there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+Scale = tuple[Fraction, Fraction]
+"""Factor of a spacing, (vertical, horizontal)."""
+UNCHANGED: Scale = (Fraction(1), Fraction(1))
+# A net that is run over and over on its own output multiplies the scales without end. A feature pyramid
+# joins four or five levels.
+MOST_SCALES = 8
+"""How many scales are kept of one site, the largest ones."""
+
+
+class LatticeStep(NamedTuple):
+    """What one call does to the lattices in its arguments."""
+
+    scale: Scale = UNCHANGED
+    """What it makes of their spacings."""
+    pointwise: bool = True
+    """Whether it is a function of single values."""
+    bounding: bool = False
+    """Whether it is a sigmoid, a softmax or a tanh."""
+
+
+@dataclass(frozen=True)
+class LatticePath:
+    """How a tensor came from a site."""
+
+    scales: frozenset[Scale]
+    """What resizes have made of the site's lattice since, its own scale included; several where paths join."""
+    pointwise: bool
+    """Whether nothing has been done to it since but functions of single values."""
+    bounded: bool = False
+    """Whether one of them was a sigmoid, a softmax or a tanh."""
+
+    def joined(self, other: LatticePath | None) -> LatticePath:
+        """Both paths at once, where what they lead through is joined."""
+        if other is None or other == self:
+            return self
+        scales = self.scales | other.scales
+        if len(scales) > MOST_SCALES:
+            scales = frozenset(sorted(scales)[-MOST_SCALES:])
+        return LatticePath(scales, self.pointwise and other.pointwise, self.bounded and other.bounded)
+
+    def preceded_by(self, step: LatticeStep) -> LatticePath:
+        """The path that begins one step earlier."""
+        scales = self.scales
+        if step.scale != UNCHANGED:
+            scales = frozenset((v * step.scale[0], h * step.scale[1]) for v, h in scales)
+        return LatticePath(scales, self.pointwise and step.pointwise, self.bounded or step.bounding)
+
+
+END_OF_PATH = LatticePath(frozenset([UNCHANGED]), pointwise=True)
+"""The path of no steps, from the output to itself."""
+
+
+def period_of(path: LatticePath) -> tuple[float, float]:
+    """The spacing of a site's lattice at the end of a path, (vertical, horizontal).
+
+    Where paths of different scale join, the smallest spacing that holds all of them.
+    """
+    vertical, horizontal = zip(*path.scales, strict=True)
+    return _common_spacing(set(vertical)), _common_spacing(set(horizontal))
+
+
+def _common_spacing(scales: set[Fraction]) -> float:
+    integers = [int(scale) for scale in scales if scale.denominator == 1 and scale > 1]
+    if integers:
+        return math.lcm(*integers)
+    largest = max(scales)
+    return 1 if largest <= 1 else float(round(float(largest), 3))

@@ -1,0 +1,242 @@
+"""Hand each site's output to a visitor while the model runs.
+
+Module hooks keep a stack of qualified names; a `TorchFunctionMode` sees every call of the upsampling functions, whether
+a module or a user's `forward` makes it. The visitor is called inside the run and nothing is kept, so memory stays flat
+and a later in-place operation cannot spoil a measurement. The model comes back exactly as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from artifactlab.attribution.sites.detectors import GrowthDetection
+from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
+from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.upsampling import Growth, module_growth
+from artifactlab.attribution.sites.wiring import Wiring
+from artifactlab.models.compiled import eagerly
+from artifactlab.models.torch_internals import is_in_backward, without_dispatch_modes
+from artifactlab.models.wrappers import unwrap
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One run of one site, as the visitor sees it."""
+
+    key: SiteKey
+    """Which call it is."""
+    growth: Growth
+    """What grew, by how much; it holds the (N, C, H, W) input and output."""
+    line: str | None = None
+    """File and line of the user's code that made the call; None where a module of torch made it."""
+
+    @property
+    def layer(self) -> tuple[Any, ...]:
+        """What the calls of a layer have in common; stages that share a line or a module are of different size."""
+        return (self.key.name, self.key.op, self.line, self.growth.out_shape)
+
+
+Visitor = Callable[[Visit], "Tensor | None"]
+"""Is given a site's output; may return a replacement of the same shape, which the model then runs on with."""
+Finished = Callable[[Any, Wiring], None]
+"""Takes what a pass returned, and which sites it came through."""
+
+
+@dataclass
+class _Frame:
+    """A module that is running."""
+
+    name: str
+    of_torch: bool = False
+    grew_inside: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Run:
+    """State of the forward pass in progress."""
+
+    visitor: Visitor
+    finished: Finished | None
+    merged: Callable[[Merge], None] | None
+    wiring: Wiring | None
+    makers: Makers | None
+    growths: GrowthDetection = field(default_factory=GrowthDetection)
+    thread: int = field(default_factory=threading.get_ident)
+    frames: list[_Frame] = field(default_factory=list)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    paused: bool = False
+
+    def start(self) -> None:
+        self.frames.clear()
+        self.calls.clear()
+        self.growths.start()
+        if self.wiring:
+            self.wiring.start()
+        if self.makers:
+            self.makers.start()
+
+    def is_outside_pass(self) -> bool:
+        """Whether what runs now is no part of a pass: another thread's, the visitor's own, or backward's.
+
+        Where activations are checkpointed, backward runs parts of the model once more.
+        """
+        return self.paused or is_in_backward() or threading.get_ident() != self.thread
+
+    def visit(self, growth: Growth) -> tuple[SiteKey | None, Tensor | None]:
+        """Give the site to the visitor; what the visitor itself computes is no part of the pass.
+
+        Returns its key, if it is a site, and what the visitor put in its place.
+        """
+        for frame in self.frames:
+            frame.grew_inside = True
+        if not growth.lattice:
+            return None, None
+        key = self.next_key(growth.op)
+        line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _calling_line()
+        with self._pause():
+            return key, self.visitor(Visit(key, growth, line))
+
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        """What runs in it is no part of a pass, and costs what it would cost elsewhere."""
+        self.paused = True
+        try:
+            with without_dispatch_modes():  # of `artifactlab.models.state`, or of the user's own modes
+                yield
+        finally:
+            self.paused = False
+
+    def next_key(self, op: str) -> SiteKey:
+        """The key of the running module's next call of `op`."""
+        name = self.frames[-1].name if self.frames else ""
+        self.calls[name, op] += 1
+        if self.frames:
+            self.frames[-1].calls[op] += 1
+        return SiteKey(name, op, self.calls[name, op] - 1)
+
+    def visit_merge(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Give a merge to its visitor, before it runs: in place, it would overwrite one of its operands."""
+        if not (self.merged and self.wiring and self.makers):
+            return
+        merge = merge_of(self.wiring, self.makers, func, args, kwargs, self.next_key)
+        if merge:
+            number = self.frames[-1].calls[merge.key.op] - 1
+            line = _calling_line()
+            with self._pause():
+                self.merged(replace(merge, number=number, line=line))
+
+
+class _FunctionWatch(TorchFunctionMode):
+    """Sees every torch function the running model calls."""
+
+    def __init__(self, run: _Run) -> None:
+        super().__init__()
+        self.run = run
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        run = self.run
+        if not run.frames or run.is_outside_pass():
+            return func(*args, **kwargs)
+        run.visit_merge(func, args, kwargs)
+        output = func(*args, **kwargs)
+        growth = run.growths.of_call(func, args, kwargs, output)
+        key, replacement = run.visit(growth) if growth else (None, None)
+        if growth and replacement is not None:
+            output = growth.restore(replacement)
+        if run.makers:
+            run.makers.called((args, kwargs), output)
+        if run.wiring:
+            run.wiring.called(func, args, kwargs, output, growth, key)
+        return output
+
+
+@contextmanager
+def watch(
+    model: nn.Module,
+    visitor: Visitor,
+    finished: Finished | None = None,
+    merged: Callable[[Merge], None] | None = None,
+) -> Iterator[None]:
+    """Call `visitor` at every site of `model`, and `finished` at the end of each pass, inside the `with` block.
+
+    What backward runs again, where parts of the model are checkpointed, is no pass, and no part of one.
+
+    Where `merged` is given, it is given the features at every merge, see `merges`, just before they are joined.
+
+    Raises:
+        ModelError: if the model is a ScriptModule or FSDP-wrapped, which cannot be watched.
+        RegistryError: if an installed package's kind of site cannot be used.
+    """
+    unwrapped = unwrap(model)
+    wiring = Wiring() if finished or merged else None
+    run = _Run(visitor, finished, merged, wiring, Makers() if merged else None)
+    handles: list[RemovableHandle] = []
+    try:
+        for name, module in unwrapped.named_modules():
+            if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks; its parent shows its growth
+                handles.extend(_hook(module, name, run))
+        with _FunctionWatch(run), eagerly(model):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
+    """Hooks that push and pop the module's frame, and visit it if it grew its input by unseen means."""
+
+    def before(_module: nn.Module, _args: Any, _kwargs: Any) -> None:
+        if run.is_outside_pass():
+            return
+        if not run.frames:
+            run.start()
+        run.frames.append(_Frame(name, type(module).__module__.startswith("torch.")))
+
+    def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        if not run.frames or run.is_outside_pass():
+            return None
+        try:
+            growth = None if run.frames[-1].grew_inside else module_growth(module, (args, kwargs), output)
+            key, replacement = run.visit(growth) if growth else (None, None)
+        finally:
+            run.frames.pop()
+        replaced = None if replacement is None or growth is None else growth.restore(replacement)
+        returned = output if replaced is None else replaced
+        if run.makers:
+            run.makers.returned(name, returned)
+        if run.wiring:
+            run.wiring.returned(args, kwargs, returned, growth, key)
+            if not run.frames and run.finished:
+                run.finished(returned, run.wiring)
+        return replaced
+
+    return [
+        module.register_forward_pre_hook(before, with_kwargs=True, prepend=True),
+        # always, so that the stack of frames also survives an exception in the middle
+        module.register_forward_hook(after, with_kwargs=True, always_call=True),
+    ]
+
+
+def _calling_line() -> str | None:
+    """File and line of the innermost caller that is neither torch's nor this package's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("torch.", "artifactlab.")):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None

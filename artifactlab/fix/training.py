@@ -1,0 +1,204 @@
+"""The training of a replaced site, step by step: its loss, its held-out inputs, and the weights that are kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from artifactlab.attribution.repair.lattice_removal import remove_lattice
+from artifactlab.errors import ArtifactLabError, ModelError, first_line
+from artifactlab.fix.checkpoint import State, load_state, save_state
+from artifactlab.fix.options import JudgingOptions, TrainingOptions
+from artifactlab.fix.teacher import RESIDUAL_BLOCKS
+from artifactlab.fix.verify import inside
+from artifactlab.metrics.gradients import gradient
+from artifactlab.models.calls import Call, on_device
+from artifactlab.models.outputs import pick_output
+from artifactlab.models.random_state import random_states_kept
+
+EVALUATE_EVERY = 25
+"""Steps between two evaluations on the held-out inputs, and two checkpoints: eight passes forward beside twenty-five
+forward and back, so that a kill costs seconds and evaluating about a tenth."""
+HELD_OUT_EVERY = 5
+"""Every so many inputs one is held out: a fifth, as in five-fold cross-validation."""
+MAX_HELD_OUT = 8
+"""Held-out inputs at most, so that many inputs do not make evaluating slow."""
+DERIVATIVE_SIGMA = 0.7
+"""Sigma in pixels of the derivatives in the edge term: the sharpest Gaussian that is not aliased by sampling."""
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps planned)."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What does not change from step to step."""
+
+    model: nn.Module
+    """The model with the new layer."""
+    weights: Mapping[str, nn.Parameter]
+    """The parameters that are trained, by their qualified names."""
+    calls: list[Call]
+    """The inputs."""
+    targets: list[Tensor]
+    """What the model is to give for each of the inputs."""
+    period: tuple[int, int]
+    """The vertical and horizontal period of the lattice that the targets are without."""
+    options: TrainingOptions
+    """How to train."""
+    judging: JudgingOptions
+    """Which output is compared with the targets, and its range."""
+
+    @cached_property
+    def held_out(self) -> list[int]:
+        """Numbers of the inputs that decide which weights are kept; all of them where there are few."""
+        count = len(self.calls)
+        return list(range(count))[:: HELD_OUT_EVERY if count >= HELD_OUT_EVERY else 1][:MAX_HELD_OUT]
+
+    @cached_property
+    def used(self) -> list[int]:
+        """Numbers of the inputs that are trained on."""
+        return [number for number in range(len(self.calls)) if number not in self.held_out] or self.held_out
+
+    def loss(self, number: int) -> Tensor:
+        """The distance of one output from its target, or a ModelError that says what the model did."""
+        try:
+            return self.distance(number)
+        except ArtifactLabError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"the model failed with the new layer: {type(error).__name__}: {first_line(error)} (it is called with"
+                " features alone: no output_size, and it has none of the old layer's attributes)"
+            ) from error
+
+    def distance(self, number: int) -> Tensor:
+        """Distance of one output from its target: of pixels, of edges, and of what keeps step with the lattice."""
+        output = self._output(self.calls[number]).float()
+        difference = output - self.targets[number].to(self._device)
+        planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
+        vertical, horizontal = gradient(planes, DERIVATIVE_SIGMA)
+        pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
+        edges = vertical.abs().mean() + horizontal.abs().mean()
+        return planes.abs().mean() + edges + self.options.lattice_weight * pattern.abs().mean()
+
+    def held_out_loss(self) -> float:
+        """The mean loss over the held-out inputs."""
+        with torch.no_grad():
+            return float(torch.stack([self.loss(number) for number in self.held_out]).mean())
+
+    def number_at(self, step: int) -> int:
+        """Which input a step is on: all of them in a new order each round, the same after a resumption."""
+        around, place = divmod(step, len(self.used))
+        generator = torch.Generator().manual_seed(self.judging.seed + around)
+        return self.used[int(torch.randperm(len(self.used), generator=generator)[place])]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self.weights.values())).device
+
+    def _output(self, call: Call) -> Tensor:
+        placed = on_device(call, self._device)
+        with random_states_kept(self.judging.seed):
+            result = self.model(*placed.args, **placed.kwargs)
+        return pick_output(result, self.judging.output)
+
+
+def train(training: Training, run: str, start: float, progress: Progress | None = None) -> State:
+    """Train until the steps are done or the time is over; the model is left with the last weights.
+
+    Args:
+        training: what is trained, and on what.
+        run: the digest of all that must be the same for a checkpoint to be gone on with.
+        start: the time of `time.monotonic` from which the seconds count.
+        progress: called after each step.
+
+    Returns:
+        Where it stands, with the weights that were the best on the held-out inputs.
+
+    Raises:
+        ModelError: if the model fails, or runs without gradients.
+        FixError: if the checkpoint belongs to another run, or cannot be written.
+    """
+    options = training.options
+    optimiser = torch.optim.Adam(training.weights.values(), lr=options.learning_rate)
+    state = _resumed(training, optimiser, run) or _at_first(training)
+    spent = state.seconds
+    while state.step < state.planned and (spent < options.seconds or not state.step):
+        _take_step(training, optimiser, state)
+        state.seconds = spent + time.monotonic() - start
+        if state.step % EVALUATE_EVERY == 0 or state.step >= state.planned or state.seconds > options.seconds:
+            _keep_if_best(training, state)
+            state.seconds = spent + time.monotonic() - start
+            _save(training, optimiser, state, run)
+            if state.seconds > options.seconds:
+                break
+            affordable = state.step + int((options.seconds - state.seconds) * state.step / state.seconds)
+            state.planned = min(options.steps, affordable)  # so that the rate has fallen when the time is up
+        if progress:
+            progress(state.step, state.planned)
+    return state
+
+
+def _at_first(training: Training) -> State:
+    first = training.held_out_loss()
+    return State(
+        step=0,
+        planned=training.options.steps,
+        seconds=0.0,
+        first_loss=first,
+        best_loss=first,
+        best=copied(training.weights),
+    )
+
+
+def _resumed(training: Training, optimiser: torch.optim.Optimizer, run: str) -> State | None:
+    """The state that a checkpoint holds, put into the weights and the optimiser."""
+    checkpoint = training.options.checkpoint
+    state = load_state(checkpoint, run) if checkpoint else None
+    if state is not None:
+        put_back(training.weights, state.weights)
+        optimiser.load_state_dict(state.optimiser)
+    return state
+
+
+def _save(training: Training, optimiser: torch.optim.Optimizer, state: State, run: str) -> None:
+    if training.options.checkpoint is not None:
+        state.weights, state.optimiser = copied(training.weights), optimiser.state_dict()
+        save_state(training.options.checkpoint, run, state)
+
+
+def _take_step(training: Training, optimiser: torch.optim.Optimizer, state: State) -> None:
+    for group in optimiser.param_groups:  # the rate falls along a cosine
+        group["lr"] = training.options.learning_rate * 0.5 * (1 + math.cos(math.pi * state.step / state.planned))
+    loss = training.loss(training.number_at(state.step))
+    if not loss.requires_grad:
+        raise ModelError("nothing can be trained: the model's forward runs without gradients (no_grad, or detach)")
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    state.step += 1
+
+
+def _keep_if_best(training: Training, state: State) -> None:
+    loss = training.held_out_loss()
+    if loss < state.best_loss:
+        state.best_loss, state.best = loss, copied(training.weights)
+
+
+def copied(weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """The values of weights, apart from them."""
+    return {name: parameter.detach().clone() for name, parameter in weights.items()}
+
+
+def put_back(weights: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    """Set weights, in place, to values that were copied."""
+    with torch.no_grad():
+        for name, parameter in weights.items():
+            parameter.copy_(values[name])

@@ -1,0 +1,45 @@
+"""Model files and folders that are recognised by what they are, and the packages that can open them.
+
+A package of one file adds a format by an entry point of the group `artifactlab.models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from artifactlab.errors import ModelError
+from artifactlab.registry import Registry
+
+
+@dataclass(frozen=True)
+class ModelFormat:
+    """A kind of file or folder that holds a whole model."""
+
+    recognises: Callable[[Path], bool]
+    """Whether an existing file or folder is of this format, by what it holds and not by its name."""
+    load: Callable[[Path, Mapping[str, Any]], nn.Module]
+    """The model that a file or folder holds, made with the user's keyword arguments."""
+
+
+MODEL_FORMATS: Registry[ModelFormat] = Registry("artifactlab.models", ModelFormat)
+"""All formats by name; none of them is our own."""
+
+
+def format_of(path: Path) -> str | None:
+    """The name of the format that an existing file or folder is of, None where it is of none.
+
+    Raises:
+        ModelError: if several formats recognise it.
+    """
+    names = [name for name, known in MODEL_FORMATS.items() if known.recognises(path)]
+    if len(names) > 1:
+        raise ModelError(
+            f"{path} is a model of the formats {' and '.join(map(repr, names))} alike; uninstall the package of one of"
+            " them, or name a factory that loads it, as path/to/file.py:factory"
+        )
+    return names[0] if names else None

@@ -1,0 +1,113 @@
+"""Everything of torch that the package uses although torch promises nothing about it, each with what it does.
+
+Whoever moves to a newer torch looks here first: nothing else in the package touches a name that torch keeps to itself
+(`tests/models/test_torch_internals.py`). Each comment names the version in which the behaviour was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+__all__ = [
+    "COMPILED_CHILD",
+    "TorchDispatchMode",
+    "WeakTensorKeyDictionary",
+    "forward_hooks",
+    "forward_pre_hooks",
+    "is_compiled_in_place",
+    "is_in_backward",
+    "operator_schema",
+    "own_buffers",
+    "own_children",
+    "own_parameters",
+    "view_base",
+    "without_dispatch_modes",
+    "without_function_modes",
+]
+
+# torch.utils._python_dispatch.TorchDispatchMode, seen in 2.13.0: a context in which every call is handed to
+# `__torch_dispatch__` on its way to its kernel, those that backward makes, too.
+
+# torch.utils.weak.WeakTensorKeyDictionary, seen in 2.13.0: keys are compared by identity (`==` of tensors is
+# elementwise), and a tensor that dies takes its entry along. torch documents neither the module nor the class.
+
+without_function_modes = torch._C.DisableTorchFunction
+"""A context in which neither modes nor subclasses see torch functions, and reading a shape costs what it should.
+
+Seen in 2.13.0. `torch.overrides` documents a way to leave out subclasses only.
+"""
+
+without_dispatch_modes = torch._C._DisableTorchDispatch
+"""A context in which calls go straight to their kernels, past every `TorchDispatchMode`. Seen in 2.13.0."""
+
+COMPILED_CHILD = "_orig_mod"
+"""The name under which what `torch.compile(module)` returns holds the module, and a part of every path into it.
+
+Seen in 2.13.0; it is in the keys of saved weights, too.
+"""
+
+
+def is_in_backward() -> bool:
+    """Whether this thread runs a part of a backward pass, as checkpointed parts of a model do once more.
+
+    `torch._C._current_graph_task_id`, seen in 2.13.0: -1 outside of backward.
+    """
+    return bool(torch._C._current_graph_task_id() != -1)
+
+
+def is_compiled_in_place(module: nn.Module) -> bool:
+    """Whether `module.compile()` was called. `_compiled_call_impl`, seen in 2.13.0: None where it was not."""
+    return module._compiled_call_impl is not None
+
+
+def view_base(tensor: Tensor) -> Tensor | None:
+    """The tensor that this one is a view of, None where it is none. `Tensor._base`, seen in 2.13.0."""
+    return tensor._base
+
+
+def operator_schema(operator: Any) -> Any:
+    """The name and the arguments of what `__torch_dispatch__` is handed, with those that are written to marked.
+
+    `OpOverload._schema`, seen in 2.13.0.
+    """
+    return operator._schema
+
+
+def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """The parameters of this very module, to read and to replace, under every name and where there is none, too.
+
+    `Module._parameters`, seen in 2.13.0; `named_parameters` leaves out second names and None, and replaces nothing.
+    """
+    return module._parameters
+
+
+def own_buffers(module: nn.Module) -> dict[str, Tensor | None]:
+    """The buffers of this very module, as `own_parameters`. `Module._buffers`, seen in 2.13.0."""
+    return module._buffers
+
+
+def own_children(module: nn.Module) -> dict[str, nn.Module | None]:
+    """The modules right below this one, under every name; `named_children` leaves out second names.
+
+    `Module._modules`, seen in 2.13.0.
+    """
+    return module._modules
+
+
+def forward_hooks(module: nn.Module) -> dict[int, Callable[..., Any]]:
+    """The hooks that run after a module's forward, by number; clearing it removes them.
+
+    `Module._forward_hooks`, seen in 2.13.0.
+    """
+    return module._forward_hooks
+
+
+def forward_pre_hooks(module: nn.Module) -> dict[int, Callable[..., Any]]:
+    """The hooks that run before a module's forward, as `forward_hooks`. `_forward_pre_hooks`, seen in 2.13.0."""
+    return module._forward_pre_hooks

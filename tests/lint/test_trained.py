@@ -1,0 +1,98 @@
+"""Whether weights are trained is guessed from the weights alone, and said where a finding depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from artifactlab import lint
+from artifactlab.demo.unet import DemoUNet, broken, healthy
+from artifactlab.fix.upsample import UNetGenerator
+from artifactlab.lint import looks_trained
+
+INITIALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "He": nn.init.kaiming_normal_,
+    "He, uniform": nn.init.kaiming_uniform_,
+    "He, by outputs": lambda weight: nn.init.kaiming_normal_(weight, mode="fan_out"),
+    "Glorot": nn.init.xavier_normal_,
+    "Glorot, uniform": nn.init.xavier_uniform_,
+    "GAN": lambda weight: nn.init.normal_(weight, 0.0, 0.02),
+    "zero": nn.init.zeros_,
+}
+
+
+def trained(model: nn.Module, steps: int) -> nn.Module:
+    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
+    for _ in range(steps):
+        images = torch.rand(2, 3, 32, 32)
+        optimiser.zero_grad()
+        (model(images) - images).abs().mean().backward()
+        optimiser.step()
+    return model
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("make", [DemoUNet, lambda: UNetGenerator(num_downs=4, ngf=8, norm="batch")])
+def test_default_weights_do_not_look_trained(make: Callable[[], nn.Module], seed: int) -> None:
+    torch.manual_seed(seed)
+    assert not looks_trained(make())
+
+
+@pytest.mark.parametrize("name", INITIALISATIONS)
+def test_neither_do_those_of_other_usual_initialisations(name: str) -> None:
+    model = DemoUNet()
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            INITIALISATIONS[name](module.weight)
+            nn.init.zeros_(module.bias)
+    assert not looks_trained(model)
+
+
+@pytest.mark.parametrize("make", [healthy, broken])
+def test_trained_weights_do(make: Callable[[], nn.Module]) -> None:
+    assert looks_trained(make())
+
+
+def test_ten_steps_are_seen() -> None:
+    assert looks_trained(trained(DemoUNet(), 10))
+
+
+def test_half_precision_is_read_alike() -> None:
+    assert looks_trained(healthy().half())
+    assert not looks_trained(DemoUNet().half())
+
+
+def test_a_norm_layer_that_has_seen_data_has_moved() -> None:
+    norm = nn.BatchNorm2d(4)
+    assert not looks_trained(norm)
+    norm(torch.rand(2, 4, 8, 8))
+    assert looks_trained(norm)
+
+
+def test_frozen_layers_are_outvoted() -> None:
+    model = healthy()
+    nn.init.kaiming_uniform_(model.enc0[0].weight, a=5**0.5)
+    assert looks_trained(model)
+
+
+def test_without_layers_nothing_looks_trained() -> None:
+    assert not looks_trained(nn.Sequential(nn.Upsample(scale_factor=2), nn.BatchNorm2d(3, affine=False)))
+
+
+def test_lint_guesses_and_says_so_where_it_matters() -> None:
+    for model, rule, guess in ((DemoUNet(), "no-icnr", "untrained"), (broken(), "unequal-shuffle", "trained")):
+        details = {finding.rule: finding.detail for finding in lint(model)}
+        assert details[rule].endswith(f"(the weights look {guess})")
+        assert "look" not in details["border"]
+
+
+def test_who_says_it_gets_the_same_findings_without_a_guess() -> None:
+    for model, known in ((DemoUNet(), False), (broken(), True)):
+        said, guessed = lint(model, trained=known), lint(model)
+        assert [(f.site, f.rule, f.number, f.level) for f in said] == [
+            (f.site, f.rule, f.number, f.level) for f in guessed
+        ]
+        assert not any("look" in finding.detail for finding in said)
