@@ -19,7 +19,9 @@ else:
     import tomli as tomllib
 
 UNCONFIGURABLE = ("config", "help")
+"""Options that a file cannot set."""
 WITHOUT_TABLE = ("init-config",)
+"""Commands that no file is for."""
 
 
 def config_option() -> click.Option:
@@ -67,12 +69,7 @@ def read_config(path: Path, ctx: click.Context) -> dict[str, Any]:
         InputError: if the file cannot be read, or holds anything that no command has, or of the wrong type.
     """
     tables = _parsed(path)
-    names = list(configurable(ctx))
-    for name, table in tables.items():
-        if name not in names:
-            raise InputError(f"{path}: there is no command {name!r}{_nearest(name, names)}")
-        if not isinstance(table, dict):
-            raise InputError(f"{path}: {name} must be a table, [{name}], got {table!r}")
+    _check_tables(tables, list(configurable(ctx)), path)
     command = ctx.command.name or ""
     if command not in tables:
         has = ", ".join(f"[{name}]" for name in tables) or "nothing"
@@ -84,6 +81,15 @@ def read_config(path: Path, ctx: click.Context) -> dict[str, Any]:
             raise InputError(f"{path}: [{command}] has no option {key!r}{_nearest(key, list(settings))}")
         values[str(settings[key].name)] = _checked(settings[key], value, ctx, f"{path}: {key} in [{command}]")
     return values
+
+
+def _check_tables(tables: dict[str, Any], names: list[str], path: Path) -> None:
+    """Raise an InputError for what is no table of a command, also for commands that are not run now."""
+    for name, table in tables.items():
+        if name not in names:
+            raise InputError(f"{path}: there is no command {name!r}{_nearest(name, names)}")
+        if not isinstance(table, dict):
+            raise InputError(f"{path}: {name} must be a table, [{name}], got {table!r}")
 
 
 def _parsed(path: Path) -> dict[str, Any]:

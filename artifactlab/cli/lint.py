@@ -46,14 +46,14 @@ def lint(
     if target is None:
         raise click.UsageError("give a TARGET such as models.py:make, or --rules")
     trained = trained or checkpoint is not None
-    model = ModelOptions(target, kwargs, checkpoint)
+    options = ModelOptions(target, kwargs, checkpoint)
     with prints_to_stderr():
-        built = model.build()
+        model = options.build()
         with progress_bar("reading weights"):
-            findings = artifactlab.lint(built, trained=trained)
-            if not trained and looks_trained(built):
+            findings = artifactlab.lint(model, trained=trained)
+            if not trained and looks_trained(model):
                 note("the weights look trained, and were taken for untrained ones; say --trained if they are")
-    data = lint_data(findings, source=target, sha256=model.digest(), trained=trained)
+    data = lint_data(findings, source=target, sha256=options.digest(), trained=trained)
     _show(data if form == "json" else lint_table(findings))
     if fail_on_warning and any(found.level == "warning" for found in findings):
         sys.exit(1)

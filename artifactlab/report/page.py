@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -20,6 +21,9 @@ from artifactlab.report.next_steps import Invocation, Step, next_steps
 from artifactlab.report.pictures import direction_shares
 from artifactlab.scoring.periods import lattice_period
 from artifactlab.scoring.severity import VISIBLE
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LARGEST = 5_000_000
 """Bytes of a page, at most; see docs/decisions.md, *Under 5 MB by trying*."""
@@ -136,6 +140,33 @@ def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
 
 
 def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, side: int, inputs: int) -> str:
+    folder = resources.files("artifactlab.report").joinpath("page")
+    style = folder.joinpath("report.css").read_text()
+    script = folder.joinpath("report.js").read_text()
+    examples = diagnosis.examples[:inputs]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            diagnosis=diagnosis,
+            severity=diagnosis.output.severity,
+            visible=VISIBLE,
+            grid=255 * diagnosis.output.lattice_amplitude,
+            wholes=[pictures.output_uri(example.output) for example in examples],
+            panels=[_panel(diagnosis, site, examples, called, drawn, side) for site in diagnosis.sites],
+            largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
+            most_pictured=MOST_PICTURED,
+            zooms=ZOOMS,
+            data=diagnosis.to_dict(),
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+        )
+    )
+
+
+def _environment() -> Environment:
+    """Templates in which all text is escaped, and a name that is missing is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -147,25 +178,7 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
     )
     environment.filters["signed"] = signed
     environment.filters["plain"] = _two_decimals
-    style, script = (
-        resources.files("artifactlab.report").joinpath("page", name).read_text() for name in ("report.css", "report.js")
-    )
-    examples = diagnosis.examples[:inputs]
-    return environment.get_template("report.html.j2").render(
-        diagnosis=diagnosis,
-        severity=diagnosis.output.severity,
-        visible=VISIBLE,
-        grid=255 * diagnosis.output.lattice_amplitude,
-        wholes=[pictures.output_uri(example.output) for example in examples],
-        panels=[_panel(diagnosis, site, examples, called, drawn, side) for site in diagnosis.sites],
-        largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
-        most_pictured=MOST_PICTURED,
-        zooms=ZOOMS,
-        data=diagnosis.to_dict(),
-        style=style,
-        script=script,
-        policy=_policy(style, script),
-    )
+    return environment
 
 
 def _two_decimals(value: float) -> str:

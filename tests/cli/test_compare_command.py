@@ -64,10 +64,10 @@ def test_json_is_the_whole_comparison(folder: Path) -> None:
 
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_file_gets_exactly_what_stdout_would(folder: Path, form: str) -> None:
-    shown = run("bad.json", "good.json", "--format", form).stdout
+    printed = run("bad.json", "good.json", "--format", form).stdout
     result = run("bad.json", "good.json", "--format", form, "-o", "out.txt")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert (folder / "out.txt").read_text() == shown
+    assert (folder / "out.txt").read_text() == printed
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def test_the_written_file_has_every_option_of_every_command_commented_out(folder
     tables = tomllib.loads(uncommented(text))
     assert list(tables) == ["demo", "lint", "diagnose", "fix", "score", "compare", "metrics"]
     for name, table in tables.items():
-        shown = run(name, "--help").stdout.partition("Options:")[2]
-        options = set(re.findall(r"^  (?:-\w, )?--([a-z][a-z-]+)", shown, re.MULTILINE)) - {"help", "config"}
+        listed = run(name, "--help").stdout.partition("Options:")[2]
+        options = set(re.findall(r"^  (?:-\w, )?--([a-z][a-z-]+)", listed, re.MULTILINE)) - {"help", "config"}
         assert options, name
         assert options <= set(table), name
 

@@ -79,11 +79,11 @@ def test_version_says_what_a_bug_report_needs() -> None:
 def test_quiet_leaves_the_data_alone(folder: Path, place: str) -> None:
     command = ("diagnose", "models.py:make", "--probe", "constant", "-o", "report")
     words = ("--quiet", *command) if place == "before" else (*command, "-q")
-    said, plain = run(*words), run(*command)
-    assert said.exit_code == plain.exit_code == 0
-    assert said.stdout == plain.stdout
-    assert "wrote report/report.html" in plain.stderr
-    assert said.stderr == "hello from the model\n"
+    quiet, usual = run(*words), run(*command)
+    assert quiet.exit_code == usual.exit_code == 0
+    assert quiet.stdout == usual.stdout
+    assert "wrote report/report.html" in usual.stderr
+    assert quiet.stderr == "hello from the model\n"
 
 
 def test_quiet_leaves_what_was_written_unsaid(folder: Path) -> None:
@@ -113,10 +113,10 @@ def test_quiet_and_verbose_together_are_refused(words: tuple[str, ...]) -> None:
 
 
 def test_an_error_is_one_line_and_debug_shows_where_it_came_from(folder: Path) -> None:
-    plain = run("lint", "models.py:broken")
-    assert plain.exit_code == 2
-    assert "no such weights" in plain.stderr
-    assert "Traceback" not in plain.stderr
+    usual = run("lint", "models.py:broken")
+    assert usual.exit_code == 2
+    assert "no such weights" in usual.stderr
+    assert "Traceback" not in usual.stderr
     debug = run("--debug", "lint", "models.py:broken")
     assert debug.exit_code == 2
     assert "Traceback" in debug.stderr

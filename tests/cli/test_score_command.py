@@ -93,11 +93,11 @@ def test_csv_has_path_metrics_and_error(folder: Path) -> None:
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
 def test_file_gets_exactly_what_stdout_would_and_stdout_stays_empty(folder: Path, form: str) -> None:
-    shown = run("out", "--format", form)
+    printed = run("out", "--format", form)
     (folder / "report").write_text("old")
     result = run("out", "--format", form, "-o", "report")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert (folder / "report").read_text() == shown.stdout
+    assert (folder / "report").read_text() == printed.stdout
     assert sorted(path.name for path in folder.iterdir()) == ["out", "report"]
 
 

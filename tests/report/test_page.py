@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,18 +16,10 @@ from torch import nn
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import ModelSource
-from artifactlab.cli.main import main
-from artifactlab.report.next_steps import Invocation, next_steps
+from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import LARGEST, report_page
 
-CALLED = Invocation(
-    "my models.py:make",
-    factory=("--kwargs", '{"a": 1}'),
-    checkpoint=("--checkpoint", "w.pth"),
-    running=("--range", "-1,1"),
-    inputs=("--input", "my photos/"),
-    folder="out",
-)
+CALLED = Invocation("models.py:make", inputs=("--input", "photos/"))
 
 
 class Page(HTMLParser):
@@ -114,9 +104,9 @@ def test_the_close_ups_are_the_output_pixel_by_pixel(diagnosis: Diagnosis, page:
     key = diagnosis.sites[0].site.key
     for example in (0, 1):
         for image, name in zip(diagnosis.before_and_after(key, example), ("before", "after"), strict=True):
-            shown = pixels(page.having("img", class_=name)[example]["src"])
-            assert shown.shape == tuple(image.shape[1:])
-            assert np.abs(shown - 255 * image[0].clamp(0, 1).numpy()).max() <= 0.5 + 1e-3
+            close_up = pixels(page.having("img", class_=name)[example]["src"])
+            assert close_up.shape == tuple(image.shape[1:])
+            assert np.abs(close_up - 255 * image[0].clamp(0, 1).numpy()).max() <= 0.5 + 1e-3
 
 
 def test_the_frame_in_the_map_is_where_the_close_up_is_cut(diagnosis: Diagnosis, page: Page) -> None:
@@ -186,11 +176,11 @@ def test_what_a_model_is_called_is_text_wherever_it_appears(diagnosis: Diagnosis
 
 
 def test_a_large_report_is_cut_until_it_is_small(monkeypatch: pytest.MonkeyPatch, diagnosis: Diagnosis) -> None:
-    whole = len(report_page(diagnosis))
-    assert whole < LARGEST
-    monkeypatch.setattr("artifactlab.report.page.LARGEST", whole - 1)
+    uncut = len(report_page(diagnosis))
+    assert uncut < LARGEST
+    monkeypatch.setattr("artifactlab.report.page.LARGEST", uncut - 1)
     cut = report_page(diagnosis)
-    assert len(cut) < whole
+    assert len(cut) < uncut
     assert len(Page(cut).having("button", role="tab")) == 2
 
 
@@ -280,59 +270,3 @@ def test_to_html_is_the_page_with_code_instead_of_commands(diagnosis: Diagnosis)
     assert text == report_page(diagnosis)
     assert "artifactlab fix " not in text
     assert "fix_site(" in text
-
-
-# --- what to do next ---
-
-
-def commands(diagnosis: Diagnosis, called: Invocation) -> list[list[str]]:
-    offender = diagnosis.offenders[0]
-    lines = [line for step in next_steps(diagnosis, offender, called) for line in step.command.splitlines()]
-    return [shlex.split(line) for line in lines]
-
-
-def test_the_commands_are_the_program_s_own_and_repeat_what_was_typed(
-    diagnosis: Diagnosis, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    found = commands(diagnosis, CALLED)
-    assert [words[:2] for words in found] == [["artifactlab", name] for name in ("lint", "fix", "diagnose", "compare")]
-    for _, name, *arguments in found:
-        command = main.get_command(None, name)  # type: ignore[arg-type]
-        assert command is not None
-        with command.make_context(name, list(arguments)) as context:  # parses, or raises a usage error
-            if name in ("fix", "diagnose"):
-                assert context.params["target"] == "my models.py:make"
-                assert context.params["inputs"] == ("my photos/",)
-                assert context.params["value_range"] == "-1,1"
-                assert context.params["kwargs"] == {"a": 1}
-    assert found[-1][2] == "out/diagnosis.json"
-
-
-def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(diagnosis: Diagnosis) -> None:
-    model = Net()
-    batch = torch.rand(1, 1, 32, 32)
-    known: dict[str, Any] = {
-        "artifactlab": artifactlab,
-        "diagnosis": diagnosis,
-        "model": model,
-        "inputs": [torch.rand(1, 1, 48, 40, generator=torch.Generator().manual_seed(k)) for k in range(2)],
-        "images": None,  # the closed form; training is tested elsewhere
-        "batch": batch,
-        "target": torch.rand(1, 1, 128, 128),
-        "your_loss": nn.functional.l1_loss,
-    }
-    codes = [step.code for step in next_steps(diagnosis, diagnosis.offenders[0], CALLED)]
-    assert len(codes) == 4
-    for code in codes:
-        exec(code, known)
-    assert known["loss"].requires_grad
-
-
-@pytest.mark.parametrize(
-    ("verdict", "words"), [("compensated", "Leave it alone"), ("clean", "Nothing to do"), ("harmless", "Nothing to do")]
-)
-def test_a_site_that_is_no_offender_is_not_to_be_replaced(diagnosis: Diagnosis, verdict: Any, words: str) -> None:
-    (step,) = next_steps(diagnosis, replace(diagnosis.sites[0], verdict=verdict), CALLED)
-    assert words in step.title
-    assert step.command == step.code == ""

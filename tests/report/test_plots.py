@@ -75,9 +75,9 @@ def test_a_bar_is_as_long_as_the_effect_in_the_colour_of_the_verdict(diagnosis: 
     ax = plot_sites(diagnosis, ax=axes())
     offender = diagnosis.offenders[0]
     assert offender.site.name == "up"
-    shown = painted(pixels(ax), COLOURS["offender"])
+    bar = painted(pixels(ax), COLOURS["offender"])
     (left, _), (right, _) = ax.transData.transform([(0, 0), (1, 0)])  # the largest effect is drawn as 1
-    columns = np.flatnonzero(shown[:, : int(right) + 3].any(0))
+    columns = np.flatnonzero(bar[:, : int(right) + 3].any(0))
     assert columns.min() == pytest.approx(left, abs=2)
     assert columns.max() == pytest.approx(right, abs=2)
     assert f"{offender.effect.value:.3g}" in ax.get_xlabel()
@@ -166,8 +166,8 @@ def test_the_rose_points_where_the_gradient_does_as_one_sees_it_in_the_image(deg
     orange = picture[..., 0] - picture[..., 2] > 0.3
     rows, columns = np.nonzero(orange)
     dy, dx = rows - middle[0], columns - middle[1]
-    seen = math.degrees(0.5 * np.angle(np.sum((dx + 1j * dy) ** 2))) % 180  # y down, axes modulo 180
-    assert min(abs(seen - degrees), 180 - abs(seen - degrees)) < 4
+    turned = math.degrees(0.5 * np.angle(np.sum((dx + 1j * dy) ** 2))) % 180  # y down, axes modulo 180
+    assert min(abs(turned - degrees), 180 - abs(turned - degrees)) < 4
 
 
 def test_a_reference_is_a_line_of_its_own_colour_with_a_legend() -> None:
@@ -213,10 +213,10 @@ def test_a_site_that_is_not_there_is_named_and_nothing_is_drawn(diagnosis: Diagn
 
 def test_they_draw_into_the_axes_they_are_given_and_return_them(diagnosis: Diagnosis) -> None:
     image = torch.rand(2, 3, 32, 32)
-    plain, polar = [axes() for _ in range(3)], axes(projection="polar")
-    assert plot_sites(diagnosis, ax=plain[0]) is plain[0]
-    assert plot_spectrum(image, 2, ax=plain[1]) is plain[1]
-    assert plot_artifact_map(diagnosis, ax=plain[2]) is plain[2]
+    cartesian, polar = [axes() for _ in range(3)], axes(projection="polar")
+    assert plot_sites(diagnosis, ax=cartesian[0]) is cartesian[0]
+    assert plot_spectrum(image, 2, ax=cartesian[1]) is cartesian[1]
+    assert plot_artifact_map(diagnosis, ax=cartesian[2]) is cartesian[2]
     assert plot_directions(image, image, ax=polar) is polar
 
 
@@ -246,15 +246,15 @@ MACHADO = {
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
 }
-"""Machado, Oliveira, Fernandes 2009, severity 1: what linear RGB looks like"""
+"""What linear RGB is to people without red, green or blue cones: Machado, Oliveira, Fernandes 2009, severity 1."""
 
 
 @pytest.mark.parametrize("eyes", MACHADO)
 def test_colours_differ_for_colour_blind_eyes_too(eyes: str) -> None:
-    def seen(colour: str) -> np.ndarray:
+    def perceived(colour: str) -> np.ndarray:
         linear = np.array(to_rgb(colour)) ** 2.2
         return np.clip(np.array(MACHADO[eyes]) @ linear, 0, 1) ** (1 / 2.2)
 
     pairs = [*itertools.combinations(COLOURS.values(), 2), (IMAGE_COLOUR, REFERENCE_COLOUR)]
     for one, other in pairs:
-        assert np.linalg.norm(seen(one) - seen(other)) > 0.15, (one, other)
+        assert np.linalg.norm(perceived(one) - perceived(other)) > 0.15, (one, other)

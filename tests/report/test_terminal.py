@@ -52,21 +52,33 @@ def fix() -> Any:
     return SimpleNamespace(**{**vars(made), "warnings": (f"{LONG} is shared by two sites, which both changed",)})
 
 
+def a_diagnosis_table() -> RenderableType:
+    return diagnosis_table(diagnosis())
+
+
+def a_lint_table() -> RenderableType:
+    return lint_table(lint_findings())
+
+
+def a_fix_table() -> RenderableType:
+    return fix_table(fix())
+
+
 TABLES: dict[str, Callable[[], RenderableType]] = {
-    "diagnosis": lambda: diagnosis_table(diagnosis()),
-    "lint": lambda: lint_table(lint_findings()),
+    "diagnosis": a_diagnosis_table,
+    "lint": a_lint_table,
     "rules": rules_table,
     "metrics": metrics_table,
-    "fix": lambda: fix_table(fix()),
+    "fix": a_fix_table,
 }
 NUMBERS = {
     "diagnosis": ["16x8", "0.34 / 0.12", "-1234 [-23457, -1001]", "-12%", "compensated"],
     "lint": ["0.12 x 0.46", "uneven-overlap"],
 }
-"""what has to be seen whole, unbroken by a new line"""
+"""What must not be broken by a new line."""
 
 
-def shown(table: RenderableType, width: int) -> list[str]:
+def rendered(table: RenderableType, width: int) -> list[str]:
     text = io.StringIO()
     Console(file=text, width=width, color_system=None).print(table)
     return text.getvalue().splitlines()
@@ -75,7 +87,7 @@ def shown(table: RenderableType, width: int) -> list[str]:
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_fit_and_nothing_is_cut_off(name: str, width: int) -> None:
-    lines = shown(TABLES[name](), width)
+    lines = rendered(TABLES[name](), width)
     assert max(map(len, lines)) <= width
     assert not any("…" in line for line in lines)
     for number in NUMBERS.get(name, []):
@@ -84,7 +96,7 @@ def test_tables_fit_and_nothing_is_cut_off(name: str, width: int) -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_long_name_is_folded_and_can_be_put_together_again(width: int) -> None:
-    lines = [line.strip() for line in shown(diagnosis_table(diagnosis()), width)]
+    lines = [line.strip() for line in rendered(diagnosis_table(diagnosis()), width)]
     first = next(k for k, line in enumerate(lines) if LONG[:20] in line)
     assert f"{LONG}/conv_transpose2d#0" in "".join(lines[first : first + 2])
 
