@@ -12,24 +12,27 @@ import torch
 from torch import Tensor
 
 SPATIAL = 2
-"""the first axis that is no batch and no channel"""
+"""The first axis that is neither batch nor channel."""
 STRIP = 1 << 18
-"""samples that are filtered at a time, a megabyte, which a processor's own cache holds beside its sums. A megapixel as
-a whole takes three times as long: each of twenty sums is written to memory that the kernel gives anew"""
+"""Samples that are filtered at a time: a megabyte of float32, which a processor's own cache holds beside its sums. A
+megapixel in one go takes three times as long, as each of twenty sums is written to memory that the kernel gives anew.
+See docs/decisions.md, "What scoring costs"."""
 
 
-def baseband(images: Tensor, period: int, thinned: Sequence[int] = ()) -> Tensor:
+def baseband(images: Tensor, period: int, decimation: Sequence[int] = ()) -> Tensor:
     """The content that an enlargement by `period` can have had: the images under a triangle of two periods, each axis.
 
     The triangle is 0 at all multiples of 1 / period, so that no grid of that period passes. An axis of less than four
-    periods is left as it is. Borders are mirrored. `thinned` says over how many samples an axis was averaged already.
+    periods is left as it is. Borders are mirrored. `decimation` says over how many samples an axis was averaged before.
     """
-    return _joined([content for _, content in basebands(images, period, thinned=thinned)])
+    return _joined([content for _, content in basebands(images, period, decimation=decimation)])
 
 
 def residual_above(images: Tensor, period: int) -> Tensor:
     """What the baseband leaves over; gradients end here."""
-    images, residual, start = images.detach(), torch.empty_like(images), 0
+    images = images.detach()
+    residual = torch.empty_like(images)
+    start = 0
     for part, content in basebands(images, period):
         torch.sub(part, content, out=residual.narrow(SPATIAL, start, part.shape[SPATIAL]))
         start += part.shape[SPATIAL]
@@ -37,10 +40,10 @@ def residual_above(images: Tensor, period: int) -> Tensor:
 
 
 def basebands(
-    images: Tensor, period: int, multiple: int = 1, thinned: Sequence[int] = ()
+    images: Tensor, period: int, multiple: int = 1, decimation: Sequence[int] = ()
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Strip by strip, see `strips`, the images and their `baseband`: what is made of a strip stays in the cache."""
-    lengths = [max(1, period // by) for by in thinned or [1] * (images.ndim - SPATIAL)]
+    lengths = [max(1, period // factor) for factor in decimation or [1] * (images.ndim - SPATIAL)]
     lengths = [n if size >= 4 * n else 1 for n, size in zip(lengths, images.shape[SPATIAL:], strict=True)]
     first = lengths[0]
     for start, part in strips(images, multiple):
@@ -55,8 +58,9 @@ def basebands(
 
 def strips(images: Tensor, multiple: int = 1) -> Iterator[tuple[int, Tensor]]:
     """Parts of the first axis, each with its start: so many rows, or a multiple of them, that a cache holds them."""
-    size, row = images.shape[SPATIAL], max(1, images[:, :, :1].numel())
-    rows = multiple * max(1, round(STRIP / (row * multiple)))
+    size = images.shape[SPATIAL]
+    samples_per_row = max(1, images[:, :, :1].numel())
+    rows = multiple * max(1, round(STRIP / (samples_per_row * multiple)))
     for start in range(0, size, rows):
         yield start, images.narrow(SPATIAL, start, min(rows, size - start))
 
@@ -73,19 +77,22 @@ def _between(images: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """The strips of an image as one."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), SPATIAL)
 
 
 def slope(images: Tensor, axis: int) -> Tensor:
     """Central differences along an axis, per sample; 0 across a border, which is mirrored."""
-    around, size = mirrored(images, 1, axis), images.shape[axis]
+    around = mirrored(images, 1, axis)
+    size = images.shape[axis]
     return (around.narrow(axis, 2, size) - around.narrow(axis, 0, size)) / 2
 
 
 def mirrored(images: Tensor, by: int, axis: int) -> Tensor:
     """The images with `by` more samples on both ends of an axis."""
     size = images.shape[axis]
-    before, after = images.narrow(axis, 1, by).flip(axis), images.narrow(axis, size - 1 - by, by).flip(axis)
+    before = images.narrow(axis, 1, by).flip(axis)
+    after = images.narrow(axis, size - 1 - by, by).flip(axis)
     return torch.cat([before, images, after], axis)
 
 
@@ -118,8 +125,8 @@ def folded(parts: Tensor, folds: Sequence[int]) -> Tensor:
     """Sums `(N, C, *blocks, *phases)` over all samples of one phase in each of `blocks`."""
     for axis, fold in enumerate(folds):
         parts = parts.unflatten(SPATIAL + 1 + 2 * axis, (-1, fold)).sum(SPATIAL + 1 + 2 * axis)
-    axes = range(len(folds))
-    return parts.permute([*range(SPATIAL), *(SPATIAL + 2 * a for a in axes), *(SPATIAL + 1 + 2 * a for a in axes)])
+    block_axes = [SPATIAL + 2 * axis for axis in range(len(folds))]
+    return parts.permute([*range(SPATIAL), *block_axes, *inside(folds)])
 
 
 def spread_over(values: Tensor, sides: Sequence[int], shape: Sequence[int]) -> Tensor:

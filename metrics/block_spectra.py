@@ -21,8 +21,9 @@ from artifactlab.metrics.bands import SPATIAL
 F = TypeVar("F", bound=Callable[..., Any])
 Frequencies = tuple[tuple[int, ...], ...]
 Lattice = tuple[tuple[int, ...], int]
-"""the spacing along each axis, and the period at whose own frequencies to look"""
+"""The spacing along each axis, and the period at whose own frequencies it is measured."""
 Plan = tuple[Lattice, ...]
+"""Lattices whose spectra are taken in one go."""
 
 
 def constant(function: F) -> F:
@@ -39,15 +40,18 @@ def constant(function: F) -> F:
 
 @functools.cache
 def own_frequencies(folds: tuple[int, ...], period: int) -> tuple[Frequencies, tuple[int, ...]]:
-    """Indices k, one of k and -k, of frequencies k / folds that repeat after `period`; for how many each stands."""
-    own, stands_for = [], []
+    """Indices k of the frequencies k / folds that repeat after `period`, one of k and -k; and their multiplicities.
+
+    A multiplicity of 2 stands for a frequency and its conjugate, 1 for one that is its own conjugate.
+    """
+    own, multiplicities = [], []
     for k in itertools.product(*(range(fold) for fold in folds)):
         repeats = math.lcm(*(fold // math.gcd(i, fold) for i, fold in zip(k, folds, strict=True)))
         opposite = tuple(-i % fold for i, fold in zip(k, folds, strict=True))
         if repeats == period and k <= opposite:
             own.append(k)
-            stands_for.append(1 if k == opposite else 2)
-    return tuple(own), tuple(stands_for)
+            multiplicities.append(1 if k == opposite else 2)
+    return tuple(own), tuple(multiplicities)
 
 
 def block_spectra(
@@ -72,26 +76,33 @@ def block_spectra(
         sides = strip.shape[SPATIAL + 1 :: 2]
         for part, spectrum in zip(parts, _of_strip(strip, plan, sides), strict=True):
             part.append(spectrum)
-    axes, found, in_step = len(sides), [], []
-    for part, own in zip(parts, _places(plan)[1], strict=True):
-        spectrum = torch.cat(part, SPATIAL) if len(part) > 1 else part[0]
-        pair = _turned(spectrum) if axes > 1 else spectrum.unbind(SPATIAL + 1)
-        # 2 of (N, C, block, k, block, k, ...) -> 2 of (N, C, *blocks, k, k, ...)
-        order = [0, 1, *(SPATIAL + 2 * a for a in range(axes)), *(SPATIAL + 1 + 2 * a for a in range(axes))]
-        spectrum = torch.stack([x.permute(order) for x in pair]).flatten(SPATIAL + axes + 1)
-        found.append(spectrum.index_select(-1, own.to(spectrum.device)))
-        in_step.append(spectrum)
-    spectra = torch.complex(*(torch.cat(found, -1) if len(found) > 1 else found[0]))
+    in_step = [_joined_spectrum(part, len(sides)) for part in parts]
+    own = [
+        spectrum.index_select(-1, places.to(spectrum.device))
+        for spectrum, places in zip(in_step, _places(plan)[1], strict=True)
+    ]
+    spectra = torch.complex(*(torch.cat(own, -1) if len(own) > 1 else own[0]))
     for axis, side in enumerate(sides):
         turns = _turns(plan, axis, spectra.shape[SPATIAL + axis], side, origin[axis]).to(spectra)
-        spectra = spectra * turns.view(*[-1 if a == axis else 1 for a in range(axes)], turns.shape[1])
+        spectra = spectra * turns.view(*[-1 if a == axis else 1 for a in range(len(sides))], turns.shape[1])
 
     def power_in_step() -> Tensor:
-        counts = (_first_counts(folds).to(spectra.real) for folds, _ in plan)
-        powers = ((s.detach().square() @ count).sum(0) for s, count in zip(in_step, counts, strict=True))
-        return torch.stack(list(powers), -1)
+        powers = []
+        for (folds, _), spectrum in zip(plan, in_step, strict=True):
+            count = _first_counts(folds).to(spectrum)
+            powers.append((spectrum.detach().square() @ count).sum(0))
+        return torch.stack(powers, -1)
 
     return spectra, power_in_step
+
+
+def _joined_spectrum(strips: Sequence[Tensor], axes: int) -> Tensor:
+    """`(2, N, C, *blocks, frequencies)`: real and imaginary parts of one lattice's spectra, see `_of_strip`."""
+    spectrum = torch.cat(list(strips), SPATIAL) if len(strips) > 1 else strips[0]
+    parts = _turned(spectrum) if axes > 1 else spectrum.unbind(SPATIAL + 1)
+    # (N, C, block, k, block, k, ...) -> (N, C, *blocks, k, k, ...)
+    order = [0, 1, *(SPATIAL + 2 * axis for axis in range(axes)), *(SPATIAL + 1 + 2 * axis for axis in range(axes))]
+    return torch.stack([part.permute(order) for part in parts]).flatten(SPATIAL + axes + 1)
 
 
 def _of_strip(parts: Tensor, plan: Plan, sides: Sequence[int]) -> Iterator[Tensor]:
@@ -136,12 +147,11 @@ def _first_fractions(plan: Plan) -> tuple[Fraction, ...]:
 def _places(plan: Plan) -> tuple[list[Tensor], list[Tensor]]:
     """Of each lattice's frequencies: those of its first axis among all such, and its own among its flattened ones."""
     fractions = _first_fractions(plan)
-    first = [
-        torch.tensor([fractions.index(Fraction(k, folds[0])) for k in range(folds[0] // 2 + 1)]) for folds, _ in plan
-    ]
-    own = []
+    first, own = [], []
     for folds, period in plan:
-        strides = [math.prod(folds[a + 1 :]) for a in range(len(folds))]
+        along_first = [Fraction(k, folds[0]) for k in range(folds[0] // 2 + 1)]
+        first.append(torch.tensor([fractions.index(fraction) for fraction in along_first]))
+        strides = [math.prod(folds[axis + 1 :]) for axis in range(len(folds))]
         own.append(torch.tensor([sum(map(operator.mul, k, strides)) for k in own_frequencies(folds, period)[0]]))
     return first, own
 
@@ -159,6 +169,7 @@ def _waves(fold: int, side: int) -> Tensor:
 
 
 def _cosines_and_sines(frequencies: Sequence[float], side: int) -> Tensor:
+    """`(2 frequencies, side)`: cosines, then negative sines, of cycles per sample."""
     cycles = torch.tensor(frequencies, dtype=torch.float64)[:, None] * torch.arange(side)
     turn = -2 * math.pi * cycles
     return torch.cat([turn.cos(), turn.sin()])

@@ -17,7 +17,8 @@ from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums, period
 from artifactlab.metrics.synchronous_averaging import ROUNDING_VARIANCE
 
 WINDOW = 12
-"""samples per side, at least, that the map looks at together"""
+"""Fewest samples per side of a window of the map: it holds 2, 3, 4 and 6 a whole number of times, and a few periods of
+each, over which phases are averaged."""
 
 
 def checkerboard_energy(
@@ -82,9 +83,8 @@ def lattice_amplitude(
     """
     images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
     powers = [grid_power(sums) for sums in _measured(images, lattice).values()]
-    return reduce(
-        torch.stack(powers).sum(0).clamp_min(0).sqrt() if powers else images.new_zeros(len(images)), reduction
-    )
+    power = torch.stack(powers).sum(0) if powers else images.new_zeros(len(images))
+    return reduce(power.clamp_min(0).sqrt(), reduction)
 
 
 def lattice_spectrum(
@@ -113,8 +113,8 @@ def lattice_spectrum(
     4
     """
     images = as_images(x, data_range, reduction)
-    whole = isinstance(periods, (tuple, list)) and all(isinstance(p, int) and p >= 2 for p in periods)
-    if not whole or not periods:
+    valid = isinstance(periods, (tuple, list)) and all(isinstance(p, int) and p >= 2 for p in periods)
+    if not valid or not periods:
         raise InputError(f"periods must be a tuple of integers of at least 2, got {periods!r}")
     nothing = images.new_zeros(len(images))
     fits = min(images.shape[SPATIAL:])
@@ -165,12 +165,13 @@ def share_of(reading: SpectralImages, sums: Mapping[int, SpectralSums]) -> Tenso
 
 
 def _share(power: Tensor, sums: SpectralSums) -> Tensor:
+    """A grid's power over that of the residual and of rounding, at most 1."""
     residual = sums.residual / sums.grid.weight.clamp_min(1e-12)
     return (power / (residual + ROUNDING_VARIANCE)).clamp(0, 1)
 
 
 def grid_power(sums: SpectralSums) -> Tensor:
-    """(N,) power of the constant grid at a period's own frequencies, see `spectral_reading.together`."""
+    """Power of the constant grid at a period's own frequencies, as far as it counts, (N,)."""
     return counted(read(sums), "grid")
 
 

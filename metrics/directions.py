@@ -10,12 +10,16 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics.edges import CELL, Core, EdgePoints, edge_points, runs
 from artifactlab.metrics.gradients import gradient
-from artifactlab.metrics.inputs import as_images, check_reduction, reduce, wide
+from artifactlab.metrics.inputs import accumulation_dtype, as_images, check_reduction, reduce
 
 FINE_SIGMA = 0.7
+"""Pixels of the Gaussian whose derivatives give directions. It is fine, as the smallest stairs are one pixel high."""
 MIN_SLOPE = 0.02
-"""gradients below this fraction of the data range per pixel carry no direction worth counting"""
-AXIS = math.radians(5)
+"""Gradient, in data ranges per pixel, below which a direction does not count: five steps of 8-bit rounding, whose
+directions prefer the axes."""
+AXIS_ANGLE = math.radians(5)
+"""Angle to an axis within which a gradient points along it: half of `edges.MIN_OBLIQUE`, so that no gradient across an
+oblique edge's own path counts."""
 
 
 def gradient_direction_histogram(
@@ -62,7 +66,7 @@ def direction_counts(images: Tensor, bins: int = 36, core: Core | None = None) -
     item, pixel = torch.nonzero(weight > MIN_SLOPE**2, as_tuple=True)
     angle = torch.atan2(gy.reshape(n, -1)[item, pixel], gx.reshape(n, -1)[item, pixel])
     index = torch.round(angle * (bins / math.pi)).long() % bins + item * bins
-    counts = images.new_zeros(n * bins, dtype=wide(images))
+    counts = images.new_zeros(n * bins, dtype=accumulation_dtype(images))
     return counts.index_add_(0, index, weight[item, pixel].to(counts)).view(n, bins)
 
 
@@ -70,7 +74,7 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
     """How much of the gradient energy on *oblique* edges points along a pixel axis.
 
     0 means that oblique edges are as smooth as they look from afar, 1 that they consist of horizontal and vertical
-    steps only. Edges that really are horizontal or vertical (buildings, text) are left out, unlike in a plain share
+    steps only. Edges that really are horizontal or vertical (buildings, text) are left out, unlike in a mere share
     of axis-parallel gradients.
 
     Args:
@@ -108,20 +112,28 @@ def axis_statistics(images: Tensor, core: Core | None = None, points: EdgePoints
     points = (edge_points(planes) if points is None else points).within(reach, height - reach, reach, width - reach)
     if core is not None:
         points = points.within(*core)
-    top, left = ((place - reach).round().long()[:, None] for place in (points.row, points.column))
+    gy, gx = _gradients_around(planes, points, reach)
+    energy = gx.square() + gy.square()
+    energy = torch.where(energy > MIN_SLOPE**2, energy, 0.0)
+    along = torch.where(
+        torch.minimum(gx.abs(), gy.abs()) < math.tan(AXIS_ANGLE) * torch.maximum(gx.abs(), gy.abs()), energy, 0.0
+    )
+    item = torch.div(points.plane, images.shape[1], rounding_mode="floor")
+    dtype = accumulation_dtype(images)
+    sums = torch.stack([along.sum((1, 2)), energy.sum((1, 2))], 1).to(dtype)
+    return images.new_zeros(images.shape[0], 2, dtype=dtype).index_add_(0, item, sums)
+
+
+def _gradients_around(planes: Tensor, points: EdgePoints, reach: float) -> tuple[Tensor, Tensor]:
+    """Gradients `(d/dy, d/dx)` of 2 x 2 pixels in the surroundings of each point, `(points, rows, columns)`."""
+    height, width = planes.shape[1:]
+    top = (points.row - reach).round().long()[:, None]
+    left = (points.column - reach).round().long()[:, None]
     rows = top + torch.arange(CELL + 2, device=planes.device)
     first = (points.plane[:, None] * height + rows) * width + left
     patch = runs(planes, CELL + 2).index_select(0, first.flatten()).unflatten(0, first.shape)
     down, right = patch.diff(dim=1), patch.diff(dim=2)
-    gy, gx = (down[:, :, 1:] + down[:, :, :-1]) / 2, (right[:, 1:] + right[:, :-1]) / 2
-    energy = gx.square() + gy.square()
-    energy = torch.where(energy > MIN_SLOPE**2, energy, 0.0)
-    along = torch.where(
-        torch.minimum(gx.abs(), gy.abs()) < math.tan(AXIS) * torch.maximum(gx.abs(), gy.abs()), energy, 0.0
-    )
-    item = torch.div(points.plane, images.shape[1], rounding_mode="floor")
-    sums = torch.stack([along.sum((1, 2)), energy.sum((1, 2))], 1)
-    return images.new_zeros(images.shape[0], 2, dtype=wide(images)).index_add_(0, item, sums.to(wide(images)))
+    return (down[:, :, 1:] + down[:, :, :-1]) / 2, (right[:, 1:] + right[:, :-1]) / 2
 
 
 def pooled_axis_excess(statistics: Tensor) -> Tensor:
@@ -178,9 +190,11 @@ def _check_bins(bins: int) -> None:
 
 
 def _shares(counts: Tensor) -> Tensor:
+    """Counts `(N, bins)` over their sum; 0 where there are none."""
     total = counts.sum(1, keepdim=True)
     return torch.where(total > 0, counts / total.clamp_min(torch.finfo(counts.dtype).tiny), 0.0)
 
 
 def _entropy(p: Tensor) -> Tensor:
+    """Shannon entropy of each row, in bits."""
     return -torch.special.xlogy(p, p).sum(1) / math.log(2)

@@ -16,38 +16,40 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Core = tuple[int, int, int, int]
-"""top, bottom, left, right: the part of a tile whose edge points count"""
+"""The part of a tile whose edge points count: its top, bottom, left and right in pixels."""
 CELL = 8
-"""pixels per side; each cell holds at most one edge point, its steepest, and that only where it is steeper than those
-beside it: one point per edge and cell"""
+"""Pixels per side of a cell. It holds at most one edge point, its steepest, and that only where it is steeper than
+those beside it: one point per edge and cell. Smaller cells hold too few gradients, larger ones several edges."""
 MIN_COHERENCE = 0.7
-"""of the structure tensor; corners and texture are below"""
+"""Coherence of the structure tensor from which on a cell holds an edge; corners and texture are below."""
 MIN_CONTRAST = 0.08
-"""edges weaker than this fraction of the data range are left out"""
+"""Fraction of the data range that an edge must step by: noise and compression make weaker ones of any direction."""
 MIN_OBLIQUE = math.radians(10)
-"""axis-parallel edges cannot stair-step: none is looked at within this angle of an axis"""
+"""Angle to an axis within which no edge is taken: axis-parallel edges cannot stair-step, and steps of one pixel in
+nearly parallel ones are about as long as a cell."""
 STEP_TO_SLOPE = 0.30
-"""gradient, per pixel of the shrunken image, of a unit step after area averaging and the binomial filter"""
+"""Gradient, per pixel of the shrunken image, of a unit step after area averaging and the binomial filter. It is 5/16
+for axis-parallel edges and up to .35 for diagonal ones; a little below both, no edge of `MIN_CONTRAST` is missed."""
 
 
 class EdgePoints(NamedTuple):
     """Steepest points of coherent oblique edges, E of them."""
 
     plane: Tensor
-    """(E,) index into the planes"""
+    """Index into the planes, (E,)."""
     row: Tensor
-    """(E,) vertical position in pixels; 0 is the centre of the first row"""
+    """Vertical position in pixels, (E,); 0 is the centre of the first row."""
     column: Tensor
-    """(E,) horizontal position"""
+    """Horizontal position in pixels, (E,)."""
     normal: Tensor
-    """(E,) direction across the edge, radians in (-pi/2, pi/2]; 0 is horizontal, y down"""
+    """Direction across the edge, radians in (-pi/2, pi/2], (E,); 0 is horizontal, y down."""
 
     def only(self, which: Tensor) -> EdgePoints:
-        """Those that a boolean (E,) marks."""
+        """The points that a boolean (E,) marks."""
         return EdgePoints(*(field[which] for field in self))
 
     def within(self, top: float, bottom: float, left: float, right: float) -> EdgePoints:
-        """Those in a rectangle of pixels; `bottom` and `right` are excluded."""
+        """The points in a rectangle of pixels; `bottom` and `right` are excluded."""
         rows = (self.row >= top) & (self.row < bottom)
         return self.only(rows & (self.column >= left) & (self.column < right))
 
@@ -62,20 +64,30 @@ def edge_points(planes: Tensor, level: int = 0) -> EdgePoints:
     small = _binomial(_binomial(shrink(planes, size, size), 1), 2)
     gy = F.pad(small[:, 2:] - small[:, :-2], (0, 0, 1, 1)) / 2
     gx = F.pad(small[:, :, 2:] - small[:, :, :-2], (1, 1)) / 2
-    xx, yy, xy = gx * gx, gy * gy, gx * gy
-    steepest, where = F.max_pool2d(xx + yy, cell, return_indices=True)
-    xx, yy, xy = (_around(shrink(product, cell, cell)) for product in (xx, yy, xy))
-    coherence = torch.hypot(xx - yy, 2 * xy) / (xx + yy).clamp_min(torch.finfo(xx.dtype).tiny)
+    products = (gx * gx, gy * gy, gx * gy)
+    steepest, where = F.max_pool2d(products[0] + products[1], cell, return_indices=True)
+    xx, yy, xy = (_around(shrink(product, cell, cell)) for product in products)
     normal = torch.atan2(2 * xy, xx - yy) / 2
-    oblique = torch.sin(2 * normal).abs() > math.sin(2 * MIN_OBLIQUE)
     strong = steepest > (MIN_CONTRAST * STEP_TO_SLOPE) ** 2
-    steep = xx > yy
-    beside = torch.where(steep, F.max_pool2d(steepest, (1, 3), 1, (0, 1)), F.max_pool2d(steepest, (3, 1), 1, (1, 0)))
-    ridge = steepest >= beside
-    found = torch.nonzero((coherence > MIN_COHERENCE) & strong & oblique & ridge, as_tuple=True)
-    row, column = where[found] // small.shape[2], where[found] % small.shape[2]
+    oblique = torch.sin(2 * normal).abs() > math.sin(2 * MIN_OBLIQUE)
+    found = torch.nonzero(_coherent(xx, yy, xy) & strong & oblique & _ridge(steepest, xx > yy), as_tuple=True)
+    row = torch.div(where[found], small.shape[2], rounding_mode="floor")
+    column = where[found] % small.shape[2]
     middle = (size - 1) / 2
     return EdgePoints(found[0], row * size + middle, column * size + middle, normal[found])
+
+
+def _coherent(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
+    """Whether the gradients of a cell have one direction, by the components of its structure tensor."""
+    coherence = torch.hypot(xx - yy, 2 * xy) / (xx + yy).clamp_min(torch.finfo(xx.dtype).tiny)
+    return coherence > MIN_COHERENCE
+
+
+def _ridge(steepest: Tensor, horizontal: Tensor) -> Tensor:
+    """Whether a cell is as steep as those on both sides of its edge; `horizontal` says where the gradient is that."""
+    left_and_right = F.max_pool2d(steepest, (1, 3), 1, (0, 1))
+    above_and_below = F.max_pool2d(steepest, (3, 1), 1, (1, 0))
+    return steepest >= torch.where(horizontal, left_and_right, above_and_below)
 
 
 def shrink(planes: Tensor, rows: int, columns: int) -> Tensor:
@@ -91,7 +103,8 @@ def shrink(planes: Tensor, rows: int, columns: int) -> Tensor:
 
 def runs(planes: Tensor, length: int, axis: int = 1) -> Tensor:
     """Every run of `length` pixels along an axis, as a view; row i starts at pixel i of the flattened planes."""
-    flat, step = planes.contiguous().flatten(), 1 if axis == 1 else planes.shape[2]
+    flat = planes.contiguous().flatten()
+    step = 1 if axis == 1 else planes.shape[2]
     return flat.as_strided((max(0, flat.numel() - (length - 1) * step), length), (1, step))
 
 

@@ -1,4 +1,4 @@
-"""Gaussian derivatives."""
+"""Gaussians, their derivatives, and separable filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 def gaussian(sigma: float, like: Tensor, derivative: bool = False) -> Tensor:
     """A sampled Gaussian of unit sum, or its derivative scaled to measure a unit ramp as 1."""
-    radius = max(1, math.ceil(3 * sigma))
+    radius = max(1, math.ceil(3 * sigma))  # beyond three sigmas lies a quarter of a percent
     t = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
     kernel = torch.exp(-0.5 * (t / sigma) ** 2)
     if not derivative:

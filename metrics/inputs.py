@@ -13,10 +13,12 @@ from torch import Tensor
 from artifactlab.errors import InputError
 
 LARGEST = 1e6
-"""data ranges from zero"""
+"""Data ranges from zero that a value may have. Squares of squares are summed over windows; beyond this, float32 has no
+room for them."""
 LARGEST_PERIOD = 256
-"""samples; a lattice of it has thousands of frequencies in an image, more in a volume"""
+"""Samples of the largest period: a lattice of it has tens of thousands of frequencies in an image, more in a volume."""
 REDUCTIONS = ("mean", "sum", "none")
+"""What may become of the batch's scores."""
 
 
 def as_images(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
@@ -37,24 +39,27 @@ def as_signals(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
 
 
 def _checked(x: Tensor, axes: tuple[int, ...], shapes: str, data_range: float, reduction: str) -> Tensor:
-    if not isinstance(x, Tensor) or x.ndim not in axes or x.is_complex():
-        given = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(f"expected a real tensor of shape {shapes}, got {given}")
-    if x.numel() == 0:
-        raise InputError(f"expected at least one pixel, got shape {tuple(x.shape)}")
+    _check_shape(x, axes, shapes)
     if not (isinstance(data_range, (int, float)) and math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number (1.0, 255, ...), got {data_range!r}")
     check_reduction(reduction)
     images = x.detach() if x.dtype == torch.float64 else x.detach().float()
     images = (images if data_range == 1 else images / data_range).contiguous()
     low, high = (float(bound) for bound in images.aminmax())
-    # squares of squares are summed over windows: beyond this, float32 has no room for them
     if not (low > -LARGEST and high < LARGEST):  # false for NaN, too
         raise InputError(
             f"the images of shape {tuple(x.shape)} hold NaN, Inf or values beyond {LARGEST:g} data ranges;"
             " metrics need finite values of the stated range"
         )
     return images
+
+
+def _check_shape(x: Tensor, axes: tuple[int, ...], shapes: str) -> None:
+    if not isinstance(x, Tensor) or x.ndim not in axes or x.is_complex():
+        given = f"shape {tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"expected a real tensor of shape {shapes}, got {given}")
+    if x.numel() == 0:
+        raise InputError(f"expected at least one pixel, got shape {tuple(x.shape)}")
 
 
 def check_reduction(reduction: str) -> None:
@@ -81,8 +86,8 @@ def as_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
 def as_lattice(period: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
     """A spacing along each of the axes, from one number or one per axis; some of them larger than 1."""
     lattice = tuple(period) if isinstance(period, (tuple, list)) else (period,) * axes
-    whole = all(isinstance(p, int) and not isinstance(p, bool) and 1 <= p <= LARGEST_PERIOD for p in lattice)
-    if len(lattice) != axes or not whole:
+    valid = all(isinstance(p, int) and not isinstance(p, bool) and 1 <= p <= LARGEST_PERIOD for p in lattice)
+    if len(lattice) != axes or not valid:
         raise InputError(
             f"period must be a positive integer up to {LARGEST_PERIOD}, or {axes} of them, one per axis; got {period!r}"
         )
@@ -93,7 +98,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_full_precision(function: F) -> F:
-    """Products of matrices are what autocast would round, and metrics measure; the first argument is a tensor."""
+    """Make a function of a tensor deaf to autocast, which would round products of matrices that metrics measure by."""
 
     @functools.wraps(function)
     def measured(images: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -104,7 +109,7 @@ def in_full_precision(function: F) -> F:
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """`a @ b` in the precision of the two: products of matrices are what autocast would round, and metrics measure."""
+    """`a @ b` in the precision of the two, which autocast would round."""
     with torch.autocast(a.device.type, enabled=False):
         return a @ b
 
@@ -114,6 +119,6 @@ def total(values: Iterable[Tensor], start: Tensor | float = 0.0) -> Tensor:
     return cast(Tensor, sum(values, start))
 
 
-def wide(like: Tensor) -> torch.dtype:
-    """float64, but for devices that have none: what millions of edges and windows are summed in."""
+def accumulation_dtype(like: Tensor) -> torch.dtype:
+    """The type that millions of edges and windows are summed in: float64, but for devices that have none."""
     return torch.float32 if like.device.type == "mps" else torch.float64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,29 +16,31 @@ from artifactlab.metrics.relations import BLOCK, block_side, block_sums, block_w
 from artifactlab.metrics.synchronous import SynchronousSums
 from artifactlab.metrics.synchronous_averaging import synchronous_sums
 
-ACROSS, ACROSS_PERIODS = 24, 4
-"""samples along an edge, and periods of them, within which its residual is compared with its slope: what is constant
-along that line is parallel to the axis, does not sweep the lattice's phase, and proves nothing. 24 alone, 3 and 6
-periods found fewer blurred steps of period 8"""
+MIN_ACROSS = 24
+"""Fewest samples along an edge within which its residual is compared with its slope: what is constant along that line
+is parallel to the axis, does not sweep the lattice's phase, and proves nothing. See `ACROSS_PERIODS`."""
+ACROSS_PERIODS = 4
+"""Periods along an edge likewise. 24 samples alone, 3 and 6 periods found fewer blurred steps of period 8. See
+docs/decisions.md, "Loud content must not drown a quiet artifact"."""
 
 
 class Lines(NamedTuple):
     """Products along lines across an axis, `(N, 1, *blocks, size)`: the others in blocks, the axis itself last."""
 
     rising_residual: Tensor
-    """residual times slope where content rises along the axis"""
+    """Residual times slope where content rises along the axis."""
     residual: Tensor
-    """likewise, all of it"""
+    """Residual times slope, all of it."""
     rising_slope: Tensor
-    """slope of the whole image times slope of the content, where it rises"""
+    """Slope of the image times slope of its content, where that rises along the axis."""
     slope: Tensor
-    """likewise, all of it"""
-    everything: Tensor
-    """(N,) `slope`, with what is constant along the lines, added up"""
+    """Slope of the image times slope of its content, all of it."""
+    slope_energy: Tensor
+    """All of `slope` added up, with what is constant along the lines in it, (N,)."""
     power: Tensor
-    """`(N, 1, *blocks, blocks)`: mean square of the residual, which varies slowly over the image"""
+    """Mean square of the residual, which varies slowly over the image, `(N, 1, *blocks, blocks)`."""
     samples: float
-    """samples of the image in one of them, as they were averaged first"""
+    """How many samples of the image are in each of these, as they were averaged first."""
 
 
 def lines_across(images: Tensor, axis: int, band: int) -> Lines:
@@ -48,50 +50,80 @@ def lines_across(images: Tensor, axis: int, band: int) -> Lines:
     one first, and over two samples at least: that takes the same part of residual and slope, costs no evidence, and
     saves most of the work.
     """
-    thinned = 2 ** max(1, int(math.log2(max(1, band // 2))))
-    whole = images[0].numel()
-    images = _averaged(images.movedim(SPATIAL + axis, -1), thinned)
-    others = images.shape[SPATIAL:-1]
-    across = max(ACROSS, ACROSS_PERIODS * band) // thinned
-    sides = [min(across, other) for other in others]
+    decimation = 2 ** max(1, int(math.log2(max(1, band // 2))))
+    samples = images[0].numel()
+    images = _averaged(images.movedim(SPATIAL + axis, -1), decimation)
+    across = max(MIN_ACROSS, ACROSS_PERIODS * band) // decimation
+    sides = [min(across, other) for other in images.shape[SPATIAL:-1]]
     cells = [min(BLOCK, length) for length in images.shape[SPATIAL:]]
-    if others:
-        parts = basebands(images, band, math.lcm(sides[0], cells[0]), [*[thinned] * len(others), 1])
-    else:  # strips are cut across lines, and a signal is a single one
-        parts = iter([(images, baseband(images, band))])
+    parts = _with_content(images, band, sides, cells, decimation)
     found = [_products(image, content, band, sides, cells) for image, content in parts]
-    rising_residual, of_residual, rising_slope, of_slope, everything, squares = (
-        torch.cat(field, SPATIAL) for field in zip(*found, strict=True)
-    )
+    products = _Products(*(torch.cat(field, SPATIAL) for field in zip(*found, strict=True)))
 
     def between_ends(x: Tensor) -> Tensor:
         return F.pad(x.sum(1, keepdim=True), (band, band))
 
     return Lines(
-        rising_residual=between_ends(rising_residual),
-        residual=between_ends(of_residual),
-        rising_slope=between_ends(rising_slope),
-        slope=between_ends(of_slope),
-        everything=everything.flatten(1).sum(1),
-        power=smoothed((squares / math.prod(cells))[..., None])[..., 0],
-        samples=whole / images[0].numel(),
+        rising_residual=between_ends(products.rising_residual),
+        residual=between_ends(products.residual),
+        rising_slope=between_ends(products.rising_slope),
+        slope=between_ends(products.slope),
+        slope_energy=products.slope_energy.flatten(1).sum(1),
+        power=smoothed((products.squares / math.prod(cells))[..., None])[..., 0],
+        samples=samples / images[0].numel(),
     )
 
 
-def _products(
-    images: Tensor, content: Tensor, band: int, sides: Sequence[int], cells: Sequence[int]
-) -> tuple[Tensor, ...]:
-    """The first four of `Lines`, channel by channel and without the ends; `slope` with all; squares in `cells`."""
-    left = images - content
-    residual = left.narrow(-1, band, left.shape[-1] - 2 * band)
-    below, slopes = (_slopes_inside(x, band) for x in (content, images))
-    rising = below.clamp_min(0)
-    products = [_over_lines(x * y, sides) for x in (residual, slopes) for y in (rising, below)]
-    everything = products[3]
-    if sides:  # of a signal, a line is one sample
-        r, f, up, b = (_over_lines(x, sides) / math.prod(sides) ** 0.5 for x in (residual, slopes, rising, below))
-        products = [p - x * y for p, (x, y) in zip(products, ((r, up), (r, b), (f, up), (f, b)), strict=True)]
-    return (*products, everything, block_sums(squares_of(left), cells))
+def _with_content(
+    images: Tensor, band: int, sides: Sequence[int], cells: Sequence[int], decimation: int
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """The images with their content, strip by strip of whole lines and cells."""
+    if not sides:  # strips are cut across lines, and a signal is a single one
+        return [(images, baseband(images, band))]
+    return basebands(images, band, math.lcm(sides[0], cells[0]), [*[decimation] * len(sides), 1])
+
+
+class _Products(NamedTuple):
+    """What `Lines` are made of: channel by channel, strip by strip and without the ends."""
+
+    rising_residual: Tensor
+    residual: Tensor
+    rising_slope: Tensor
+    slope: Tensor
+    slope_energy: Tensor
+    """Slopes with what is constant along the lines."""
+    squares: Tensor
+    """Squares of the residual, added up in cells."""
+
+
+def _products(images: Tensor, content: Tensor, band: int, sides: Sequence[int], cells: Sequence[int]) -> _Products:
+    above = images - content
+    residual = above.narrow(-1, band, above.shape[-1] - 2 * band)
+    content_slope, slope = _slopes_inside(content, band), _slopes_inside(images, band)
+    rising = content_slope.clamp_min(0)
+    pairs = ((residual, rising), (residual, content_slope), (slope, rising), (slope, content_slope))
+    products = [_over_lines(x * y, sides) for x, y in pairs]
+    # of a signal, a line is one sample
+    covariances = _covariances(products, pairs, sides) if sides else products
+    return _Products(
+        rising_residual=covariances[0],
+        residual=covariances[1],
+        rising_slope=covariances[2],
+        slope=covariances[3],
+        slope_energy=products[3],
+        squares=block_sums(squares_of(above), cells),
+    )
+
+
+def _covariances(
+    products: Sequence[Tensor], pairs: Sequence[tuple[Tensor, Tensor]], sides: Sequence[int]
+) -> list[Tensor]:
+    """Sums of products along lines, less what is constant along them."""
+    root = math.prod(sides) ** 0.5
+    (residual, rising), (slope, content_slope) = pairs[0], pairs[3]
+    r, up, s, c = (_over_lines(field, sides) / root for field in (residual, rising, slope, content_slope))
+    constant = ((r, up), (r, c), (s, up), (s, c))
+    return [product - x * y for product, (x, y) in zip(products, constant, strict=True)]
 
 
 def _slopes_inside(images: Tensor, band: int) -> Tensor:
@@ -111,14 +143,14 @@ def _over_lines(images: Tensor, sides: Sequence[int]) -> Tensor:
 def warp_relations(
     lines: Lines, axis: int, periods: Sequence[int], origin: Sequence[int], searching: Sequence[bool] = ()
 ) -> list[tuple[SynchronousSums, Tensor]]:
-    """r = u(phase) db/dx along an axis. Halves: where content rises and falls. Beside the sums, its squares (N,).
+    """r = u(phase) db/dx along an axis, and the squared slopes, (N,). Halves: where content rises and where it falls.
 
     `searching` says of which periods to leave out what only confirms.
     """
     size = lines.residual.shape[-1]
     side = block_side(size, min(periods))  # phases are the image's, so a block need not hold whole periods
     lattices = [((period,), period) for period in periods]
-    numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
+    multiplicities = [own_frequencies(*lattice)[1] for lattice in lattices]
 
     def in_blocks(x: Tensor) -> Tensor:
         return x.narrow(-1, 0, size // side * side).unflatten(-1, (-1, side))
@@ -133,8 +165,8 @@ def warp_relations(
     # what the squared slopes would be, were there no residual
     squares = (slopes.sum(1).abs() * weight[:, 0].square()).flatten(1).sum(1) / lines.samples
     squares = squares[:, None].expand(-1, len(periods))
-    sums = synchronous_sums((rising, falling), (divisors[0], divisors[1]), squares, numbers, searching)
-    return [(one, lines.everything * lines.samples) for one in sums]
+    sums = synchronous_sums((rising, falling), (divisors[0], divisors[1]), squares, multiplicities, searching)
+    return [(one, lines.slope_energy * lines.samples) for one in sums]
 
 
 def _averaged(images: Tensor, by: int) -> Tensor:
@@ -150,11 +182,15 @@ def _averaged(images: Tensor, by: int) -> Tensor:
 
 def _means(images: Tensor, by: int) -> Tensor:
     """Over `by` samples along the last axis but one; a rest is left out."""
-    at_once = by * max(1, 16 // by)
-    whole, rest = (images.shape[-2] // n * n for n in (at_once, by))
+    at_once = by * max(1, 16 // by)  # wider matrices are mostly zeros, narrower ones many small products
+    covered = images.shape[-2] // by * by
+    in_products = images.shape[-2] // at_once * at_once
     means = torch.eye(at_once // by).to(images).repeat_interleave(by, 1) / by
-    parts = [(means @ images.narrow(-2, 0, whole).unflatten(-2, (-1, at_once))).flatten(-3, -2)] if whole else []
-    if rest > whole:
-        last = rest - whole
-        parts.append(means[: last // by, :last] @ images.narrow(-2, whole, last))
+    parts = []
+    if in_products:
+        pieces = images.narrow(-2, 0, in_products).unflatten(-2, (-1, at_once))
+        parts.append((means @ pieces).flatten(-3, -2))
+    if covered > in_products:
+        last = covered - in_products
+        parts.append(means[: last // by, :last] @ images.narrow(-2, in_products, last))
     return torch.cat(parts, -2) if len(parts) > 1 else parts[0]

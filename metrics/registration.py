@@ -18,31 +18,35 @@ from artifactlab.metrics.gradients import separable
 from artifactlab.metrics.inputs import as_images, product
 
 WINDOW = 16
-"""pixels per window side; windows overlap by half"""
-HIGHEST = 0.2
-"""cycles per pixel up to which the phase is read"""
-FARTHEST = 6
-"""whole pixels up to which a displacement is looked for"""
-COHERENT = 0.5
-"""correlation of the two stacks, once registered, below which they are not the same features"""
+"""Pixels per side of a window; windows overlap by half. It holds three cycles of the highest frequency that is read."""
+MAX_FREQUENCY = 0.2
+"""Cycles per pixel up to which the phase is read: the 1/3 of a lattice of period 3, less the 1/8 that windows smear.
+Features alias little there, too."""
+MAX_DISPLACEMENT = 6
+"""Whole pixels up to which a displacement is looked for. Paddings, crops and resizes displace by less."""
+MIN_COHERENCE = 0.5
+"""Correlation of the two stacks, once registered, below which they are not the same features: less than half of their
+power is common to both."""
 BLOCKS = 3
-"""per side, left out in turn for the standard error (jackknife)"""
+"""Blocks per side of the image, left out in turn for the standard error (jackknife). Nine of them tell it within a
+quarter, and each still holds windows of its own in the smallest image."""
 NEWTON_STEPS = 4
+"""Steps of Newton's method, which starts within half a pixel and converges quadratically."""
 ROUNDS = 4
-"""of moving one stack by what was found, and looking for the rest"""
-SMALLEST = 2 * WINDOW
-"""pixels per side below which there are too few windows"""
+"""Times that one stack is moved by what was found and the rest is looked for; each hides a smaller part of it."""
+MIN_SIDE = 2 * WINDOW
+"""Pixels per side below which there are too few windows: it holds three along each axis, one per block."""
 
 
 class Displacement(NamedTuple):
     """How far `a` lies from `b`, (vertical, horizontal)."""
 
     shift: tuple[float, float]
-    """pixels; positive where `a` lies further down, or to the right"""
+    """Pixels, positive where `a` lies further down, or to the right."""
     error: tuple[float, float]
-    """its standard error, from what the parts of the image say"""
+    """Standard error of `shift`, from what the parts of the image say."""
     coherence: float
-    """correlation of the two once they are registered, at the frequencies that were read, 0 to 1"""
+    """Correlation of the two once they are registered, at the frequencies that were read, 0 to 1."""
 
 
 def displacement(a: Tensor, b: Tensor) -> Displacement | None:
@@ -69,10 +73,10 @@ def displacement(a: Tensor, b: Tensor) -> Displacement | None:
         raise InputError(
             f"expected two stacks of one shape, got {tuple(a.shape)} and {tuple(b.shape)}; give both the same channels"
         )
-    if min(a.shape[2:]) < SMALLEST:
+    if min(a.shape[2:]) < MIN_SIDE:
         return None
     lag = _whole_pixels(first, second)
-    if min(size - abs(k) for size, k in zip(a.shape[2:], lag, strict=True)) < SMALLEST:
+    if min(size - abs(k) for size, k in zip(a.shape[2:], lag, strict=True)) < MIN_SIDE:
         return None
     first, second = (_overlap(x, lag, sign) for x, sign in ((first, 1), (second, -1)))
     still, rest = _spectra(first), first.new_zeros(2)
@@ -85,7 +89,7 @@ def displacement(a: Tensor, b: Tensor) -> Displacement | None:
         rest = (rest + more).clamp(-1, 1)
     coherence = float(total.real.sum() / power.sum(0).prod().sqrt())
     left_out = _slopes(total - cross)
-    if coherence < COHERENT or bool(left_out.isnan().any()):
+    if coherence < MIN_COHERENCE or bool(left_out.isnan().any()):
         return None
     error = ((len(left_out) - 1) * left_out.var(0, correction=0)).sqrt()
     dy, dx = (round(k + float(r), 4) + 0.0 for k, r in zip(lag, rest, strict=True))
@@ -109,10 +113,10 @@ def _whole_pixels(a: Tensor, b: Tensor) -> tuple[int, int]:
         torch.fft.fftfreq(height, device=a.device)[:, None].square()
         + torch.fft.rfftfreq(width, device=a.device).square()
     )
-    weight = torch.where(frequency <= HIGHEST**2, frequency, 0.0)
+    weight = torch.where(frequency <= MAX_FREQUENCY**2, frequency, 0.0)
     spectra = [torch.fft.rfft2(x * taper) for x in (a, b)]
     correlation = torch.fft.irfft2((spectra[0] * spectra[1].conj()).sum((0, 1)) * weight, s=(height, width))
-    reach = [min(FARTHEST, size - SMALLEST) for size in (height, width)]
+    reach = [min(MAX_DISPLACEMENT, size - MIN_SIDE) for size in (height, width)]
     near = correlation.roll(reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
     row, column = divmod(int(near.argmax()), near.shape[1])
     return row - reach[0], column - reach[1]
@@ -141,10 +145,10 @@ def _hann(size: int, like: Tensor) -> Tensor:
 
 def _frequencies(like: Tensor) -> Tensor:
     """(2, F) vertical and horizontal cycles per pixel that are read: half of the low ones, the others mirror them."""
-    steps = int(HIGHEST * WINDOW)
+    steps = int(MAX_FREQUENCY * WINDOW)
     line = torch.arange(-steps, steps + 1, device=like.device, dtype=like.real.dtype) / WINDOW
     v, h = torch.meshgrid(line, line, indexing="ij")
-    kept = ((h > 0) | ((h == 0) & (v > 0))) & (v**2 + h**2 <= HIGHEST**2)
+    kept = ((h > 0) | ((h == 0) & (v > 0))) & (v**2 + h**2 <= MAX_FREQUENCY**2)
     return torch.stack([v[kept], h[kept]])
 
 

@@ -18,18 +18,18 @@ from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.metrics.synchronous import SynchronousSums
 
 Sums = Mapping[int, SpectralSums]
-"""by period; each item is a channel"""
+"""Sums by period, each of whose items is a channel."""
 
 
 class Powers(NamedTuple):
     """Squared strength of a lattice, over all channels and periods."""
 
     grid: float
-    """of the grid, constant and following the content, in squared data ranges"""
+    """Of the grid, constant and following the content, in squared data ranges."""
     steps: float
-    """of the stair-steps, in squared samples"""
+    """Of the stair-steps, in squared samples."""
     moved: float
-    """of the difference that these make, in squared data ranges"""
+    """Of the difference that stair-steps make, in squared data ranges."""
 
 
 def beyond_chance(sums: Sums) -> Powers:
@@ -56,11 +56,12 @@ def chance_of_difference(one: Sums, other: Sums, unlike: float) -> Powers:
 
 
 def _least_ratio(measured: Sequence[SynchronousSums]) -> float:
-    """Of difference and chance: the fewer numbers there are, the larger."""
+    """The ratio of difference and chance that chance does not reach: the fewer components there are, the larger."""
     return least_ratio(max(1, sum(sums.chance.numel() for sums in measured)))
 
 
 def _differences(one: Sums, other: Sums) -> dict[int, SpectralSums]:
+    """The difference at each period."""
     return {period: _difference(sums, other[period]) for period, sums in one.items()}
 
 
@@ -78,10 +79,20 @@ def _difference(one: SpectralSums, other: SpectralSums) -> SpectralSums:
 
 
 def _of_coefficients(one: SynchronousSums, other: SynchronousSums) -> SynchronousSums:
-    a, b = one.coefficients(), other.coefficients()
+    """The difference of coefficients, as sums whose halves weigh 1/2 each; neighbours and drift are not known."""
+    coefficients, chance = one.coefficients()
+    others, their_chance = other.coefficients()
     half = torch.full_like(one.first_weight, 0.5)
-    nothing = torch.zeros_like(one.drift)
-    return SynchronousSums(b[0], -a[0], half, half, a[1] + b[1], half, nothing, half)
+    return SynchronousSums(
+        first=others,
+        second=-coefficients,
+        first_weight=half,
+        second_weight=half,
+        chance=chance + their_chance,
+        best_neighbour=half,
+        drift=torch.zeros_like(one.drift),
+        drift_weight=half,
+    )
 
 
 def _over_channels(sums: Sums, of: Callable[[SynchronousSums], Tensor]) -> Powers:

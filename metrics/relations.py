@@ -18,14 +18,25 @@ from artifactlab.metrics.synchronous import SynchronousSums
 from artifactlab.metrics.synchronous_averaging import synchronous_sums
 
 GRAY_LEVEL = (1 / 255) ** 2
-"""residual power that hides a grid no better than none does"""
-BLOCK, MOST_BLOCK, BLOCKS = 8, 64, 20
-"""samples per side of a block, at least and at most; in between an axis is cut into so many. A residual differs from
-place to place, and blocks are weighted by the inverse of its power; 16 instead of 8 halved the evidence at 160 px"""
+"""Residual power, a step of 8 bits squared, that hides a grid no better than none does: blocks below it are weighted
+alike. See docs/decisions.md, "Loud content must not drown a quiet artifact"."""
+BLOCK = 8
+"""Fewest samples per side of a block. A residual differs from place to place, and blocks are weighted by the inverse of
+its power; 16 instead of 8 halved the evidence at 160 px. See docs/decisions.md, "Loud content must not drown a quiet
+artifact"."""
+MAX_BLOCK = 64
+"""Most samples per side of a block: content differs within larger ones, whatever the image's size."""
+BLOCKS_PER_AXIS = 20
+"""Blocks that an axis is cut into, between `BLOCK` and `MAX_BLOCK`. Of 20 by 20, chance is told from hundreds of
+neighbouring frequencies, and more blocks take more time."""
 CONTENT_BLOCK = 32
-"""samples per side within which content is compared with its mean"""
-REPEATS, ENOUGH = 2, 16
-"""of a lattice's spacing in a block, so that what differs between them is no grid; where an image holds so many"""
+"""Samples per side within which content is compared with its mean: several times those of `BLOCK`, as content, which is
+smooth, hardly differs from its mean within less."""
+MIN_SPACINGS = 2
+"""A lattice's spacings along a block, so that what differs between them is told from a grid."""
+ENOUGH_SPACINGS = 16
+"""Spacings that all axes must hold for blocks to hold `MIN_SPACINGS`: in smaller images there would be less than eight
+blocks along an axis, and one spacing each must do."""
 
 
 def grid_relations(
@@ -51,11 +62,8 @@ def grid_relations(
         Of each lattice the sums; the weighted power of the residual (N,); and the residual's power in each block
         without any grid, `(N, 1, *blocks)`, the inverse of which blocks are weighted by: a grid must not weaken itself.
     """
-    longest = [max(folds[axis] for folds, _ in lattices) for axis in range(len(sizes))]
-    repeats = REPEATS if all(size >= ENOUGH * fold for size, fold in zip(sizes, longest, strict=True)) else 1
-    sides = [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, longest, strict=True)]
-    samples = math.prod(sides)
-    numbers = [own_frequencies(*lattice)[1] for lattice in lattices]
+    sides = _grid_sides(sizes, [folds for folds, _ in lattices])
+    multiplicities = [own_frequencies(*lattice)[1] for lattice in lattices]
     squares: list[Tensor] = []
 
     def in_blocks() -> Iterator[Tensor]:
@@ -66,49 +74,59 @@ def grid_relations(
 
     spectra, in_step = block_spectra(in_blocks(), lattices, origin)
     square = torch.cat(squares, SPATIAL)[..., None]
-    member = _membership(numbers, square)
-    phases = member.new_tensor([math.prod(folds) for folds, _ in lattices])
-    apart = (square - in_step().mean(1, keepdim=True) / samples).clamp_min(0) / (samples - phases).clamp_min(1)
-    power = smoothed(torch.where(phases < samples, apart, square / samples))
+    member = _membership(multiplicities, square)
+    power = _power_without_grid(square, in_step(), lattices, math.prod(sides))
     weight = 1 / (power / GRAY_LEVEL + 1)
-    of_frequency = weight @ member
-    spectra = spectra * (of_frequency / torch.cat([_kept(*lattice, band) for lattice in lattices]).to(weight))
-    count = float(samples) * weight[:, 0]
+    kept = torch.cat([_kept(*lattice, band) for lattice in lattices]).to(weight)
+    spectra = spectra * (weight @ member / kept)
+    count = float(math.prod(sides)) * weight[:, 0]
     quiet = _quiet_half(power, count)
-    of_rounding = (count * weight[:, 0]).flatten(1, -2).sum(1)
     first = spectra * (quiet @ member)[:, None]
-    weights = (count * quiet, count * (1 - quiet))
-    no_drift = [searching] * len(lattices)
-    sums = synchronous_sums((first, spectra - first), weights, of_rounding, numbers, no_drift)
+    of_rounding = (count * weight[:, 0]).flatten(1, -2).sum(1)
+    halves, weights = (first, spectra - first), (count * quiet, count * (1 - quiet))
+    sums = synchronous_sums(halves, weights, of_rounding, multiplicities, [searching] * len(lattices))
     weighted = (square * weight).flatten(1, -2).sum(1)
     return list(zip(sums, weighted.unbind(-1), power.unbind(-1), strict=True))
+
+
+def _grid_sides(sizes: Sequence[int], folds: Sequence[Sequence[int]]) -> list[int]:
+    """Sides of blocks that suit the longest of several lattices."""
+    longest = [max(along) for along in zip(*folds, strict=True)]
+    enough = all(size >= ENOUGH_SPACINGS * fold for size, fold in zip(sizes, longest, strict=True))
+    repeats = MIN_SPACINGS if enough else 1
+    return [block_side(size, fold, repeats=repeats) for size, fold in zip(sizes, longest, strict=True)]
+
+
+def _power_without_grid(square: Tensor, in_step: Tensor, lattices: Sequence[Lattice], samples: int) -> Tensor:
+    """The residual's power in each block `(N, 1, *blocks, lattices)` of so many samples, less what a grid has in it.
+
+    Where a block has no more samples than the lattice has phases, all of it could be grid, and counts.
+    """
+    phases = square.new_tensor([math.prod(folds) for folds, _ in lattices])
+    apart = (square - in_step.mean(1, keepdim=True) / samples).clamp_min(0) / (samples - phases).clamp_min(1)
+    return smoothed(torch.where(phases < samples, apart, square / samples))
 
 
 def modulation_relation(
     images: Tensor, content: Tensor, power: Tensor, folds: tuple[int, ...], period: int, origin: Sequence[int]
 ) -> tuple[SynchronousSums, Tensor]:
-    """r = m(phase) (content - its mean). Halves: content above and below. Beside the sums, its squares (N,).
+    """r = m(phase) (content - its mean), and the content's squares, (N,). Halves: content above and below its mean.
 
     `power` is the residual's in each block, without any grid, see `grid_relations`.
     """
     sides = [block_side(n, fold, CONTENT_BLOCK) for n, fold in zip(images.shape[SPATIAL:], folds, strict=True)]
-    samples = math.prod(sides)
     squares: list[Tensor] = []
     divisors: list[Tensor] = []
 
     def products() -> Iterator[Tensor]:
         """`(N, 2, ...)`: the residual times either half of the content, strip by strip."""
         for start, image in strips(images, sides[0]):
-            if image.shape[SPATIAL] < sides[0]:
-                continue
-            below = content.narrow(SPATIAL, start, image.shape[SPATIAL])
-            whole, about, left = (blocks(x, sides) for x in (image, below, image - below))
-            about = about - _sums_inside(about) / samples
-            squares.append(_sums_inside(about.square()).sum(1, keepdim=True))
-            halves = [about.clamp_min(0), about.clamp_max(0)]
-            halves = [half - _sums_inside(half) / samples for half in halves]  # a constant grid has no part in it
-            divisors.append(torch.cat([_sums_inside(whole * half).sum(1, keepdim=True) for half in halves], 1))
-            yield torch.cat([(left * half).sum(1, keepdim=True) for half in halves], 1)
+            if image.shape[SPATIAL] >= sides[0]:
+                below = content.narrow(SPATIAL, start, image.shape[SPATIAL])
+                square, divisor, product = _content_products(image, below, sides)
+                squares.append(square)
+                divisors.append(divisor)
+                yield product
 
     spectra, _ = block_spectra(products(), [(folds, period)], origin)
     square, divisor = (torch.cat(parts, SPATIAL).squeeze(inside(sides)) for parts in (squares, divisors))
@@ -116,14 +134,29 @@ def modulation_relation(
     above, below = (spectra * weight[..., None]).split(1, 1)
     weights = [(half * weight[:, 0])[..., None] for half in divisor.unbind(1)]
     of_rounding = (square * weight.square()).flatten(1).sum(1)
-    numbers = [own_frequencies(folds, period)[1]]
-    (sums,) = synchronous_sums((above, below), (weights[0], weights[1]), of_rounding[:, None], numbers)
+    multiplicities = [own_frequencies(folds, period)[1]]
+    (sums,) = synchronous_sums((above, below), (weights[0], weights[1]), of_rounding[:, None], multiplicities)
     return sums, square.flatten(1).sum(1)
+
+
+def _content_products(image: Tensor, content: Tensor, sides: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a strip: squares of the content about its mean, and of either half of it products with image and residual.
+
+    The products with the residual are `blocks`, the others are added up over each of them.
+    """
+    samples = math.prod(sides)
+    whole, below, residual = (blocks(x, sides) for x in (image, content, image - content))
+    centred = below - _sums_inside(below) / samples
+    halves = [centred.clamp_min(0), centred.clamp_max(0)]
+    halves = [half - _sums_inside(half) / samples for half in halves]  # a constant grid has no part in it
+    square = _sums_inside(centred.square()).sum(1, keepdim=True)
+    divisor = torch.cat([_sums_inside(whole * half).sum(1, keepdim=True) for half in halves], 1)
+    return square, divisor, torch.cat([(residual * half).sum(1, keepdim=True) for half in halves], 1)
 
 
 def block_side(size: int, fold: int, least: int = BLOCK, repeats: int = 1) -> int:
     """Samples per side of a block: a multiple of the fold; the whole axis where it is shorter."""
-    aim = max(least, repeats * fold, min(MOST_BLOCK, size // BLOCKS))
+    aim = max(least, repeats * fold, min(MAX_BLOCK, size // BLOCKS_PER_AXIS))
     return max(fold, min(fold * math.ceil(aim / fold), size // fold * fold))
 
 
@@ -161,7 +194,7 @@ def _sums_inside(parts: Tensor) -> Tensor:
 
 
 def squares_of(residual: Tensor) -> Tensor:
-    """`(N, 1, *space)`, mean over channels."""
+    """Squares `(N, 1, *space)`, mean over channels."""
     square = residual.detach().square()
     return square if square.shape[1] == 1 else square.mean(1, keepdim=True)
 
@@ -172,7 +205,7 @@ def block_weights(power: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 def _pooled(power: Tensor, counts: Sequence[int]) -> Tensor:
-    """Its means over so many blocks."""
+    """Means over so many blocks."""
     pools: dict[int, Callable[..., Tensor]] = {
         1: F.adaptive_avg_pool1d,
         2: F.adaptive_avg_pool2d,
@@ -181,21 +214,26 @@ def _pooled(power: Tensor, counts: Sequence[int]) -> Tensor:
     return pools[power.ndim - SPATIAL](power, tuple(counts))
 
 
-def _membership(numbers: Sequence[Sequence[int]], like: Tensor) -> Tensor:
+def _membership(multiplicities: Sequence[Sequence[int]], like: Tensor) -> Tensor:
     """`(lattices, frequencies)`: 1 where a frequency is one of the lattice's."""
-    lengths = like.new_tensor([len(number) for number in numbers]).long()
-    return torch.eye(len(numbers)).to(like).repeat_interleave(lengths, 1)
+    lengths = like.new_tensor([len(own) for own in multiplicities]).long()
+    return torch.eye(len(multiplicities)).to(like).repeat_interleave(lengths, 1)
 
 
 @constant
 def _kept(folds: tuple[int, ...], period: int, band: int) -> Tensor:
     """(K,) part of a grid at each own frequency that is left above another period's baseband."""
     kept = []
-    for k in own_frequencies(folds, period)[0]:
+    for index in own_frequencies(folds, period)[0]:
         passed = 1.0
-        for index, fold in zip(k, folds, strict=True):
-            f = index / fold
-            if index:
-                passed *= (math.sin(math.pi * band * f) / (band * math.sin(math.pi * f))) ** 2
+        for k, fold in zip(index, folds, strict=True):
+            passed *= _triangle_response(k / fold, band)
         kept.append(1 - passed)
     return torch.tensor(kept)
+
+
+def _triangle_response(frequency: float, band: int) -> float:
+    """What a triangle of two periods of `band` samples passes of a frequency below 1 cycle per sample."""
+    if not frequency:
+        return 1.0
+    return (math.sin(math.pi * band * frequency) / (band * math.sin(math.pi * frequency))) ** 2

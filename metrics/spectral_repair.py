@@ -13,29 +13,34 @@ from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside, slope, 
 from artifactlab.metrics.block_spectra import own_frequencies
 from artifactlab.metrics.inputs import as_lattice, as_signals
 from artifactlab.metrics.period_reading import read
+from artifactlab.metrics.relations import CONTENT_BLOCK
 from artifactlab.metrics.spectral_images import spectral_images
 from artifactlab.metrics.spectral_sums import SpectralSums, periods_of, spectral_sums
-from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum
+from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum, divisor
 
 Period = int | tuple[int, ...] | None
-LOCAL = 16
-"""samples per side, at least, of a block of the maps"""
-CONTENT = 32
-"""samples over which content is averaged, from whose mean a modulation counts; as `spectral_sums.CONTENT_BLOCK`"""
+"""Lattice spacing as the public functions take it; None looks for it."""
+MIN_MAP_BLOCK = 16
+"""Fewest samples per side of a block of the maps: two blocks of the measurement, over which a place's share of the
+artifact is averaged."""
 PASSES = 2
-"""times that the explained part is taken out: content that a wide triangle weakens is explained a second time"""
-MOST_LOCAL = 3.0
-"""times the image's own strength, that a place may have: beyond it noise would be shown"""
+"""Times that the explained part is taken out: content that a wide triangle weakens is explained a second time."""
+MAX_LOCAL_GAIN = 3.0
+"""Times the strength of the whole image that a place may have: beyond it noise would be shown."""
 FAINT = (0.5 / 255) ** 2
-"""squared difference that the explained part makes, below which a place shows nothing"""
+"""Squared difference that the explained part makes, below which a place is left dark: half a step of 8 bits, the
+most that rounding makes."""
 
 
 class Explained(NamedTuple):
     """What an image holds in step with one period, each like the image."""
 
     grid: Tensor
+    """The constant grid."""
     modulation: Tensor
+    """The grid that follows the content."""
     warp: Tensor
+    """The difference that stair-steps make."""
 
     @property
     def total(self) -> Tensor:
@@ -114,7 +119,7 @@ def drawn_by(images: Tensor, sums: SpectralSums, lattice: Sequence[int], period:
     content = baseband(images, period)
     content = content + baseband(images - content, period)  # flat to half the period's frequency: 2h - h^2
     sizes = images.shape[SPATIAL:]
-    about = content - baseband(content, max(1, min(CONTENT, min(sizes) // 4)))
+    about = content - baseband(content, max(1, min(CONTENT_BLOCK, min(sizes) // 4)))
     follows = sums.modulation if sums.modulation is not None else sums.grid
     grid = _tiled(_pattern(sums.grid, folds, period), sizes)
     modulation = _tiled(_pattern(follows, folds, period), sizes) * about
@@ -138,6 +143,7 @@ def _with_lattices(images: Tensor, period: Period) -> list[tuple[Tensor, tuple[i
 
 
 def _cleaned(images: Tensor, lattice: Sequence[int]) -> Tensor:
+    """The images without what they hold in step with a lattice."""
     for period in _fitting(images, lattice):
         for _ in range(PASSES):
             images = images - explained_by(images, lattice, period).total
@@ -145,6 +151,7 @@ def _cleaned(images: Tensor, lattice: Sequence[int]) -> Tensor:
 
 
 def _local_rms(images: Tensor, lattice: Sequence[int]) -> tuple[Tensor, ...]:
+    """The maps of `spectral_images_map`."""
     squares = [torch.zeros_like(images[:, :1]) for _ in Explained._fields]
     for period in _fitting(images, lattice):
         residual = images - baseband(images, period)
@@ -155,6 +162,7 @@ def _local_rms(images: Tensor, lattice: Sequence[int]) -> tuple[Tensor, ...]:
 
 
 def _local_pixels(images: Tensor, lattice: Sequence[int]) -> Tensor:
+    """The map of `local_warp`."""
     square = torch.zeros_like(images[:, :1])
     for period in _fitting(images, lattice):
         residual = images - baseband(images, period)
@@ -169,11 +177,11 @@ def _local_pixels(images: Tensor, lattice: Sequence[int]) -> Tensor:
 def _agreement(residual: Tensor, part: Tensor, period: int) -> tuple[Tensor, Tensor, list[int]]:
     """How much of the explained part each block has, its power there, both `(N, 1, *blocks)`, and the blocks' sides."""
     sizes = residual.shape[SPATIAL:]
-    side = max(2 * period, period * math.ceil(LOCAL / period))
+    side = max(2 * period, period * math.ceil(MIN_MAP_BLOCK / period))
     sides = [min(side, size) for size in sizes]
     power = blocks(part.square(), sides).mean(inside(sides)).mean(1, keepdim=True)
     product = blocks(part * residual, sides).mean(inside(sides)).mean(1, keepdim=True)
-    share = (product / power.clamp_min(1e-12)).clamp(0, MOST_LOCAL)
+    share = (product / power.clamp_min(1e-12)).clamp(0, MAX_LOCAL_GAIN)
     return share, power, sides
 
 
@@ -184,19 +192,19 @@ def _fitting(images: Tensor, lattice: Sequence[int]) -> list[int]:
 
 
 def _pattern(sums: SynchronousSums, folds: tuple[int, ...], period: int) -> Tensor:
-    """`(N, C, *folds)`: what each phase has; numbers within their chance are shrunk towards none."""
-    together = sums.first + sums.second
-    sure = (1 - sums.chance / together.square().mean(1).clamp_min(1e-30)).clamp_min(0)
-    numbers = together * sure[:, None] / sums.weight.clamp_min(1e-30)[:, None, None]
-    own, stands_for = own_frequencies(folds, period)
-    spectrum = as_spectrum(numbers, stands_for)
-    whole = spectrum.new_zeros(*spectrum.shape[:-1], *folds)
-    for k, value in zip(own, spectrum.unbind(-1), strict=True):
-        opposite = tuple(-i % fold for i, fold in zip(k, folds, strict=True))
-        whole.view(*spectrum.shape[:-1], -1)[..., _flat(opposite, folds)] = value.conj()
-        whole.view(*spectrum.shape[:-1], -1)[..., _flat(k, folds)] = value
+    """`(N, C, *folds)`: what each phase has; components within their chance are shrunk towards none."""
+    both = sums.first + sums.second
+    wiener_gain = (1 - sums.chance / divisor(both.square().mean(1))).clamp_min(0)
+    components = both * wiener_gain[:, None] / divisor(sums.weight)[:, None, None]
+    own, multiplicities = own_frequencies(folds, period)
+    spectrum = as_spectrum(components, multiplicities)
+    full = spectrum.new_zeros(*spectrum.shape[:-1], math.prod(folds))
+    for index, value in zip(own, spectrum.unbind(-1), strict=True):
+        opposite = tuple(-k % fold for k, fold in zip(index, folds, strict=True))
+        full[..., _flat(opposite, folds)] = value.conj()
+        full[..., _flat(index, folds)] = value
     axes = tuple(range(-len(folds), 0))
-    return torch.fft.ifftn(whole, dim=axes).real * math.prod(folds)
+    return torch.fft.ifftn(full.unflatten(-1, folds), dim=axes).real * math.prod(folds)
 
 
 def _flat(index: Sequence[int], folds: Sequence[int]) -> int:

@@ -51,8 +51,11 @@ class _Grid(NamedTuple):
     """What `grid_relations` gives of one period."""
 
     sums: SynchronousSums
+    """The grid's sums."""
     residual: Tensor
+    """Weighted power of the residual, (N,)."""
     power: Tensor
+    """Power of the residual in each block, without any grid."""
 
 
 @in_full_precision
@@ -119,6 +122,7 @@ def suspects(sums: Mapping[int, SpectralSums]) -> tuple[int, ...]:
 
 
 def _suspected(relations: list[SynchronousSums]) -> bool:
+    """Whether any of the images may hold a lattice."""
     return bool(confirmed(relations, SEARCH_DEVIATIONS, SEARCH_PROMINENCE, SEARCH_AGREEMENT).any())
 
 
@@ -128,7 +132,8 @@ def measured(sums: Mapping[int, SpectralSums], exactly: MeasureForm) -> dict[int
     The search has measured the steps of its bands' own periods. A modulation never counts alone, so it is measured
     where a grid or steps are confirmed.
     """
-    found, chosen = dict(sums), suspects(sums)
+    found = dict(sums)
+    chosen = suspects(sums)
     for period, steps in _asked(exactly, [p for p in chosen if p not in BANDS], "warp"):
         found[period] = found[period]._replace(warp=steps.warp, slopes=steps.slopes)
     likely = [p for p in chosen if _any_confirmed(found[p])]
@@ -143,10 +148,12 @@ def measured(sums: Mapping[int, SpectralSums], exactly: MeasureForm) -> dict[int
 
 
 def _asked(exactly: MeasureForm, periods: Sequence[int], form: Form) -> Iterator[tuple[int, SpectralSums]]:
+    """Each period with its sums of one form."""
     return zip(periods, exactly(periods, form), strict=True)
 
 
 def _any_confirmed(sums: SpectralSums) -> bool:
+    """Whether any of the images holds a grid or steps."""
     return bool((confirmed([sums.grid]) | confirmed(list(sums.warp))).any())
 
 

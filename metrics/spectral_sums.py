@@ -34,26 +34,27 @@ from artifactlab.metrics.relations import grid_relations, modulation_relation, s
 from artifactlab.metrics.synchronous import SynchronousSums, empty_sums, pooled_field
 
 Form = Literal["grid", "grids", "warp"]
-"""what may be measured alone; `grids` are the constant one and the modulation"""
+"""What may be measured alone; `grids` are the constant one and the modulation."""
 
 
 class SpectralSums(NamedTuple):
     """One period's sums over an image; those of tiles, crops and images add up."""
 
     grid: SynchronousSums
-    """halves: the quieter and the busier blocks"""
+    """The constant grid. Its halves are the quieter and the busier blocks."""
     modulation: SynchronousSums | None
-    """halves: content above and below its mean; None where it was not asked for"""
+    """The grid that follows the content; None where it was not asked for. Its halves: content above and below its mean.
+    """
     warp: tuple[SynchronousSums, ...]
-    """of each axis that has this period; halves: edges that rise and edges that fall along it"""
+    """Stair-steps along each axis that has this period. Their halves: edges that rise and edges that fall along it."""
     contrast: Tensor
-    """(N,) squared content about its mean"""
+    """Squared content about its mean, (N,)."""
     slopes: Tensor
-    """(N, axes of warp) squared slope of the content"""
+    """Squared slope of the content, (N, axes of warp)."""
     residual: Tensor
-    """(N,) weighted power of the residual, in units of `grid.weight`"""
+    """Weighted power of the residual, in units of `grid.weight`, (N,)."""
     samples: Tensor
-    """(N,) how many were measured, over all channels"""
+    """How many samples were measured, over all channels, (N,)."""
 
     def __add__(self, other: SpectralSums) -> SpectralSums:  # type: ignore[override]
         warp = tuple(a + b for a, b in zip(self.warp, other.warp, strict=True))
@@ -77,10 +78,11 @@ def joined(parts: Sequence[SpectralSums]) -> SpectralSums:
     def along(fields: Sequence[SynchronousSums]) -> SynchronousSums:
         return SynchronousSums(*(torch.cat(values) for values in zip(*fields, strict=True)))
 
+    grid = along([part.grid for part in parts])
+    modulations = [part.modulation for part in parts if part.modulation is not None]
     warp = tuple(along(axis) for axis in zip(*(part.warp for part in parts), strict=True))
     others = (torch.cat(values) for values in zip(*(part[3:] for part in parts), strict=True))
-    modulations = [part.modulation for part in parts if part.modulation is not None]
-    return SpectralSums(along([p.grid for p in parts]), along(modulations) if modulations else None, warp, *others)
+    return SpectralSums(grid, along(modulations) if modulations else None, warp, *others)
 
 
 @in_full_precision
@@ -99,7 +101,7 @@ def spectral_sums(
         lattice: spacing along each axis; 1 where there is none.
         period: a divisor of their least common multiple.
         origin: place of the first sample in a larger image that this is a tile of, along each axis; by default 0.
-        alone: measure this form only; the others have seen nothing.
+        alone: measure this form only; the others are empty.
         luma: of the images, which steps are measured in where it is given, at a third of the cost.
     """
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
@@ -152,22 +154,24 @@ def too_small_for(images: Tensor, folds: Sequence[int]) -> bool:
 
 def empty_spectral_sums(images: Tensor, folds: tuple[int, ...], period: int) -> SpectralSums:
     """The sums of images too small for a period."""
-    zero, axes = images.new_zeros(len(images)), len(folds)
-    grid = empty_sums(images, images.shape[1], own_frequencies(folds, period)[1], axes)
-    modulation = empty_sums(images, 1, own_frequencies(folds, period)[1], axes)
-    warp = empty_sums(images, 1, own_frequencies((period,), period)[1], axes)
+    axes = len(folds)
+    zero = images.new_zeros(len(images))
+    in_space, along_axis = own_frequencies(folds, period)[1], own_frequencies((period,), period)[1]
+    grid = empty_sums(images, images.shape[1], in_space, axes)
+    modulation = empty_sums(images, 1, in_space, axes)
+    warp = empty_sums(images, 1, along_axis, axes)
     warps = [(warp, zero)] * sum(fold == period for fold in folds)
     return collected(images, images, grid, zero, modulation, zero, warps)
 
 
 def periods_of(lattice: Sequence[int]) -> tuple[int, ...]:
     """The periods that a lattice contains."""
-    whole = math.lcm(*lattice)
-    return tuple(p for p in range(2, whole + 1) if whole % p == 0)
+    longest = math.lcm(*lattice)
+    return tuple(period for period in range(2, longest + 1) if longest % period == 0)
 
 
 def lattice_sums(
     images: Tensor, lattice: Sequence[int], alone: Literal["grid", "warp"] | None = None
 ) -> dict[int, SpectralSums]:
     """The sums of each period that a lattice contains."""
-    return {p: spectral_sums(images, lattice, p, alone=alone) for p in periods_of(lattice)}
+    return {period: spectral_sums(images, lattice, period, alone=alone) for period in periods_of(lattice)}

@@ -11,7 +11,8 @@ from artifactlab.errors import InputError
 from artifactlab.metrics.inputs import as_images, as_pair, reduce
 
 SIDE = 256
-"""pixels per side of the pieces whose spectra are averaged, at most"""
+"""Most pixels per side of the pieces whose spectra are averaged: a picture of that size shows each frequency, and of
+larger images it is smoother instead of finer."""
 
 
 def power_spectrum(

@@ -5,9 +5,11 @@ All fixtures are session-wide and hand out pure functions, so that hypothesis ma
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
+
+import artifactlab.metrics as metrics
 
 Array = NDArray[np.float64]
 
@@ -151,3 +155,52 @@ def reference_gradient() -> Callable[[Array, float], tuple[Array, Array]]:
         return slopes[0] / gauge, slopes[1] / gauge
 
     return derive
+
+
+PERIOD = 2
+"""Period of the specimen. Without one all are looked for, which takes long and is tested with `spectral_images`."""
+
+
+@pytest.fixture(scope="session")
+def call() -> Callable[..., Tensor]:
+    """`call(name, x, **arguments)`: the public metric of `x`, as numbers or as a map."""
+
+    def measure(name: str, x: Tensor, **arguments: Any) -> Any:
+        # the one that compares two batches gets the transposed batch, too
+        function = getattr(metrics, name)
+        if name == "direction_divergence":
+            reference = x.transpose(-2, -1) if isinstance(x, torch.Tensor) and x.ndim == 4 else x
+            return function(x, reference, **arguments)
+        if "period" in inspect.signature(function).parameters:
+            arguments = {"period": PERIOD, **arguments}
+        if name == "lattice_spectrum":
+            arguments = {"periods": (2, 4), **arguments}
+        result = function(x, **arguments)
+        if name == "spectral_images":
+            return torch.stack([result.grid, result.modulation, result.warp, result.explained], 1)
+        if name == "spectral_images_map":
+            return sum(form.square() for form in result).sqrt()
+        if name == "remove_spectral_images":  # what was removed
+            return (x.detach().to(result) - result).abs().mean(1, keepdim=True) / arguments.get("data_range", 1.0)
+        return result
+
+    return measure
+
+
+@pytest.fixture(scope="session")
+def replicated(photo: Callable[..., Array], nearest: Callable[..., Array], tensor: Callable[..., Tensor]) -> Tensor:
+    """Two photos of 72 x 72 pixels with stair-steps."""
+    places = (("coffee", 72, 120, 180), ("astronaut", 72, 180, 100))
+    return torch.cat([tensor(nearest(photo(*where), 2)) for where in places])
+
+
+@pytest.fixture(scope="session")
+def defective(replicated: Tensor, board: Callable[..., Array], tensor: Callable[..., Tensor]) -> Tensor:
+    """The same with a 2% checkerboard, which is finer than any block: no metric reads nothing on them."""
+    return replicated + 0.02 * tensor(board((72, 72)))
+
+
+@pytest.fixture
+def specimen(name: str, defective: Tensor, replicated: Tensor) -> Tensor:
+    """What moves the metric."""
+    return replicated if name == "replication_factor" else defective
