@@ -77,8 +77,10 @@ class FusedUpsample(nn.Module):
     def __init__(self, pair: Pair) -> None:
         super().__init__()
         conv, scale = pair.conv, pair.scale
-        self.resample, self.scale, self.border, self.pads = pair.resample, scale, pair.border, pair.pads
-        self.in_channels, self.out_channels, self.groups = conv.in_channels, conv.out_channels, conv.groups
+        self.resample, self.scale = pair.resample, scale
+        self.border, self.pads = pair.border, pair.pads
+        self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
+        self.groups = conv.groups
         self.kernel_size = (conv.kernel_size[0], conv.kernel_size[1])
         self._rows, self._columns = (_taps(pair.resample, scale, size) for size in self.kernel_size)
         self._pad_mode = _small_pad_mode(pair)
