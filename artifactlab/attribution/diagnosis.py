@@ -30,7 +30,8 @@ SCHEMA_VERSION = "1.3"
 OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures))
 """Names of what a diagnosis measures on the output itself."""
 VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")
-"""how a diagnosis is shown: `page`, `figure`, `maps`. A record knows nothing of pages: `artifactlab.report` does"""
+"""The views of a diagnosis by name (`page`, `figure`, `maps`), which `artifactlab.report` registers: a record knows
+nothing of pages."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,15 @@ class Example:
     """One input with what the pictures need: shown, never serialised."""
 
     input: Tensor | None
-    """the first image-like input tensor (C, H, W), None where the model takes no image"""
+    """The first image-like input tensor (C, H, W); None where the model takes no image."""
     output: Tensor
-    """the output (C, H, W)"""
+    """The output (C, H, W)."""
     changes: dict[str, Tensor]
-    """site key -> (H, W): how far repairing that site moves each output pixel, as a fraction of the data range"""
+    """How far repairing a site moves each output pixel (H, W), as a fraction of the data range, by site key."""
     repaired: dict[str, Window] = field(default_factory=dict)
-    """site key -> the output with that site repaired, where that changes it most"""
+    """The output with a site repaired, where that changes it most, by site key."""
     activations: dict[str, Tensor] = field(default_factory=dict)
-    """site key -> (C, h, w): some channels of the middle of the site's own output"""
+    """Some channels of the middle of a site's own output (C, h, w), by site key."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,17 @@ class Diagnosis:
     """
 
     sites: tuple[SiteDiagnosis, ...]
-    """every site, largest effect first"""
+    """Every site, the largest effect first."""
     verdict: str
-    """in plain words, the main finding first"""
+    """The result in plain words, the main finding first."""
     output: OutputMeasures
     """What the outputs themselves show."""
     config: DiagnoseSettings
     """The settings that produced the diagnosis."""
     joint: tuple[JointStep, ...] = ()
-    """the offenders repaired together, greedily; empty where there is none"""
+    """The offenders repaired together, greedily; empty where there is none."""
     findings: tuple[Finding, ...] = ()
-    """causes that are no site's lattice: misregistered features, seams"""
+    """Causes that are no site's lattice, such as misregistered features, seams and what the input brings."""
     per_input: tuple[SeverityMeasures, ...] = ()
     """What the model makes of each input."""
     half_samples: HalfSamples = field(default_factory=HalfSamples, repr=False)
@@ -77,7 +78,7 @@ class Diagnosis:
     model: ModelSource = field(default_factory=ModelSource)
     """Where the model came from, with the digest of its checkpoint."""
     examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
-    """the first calls, for pictures"""
+    """The first calls, for pictures."""
 
     @property
     def offenders(self) -> tuple[SiteDiagnosis, ...]:

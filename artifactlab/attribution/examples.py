@@ -23,9 +23,9 @@ def kept_examples(
 ) -> tuple[Example, ...]:
     """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes."""
     examples = []
-    for k, (call, image, shown) in enumerate(zip(calls, outputs, activations, strict=False)):
+    for k, (call, image, recorded) in enumerate(zip(calls, outputs, activations, strict=False)):
         source = first_image((call.args, call.kwargs))
-        kept = {site.key: shown.kept.get(site.first_key) for site in sites}
+        kept = {site.key: recorded.kept.get(site.first_key) for site in sites}
         examples.append(
             Example(
                 input=None if source is None else source[0].cpu(),

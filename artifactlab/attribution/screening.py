@@ -24,12 +24,14 @@ from artifactlab.errors import ModelError
 from artifactlab.scoring.severity import VISIBLE
 
 FEW = 8
-"""layers that are all repaired: a forward and a backward pass take the time of three, and save no more of so few"""
+"""Number of layers up to which all are repaired: a forward and a backward pass take the time of three forward passes,
+and save no more of so few."""
 TOP = 3
-"""layers that are repaired in any case: those of the largest estimate, or where nothing shows, of the most evidence"""
-LESS = 0.5
-"""times the least effect that is certain, from which an estimate could matter; what is further off is left to the
-control and to the repair of all others at once"""
+"""Number of layers that are repaired in any case: those of the largest estimate or, where nothing shows, of the most
+evidence. See docs/decisions.md, "Screen by the gradient, verify by repairs, check the screening"."""
+MARGIN = 0.5
+"""Share of the smallest certain effect from which on an estimate could matter; estimates that are off by more are left
+to the control and to the repair of all others at once. See docs/decisions.md, as above."""
 
 
 def passes_wanted(sites: Sequence[Site], fast: bool, verify_all: bool) -> int:
@@ -44,25 +46,25 @@ class Examined:
     """What is known of the layers' effects."""
 
     effects: dict[Site, Effect]
-    """of every site"""
+    """The effect of every site."""
     alone: dict[Site, Trial] = field(default_factory=dict)
-    """what repairing each alone did, of those that were repaired; the others' effects are estimates"""
+    """What repairing each site alone did; the effects of sites that are not in it are estimates."""
     joint: tuple[JointStep, ...] = ()
-    """those repaired together"""
+    """The sites that were repaired together."""
     note: str = ""
-    """what the reader should know of how it came about, as a sentence"""
+    """What the reader should know of how the effects were found, as a sentence."""
 
 
 class Examination:
-    """Examines the sites of a model; may be repeated when inputs were added, and then runs those alone.
+    """Finds the effects of sites; when repeated after inputs were added, only those are run.
 
     Args:
         trials: runs the passes.
-        sites: that are examined.
-        evidence: of each.
-        seed: of intervals, and of the control.
+        sites: the sites that are examined.
+        evidence: what the activation of each site shows.
+        seed: seed of the half-samples that intervals are read off, and of the choice of the control.
         verify_all: repair every site, however many there are.
-        accuse: whether anybody may be guilty; where not, none are repaired together.
+        accuse: whether any site may be guilty; where none may, none are repaired together.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Examination:
         self._note = ""
 
     def estimated(self) -> Examined:
-        """First order alone.
+        """The effects by first order alone.
 
         Raises:
             ModelError: if no gradient comes through the model.
@@ -115,34 +117,39 @@ class Examination:
 
     def _screened(self, first: FirstOrder) -> Examined | None:
         """Repairs of the layers that matter; None where the estimates do not hold."""
-        whole = sum(self._trials.before.together())
-        ranked = sorted(self._sites, key=lambda site: (-first.effects[site].value, -self._shows(site)))
-        matter = {site for site in ranked if first.effects[site].value >= LESS * least_certain(whole)}
-        chosen = {*ranked[:TOP], *first.unreached, *(matter if whole >= VISIBLE else ())}
+        total = sum(self._trials.before.together())
+        ranked = self._ranked(first)
+        matter = {site for site in ranked if first.effects[site].value >= MARGIN * least_certain(total)}
+        chosen = {*ranked[:TOP], *first.unreached, *(matter if total >= VISIBLE else ())}
         control = self._control(ranked, chosen)
         alone = {site: self._trials.repaired([site]) for site in ranked if site in chosen or site == control}
         effects = self._effects(alone)
-        if control and whole >= VISIBLE and effects[control].value >= least_certain(whole):
+        if control and total >= VISIBLE and effects[control].value >= least_certain(total):
             return None
         joint = self._together(alone, effects)
-        left = joint[-1].severity if joint else whole
+        remaining = joint[-1].severity if joint else total
         others = [site for site in ranked if site not in alone]
-        if self._accuse and others and left >= VISIBLE and not self._innocent(others, joint, whole):
+        if self._accuse and others and remaining >= VISIBLE and not self._innocent(others, joint, total):
             return None
         note = f" Of {len(ranked)} layers {len(alone)} were repaired; the others' effects are estimates."
         return Examined({**first.effects, **effects}, alone, joint, note if others else "")
 
+    def _ranked(self, first: FirstOrder) -> list[Site]:
+        """The sites by estimate, those of the same one by evidence."""
+        evidence = {site: self._evidence[site].checkerboard_energy for site in self._sites}
+        return sorted(self._sites, key=lambda site: (-first.effects[site].value, -evidence[site]))
+
     def _together(self, alone: Mapping[Site, Trial], effects: Mapping[Site, Effect]) -> tuple[JointStep, ...]:
         return repair_together(self._trials, alone, effects, self._seed) if self._accuse else ()
 
-    def _innocent(self, others: list[Site], joint: Sequence[JointStep], whole: float) -> bool:
-        """Whether repairing all the others at once, on top of those that are guilty, hardly changes what is left."""
+    def _innocent(self, others: list[Site], joint: Sequence[JointStep], total: float) -> bool:
+        """Whether repairing all the others at once, on top of those that are guilty, hardly changes what remains."""
         keys = {step.key for step in joint}
         guilty = [site for site in self._sites if site.key in keys]
         before = self._trials.repaired(guilty).severity if guilty else self._trials.before
         drop = effect_of(before, self._trials.repaired([*guilty, *others]).severity, self._seed).value
         # where it gets worse, they cancel each other's, and nothing is known of each
-        return -LARGE_SHARE * whole < drop < least_certain(whole)
+        return -LARGE_SHARE * total < drop < least_certain(total)
 
     def _effects(self, alone: Mapping[Site, Trial]) -> dict[Site, Effect]:
         before = self._trials.before
@@ -153,6 +160,3 @@ class Examination:
         order = random.Random(self._seed).sample(range(len(ranked)), len(ranked))
         taken = set(chosen)
         return next((ranked[k] for k in order if ranked[k] not in taken), None)
-
-    def _shows(self, site: Site) -> float:
-        return self._evidence[site].checkerboard_energy

@@ -1,4 +1,4 @@
-"""The plain pass of a diagnosis over each input: which sites there are, what they show, and what comes out."""
+"""The first pass of a diagnosis over each input: which sites there are, what they show, and what comes out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ the same for every input: a second one only tells how far they are certain."""
 
 
 class Survey:
-    """One plain pass per input: sites with their evidence; of the first, what meets and what is shown."""
+    """Runs the model on each input as it is; notes sites and, of the first inputs, activations and merged features."""
 
     def __init__(self, runner: Runner, one_by_one: bool) -> None:
         self._runner, self._one_by_one = runner, one_by_one

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    pass
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
 EXAMPLES = 4
-"""calls of whose first image something is kept"""
+"""Number of calls of whose first image something is kept for pictures; enough to compare, and a page of at most 5 MB is
+to hold them."""
 SIDE = 256
-"""pixels per side, at most, of a kept activation or window"""
+"""Most pixels per side of an activation or window that is kept; a page shows it pixel by pixel."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +19,11 @@ class Window:
     """A part of an output."""
 
     top: int
-    """row of its first pixel in the output"""
+    """Row of its first pixel in the output."""
     left: int
-    """column of its first pixel in the output"""
+    """Column of its first pixel in the output."""
     pixels: Tensor
-    """(C, h, w)"""
+    """The part itself, (C, h, w)."""
 
     def cut(self, image: Tensor) -> Tensor:
         """The same part of another (C, H, W) image."""

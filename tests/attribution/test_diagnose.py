@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab import CaptureError, InputError, ModelError
-from artifactlab.scoring.crops import split_crops
-from artifactlab.scoring.periods import joint_period
+from artifactlab import InputError
 
 
 @pytest.mark.parametrize("guilty", ["up1", "up2", "up3"])
@@ -106,32 +104,6 @@ def test_results_are_deterministic_also_for_a_model_that_draws_noise(three_sites
     assert [site.site.name for site in first.offenders] == ["decoder.up2"]
 
 
-def test_inputs_may_be_a_list_a_tuple_or_a_dict_of_arguments(three_sites, scene: Tensor) -> None:
-    class TwoArguments(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.decoder = three_sites.plant("up2")
-
-        def forward(self, x: Tensor, gain: Tensor) -> dict[str, Tensor]:
-            return {"small": x, "image": gain * self.decoder(x)}
-
-    gain = torch.tensor(0.9)
-    sizes = [scene, scene[..., :40, :44]]
-    for inputs in ((scene, gain), {"x": scene, "gain": gain}, [(image, gain) for image in sizes]):
-        diagnosis = artifactlab.diagnose(TwoArguments(), inputs, data_range=1.0, output="image")
-        assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
-        assert diagnosis.config.inputs == (2 if isinstance(inputs, list) else 1)
-
-
-def test_an_unnamed_range_is_taken_from_the_output(three_sites, scene: Tensor) -> None:
-    model = nn.Sequential(three_sites.plant("up2"), nn.Conv2d(3, 3, 1, bias=False))
-    with torch.no_grad():
-        model[1].weight.copy_(40 * torch.eye(3)[:, :, None, None])
-    diagnosis = artifactlab.diagnose(model, scene)
-    assert 20 < diagnosis.config.data_range < 60
-    assert [site.site.name for site in diagnosis.offenders] == ["0.up2"]
-
-
 def test_sites_are_selected_by_glob(three_sites, scene: Tensor) -> None:
     diagnosis = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0, sites="up[12]*")
     assert {site.site.name for site in diagnosis.sites} == {"up1", "up2"}
@@ -159,86 +131,6 @@ def test_progress_counts_every_repaired_pass(three_sites, scene: Tensor) -> None
     seen: list[tuple[int, int]] = []
     artifactlab.diagnose(three_sites, [scene, scene], progress=lambda done, total: seen.append((done, total)))
     assert seen == [(i, 6) for i in range(1, 7)]
-
-
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        ([], "got no inputs"),
-        ("photo.png", "expected an input to be a tensor, .* got str"),
-        (torch.full((1, 3, 32, 32), float("nan")), "input 0 holds NaN"),
-        (torch.rand(0, 3, 32, 32), "it is empty"),
-    ],
-)
-def test_inputs_that_cannot_be_used_are_named(three_sites, inputs: object, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        artifactlab.diagnose(three_sites, inputs)
-
-
-def test_a_model_that_fails_says_so_with_the_input_shape(three_sites) -> None:
-    with pytest.raises(ModelError, match=r"failed on an input of shape \(1, 1, 32, 32\): RuntimeError"):
-        artifactlab.diagnose(three_sites, torch.rand(1, 1, 32, 32))
-
-
-def test_an_input_in_another_precision_than_the_model_is_told_what_to_type(three_sites, scene: Tensor) -> None:
-    with pytest.raises(ModelError, match=r"parameters are torch.bfloat16, .* give the input as x.to\(torch.bfloat16\)"):
-        artifactlab.diagnose(three_sites.to(torch.bfloat16), scene)
-
-
-def test_an_output_that_is_no_image_is_refused(scene: Tensor) -> None:
-    model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Flatten())
-    with pytest.raises(ModelError, match="no image"):
-        artifactlab.diagnose(model, scene)
-    with pytest.raises(ModelError, match="has no 'depth'"):
-        artifactlab.diagnose(nn.Upsample(scale_factor=2), scene, output="depth")
-
-
-def test_an_output_of_a_few_pixels_is_refused() -> None:
-    with pytest.raises(CaptureError, match="8x8 pixels, too small"):
-        artifactlab.diagnose(nn.Upsample(scale_factor=2), torch.rand(1, 3, 4, 4))
-    with pytest.raises(CaptureError, match=r"20x20 pixels, too small to measure a grid of period 2; .* at least 24"):
-        artifactlab.diagnose(nn.Upsample(scale_factor=2), torch.rand(1, 3, 10, 10))
-
-
-def test_crops_keep_the_phase_of_the_lattice() -> None:
-    t = torch.arange(300)
-    image = ((t[:, None] % 8) * 8 + t[None, :] % 8).float()[None, None]
-    crops = split_crops(image, (8, 8))
-    assert crops.shape == (9, 1, 96, 96)
-    assert all(torch.equal(crop, crops[0]) for crop in crops)
-
-
-def test_the_joint_period_contains_every_site_that_a_crop_can_hold() -> None:
-    assert joint_period([(8, 8), (4, 4), (2, 2)], (256, 256)) == (8, 8)
-    assert joint_period([(2, 1), (3, 4)], (256, 256)) == (6, 4)
-    assert joint_period([(1.5, 1.5)], (256, 256)) == (1, 1)
-    assert joint_period([(64, 64), (2, 2)], (512, 512)) == (64, 64)
-    assert joint_period([(64, 64), (2, 2)], (128, 128)) == (2, 2)
-
-
-def test_a_wide_lattice_is_found_in_a_large_output() -> None:
-    class Early(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.up = nn.ConvTranspose2d(1, 1, 2, 2, bias=False)
-            self.up.weight = nn.Parameter(torch.tensor([[[[1.3, 0.9], [0.9, 0.9]]]]))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return F.interpolate(self.up(x), scale_factor=16, mode="bilinear")
-
-    diagnosis = artifactlab.diagnose(Early(), torch.full((1, 1, 16, 16), 0.5), data_range=1.0)
-    assert diagnosis.config.period == (32, 32)
-    assert [site.site.name for site in diagnosis.offenders] == ["up"]
-
-
-def test_a_32_pixel_output_is_measured_but_accuses_nobody_for_want_of_an_interval() -> None:
-    up = nn.ConvTranspose2d(1, 1, 2, 2, bias=False)
-    up.weight = nn.Parameter(torch.eye(2)[None, None])
-    diagnosis = artifactlab.diagnose(nn.Sequential(up), torch.full((1, 1, 16, 16), 0.5), data_range=1.0)
-    assert diagnosis.offenders == ()
-    assert diagnosis.verdict.startswith("Cannot tell: the output shows checkerboard")
-    several = artifactlab.diagnose(nn.Sequential(up), torch.rand(8, 1, 16, 16), data_range=1.0)
-    assert [site.site.name for site in several.offenders] == ["0"]
 
 
 def test_a_grid_in_the_input_is_not_passed_off_as_the_models_alone() -> None:

@@ -28,20 +28,21 @@ from artifactlab.models.calls import Call, constant_call
 from artifactlab.models.runner import Runner
 
 VISIBLE_SHIFT = 0.15
-"""pixels of the merge from which on a displacement is reported; registered wiring reads 0.00"""
+"""Smallest displacement that is reported, in pixels of the merge. Registered wiring reads 0.00, and an odd kernel with
+a stride of 2 leaves half a pixel."""
 CERTAIN = 4.0
-"""standard errors that a displacement must exceed"""
+"""Number of standard errors that a displacement must exceed: many merges are looked at, and none is reported by
+chance."""
 CHANNELS = 8
-"""of each operand, evenly spread"""
+"""Number of channels of each operand that are compared, evenly spread; a pass keeps no more of them."""
 CROP = 160
-"""pixels per side of what is compared at most, from the middle"""
+"""Most pixels per side of what is compared, from the middle; a pass keeps no more of them."""
 BORDER = 8
-"""th part of each side that is left out on either end: padding draws a frame there, which no wiring moves"""
+"""An eighth of each side is left out on either end: padding draws a frame there, which no wiring moves."""
 ROUNDING = 0.01
-"""pixels; smallest standard error that is believed"""
-
+"""Smallest standard error that is believed, in pixels; smaller ones are errors of the arithmetic."""
 MOST_MERGES = 32
-"""of a pass that are looked at, the first: a net that runs over and over has the same ones again"""
+"""Most merges of a pass that are compared, the first ones: a net that runs over and over has the same ones again."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,18 @@ class Shift:
     """How far the features lie apart that meet at a merge, in all its calls."""
 
     key: SiteKey
-    """(qualified module name, `cat` or `add`, call index)"""
+    """Qualified module name, `cat` or `add`, and call index."""
     value: tuple[float, float]
-    """pixels of the merge; positive where they lie further down, or to the right"""
+    """Vertical and horizontal displacement in pixels of the merge, positive where the upsampled features lie further
+    down or to the right."""
     error: tuple[float, float]
-    """its standard error"""
+    """Standard error of `value`."""
     growth: tuple[float, float]
-    """output pixels per pixel of the merge"""
+    """Output pixels per pixel of the merge, vertically and horizontally."""
     names: tuple[str, str] = ("", "")
-    """what meets there, see `artifactlab.attribution.sites.merges`"""
+    """Names of the two operands, see `artifactlab.attribution.sites.merges`."""
     skip: bool = True
-    """whether the second of them is a skip; two upsampled branches otherwise"""
+    """Whether the second operand is a skip; both are upsampled branches otherwise."""
 
     @property
     def name(self) -> str:
@@ -77,22 +79,22 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Met:
-    """What met in one call of a merge."""
+class MergeSample:
+    """A sample of the features that met in one call of a merge."""
 
     sides: tuple[int, int]
-    """its size"""
+    """Height and width of the features."""
     operands: tuple[Tensor, Tensor]
-    """a sample of both"""
+    """Some channels of the middle of both."""
     merge: Merge
-    """the call, without its features"""
+    """The call, without its features."""
 
 
 class Features:
     """A sample of the features at each merge of one forward pass."""
 
     def __init__(self) -> None:
-        self.at: dict[SiteKey, Met] = {}
+        self.at: dict[SiteKey, MergeSample] = {}
 
     def visit(self, merge: Merge) -> None:
         """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
@@ -100,7 +102,7 @@ class Features:
             return
         height, width = merge.upsampled.shape[2:]
         nothing = torch.empty(0)
-        self.at[merge.key] = Met(
+        self.at[merge.key] = MergeSample(
             (height, width),
             (_sample(merge.upsampled), _sample(merge.skipped)),
             replace(merge, upsampled=nothing, skipped=nothing),
@@ -115,20 +117,20 @@ class Features:
         by_number: dict[Any, SiteKey] = {}
         by_line: dict[Any, SiteKey] = {}
         first: dict[SiteKey, SiteKey] = {}
-        for key, met in self.at.items():
-            again = by_number.setdefault((*key[:2], met.merge.number), key)
-            line = met.merge.line or met.merge.number
-            first[key] = first.get(again) or by_line.setdefault((*key[:2], line, met.sides), key)
+        for key, sample in self.at.items():
+            again = by_number.setdefault((*key[:2], sample.merge.number), key)
+            line = sample.merge.line or sample.merge.number
+            first[key] = first.get(again) or by_line.setdefault((*key[:2], line, sample.sides), key)
         return first
 
     def less(self, other: Features) -> Features:
         """The same features less those of another pass, where both have them."""
         rest = Features()
-        for key, met in self.at.items():
+        for key, sample in self.at.items():
             constant = other.at.get(key)
-            if constant is not None and constant.sides == met.sides:
-                a, b = (x - y for x, y in zip(met.operands, constant.operands, strict=True))
-                rest.at[key] = replace(met, operands=(a, b))
+            if constant is not None and constant.sides == sample.sides:
+                a, b = (x - y for x, y in zip(sample.operands, constant.operands, strict=True))
+                rest.at[key] = replace(sample, operands=(a, b))
         return rest
 
 
@@ -141,10 +143,10 @@ def misregistrations(
     is not turned along: where a displacement is found, it is measured again less the features of a constant input.
 
     Args:
-        runner: of the model, entered.
-        calls: its inputs; one forward pass, turned, is run of each whose features meet, and three more where they are
+        runner: runs the model; it is entered already.
+        calls: the inputs. Of each whose features meet, one forward pass is run, turned, and three more where they are
             found displaced.
-        straight: of each, the features and the output of a plain pass.
+        straight: the features and the output of each input, run as it is.
 
     Raises:
         ModelError: if the model fails. CaptureError: if its output holds NaN or Inf, or is too small.
@@ -169,36 +171,36 @@ def measure_shifts(
     """
     found: dict[SiteKey, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     known: dict[SiteKey, Shift] = {}
-    for call, (plain, output) in zip(calls, straight, strict=True):
-        if not plain.at:
+    for call, (unturned, output) in zip(calls, straight, strict=True):
+        if not unturned.at:
             continue
         turned = _turned_features(runner, call)
         if less_constant:
             flat = constant_call(call, 1.0)
-            plain, turned = plain.less(features_of(runner, flat)[0]), turned.less(_turned_features(runner, flat))
-        layers = plain.layers()
-        for key, met in plain.at.items():
-            growth = output.shape[2] / met.sides[0], output.shape[3] / met.sides[1]
-            nothing = Shift(layers[key], (0.0, 0.0), (0.0, 0.0), growth, met.merge.names, met.merge.skip)
+            unturned, turned = unturned.less(features_of(runner, flat)[0]), turned.less(_turned_features(runner, flat))
+        layers = unturned.layers()
+        for key, sample in unturned.at.items():
+            growth = output.shape[2] / sample.sides[0], output.shape[3] / sample.sides[1]
+            nothing = Shift(layers[key], (0.0, 0.0), (0.0, 0.0), growth, sample.merge.names, sample.merge.skip)
             known.setdefault(layers[key], nothing)
             # of tiles in rows, the one that shows the same when turned runs as late as this one runs early
-            calls_of_it = [other for other in plain.at if layers[other] == layers[key]]
+            calls_of_it = [other for other in unturned.at if layers[other] == layers[key]]
             opposite = calls_of_it[-1 - calls_of_it.index(key)]
-            apart = _half_apart(met, turned.at.get(key)) or _half_apart(met, turned.at.get(opposite))
+            apart = _half_apart(sample, turned.at.get(key)) or _half_apart(sample, turned.at.get(opposite))
             if apart:
                 found[layers[key]].append(apart)
     return [_averaged(known[key], parts) for key, parts in found.items()]
 
 
-def _half_apart(straight: Met, turned: Met | None) -> tuple[Tensor, Tensor] | None:
+def _half_apart(straight: MergeSample, turned: MergeSample | None) -> tuple[Tensor, Tensor] | None:
     """Displacement and variance (2,) of what meets; straight and turned features are twice that apart."""
     if turned is None or turned.sides != straight.sides:
         return None
     pairs = [(a, half_turn(b)) for a, b in zip(straight.operands, turned.operands, strict=True)]
-    told = [displacement(a, b) if _finite(a) and _finite(b) else None for a, b in pairs]
-    if told[0] is None or told[1] is None:
+    measured = [displacement(a, b) if _finite(a) and _finite(b) else None for a, b in pairs]
+    if measured[0] is None or measured[1] is None:
         return None
-    shifts, errors = torch.tensor([d.shift for d in told if d]), torch.tensor([d.error for d in told if d])
+    shifts, errors = torch.tensor([d.shift for d in measured if d]), torch.tensor([d.error for d in measured if d])
     return (shifts[0] - shifts[1]) / 2, errors.square().sum(0) / 4
 
 

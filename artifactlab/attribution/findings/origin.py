@@ -34,20 +34,25 @@ from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.severity import VISIBLE, Severity, measure_severity, pool
 
 MOST_INPUTS = 2
-"""inputs that are tried, those whose outputs show most: one more forward pass each for a twin; for shifts, which only
-inputs need that carry a lattice themselves, two for each period that shows"""
+"""Number of inputs that are tried, those whose outputs show most. A twin takes one more forward pass each; shifts,
+which only inputs need that carry a lattice themselves, take two for each period that shows."""
 BLUR = 0.7
-"""input samples: deviation of the Gaussian that makes a twin. Of what aliased drawings and photos read after
-bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md)"""
+"""Standard deviation in input samples of the Gaussian that makes a twin. Of what aliased drawings and photos read after
+bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md, "An
+anti-aliased twin tells what a shift cannot")."""
 ALIKE = 0.9
-"""correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent"""
+"""Correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent
+(docs/decisions.md, as above)."""
 AMPLIFIED = 4
-"""times what bilinear enlargement of an input shows, that the input may bring; trained upscalers show up to 3 times as
-much, a branch that replicates details 6 times and more (docs/decisions.md)"""
+"""Most that an input may bring, in multiples of what bilinear enlargement of it shows; trained upscalers show up to 3
+times as much, a branch that replicates details 6 times and more (docs/decisions.md, "An input brings no more than plain
+interpolation shows")."""
 LEAST_PART = 0.05
-"""of the severity, that a period must hold to be looked at"""
+"""Share of the severity that a period must hold to be tried, at two passes each; less is within what repairs are off
+by."""
 LARGE_PART = 0.2
-"""of the severity that an input must bring to be mentioned"""
+"""Share of the severity that an input must bring to be mentioned: the same as a repair must take, see
+`artifactlab.attribution.verdicts.LARGE_SHARE`."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,17 @@ class Origin:
     """What the outputs of some inputs show, and how much of it is the model's own."""
 
     test: Literal["shift", "twin"]
-    """by which experiment that was told"""
+    """The experiment by which that was found out."""
     severity: float
-    """of the outputs as they are"""
+    """Severity of the outputs as they are."""
     own: float
-    """the part of it that the model draws"""
+    """The part of `severity` that the model draws."""
     period: tuple[int, int]
-    """the lattice that was looked at"""
+    """The lattice that severity was measured at."""
     grid: float = 0.0
-    """the part of the severity that are grids"""
+    """The part of `severity` that are grids."""
     own_grid: float = 0.0
-    """the part of `own` that are grids"""
+    """The part of `own` that are grids."""
 
     @property
     def brought(self) -> float:
@@ -113,12 +118,12 @@ def origin_of(
     """Tell what the inputs bring from what the model draws; None where nothing shows, or it cannot be told.
 
     Args:
-        runner: of the model, entered.
-        calls: its inputs. Where they hold no picture of the output, nothing can be told.
+        runner: runs the model; it is entered already.
+        calls: the inputs. Where they hold no picture of the output, nothing can be told.
         outputs: what the model makes of them, on the CPU.
         parts: severities of the outputs.
-        period: the lattice that they were measured at.
-        data_range: of the outputs.
+        period: the lattice that severities were measured at.
+        data_range: distance between the darkest and the brightest value of outputs.
 
     Raises:
         ModelError: if the model fails on a changed input. CaptureError: if its output then holds NaN or Inf.
@@ -136,10 +141,10 @@ def origin_of(
         return Origin("shift", severity + unconfirmed, own + unconfirmed, period, before.together()[0], own_grid)
     if all(_pictures(call, output) for call, output in chosen):
         after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
-        plain = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
-        if plain < VISIBLE:  # the input has no steps, and what a twin takes along is what the model makes of details
+        bilinear = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
+        if bilinear < VISIBLE:  # the input has no steps, and what a twin takes along is what the model makes of details
             return None
-        own = max(sum(after.together()), severity - AMPLIFIED * plain)
+        own = max(sum(after.together()), severity - AMPLIFIED * bilinear)
         # where the twin lacks the content to show steps, their absence says nothing
         if own >= VISIBLE or after.content_wanted <= 1:
             grids = before.together()[0], after.together()[0]

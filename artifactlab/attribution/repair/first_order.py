@@ -1,23 +1,23 @@
-"""The fast way to an effect: first order, one backward pass for all sites.
+"""Effects estimated by first order: one backward pass for all sites.
 
 A repair changes a site's output by d. To first order the output's severity S falls by <dS, d>, and the gradients dS of
 all sites come from one backward pass. S is quadratic in what the artifact draws: where a repair takes the share a of it
 away, S falls by S (2a - a^2), and the first order is 2aS. So a is read off the first order, and the effect follows.
 
-Where it matters, let the full diagnosis repair the sites.
+An estimate is no repair; see docs/decisions.md, "First order is nearly enough".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from artifactlab.attribution.records import Effect
 from artifactlab.attribution.repair.effects import effect_of_first_order
@@ -39,9 +39,9 @@ class FirstOrder:
     """What one backward pass tells."""
 
     effects: dict[Site, Effect]
-    """estimates, of every site"""
+    """Estimated effect of every site."""
     unreached: frozenset[Site]
-    """those that no gradient came to: their estimate of nothing says nothing"""
+    """Sites that no gradient came to, whose estimate of nothing says nothing."""
 
 
 class Gradients:
@@ -52,7 +52,7 @@ class Gradients:
         self._layers = {key: site for site in sites for key in site.keys}
         self._confirmed: Any = None
         self._drops: list[dict[SiteKey, Tensor | None]] = []
-        """of each input, for every call of a site that ran, the drop of every crop (crops,); None without a gradient"""
+        """What `_drops` found of each input."""
 
     def effects(self) -> FirstOrder:
         """The effect of repairing each site alone, from one forward and one backward pass per input.
@@ -90,6 +90,39 @@ class Gradients:
         return torch.stack([nothing, *known]).sum(0)
 
 
+class _GradientWatch:
+    """Watches the sites of one pass; as soon as a gradient comes, it becomes a drop in severity.
+
+    Kept until all of them are there, gradients and changes would take twice the memory of all activations.
+    """
+
+    def __init__(self, keys: Collection[SiteKey]) -> None:
+        self._keys = keys
+        self.leaf = torch.zeros((), requires_grad=True)
+        """Start of a graph that leads through all sites, though no parameter asks for one."""
+        self.crops = (0, 0, 0)
+        """Number of images, and of rows and columns of their crops; known when the forward pass is over."""
+        self.drops: dict[SiteKey, Tensor | None] = {}
+        """First-order drop of every crop's severity (crops,), by call of a site; None where no gradient came."""
+
+    def visit(self, visited: Visit) -> Tensor | None:
+        """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
+        key, output = visited.key, visited.growth.output
+        if key not in self._keys:
+            return None
+        change = output.detach() - repair(visited.growth)
+        watched = output + self.leaf.to(output)
+        if not watched.requires_grad:
+            return None
+        self.drops[key] = None
+
+        def take(gradient: Tensor) -> None:
+            self.drops[key] = _by_crop(gradient, change, self.crops)
+
+        watched.register_hook(take)
+        return watched
+
+
 def _drops(
     runner: Runner,
     call: Call,
@@ -99,46 +132,37 @@ def _drops(
     data_range: float,
 ) -> dict[SiteKey, Tensor | None]:
     """First-order drop of every crop's severity (crops,), by call of a site that ran; None where no gradient came."""
-    drops: dict[SiteKey, Tensor | None] = {}
-    shape = (0, 0, 0)
-    leaf = torch.zeros((), requires_grad=True)
+    gradients = _GradientWatch(keys)
     results: list[Any] = []
-
-    def visit(visited: Visit) -> Tensor | None:
-        if visited.key not in keys:
-            return None
-        output = visited.growth.output
-        change = output.detach() - repair(visited.growth)
-        watched = output + leaf.to(output)  # a graph that starts here, though no parameter asks for one
-        if not watched.requires_grad:
-            return None
-        drops[visited.key] = None
-        watched.register_hook(
-            # at once: what is kept until all gradients are there would be twice the activations of all sites
-            lambda gradient: drops.__setitem__(visited.key, _by_crop(gradient, change, shape))
-        )
-        return watched
-
-    with ExitStack() as stack:
-        for parameter in runner.model.parameters():
-            if parameter.requires_grad:
-                stack.callback(parameter.requires_grad_)
-                parameter.requires_grad_(False)
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(watch(runner.model, visit, lambda result, wiring: results.append(result)))
+    with (
+        _gradients_enabled(runner.model),
+        watch(runner.model, gradients.visit, lambda result, _: results.append(result)),
+    ):
         try:
             runner.run(call)
         except ModelError as error:
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
         image = pick_output(results[-1], runner.output).float() / data_range
-        shape = (image.shape[0], *crop_counts(image.shape[-2:], period))
+        gradients.crops = (image.shape[0], *crop_counts(image.shape[-2:], period))
         try:
             with runner.guarded():  # parts of a model may run again
-                torch.autograd.grad(_severity_of_all(image, found, period), leaf)
+                torch.autograd.grad(_severity_of_all(image, found, period), gradients.leaf)
         except RuntimeError as error:
             raise ModelError(f"the model gives no gradient ({first_line(error)}); leave fast out") from error
-    return drops
+    return gradients.drops
+
+
+@contextmanager
+def _gradients_enabled(model: nn.Module) -> Iterator[None]:
+    """A context in which graphs are recorded, but none that leads to a parameter."""
+    with ExitStack() as stack:
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                stack.callback(parameter.requires_grad_)
+                parameter.requires_grad_(False)
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        yield
 
 
 def _severity_of_all(image: Tensor, found: Mapping[int, Reading], period: tuple[int, int]) -> Tensor:

@@ -11,11 +11,13 @@ from artifactlab.metrics.bands import running_sum
 from artifactlab.scoring.periods import lattice_period
 
 NEIGHBOURS = 3
-"""blocks a side over which the phase pattern is averaged, twice"""
+"""Blocks per side over which the phase pattern is averaged, twice. Five did a little worse on the development split
+(docs/decisions.md, "Notch in the signal domain")."""
 LACKING = 0.1
-"""share of a block's variation that may be missing before it is put back"""
+"""Share of a block's variation that may be missing before it is put back, as ramps describe content only roughly. See
+docs/decisions.md, "Replication is told by what blocks lack"."""
 CACHED = 1 << 17
-"""values that are worked on at a time, so that temporaries stay in the cache"""
+"""Number of values that are worked on at a time; half a megabyte, so that temporaries stay in a core's cache."""
 
 
 def repair(growth: Growth) -> Tensor:
@@ -95,17 +97,17 @@ def smooth_blocks(activation: Tensor, scale: tuple[int, int]) -> Tensor:
     h, w = activation.shape[-2:]
     if scale == (1, 1) or h < 3 * scale[0] or w < 3 * scale[1]:
         return activation
-    whole, beyond = activation.float(), (0, -w % scale[1], 0, -h % scale[0])
+    values, beyond = activation.float(), (0, -w % scale[1], 0, -h % scale[0])
     if any(beyond):
-        whole = F.pad(whole, beyond, mode="replicate")
-    means = F.avg_pool2d(whole, scale)
-    within = _energy(whole) - _energy(means)
+        values = F.pad(values, beyond, mode="replicate")
+    means = F.avg_pool2d(values, scale)
+    within = _energy(values) - _energy(means)
     lacking = 1 - (within.clamp_min(0) / _ramp_variance(means, scale).clamp_min(1e-30)).sqrt()
     lacking = lacking.where(lacking > LACKING, 0.0)
     levelled = lacking.nonzero()[:, 0]
     if len(levelled) == 0:
         return activation
-    means, size = means[:, levelled], whole.shape[-2:]
+    means, size = means[:, levelled], values.shape[-2:]
     ramps = (_resized(means, size) - F.interpolate(means, size, mode="nearest"))[..., :h, :w]
     wanted = ramps * lacking[levelled, None, None]
     return activation.index_add(1, levelled, wanted.to(activation.dtype))

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.findings.constant_patterns import constant_patterns, phase_pattern
+from artifactlab.attribution.findings.constant_patterns import constant_patterns
+from artifactlab.attribution.findings.phase_patterns import phase_pattern
 from artifactlab.attribution.records import Finding
 from artifactlab.metrics import spectral_images
 from artifactlab.models.calls import as_calls, constant_call

@@ -1,25 +1,23 @@
-"""Merges in running models, half turns, and displaced features."""
+"""Features that meet displaced are found, with size, direction and words."""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-import skimage
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.attribution.findings.half_turn import TurnedKernels, half_turn, turned_call
 from artifactlab.attribution.findings.misregistration import features_of, measure_shifts, misregistrations
 from artifactlab.attribution.records import Finding
-from artifactlab.attribution.sites.merges import Merge
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.demo.unet import healthy
 from artifactlab.models.calls import as_calls
 from artifactlab.models.runner import Runner
+
+SkipNet = Callable[[Any], nn.Module]
 
 
 def measured(function: Any, runner: Runner, inputs: Any) -> Any:
@@ -28,54 +26,9 @@ def measured(function: Any, runner: Runner, inputs: Any) -> Any:
     return function(runner, calls, [features_of(runner, call) for call in calls])
 
 
-class Decoder(nn.Module):
-    """Half and full size features meet by `function(upsampled, skip)`."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-        self.coarse = nn.Conv2d(3, 6, 3, padding=1)
-        self.fine = nn.Conv2d(3, 6, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        up = F.interpolate(self.coarse(F.avg_pool2d(x, 2)), scale_factor=2, mode="bilinear")
-        return self.function(up, self.fine(x))
-
-
-class Net(nn.Module):
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.dec = Decoder(function)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dec(x + x)  # before any upsampling: no merge
-
-
-def in_place(a: Tensor, b: Tensor) -> Tensor:
-    a += b
-    return a
-
-
-def merges(model: nn.Module, x: Tensor) -> list[tuple[tuple[str, str, int], Tensor, Tensor]]:
-    seen: list[tuple[tuple[str, str, int], Tensor, Tensor]] = []
-
-    def look(merge: Merge) -> None:
-        seen.append((merge.key, merge.upsampled.clone(), merge.skipped.clone()))
-
-    with watch(model, lambda visit: None, merged=look), torch.no_grad():
-        model(x)
-    return seen
-
-
 def displace(x: Tensor) -> Tensor:
     """Half a pixel to the right: the mean of neighbours."""
     return (x + x.roll(1, 3)) / 2
-
-
-@pytest.fixture(scope="session")
-def image() -> Tensor:
-    photo = np.asarray(skimage.data.astronaut())[0:128, 160:288] / 255
-    return torch.from_numpy(photo).permute(2, 0, 1).float()[None]
 
 
 def shifts(model: nn.Module, x: Tensor) -> dict[str, tuple[float, float]]:
@@ -83,139 +36,9 @@ def shifts(model: nn.Module, x: Tensor) -> dict[str, tuple[float, float]]:
         return {shift.name: shift.value for shift in measured(measure_shifts, runner, x)}
 
 
-@pytest.mark.parametrize(
-    ("function", "op"),
-    [
-        (lambda a, b: torch.cat([a, b], 1), "cat"),
-        (lambda a, b: torch.cat((b, a), dim=1), "cat"),
-        (lambda a, b: torch.cat(tensors=[b, a], dim=-3), "cat"),
-        (lambda a, b: torch.concat([a, b], dim=1), "cat"),
-        (lambda a, b: torch.concatenate([a, b], 1), "cat"),
-        (lambda a, b: a + b, "add"),
-        (lambda a, b: b + a, "add"),
-        (lambda a, b: a.add(b), "add"),
-        (torch.add, "add"),
-        (lambda a, b: torch.add(input=b, other=a), "add"),
-        (lambda a, b: a.add_(b), "add"),
-        (lambda a, b: b.add_(a), "add"),
-        (in_place, "add"),
-        (lambda a, b: F.relu(a.clone()) + F.relu(b), "add"),
-        (lambda a, b: sum([a, b]), "add"),
-    ],
-)
-def test_every_spelling_of_a_merge_is_found_with_its_operands(function: Any, op: str, image: Tensor) -> None:
-    model = Net(function)
-    ((key, upsampled, skipped),) = merges(model, image)
-    assert key == ("dec", op, 0)
-    double = image + image
-    with torch.no_grad():
-        skip = model.dec.fine(double)
-        up = F.interpolate(model.dec.coarse(F.avg_pool2d(double, 2)), scale_factor=2, mode="bilinear")
-    relu = function(up.clone(), skip.clone()).min() >= 0 and op == "add"  # the one case that changes its operands first
-    assert torch.equal(upsampled, F.relu(up) if relu else up)
-    assert torch.equal(skipped, F.relu(skip) if relu else skip)
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda a, b: torch.cat([a, b], 0)[:1],
-        lambda a, b: torch.cat([a, b], 3),
-        lambda a, b: a + a.tanh(),
-        lambda a, b: (a + 1) + torch.ones(6, 1, 1),
-        lambda a, b: a + F.conv2d(a, torch.ones(6, 6, 1, 1)),
-        lambda a, b: a * b,
-    ],
-    ids=["batch", "width", "residual", "constants", "residual conv", "product"],
-)
-def test_what_joins_no_two_ways_is_no_merge(function: Any, image: Tensor) -> None:
-    assert merges(Net(function), image) == []
-
-
-def test_nothing_is_seen_in_an_encoder_or_in_a_net_without_upsampling(image: Tensor) -> None:
-    class Encoder(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.cat([x + x.tanh(), x], 1)
-
-    assert merges(Encoder(), image) == []
-
-
-def test_two_upsampled_branches_that_meet_are_a_merge_and_keys_count_up(image: Tensor) -> None:
-    def both(a: Tensor, b: Tensor) -> Tensor:
-        other = F.interpolate(b[..., ::2, ::2], scale_factor=2)
-        return (a + other) + b
-
-    keys = [key for key, _, _ in merges(Net(both), image)]
-    assert keys == [("dec", "add", 0), ("dec", "add", 1)]
-
-
-def test_small_merges_are_counted_but_not_shown(image: Tensor) -> None:
-    def twice(a: Tensor, b: Tensor) -> Tensor:
-        small = a[..., :16, :16] + b[..., :16, :16]
-        return (
-            torch.cat([a, b], 1)
-            + F.pad(small, (0, a.shape[3] - 16, 0, a.shape[2] - 16)).repeat(1, 2, 1, 1)
-            + (torch.cat([b, b], 1))
-        )
-
-    assert [key for key, _, _ in merges(Net(twice), image)] == [("dec", "cat", 0), ("dec", "add", 1)]
-
-
-def test_a_skip_that_passes_through_a_module_unchanged_stays_a_skip(image: Tensor) -> None:
-    class Pass(nn.Module):
-        def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-            return a, b
-
-    carry = Pass()
-    model = Net(lambda a, b: torch.cat(carry(a, b), 1))
-    model.carry = carry
-    assert len(merges(model, image)) == 1
-
-
-def test_watching_merges_leaves_outputs_bit_identical(image: Tensor) -> None:
-    model = Net(in_place)
-    state = copy.deepcopy(model.state_dict())
-    with torch.no_grad():
-        plain = model(image)
-        with watch(model, lambda visit: None, merged=lambda merge: None):
-            watched = model(image)
-    assert torch.equal(plain, watched)
-    assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
-    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        nn.Conv2d(3, 4, 3, padding=1),
-        nn.Conv2d(3, 4, 2, stride=2),
-        nn.ConvTranspose2d(3, 4, 4, 2, 1),
-        nn.ConvTranspose2d(3, 4, 2, 2),
-        nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.PixelShuffle(2)),
-        nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 4, 3, padding=1)),
-        nn.Sequential(nn.MaxPool2d(2), nn.Upsample(scale_factor=2, mode="bilinear")),
-    ],
-    ids=lambda model: str(type(model).__name__),
-)
-def test_symmetric_wiring_turned_with_its_input_gives_the_output_turned(model: nn.Module, image: Tensor) -> None:
-    with torch.no_grad():
-        straight = model(image)
-        with TurnedKernels():
-            turned = model(half_turn(image))
-    assert torch.allclose(straight, half_turn(turned), atol=1e-5)
-
-
-def test_turned_calls_turn_images_only() -> None:
-    call = as_calls((torch.rand(1, 3, 8, 8), torch.arange(3.0), {"mask": [torch.rand(1, 1, 4, 4)]}))[0]
-    turned = turned_call(call)
-    assert torch.equal(turned.args[0], half_turn(call.args[0]))
-    assert turned.args[1] is call.args[1]
-    assert torch.equal(turned.args[2]["mask"][0], half_turn(call.args[2]["mask"][0]))
-
-
-def test_registered_features_read_zero_whatever_the_kernels_are(image: Tensor) -> None:
+def test_registered_features_read_zero_whatever_the_kernels_are(skip_net: SkipNet, image: Tensor) -> None:
     for function in (lambda a, b: torch.cat([a, b], 1), lambda a, b: a + b):
-        ((_, value),) = shifts(Net(function), image).items()
+        ((_, value),) = shifts(skip_net(function), image).items()
         assert value == pytest.approx((0, 0), abs=1e-3)
 
 
@@ -234,9 +57,9 @@ def test_the_demos_net_is_registered(image: Tensor) -> None:
     ],
 )
 def test_planted_displacements_are_found_with_size_direction_and_words(
-    function: Any, truth: tuple[float, float], image: Tensor
+    skip_net: SkipNet, function: Any, truth: tuple[float, float], image: Tensor
 ) -> None:
-    with Runner(Net(function), None, 0) as runner:
+    with Runner(skip_net(function), None, 0) as runner:
         (finding,) = measured(misregistrations, runner, [image, image.flip(3)])
     assert finding.kind == "misregistration"
     assert finding.value == pytest.approx(truth, abs=0.1)
@@ -261,22 +84,22 @@ def test_odd_strided_kernels_sit_half_a_pixel_off_what_bilinear_assumes(image: T
     assert shifts(Strided(), image)["cat#0"] == pytest.approx((0.5, 0.5), abs=0.1)
 
 
-def test_later_merges_refer_to_the_first(image: Tensor) -> None:
+def test_later_merges_refer_to_the_first(skip_net: SkipNet, image: Tensor) -> None:
     def chain(a: Tensor, b: Tensor) -> Tensor:
         first = torch.cat([a.roll(1, 3), b], 1)
         return torch.cat([F.interpolate(first[..., ::2, ::2], scale_factor=2), b], 1)
 
-    with Runner(Net(chain), None, 0) as runner:
+    with Runner(skip_net(chain), None, 0) as runner:
         found = measured(misregistrations, runner, image)
     assert [finding.where for finding in found] == ["dec/cat#0", "dec/cat#1"]
     assert "may follow from dec/cat#0" in found[1].text
 
 
-def test_half_precision_and_flat_or_broken_features_are_survived(image: Tensor) -> None:
-    net = Net(lambda a, b: torch.cat([a.roll(1, 2), b], 1)).bfloat16()
+def test_half_precision_and_flat_or_broken_features_are_survived(skip_net: SkipNet, image: Tensor) -> None:
+    net = skip_net(lambda a, b: torch.cat([a.roll(1, 2), b], 1)).bfloat16()
     assert shifts(net, image.bfloat16())["dec/cat#0"] == pytest.approx((1, 0), abs=0.1)
-    assert shifts(Net(lambda a, b: torch.cat([a, 0 * b], 1)), image) == {}
-    assert shifts(Net(lambda a, b: torch.cat([a, b / 0], 1)[:, :6]), image) == {}
+    assert shifts(skip_net(lambda a, b: torch.cat([a, 0 * b], 1)), image) == {}
+    assert shifts(skip_net(lambda a, b: torch.cat([a, b / 0], 1)[:, :6]), image) == {}
 
 
 def found(model: nn.Module, inputs: Any) -> tuple[Finding, ...]:
@@ -310,8 +133,8 @@ def tiled(net: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("again", [sampled, mirrored, tiled])
-def test_a_merge_is_found_once_however_often_its_layer_runs(again: Any, image: Tensor) -> None:
-    model = Twice(Net(lambda a, b: torch.cat([displace(a), b], 1)), again)
+def test_a_merge_is_found_once_however_often_its_layer_runs(skip_net: SkipNet, again: Any, image: Tensor) -> None:
+    model = Twice(skip_net(lambda a, b: torch.cat([displace(a), b], 1)), again)
     calls: list[Any] = []
     with watch(model, lambda visit: None, merged=lambda merge: calls.append(merge.key)), torch.no_grad():
         model(image)
@@ -340,23 +163,23 @@ def test_a_line_that_a_loop_runs_again_is_one_merge_and_a_stage_of_another_size_
 
 
 @pytest.mark.parametrize("op", ["cat", "add"])
-def test_either_spelling_gives_the_same_sentence_about_the_same_branch(op: str, image: Tensor) -> None:
+def test_either_spelling_gives_the_same_text_about_the_same_branch(skip_net: SkipNet, op: str, image: Tensor) -> None:
     straight, turned_around = (
         (lambda a, b: torch.cat([displace(a), b], 1), lambda a, b: torch.cat([b, displace(a)], 1))
         if op == "cat"
         else (lambda a, b: displace(a) + b, lambda a, b: b + displace(a))
     )
     torch.manual_seed(0)
-    (one,) = found(Net(straight), image)
+    (one,) = found(skip_net(straight), image)
     torch.manual_seed(0)
-    (other,) = found(Net(turned_around), image)
+    (other,) = found(skip_net(turned_around), image)
     assert one == other
     assert one.text.startswith(
         f"dec/{op}#0: the upsampled features of dec.coarse lie 0.50 px right of the skip of dec.fine that they meet"
     )
 
 
-def test_of_two_upsampled_branches_either_order_of_running_gives_the_same_sentence(image: Tensor) -> None:
+def test_of_two_upsampled_branches_either_order_of_running_gives_the_same_text(image: Tensor) -> None:
     class Branches(nn.Module):
         def __init__(self, forward: Any) -> None:
             super().__init__()
@@ -414,9 +237,8 @@ class WithMap(nn.Module):
 def test_a_map_of_positions_is_not_displaced(content: float, image: Tensor) -> None:
     model = WithMap(content, "map")
     with Runner(model, None, 0) as runner:
-        assert [shift.is_significant for shift in measured(measure_shifts, runner, image)] == [
-            True
-        ]  # where it is not turned
+        shifts = measured(measure_shifts, runner, image)
+        assert [shift.is_significant for shift in shifts] == [True]  # where it is not turned
     assert found(model, image) == ()
 
 
