@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from artifactlab.effects import CONFIDENCE
 from artifactlab.measures import METRICS
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import COARSE_GRID, VISIBLE_GRID, VISIBLE_STEPS, visible_grid
 from artifactlab.paired import bootstrap_interval, half_sample_interval
 from artifactlab.saved import SavedDiagnosis
 from artifactlab.severity import VISIBLE
@@ -22,6 +23,8 @@ MIN_CROPS = 8
 SAME_EVERYWHERE = "it is the same in every image"
 SAME = 1e-4
 """of the largest score: what two machines may differ by on the same image"""
+FINEST = 2
+"""period of the finest grid, which takes most to be seen"""
 
 Change = Literal["better", "worse", "cannot tell"]
 SHOWN = {
@@ -91,7 +94,7 @@ def score_change(
     if changed < MIN_CHANGED:
         return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
     judged = _judged(compared, bootstrap_interval(changes, confidence, seed))
-    return _if_it_shows(judged, float(known.max()))
+    return _if_it_shows(judged, float(known.max()), SHOWN[name][1] if name in SHOWN else 0.0)
 
 
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:
@@ -105,17 +108,29 @@ def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confid
     if abs(now - was) <= SAME * max(abs(now), abs(was)):
         return replace(compared, change=0.0, reason="it is the same")
     judged = _judged(compared, half_sample_interval(now - was, changes, crops, confidence))
-    return _if_it_shows(judged, max(was, now))
+    larger = max(before, after, key=lambda side: side.output[name])
+    return _if_it_shows(judged, larger.output[name], _just_shows(larger)[name])
 
 
 def _halves(side: SavedDiagnosis) -> dict[str, Any]:
     """What the halves show, in the units of `SHOWN`."""
-    grid, steps = np.array(side.grid), np.array(side.steps)
+    grid, steps, unit = np.array(side.grid), np.array(side.steps), _just_shows(side)
     return {
         "severity": grid + steps,
-        "lattice_amplitude": np.sqrt(grid.clip(0)) * VISIBLE_GRID,
-        "edge_jaggedness": np.sqrt(steps.clip(0)) * VISIBLE_STEPS,
+        "lattice_amplitude": np.sqrt(grid.clip(0)) * unit["lattice_amplitude"],
+        "edge_jaggedness": np.sqrt(steps.clip(0)) * unit["edge_jaggedness"],
     }
+
+
+def _just_shows(side: SavedDiagnosis) -> dict[str, float]:
+    """What each number is where it just shows; of a grid it depends on its periods, which its severity knows."""
+    output, known = side.output, {name: visible for name, (_, visible) in SHOWN.items()}
+    grid = output["severity"] - (output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
+    if grid <= 0:
+        return known
+    visible = output["lattice_amplitude"] / math.sqrt(grid)
+    # a difference of two severities says little of the one that is hardly there
+    return {**known, "lattice_amplitude": min(max(visible, COARSE_GRID), visible_grid(FINEST))}
 
 
 def _judged(compared: MetricComparison, interval: tuple[float, float]) -> MetricComparison:
@@ -127,9 +142,8 @@ def _judged(compared: MetricComparison, interval: tuple[float, float]) -> Metric
     return replace(compared, low=low, high=high, verdict=verdict, reason=None)
 
 
-def _if_it_shows(judged: MetricComparison, largest: float) -> MetricComparison:
+def _if_it_shows(judged: MetricComparison, largest: float, visible: float) -> MetricComparison:
     """A difference that nobody can see, before or after, is neither a cure nor a regression."""
-    visible = SHOWN[judged.name][1] if judged.name in SHOWN else 0.0
     if largest >= visible:
         return judged
     return replace(judged, verdict="cannot tell", reason=f"it shows in neither, for which it takes {visible:.2g}")

@@ -19,7 +19,7 @@ from artifactlab.evidence import lattice_period, spread
 from artifactlab.examples import kept_examples
 from artifactlab.findings import brought_along, coarse_causes
 from artifactlab.metrics import axis_excess, checkerboard_energy
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.outputs import tensors
 from artifactlab.records import (
     CapturedSite,
@@ -220,7 +220,7 @@ def _shown(severity: Severity) -> dict[str, float]:
     grid, steps = (max(0.0, part) for part in severity.together())
     return {
         "severity": grid + steps,
-        "lattice_amplitude": grid**0.5 * VISIBLE_GRID,
+        "lattice_amplitude": severity.amplitude,
         "edge_jaggedness": steps**0.5 * VISIBLE_STEPS,
     }
 

@@ -1,8 +1,8 @@
 """How bad an output is: one number for grids and stair-steps together, so that sites can be compared.
 
-Severity is additive in energy: (grid amplitude / VISIBLE_GRID)^2 + (jaggedness / VISIBLE_STEPS)^2, where a grid that
-follows the content counts as a grid. A severity of 1 is a grid that just shows, or stair-steps that just show;
-independent causes add up.
+Severity is additive in energy: (grid amplitude / visible_grid(period))^2, of each period that a lattice contains, and
+(jaggedness / VISIBLE_STEPS)^2, where a grid that follows the content counts as a grid. A severity of 1 is a grid that
+just shows, or stair-steps that just show; independent causes add up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from artifactlab.metrics.spectral_reading import Forms, Reading, content_wanted,
 from artifactlab.metrics.spectral_repair import drawn_by
 from artifactlab.metrics.spectral_sums import SpectralSums, joined
 from artifactlab.metrics.synchronous import SynchronousSums, confirmed
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS, visible_grid
 
 Periods = int | tuple[int, int] | list[int | tuple[int, int]]
 VISIBLE = 1.0
@@ -35,8 +35,6 @@ MAX_CROPS = 3
 """crops per side"""
 LEAST_EDGES = 0.2
 """of the mean weight of edges, that a choice of crops must have to say something of steps by itself"""
-VISIBLE_FORMS = (VISIBLE_GRID, VISIBLE_GRID, VISIBLE_STEPS)
-"""from where on grid, modulation and warp show"""
 SILENT = 1e-12
 """energy, in squared data ranges, of what holds nothing: it has no gradient, and no share in anything"""
 CYCLES, BESIDES = 4, 16
@@ -76,10 +74,10 @@ class Severity:
         grid = steps = energy = torch.zeros(len(counts))
         for period, sums in self.sums.items():
             all_of_it, reading = self.found[period], read_crops(sums, counts)
-            more, higher = shown(reading, all_of_it)
+            more, higher = shown(reading, all_of_it, period)
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
             edges, usual = (_per_crop(sums.pooled(c), c) for c in (counts, torch.ones(1, self.crops)))
-            higher = torch.where(edges > LEAST_EDGES * usual, higher, shown(all_of_it, all_of_it)[1])
+            higher = torch.where(edges > LEAST_EDGES * usual, higher, shown(all_of_it, all_of_it, period)[1])
             grid, steps = grid + more.cpu(), steps + higher.cpu()
             energy = energy + explained(reading, all_of_it).cpu()
         return Artifact(grid, steps, energy)
@@ -97,7 +95,12 @@ class Severity:
     @property
     def content_wanted(self) -> float:
         """How many times as much content it takes to tell a clean output from one that shows; up to 1 is enough."""
-        return max((float(content_wanted(reading)) for reading in self.found.values()), default=0.0)
+        return max((float(content_wanted(found, visible_grid(p))) for p, found in self.found.items()), default=0.0)
+
+    @property
+    def amplitude(self) -> float:
+        """Rms of the grids of all crops together, as a fraction of the data range."""
+        return math.sqrt(max(0.0, sum(float(grids(found, found)) for found in self.found.values())))
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""
@@ -112,11 +115,11 @@ class Severity:
 def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> Tensor:
     """How bad each image of an output is, as something to minimise or to attribute: differentiable, and without a gate.
 
-    Its value is what `diagnose` reports: (grid / (1/255))^2 + (stair-steps / .1 pixels)^2, so that 1 just shows and
-    independent causes add up. It differs where there is doubt. A diagnosis accuses, and counts what is confirmed; here
-    everything in step with the lattice counts as far as it is beyond chance, since a gate gives a faint artifact no
-    gradient at all. So texture of the very same spacing counts, too, and clean images read a little more than 0.
-    Nor are loud crops looked at apart from quiet ones, which a diagnosis does.
+    Its value is what `diagnose` reports: the squares of grids and stair-steps over what just shows of each, so that 1
+    just shows and independent causes add up. It differs where there is doubt. A diagnosis accuses, and counts what is
+    confirmed; here everything in step with the lattice counts as far as it is beyond chance, since a gate gives a faint
+    artifact no gradient at all. So texture of the very same spacing counts, too, and clean images read a little more
+    than 0. Nor are loud crops looked at apart from quiet ones, which a diagnosis does.
 
     Its gradient points along the artifact itself, as `remove_spectral_images` would take it out: what it is measured
     with (content, how far each place is trusted, chance) is taken as given. So nothing can be gained by sharper edges
@@ -145,7 +148,7 @@ def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> T
     >>> image = (0.5 + board[None, None]).requires_grad_()
     >>> value = severity(image, periods=2)
     >>> round(float(value.detach()))
-    26
+    6
     >>> value.sum().backward()
     >>> bool(torch.equal(image.grad[0, 0].sign(), board.sign()))
     True
@@ -172,7 +175,8 @@ def differentiable_severity(
             relations = sums.pooled(of_crops)
             power, _ = powers_of(relations, SynchronousSums.beyond_chance)
             parts = drawn_by(measured, relations.pooled(groups.T), period, p)
-            for form, part, visible in zip(Forms._fields, parts, VISIBLE_FORMS, strict=True):
+            limits = visible_grid(p), visible_grid(p), VISIBLE_STEPS
+            for form, part, visible in zip(Forms._fields, parts, limits, strict=True):
                 strength = getattr(power, form) / visible**2
                 strength = strength if counted is None else strength * getattr(counted[p], form)
                 value += strength
@@ -225,17 +229,21 @@ def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:
     return weight / counts.sum(1).to(sums.contrast)
 
 
-def shown(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:
-    """Grid and stair-step severity (R,) of what a reading holds, as far as the other one confirms it."""
+def shown(reading: Reading, found: Reading, period: int) -> tuple[Tensor, Tensor]:
+    """Grid and stair-step severity (R,) of what a period's reading holds, as far as the other one confirms it."""
+    steps = reading.power.warp * found.found.warp
+    return grids(reading, found) / visible_grid(period) ** 2, steps / VISIBLE_STEPS**2
+
+
+def grids(reading: Reading, found: Reading) -> Tensor:
+    """Energy (R,) of the grids alone."""
     power, sure = reading.power, found.found
-    grid = (power.grid * sure.grid + power.modulation * sure.modulation) / VISIBLE_GRID**2
-    return grid, power.warp * sure.warp / VISIBLE_STEPS**2
+    return power.grid * sure.grid + power.modulation * sure.modulation
 
 
 def explained(reading: Reading, found: Reading) -> Tensor:
     """Energy (R,) of what a reading holds, as far as the other one confirms it."""
-    power, sure = reading.power, found.found
-    return power.grid * sure.grid + power.modulation * sure.modulation + reading.moved * sure.warp
+    return grids(reading, found) + reading.moved * found.found.warp
 
 
 def measure_severity(output: Tensor, period: tuple[int, int], data_range: float) -> Severity:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from artifactlab.evidence import lattice_period
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.records import Effect, Evidence, Finding, JointStep, Site, SiteDiagnosis, Verdict
 from artifactlab.severity import VISIBLE, smallest_side
 
@@ -140,7 +140,8 @@ def signed(value: float | None) -> str:
 
 def _artifact(output: dict[str, float], offender: SiteDiagnosis | None = None) -> str:
     """The output's larger artifact and, if the other shows as well, both; with the offender's period."""
-    grid, steps = (output["lattice_amplitude"] / VISIBLE_GRID) ** 2, (output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
+    steps = (output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
+    grid = output["severity"] - steps  # its amplitude alone does not say how visible it is
     by_grid = offender is not None and offender.effect.kind == "checkerboard"
     where = f", period {period_text(offender.site.period)}" if offender and by_grid else ""
     names = [

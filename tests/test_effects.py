@@ -11,12 +11,13 @@ from torch import Tensor
 from artifactlab.effects import ALWAYS, OF_EFFECT, OF_SEVERITY, effect_of, effect_of_first_order
 from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.metrics.synchronous import SynchronousSums
-from artifactlab.severity import VISIBLE_GRID, Severity
+from artifactlab.metrics.visible import visible_grid
+from artifactlab.severity import Severity
 
 
 def severity(grid: list[float] | Tensor) -> Severity:
     """Of grids alone, crop by crop, beyond all doubt. Crops in step add up in amplitude."""
-    root = torch.as_tensor(grid, dtype=torch.float64).sqrt() * VISIBLE_GRID
+    root = torch.as_tensor(grid, dtype=torch.float64).sqrt() * visible_grid(2)
     one, none = torch.ones_like(root), torch.zeros_like(root)
     sums, little = root[:, None, None], torch.full_like(root, 1e-12)[:, None]
     relation = SynchronousSums(sums, sums, one, one, little, none, none[:, None], one)

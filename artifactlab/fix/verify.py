@@ -14,11 +14,11 @@ from artifactlab.errors import FixError
 from artifactlab.evidence import lattice_period
 from artifactlab.images import MIN_SIDE
 from artifactlab.metrics.gradients import gradient
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.records import Site, plain
 from artifactlab.repair import remove_lattice
 from artifactlab.runner import Runner, as_calls
-from artifactlab.severity import VISIBLE, measure_severity, pool, smallest_side
+from artifactlab.severity import VISIBLE, Severity, measure_severity, pool, smallest_side
 
 ENOUGH = 0.8
 """share of an artifact's energy that must be gone"""
@@ -116,20 +116,22 @@ def check_fix(
             raise FixError(f"the fixed model's output is {tuple(b.shape)}, the old one's is {tuple(a.shape)}")
         if not _fits([a], period):
             raise FixError(f"outputs of {tuple(a.shape)} are too small to measure a grid of period {max(period)}")
-    grids, steps = zip(*(_severity(images, period, data_range) for images in (before, after)), strict=True)
-    drawn = [[_severity(images, p, data_range)[0] for images in (before, after)] for p in _wider(period, before)]
+    found = [_severity(images, period, data_range) for images in (before, after)]
+    grids, steps = zip(*(severity.together() for severity in found), strict=True)
+    wider = _wider(period, before)
+    drawn = [[_severity(images, p, data_range).together()[0] for images in (before, after)] for p in wider]
     drawn = [[whole - own for whole, own in zip(pair, grids, strict=True)] for pair in drawn]
     kept = _Kept(before, after, period, data_range)
-    drops = [_drop(*parts) for parts in (grids, steps)]
+    amplitudes = [severity.amplitude for severity in found]
     cured, verdict = _verdict(site.key, {"grid": grids, "stair-steps": steps}, drawn, kept)
     return FixCheck(
         site=site.key,
         period=period,
-        lattice_amplitude=_pair([max(0.0, grid) ** 0.5 * VISIBLE_GRID for grid in grids]),
+        lattice_amplitude=_pair(amplitudes),
         edge_jaggedness=_pair([max(0.0, step) ** 0.5 * VISIBLE_STEPS for step in steps]),
         severity=_pair([grid + step for grid, step in zip(grids, steps, strict=True)]),
-        energy_drop=drops[0],
-        steps_drop=drops[1],
+        energy_drop=_drop(*(amplitude**2 for amplitude in amplitudes)),
+        steps_drop=_drop(*steps),
         psnr=kept.psnr,
         cured=cured,
         verdict=verdict,
@@ -141,8 +143,8 @@ def _outputs(model: nn.Module, calls: Sequence[Any], output: str | int | None, s
         return [runner.run(call).cpu().float() for call in calls]
 
 
-def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) -> tuple[float, float]:
-    return pool([measure_severity(image, period, data_range) for image in images]).together()
+def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) -> Severity:
+    return pool([measure_severity(image, period, data_range) for image in images])
 
 
 def _fits(images: Sequence[Tensor], period: tuple[int, int]) -> bool:

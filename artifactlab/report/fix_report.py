@@ -18,7 +18,9 @@ from artifactlab.errors import FixError
 from artifactlab.examples import busiest
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
+from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import save_fixed
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.records import plain, tool
 from artifactlab.report.figures import ZOOM
 from artifactlab.report.pictures import show, show_change
@@ -105,15 +107,12 @@ def plot_fix(made: Fix) -> Figure:
     show_change(moved, change, "how far the fix moves it")
     for ax, image, name in ((crop, outputs[0], "before"), (crop_after, outputs[1], "after")):
         show(ax, image[:, top : top + ZOOM, left : left + ZOOM], f"{name}, {ZOOM}x{ZOOM} pixels")
-    names = [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(0.1 px)"]
-    values = [
-        [255 * amplitude for amplitude in check.lattice_amplitude],
-        [10 * jaggedness for jaggedness in check.edge_jaggedness],
-    ]
-    for place, pair in enumerate(values):
-        for offset, value, colour in zip((-0.2, 0.2), pair, ("#D55E00", "#009E73"), strict=True):
-            bars.bar(place + offset, value, 0.38, color=colour)
-            bars.text(place + offset, value, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
+    names = [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(px)"]
+    values = [[255 * amplitude for amplitude in check.lattice_amplitude], check.edge_jaggedness]
+    for place, (pair, heights) in enumerate(zip(values, _over_what_shows(check), strict=True)):
+        for offset, value, height, colour in zip((-0.2, 0.2), pair, heights, ("#D55E00", "#009E73"), strict=True):
+            bars.bar(place + offset, height, 0.38, color=colour)
+            bars.text(place + offset, height, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
     bars.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
     bars.text(1.45, 1, "just shows", ha="right", va="bottom", fontsize=8)
     bars.set_xticks([0, 1], names)
@@ -121,6 +120,13 @@ def plot_fix(made: Fix) -> Figure:
     bars.spines[["top", "right"]].set_visible(False)
     figure.suptitle("\n".join(textwrap.wrap(check.verdict, 110)), fontsize=12, fontweight="bold")
     return figure
+
+
+def _over_what_shows(check: FixCheck) -> list[list[float]]:
+    """Grid and stair-steps, before and after, in multiples of what just shows."""
+    steps = [jaggedness / VISIBLE_STEPS for jaggedness in check.edge_jaggedness]
+    grids = [max(0.0, severity - step**2) ** 0.5 for severity, step in zip(check.severity, steps, strict=True)]
+    return [grids, steps]
 
 
 def _share(drop: float | None) -> str:
