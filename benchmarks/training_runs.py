@@ -22,7 +22,8 @@ from artifactlab import diagnose
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.fix import EdgeAwareLoss, SitePenalty
 from artifactlab.metrics import axis_excess, checkerboard_energy, direction_divergence
-from artifactlab.scoring.severity import VISIBLE_STEPS, measure_severity
+from artifactlab.metrics.visible import VISIBLE_STEPS
+from artifactlab.scoring.severity import measure_severity
 
 SEEDS, TUNING_SEED = (0, 1, 2), 100
 RATE, BETAS = 2e-3, (0.5, 0.999)

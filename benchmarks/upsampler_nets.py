@@ -23,7 +23,8 @@ from artifactlab.fix.upsample import (
     PixelShuffleUpBlock,
     ResizeConvUpsample,
 )
-from artifactlab.scoring.severity import VISIBLE_GRID, VISIBLE_STEPS, measure_severity
+from artifactlab.metrics.visible import VISIBLE_STEPS
+from artifactlab.scoring.severity import measure_severity
 
 SIDE, STEPS, RATE, CLIP = 48, 250, 3e-3, 0.5
 NOISE, BLUR = 0.04, (0.25, 0.5, 0.25)
@@ -225,8 +226,8 @@ def grid(output: Tensor, period: int) -> float:
 
 def shown(output: Tensor, period: int) -> tuple[float, float]:
     """Grid, as a fraction of white, and stair-steps, in pixels, of all images together."""
-    grid, steps = measure_severity(output, (period, period), 1.0).together()
-    return VISIBLE_GRID * max(0.0, grid) ** 0.5, VISIBLE_STEPS * max(0.0, steps) ** 0.5
+    severity = measure_severity(output, (period, period), 1.0)
+    return severity.amplitude, VISIBLE_STEPS * max(0.0, severity.together()[1]) ** 0.5
 
 
 def strips(error: Tensor, period: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness, lattice_amplitude, spectral_images
-from artifactlab.scoring.severity import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 
 Measure = Callable[[Tensor], Tensor]
 """(N, 1, H, W) -> (N,) or (N, numbers)"""

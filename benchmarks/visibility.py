@@ -33,9 +33,12 @@ from visibility_models import (
     models,
     number_name,
     overall,
+    periods_table,
     shown,
     thresholds_table,
 )
+
+from artifactlab.metrics.visible import VISIBLE_GRID, visible_grid
 
 PHOTOS = {
     "development": ("china", "flower"),
@@ -48,7 +51,7 @@ PHOTOS = {
 """scikit-learn's; all of scikit-image's and matplotlib's, but for charts, logos, a phantom and a binary silhouette"""
 EACH = {"development": 2, "test": 1}
 """crops per photo"""
-PERIODS = {"grid, plain": (2, 3, 4, 5, 8, 12, 16), "grid": (2, 3, 4, 5, 8, 12, 16), "gains": (2, 4, 8, 16)}
+PERIODS = dict.fromkeys(("grid, plain", "grid", "gains"), (2, 3, 4, 5, 6, 8, 12, 16))
 GRIDS = tuple(s / 255 for s in (0.25, 1, 2, 4, 8, 16))
 FACTORS = (2, 3, 4, 5, 8)
 BLURS = (0.0, 0.15, 0.25, 0.35, 0.5)
@@ -100,6 +103,7 @@ def main() -> None:
     tables = [
         f"{number} pairs seen at {options.ppd:.1f} pixels per degree, judged in {minutes:.1f} minutes of one core.",
         chosen_table(judged, seeing),
+        periods_table(judged, ON_PHOTOS["VISIBLE_GRID"][0], visible_grid, VISIBLE_GRID),
         thresholds_table(judged, UNITS, seeing),
         correlations_table(judged["test"], FORMS, seeing, options.ours),
         curves_table(judged["test"], [form for form in FORMS if form not in STEPS], seeing, 1 / 255, range(-2, 5)),

@@ -184,6 +184,29 @@ def shown(strength: float, unit: float) -> str:
     return f"{strength:.3f} px" if unit == 1 else f"{strength / unit:.2f}/255"
 
 
+def periods_table(
+    judged: dict[str, list[Judged]], forms: Sequence[str], limit: Callable[[int], float], one_for_all: float
+) -> str:
+    """From where on grids are detected, period by period, beside a limit for each period."""
+    found = {split: ladders(judged[split], forms) for split in judged}
+    rows = []
+    for period in sorted({period for _, period in found["development"]}):
+        several = [[threshold(of[form, period], 0, THRESHOLD_JOD) for of in found.values()] for form in forms]
+        cells = [" / ".join(shown(value, 1 / 255) for value in each) for each in several]
+        rows.append((str(period), shown(limit(period), 1 / 255), *cells))
+    pairs = [one for one in judged["test"] if one.form in forms]
+    same, same_by_one = (
+        np.mean([(one.strength >= least(one.period)) == (one.numbers[0] >= THRESHOLD_JOD) for one in pairs])
+        for least in (limit, lambda period: one_for_all)
+    )
+    text = (
+        f"Where {THRESHOLD_JOD:g} JOD are lost, period by period (development / test). {same:.0%} of the test pairs are"
+        f" on the same side of it and of the limit; of one for all periods, {shown(one_for_all, 1 / 255)},"
+        f" {same_by_one:.0%}."
+    )
+    return f"{text}\n\n{markdown_table(('period', 'limit', *forms), rows)}"
+
+
 def thresholds_table(judged: dict[str, list[Judged]], units: dict[str, float], seeing: Sequence[Model]) -> str:
     """Where each model's number is reached, for each form and period."""
     rows = []

@@ -145,14 +145,18 @@ def is_clean(reading: Reading) -> Tensor:
     return content_wanted(reading) <= 1
 
 
-def content_wanted(reading: Reading) -> Tensor:
+def content_wanted(reading: Reading, visible: float = VISIBLE_GRID) -> Tensor:
     """How many times as much content it takes, so that nothing visible could hide in the errors, (N,).
 
     The error of a power falls as the number of blocks grows.
+
+    Args:
+        reading: What one period shows.
+        visible: Rms of a grid that just shows, as a fraction of the data range.
     """
     # where there is hardly an edge, steps of any height do not show
-    steps = torch.minimum(reading.error.warp / VISIBLE_STEPS**2, explained_error(reading) / VISIBLE_GRID**2)
-    return torch.maximum(reading.error.grid / VISIBLE_GRID**2, steps)
+    steps = torch.minimum(reading.error.warp / VISIBLE_STEPS**2, explained_error(reading) / visible**2)
+    return torch.maximum(reading.error.grid / visible**2, steps)
 
 
 def explained_error(reading: Reading) -> Tensor:

@@ -46,7 +46,7 @@ def test_the_healthy_network_has_no_offender() -> None:
 def test_the_verdict_follows_the_defect_to_another_site() -> None:
     model = healthy()
     with torch.no_grad():
-        model.dec.up3[0].weight[::4] *= 2.5  # one of the four sub-kernels that the pixel shuffle interleaves
+        model.dec.up3[0].weight[::4] *= 4  # one of the four sub-kernels that the pixel shuffle interleaves
     diagnosis = artifactlab.diagnose(model, CROP, data_range=1.0)
     assert [site.site.name for site in diagnosis.offenders] == ["dec.up3.1"]
     assert diagnosis.sites[0].effect.share > 0.9

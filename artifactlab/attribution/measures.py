@@ -12,7 +12,7 @@ from torch import Tensor
 from artifactlab.attribution.records import HalfSamples, OutputMeasures, SeverityMeasures
 from artifactlab.attribution.repair.effects import half_samples
 from artifactlab.metrics import axis_excess, checkerboard_energy
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.scoring.severity import Severity
 
 HALF_SAMPLES = 200
@@ -26,7 +26,7 @@ def severity_measures(severity: Severity) -> SeverityMeasures:
     grid, steps = (max(0.0, part) for part in severity.together())
     return SeverityMeasures(
         severity=grid + steps,
-        lattice_amplitude=grid**0.5 * VISIBLE_GRID,
+        lattice_amplitude=severity.amplitude,
         edge_jaggedness=steps**0.5 * VISIBLE_STEPS,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from artifactlab.attribution.records import Finding, JointStep, SeverityMeasures, SiteDiagnosis
 from artifactlab.attribution.verdicts import LIKELY_SHARE, worsens
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.scoring.periods import lattice_period, smallest_side
 from artifactlab.scoring.severity import VISIBLE
 
@@ -110,9 +110,11 @@ def _artifact(output: SeverityMeasures, offender: SiteDiagnosis | None = None) -
     """The output's larger artifact and, if the other shows as well, both; with the offender's period."""
     by_grid = offender is not None and offender.effect.kind == "checkerboard"
     where = f", period {period_text(offender.site.period)}" if offender and by_grid else ""
+    # the rest is the grid: its amplitude alone does not say how visible it is
+    steps = (output.edge_jaggedness / VISIBLE_STEPS) ** 2
     names = [
-        ((output.lattice_amplitude / VISIBLE_GRID) ** 2, f"checkerboard ({_grid(output)}{where})"),
-        ((output.edge_jaggedness / VISIBLE_STEPS) ** 2, f"stair-steps ({output.edge_jaggedness:.2f} px)"),
+        (output.severity - steps, f"checkerboard ({_grid(output)}{where})"),
+        (steps, f"stair-steps ({output.edge_jaggedness:.2f} px)"),
     ]
     names.sort(reverse=True)
     visible = [name for size, name in names if size >= VISIBLE] or [names[0][1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.comparing.intervals import bootstrap_interval, half_sample_interval
 from artifactlab.comparing.saved import SavedDiagnosis
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import COARSE_GRID, VISIBLE_GRID, VISIBLE_STEPS, visible_grid
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.severity import VISIBLE
 
@@ -24,6 +25,8 @@ MIN_CROPS = 8
 SAME_EVERYWHERE = "it is the same in every image"
 SAME = 1e-4
 """Share of the largest score that two machines may differ by on the same image: float32 sums added in another order."""
+FINEST = 2
+"""Period of the finest grid, which takes most to be seen."""
 
 Change = Literal["better", "worse", "cannot tell"]
 
@@ -104,7 +107,8 @@ def score_change(
     if changed < MIN_CHANGED:
         return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
     judged = _with_interval(compared, bootstrap_interval(changes, confidence, seed))
-    return _if_visible(judged, float(known.max()))
+    visible = DIAGNOSIS_METRICS[name].visible if name in DIAGNOSIS_METRICS else 0.0
+    return _if_visible(judged, float(known.max()), visible)
 
 
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:
@@ -118,17 +122,29 @@ def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confid
     if abs(now - was) <= SAME * max(abs(now), abs(was)):
         return replace(compared, change=0.0, reason="it is the same")
     judged = _with_interval(compared, half_sample_interval(now - was, changes, crops, confidence))
-    return _if_visible(judged, max(was, now))
+    larger = max(before, after, key=lambda side: side.output[name])
+    return _if_visible(judged, larger.output[name], _just_visible(larger)[name])
 
 
 def _half_samples(side: SavedDiagnosis) -> dict[str, NDArray[np.float64]]:
     """The numbers of random halves of the crops, in the units of `DIAGNOSIS_METRICS`."""
-    grid, steps = np.array(side.grid), np.array(side.steps)
+    grid, steps, unit = np.array(side.grid), np.array(side.steps), _just_visible(side)
     return {
         "severity": grid + steps,
-        "lattice_amplitude": np.sqrt(grid.clip(0)) * VISIBLE_GRID,
-        "edge_jaggedness": np.sqrt(steps.clip(0)) * VISIBLE_STEPS,
+        "lattice_amplitude": np.sqrt(grid.clip(0)) * unit["lattice_amplitude"],
+        "edge_jaggedness": np.sqrt(steps.clip(0)) * unit["edge_jaggedness"],
     }
+
+
+def _just_visible(side: SavedDiagnosis) -> dict[str, float]:
+    """From where on each number shows; of a grid that depends on its periods, which its severity knows."""
+    known = {name: metric.visible for name, metric in DIAGNOSIS_METRICS.items()}
+    grid = side.output["severity"] - (side.output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
+    if grid <= 0:
+        return known
+    visible = side.output["lattice_amplitude"] / math.sqrt(grid)
+    # a difference of two severities says little of the one that is hardly there
+    return {**known, "lattice_amplitude": min(max(visible, COARSE_GRID), visible_grid(FINEST))}
 
 
 def _with_interval(compared: MetricComparison, interval: tuple[float, float]) -> MetricComparison:
@@ -140,9 +156,8 @@ def _with_interval(compared: MetricComparison, interval: tuple[float, float]) ->
     return replace(compared, low=low, high=high, verdict=verdict, reason=None)
 
 
-def _if_visible(judged: MetricComparison, largest: float) -> MetricComparison:
+def _if_visible(judged: MetricComparison, largest: float, visible: float) -> MetricComparison:
     """A difference that nobody can see, before or after, is neither a cure nor a regression."""
-    visible = DIAGNOSIS_METRICS[judged.name].visible if judged.name in DIAGNOSIS_METRICS else 0.0
     if largest >= visible:
         return judged
     return replace(judged, verdict="cannot tell", reason=f"it shows in neither, for which it takes {visible:.2g}")

@@ -15,12 +15,12 @@ from artifactlab.errors import FixError
 from artifactlab.fix.options import JudgingOptions, refuse_unknown, with_fields
 from artifactlab.inputs.images import MIN_SIDE
 from artifactlab.metrics.gradients import gradient
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.periods import lattice_period, smallest_side
-from artifactlab.scoring.severity import VISIBLE, measure_severity, pool
+from artifactlab.scoring.severity import VISIBLE, Severity, measure_severity, pool
 from artifactlab.serialize import json_data
 
 MIN_DROP = 0.8
@@ -126,17 +126,19 @@ def check_fix(
     calls, period = as_calls(inputs), lattice_period(site.period)
     before, after = (_outputs(model, calls, judging) for model in (old, new))
     _refuse_incomparable(before, after, period)
-    grid, steps = _severities(before, after, period, judging.data_range)
+    found = _severity(before, period, judging.data_range), _severity(after, period, judging.data_range)
+    amplitude = found[0].amplitude, found[1].amplitude
+    grid, steps = _by_form(*found)
     other_grids = _other_grids(before, after, period, grid, judging.data_range)
     likeness = _Likeness(before, after, period, judging.data_range)
     cured, verdict = _verdict(site.key, {"grid": grid, "stair-steps": steps}, other_grids, likeness)
     return FixCheck(
         site=site.key,
         period=period,
-        lattice_amplitude=_amplitudes(grid, VISIBLE_GRID),
-        edge_jaggedness=_amplitudes(steps, VISIBLE_STEPS),
+        lattice_amplitude=amplitude,
+        edge_jaggedness=_jaggedness(steps),
         severity=(grid[0] + steps[0], grid[1] + steps[1]),
-        energy_drop=_drop(*grid),
+        energy_drop=_drop(amplitude[0] ** 2, amplitude[1] ** 2),
         steps_drop=_drop(*steps),
         psnr=likeness.psnr,
         cured=cured,
@@ -157,17 +159,15 @@ def _refuse_incomparable(before: Sequence[Tensor], after: Sequence[Tensor], peri
             raise FixError(f"outputs of {tuple(a.shape)} are too small to measure a grid of period {max(period)}")
 
 
-def _severities(
-    before: list[Tensor], after: list[Tensor], period: tuple[int, int], data_range: float
-) -> tuple[Change, Change]:
+def _by_form(before: Severity, after: Severity) -> tuple[Change, Change]:
     """The severity of the grid, and that of the stair-steps."""
-    grid_before, steps_before = _severity(before, period, data_range)
-    grid_after, steps_after = _severity(after, period, data_range)
+    grid_before, steps_before = before.together()
+    grid_after, steps_after = after.together()
     return (grid_before, grid_after), (steps_before, steps_after)
 
 
-def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) -> tuple[float, float]:
-    return pool([measure_severity(image, period, data_range) for image in images]).together()
+def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) -> Severity:
+    return pool([measure_severity(image, period, data_range) for image in images])
 
 
 def _fits(images: Sequence[Tensor], period: tuple[int, int]) -> bool:
@@ -184,7 +184,7 @@ def _other_grids(
     for other in OTHER_PERIODS:
         common = (math.lcm(period[0], other), math.lcm(period[1], other))
         if common != period and _fits(before, common):
-            grid, _ = _severities(before, after, common, data_range)
+            grid, _ = _by_form(_severity(before, common, data_range), _severity(after, common, data_range))
             found.append((grid[0] - own[0], grid[1] - own[1]))
     return found
 
@@ -239,10 +239,10 @@ def inside(image: Tensor, period: tuple[int, int]) -> Tensor:
     return image[..., rows : image.shape[-2] - rows, columns : image.shape[-1] - columns]
 
 
-def _amplitudes(severity: Change, visible: float) -> Change:
-    """The rms that severities stand for, in the unit of what just shows."""
+def _jaggedness(severity: Change) -> Change:
+    """The rms displacement of edges, in pixels, that severities of stair-steps stand for."""
     before, after = severity
-    return max(0.0, before) ** 0.5 * visible, max(0.0, after) ** 0.5 * visible
+    return max(0.0, before) ** 0.5 * VISIBLE_STEPS, max(0.0, after) ** 0.5 * VISIBLE_STEPS
 
 
 def _drop(before: float, after: float) -> float | None:

@@ -21,7 +21,7 @@ from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
 from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import save_fixed
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.report.figures import ZOOM
 from artifactlab.report.pictures import draw_change, draw_image
 from artifactlab.serialize import json_data, program
@@ -123,15 +123,17 @@ def plot_fix(made: Fix) -> Figure:
 
 def _plot_bars(ax: Axes, check: FixCheck) -> None:
     """Grid and stair-steps before and after, in units of what just shows."""
-    grids = [amplitude / VISIBLE_GRID for amplitude in check.lattice_amplitude]
     steps = [jaggedness / VISIBLE_STEPS for jaggedness in check.edge_jaggedness]
-    for place, pair in enumerate((grids, steps)):
-        for offset, value, colour in zip((-0.2, 0.2), pair, BEFORE_AND_AFTER, strict=True):
-            ax.bar(place + offset, value, 0.38, color=colour)
-            ax.text(place + offset, value, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
+    # the rest of severity is the grid's, and what shows of it depends on its period
+    grids = [max(0.0, severity - step**2) ** 0.5 for severity, step in zip(check.severity, steps, strict=True)]
+    amplitudes = [255 * amplitude for amplitude in check.lattice_amplitude]
+    for place, (values, heights) in enumerate(((amplitudes, grids), (check.edge_jaggedness, steps))):
+        for offset, value, height, colour in zip((-0.2, 0.2), values, heights, BEFORE_AND_AFTER, strict=True):
+            ax.bar(place + offset, height, 0.38, color=colour)
+            ax.text(place + offset, height, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
     ax.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
     ax.text(1.45, 1, "just shows", ha="right", va="bottom", fontsize=8)
-    ax.set_xticks([0, 1], [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(0.1 px)"])
+    ax.set_xticks([0, 1], [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(px)"])
     ax.set_title("before (orange) and after (green)", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
 

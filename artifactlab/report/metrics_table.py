@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS, visible_grid
 from artifactlab.scoring.measures import METRICS
 from artifactlab.serialize import program
 
@@ -18,7 +18,8 @@ OUTPUT_NUMBERS = {
     "severity": ("1 just shows", "grids and stair-steps together, added in energy; below 1 an output is innocent"),
     "lattice_amplitude": (
         "fraction of the data range",
-        f"rms of grids of the sites' periods; from {VISIBLE_GRID:.4f} on it shows",
+        f"rms of grids of the sites' periods; of period 2 it shows from {visible_grid(2):.4f} on, of 8 from"
+        f" {visible_grid(8):.4f}",
     ),
     "edge_jaggedness": (
         "pixels",

@@ -1,8 +1,8 @@
 """How bad an output is: one number for grids and stair-steps together, so that sites can be compared.
 
-Severity is additive in energy: (grid amplitude / VISIBLE_GRID)^2 + (jaggedness / VISIBLE_STEPS)^2, where a grid that
-follows the content counts as a grid. A severity of 1 is a grid that just shows, or stair-steps that just show;
-independent causes add up.
+Severity is additive in energy: (grid amplitude / visible_grid(period))^2, of each period that a lattice contains, and
+(jaggedness / VISIBLE_STEPS)^2, where a grid that follows the content counts as a grid. A severity of 1 is a grid that
+just shows, or stair-steps that just show; independent causes add up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from artifactlab.metrics.significance import confirmed
 from artifactlab.metrics.spectral_repair import drawn_by
 from artifactlab.metrics.spectral_sums import SpectralSums, joined, lattice_sums
 from artifactlab.metrics.synchronous import SynchronousSums
-from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS, visible_grid
 from artifactlab.scoring.crops import split_crops
 from artifactlab.scoring.periods import smallest_side
 
@@ -36,8 +36,6 @@ LEAST_EDGES = 0.2
 """Share of the mean weight of edges that a choice of crops must have to say something of steps by itself. With next
 to no edges the displacement is a quotient of two small numbers, and would be loud. Set by hand: a choice with a fifth
 of the usual edges is one of nearly flat crops."""
-VISIBLE_FORMS = (VISIBLE_GRID, VISIBLE_GRID, VISIBLE_STEPS)
-"""Strengths from which on grid, modulation and warp show."""
 SILENT = 1e-12
 """Energy, in squared data ranges, of what holds nothing: it has no gradient, and no share in anything. It is 1e-6 of
 the data range in rms, a few roundings of float32."""
@@ -76,10 +74,11 @@ class Severity:
         grid = steps = energy = torch.zeros(len(counts))
         for period, sums in self.sums.items():
             of_all, reading = self.found[period], read_crops(sums, counts)
-            more_grid, more_steps = confirmed_severity(reading, of_all)
+            more_grid, more_steps = confirmed_severity(reading, of_all, period)
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
             edges, usual = (_per_crop(sums.pooled(c), c) for c in (counts, torch.ones(1, self.crops)))
-            more_steps = torch.where(edges > LEAST_EDGES * usual, more_steps, confirmed_severity(of_all, of_all)[1])
+            usual_steps = confirmed_severity(of_all, of_all, period)[1]
+            more_steps = torch.where(edges > LEAST_EDGES * usual, more_steps, usual_steps)
             grid = grid + more_grid.cpu()
             steps = steps + more_steps.cpu()
             energy = energy + confirmed_energy(reading, of_all).cpu()
@@ -98,7 +97,13 @@ class Severity:
     @property
     def content_wanted(self) -> float:
         """How many times as much content it takes to tell a clean output from one that shows; up to 1 is enough."""
-        return max((float(content_wanted(reading)) for reading in self.found.values()), default=0.0)
+        wanted = (content_wanted(reading, visible_grid(period)) for period, reading in self.found.items())
+        return max(map(float, wanted), default=0.0)
+
+    @property
+    def amplitude(self) -> float:
+        """Rms of the grids of all crops together, as a fraction of the data range."""
+        return math.sqrt(max(0.0, sum(float(confirmed_grids(found, found)) for found in self.found.values())))
 
     def together(self) -> tuple[float, float]:
         """Grid and stair-step severity of all crops."""
@@ -113,11 +118,11 @@ class Severity:
 def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> Tensor:
     """How bad each image of an output is, as something to minimise or to attribute: differentiable, and without a gate.
 
-    Its value is what `diagnose` reports: (grid / (1/255))^2 + (stair-steps / .1 pixels)^2, so that 1 just shows and
-    independent causes add up. It differs where there is doubt. A diagnosis accuses, and counts what is confirmed; here
-    everything in step with the lattice counts as far as it is beyond chance, since a gate gives a faint artifact no
-    gradient at all. So texture of the very same spacing counts, too, and clean images read a little more than 0.
-    Nor are loud crops looked at apart from quiet ones, which a diagnosis does.
+    Its value is what `diagnose` reports: the squares of grids and stair-steps over what just shows of each, so that 1
+    just shows and independent causes add up. It differs where there is doubt. A diagnosis accuses, and counts what is
+    confirmed; here everything in step with the lattice counts as far as it is beyond chance, since a gate gives a faint
+    artifact no gradient at all. So texture of the very same spacing counts, too, and clean images read a little more
+    than 0. Nor are loud crops looked at apart from quiet ones, which a diagnosis does.
 
     Its gradient points along the artifact itself, as `remove_spectral_images` would take it out: what it is measured
     with (content, how far each place is trusted, chance) is taken as given. So nothing can be gained by sharper edges
@@ -146,7 +151,7 @@ def severity(output: Tensor, periods: Periods = 8, data_range: float = 1.0) -> T
     >>> image = (0.5 + board[None, None]).requires_grad_()
     >>> value = severity(image, periods=2)
     >>> round(float(value.detach()))
-    26
+    6
     >>> value.sum().backward()
     >>> bool(torch.equal(image.grad[0, 0].sign(), board.sign()))
     True
@@ -173,7 +178,8 @@ def differentiable_severity(
             relations = sums.pooled(of_crops)
             power, _ = powers_of(relations, SynchronousSums.beyond_chance)
             parts = drawn_by(measured, relations.pooled(groups.T), period, p)
-            for form, part, visible in zip(Forms._fields, parts, VISIBLE_FORMS, strict=True):
+            limits = visible_grid(p), visible_grid(p), VISIBLE_STEPS
+            for form, part, visible in zip(Forms._fields, parts, limits, strict=True):
                 strength = getattr(power, form) / visible**2
                 strength = strength if counted is None else strength * getattr(counted[p], form)
                 value += strength
@@ -226,17 +232,21 @@ def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:
     return weight / counts.sum(1).to(sums.contrast)
 
 
-def confirmed_severity(reading: Reading, found: Reading) -> tuple[Tensor, Tensor]:
-    """Grid and stair-step severity (R,) of what a reading holds, as far as the other one confirms it."""
+def confirmed_severity(reading: Reading, found: Reading, period: int) -> tuple[Tensor, Tensor]:
+    """Grid and stair-step severity (R,) of what a period's reading holds, as far as the other one confirms it."""
+    steps = reading.power.warp * found.found.warp
+    return confirmed_grids(reading, found) / visible_grid(period) ** 2, steps / VISIBLE_STEPS**2
+
+
+def confirmed_grids(reading: Reading, found: Reading) -> Tensor:
+    """Energy (R,) of the grids alone."""
     power, sure = reading.power, found.found
-    grid = (power.grid * sure.grid + power.modulation * sure.modulation) / VISIBLE_GRID**2
-    return grid, power.warp * sure.warp / VISIBLE_STEPS**2
+    return power.grid * sure.grid + power.modulation * sure.modulation
 
 
 def confirmed_energy(reading: Reading, found: Reading) -> Tensor:
     """Energy (R,) of what a reading holds, as far as the other one confirms it."""
-    power, sure = reading.power, found.found
-    return power.grid * sure.grid + power.modulation * sure.modulation + reading.moved * sure.warp
+    return confirmed_grids(reading, found) + reading.moved * found.found.warp
 
 
 def measure_severity(output: Tensor, period: tuple[int, int], data_range: float) -> Severity:

@@ -146,7 +146,7 @@ def test_a_layer_is_found_that_the_gradient_misses(passes: float, seed: int, pic
 
 
 def test_where_layers_are_clipped_the_same_are_named(picture: Tensor) -> None:
-    model = Clipping(planted={2: 0.8, 11: 0.3}).eval()
+    model = Clipping(planted={2: 1.6, 11: 0.6}).eval()
     screened = artifactlab.diagnose(model, picture, data_range=1.0)
     everything = artifactlab.diagnose(model, picture, data_range=1.0, verify_all=True)
     assert offenders(screened) == offenders(everything) != set()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from artifactlab.attribution.records import Effect, Finding, JointStep, SeverityMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.attribution.verdict_text import verdict_text
-from artifactlab.scoring.severity import VISIBLE_STEPS
+from artifactlab.metrics.visible import VISIBLE_STEPS
 
 LOUD = Evidence(edge_jaggedness=0.0, axis_excess=0.0, checkerboard_energy=0.9)
 

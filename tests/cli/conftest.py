@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 class Net(nn.Module):
-    def __init__(self, strength=0.2, channels=3):
+    def __init__(self, strength=0.5, channels=3):
         super().__init__()
         self.up1, self.up2 = (nn.ConvTranspose2d(channels, channels, 4, 2, 1, bias=False) for _ in range(2))
         ramp = torch.tensor([.25, .75, .75, .25])

@@ -30,6 +30,15 @@ def test_a_cured_diagnosis_is_better_and_nothing_is_left(bad: Diagnosis, healthy
     jsonschema.validate(json.loads(outcome.to_json()), SCHEMA)
 
 
+def test_the_amplitude_of_half_samples_is_in_the_units_of_all_of_it(bad: Diagnosis, healthy: Diagnosis) -> None:
+    amplitude = compare(bad, healthy).metrics[1]
+    assert amplitude.verdict == "better"
+    assert amplitude.low is not None
+    assert amplitude.high is not None
+    assert amplitude.low < amplitude.change < amplitude.high
+    assert amplitude.high - amplitude.low < abs(amplitude.change)
+
+
 def test_a_new_defect_is_worse_and_its_site_named(bad: Diagnosis, healthy: Diagnosis) -> None:
     outcome = compare(healthy, bad)
     assert outcome.verdict == "worse"
@@ -37,7 +46,7 @@ def test_a_new_defect_is_worse_and_its_site_named(bad: Diagnosis, healthy: Diagn
 
 
 def test_most_of_a_cure_is_better_without_being_gone(diagnosed: Callable[..., Diagnosis], bad: Diagnosis) -> None:
-    outcome = compare(bad, diagnosed(0.03))
+    outcome = compare(bad, diagnosed(0.06))
     assert outcome.verdict == "better"
     assert "Nothing is left" not in outcome.text
 

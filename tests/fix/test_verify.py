@@ -213,7 +213,7 @@ def test_stair_steps_that_went_are_a_cure_and_those_that_stay_are_none(decoders:
 
 
 def test_less_than_four_fifths_is_no_cure_even_if_nothing_shows_then(decoders: ModuleType) -> None:
-    check = check_fix(Drawn(2, 2.4 / 255), Drawn(2, 1.5 / 255), SITE, decoders.images(3, 128))
+    check = check_fix(Drawn(2, 5.1 / 255), Drawn(2, 3.2 / 255), SITE, decoders.images(3, 128))
     assert check.severity[0] > 1 > check.severity[1]
     assert not check.cured
     assert "of the grid went" in check.verdict

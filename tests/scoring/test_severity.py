@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import InputError, severity
+from artifactlab.metrics.visible import visible_grid
 from artifactlab.scoring.severity import measure_severity
 
 
@@ -94,7 +95,7 @@ def test_descent_takes_a_grid_away_and_nothing_else() -> None:
     image = clean + 0.02 * board(128, 128)
     after = descended(image, periods=2)
     blurred = F.avg_pool2d(F.pad(image, (0, 1, 0, 1), mode="replicate"), 2, 1)  # has no grid of period 2, either
-    assert float(severity(image, 2)) > 20
+    assert float(severity(image, 2)) > 4
     assert float(severity(after, 2)) < 0.01
     far = [float((x - clean).square().mean().sqrt()) for x in (image, after, blurred)]
     assert far[1] < far[0] / 20
@@ -112,12 +113,29 @@ def test_descent_takes_steps_away_and_comes_closer_to_a_cubic_enlargement_than_a
 
 
 def test_a_grid_too_faint_to_be_confirmed_has_a_gradient_that_points_at_it() -> None:
-    noise = 0.04 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(3))
+    noise = 0.085 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(3))
     pattern = board(64, 64)[None, None]
-    image = 0.5 + noise + 0.002 * pattern
+    image = 0.5 + noise + 0.00425 * pattern
     assert measure_severity(image, (2, 2), 1.0).together() == (0, 0)
     _, slope = gradient(image, periods=2)
     assert float(F.cosine_similarity(slope.flatten(), pattern.flatten(), dim=0)) > 0.5
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 8, 16])
+def test_a_grid_that_just_shows_is_a_severity_of_1_at_any_period_and_reported_as_its_amplitude(period: int) -> None:
+    t = 2 * math.pi * torch.arange(128.0) / period
+    wave = torch.cos(t)[:, None] + torch.cos(t)
+    image = 0.5 + visible_grid(period) * (wave / wave.square().mean().sqrt())[None, None]
+    found = measure_severity(image, (period, period), 1.0)
+    assert sum(found.together()) == pytest.approx(1, rel=0.05)
+    assert found.amplitude == pytest.approx(visible_grid(period), rel=0.03)
+
+
+def test_the_finer_a_grid_the_more_it_takes_to_be_seen_down_to_period_8() -> None:
+    limits = [visible_grid(period) for period in range(2, 17)]
+    assert limits == sorted(limits, reverse=True)
+    assert limits[0] == pytest.approx(2.1 / 255, rel=0.02)
+    assert len(set(limits[6:])) == 1
 
 
 def test_content_alone_does_not_show() -> None:
@@ -184,7 +202,7 @@ def test_every_pixel_of_any_size_has_a_gradient() -> None:
 
 def test_a_pair_is_a_lattice_of_two_spacings_and_a_list_holds_several() -> None:
     columns = 0.5 + 0.02 * (-1.0) ** torch.arange(96).expand(1, 1, 96, 96)
-    assert float(severity(columns, (1, 2))) > 20
+    assert float(severity(columns, (1, 2))) > 4
     assert float(severity(columns, (2, 1))) < 0.01
     assert torch.equal(severity(columns, [2, 3]), severity(columns, 6))
     assert torch.equal(severity(columns, [(2, 1), (1, 4)]), severity(columns, (2, 4)))

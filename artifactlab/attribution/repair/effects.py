@@ -48,13 +48,15 @@ def effect_of(before: Severity, after: Severity, seed: int) -> Effect:
 def _drop(was: Artifact, now: Artifact) -> Tensor:
     """Severity (R,) that goes, by the part of the energy that goes; negative where there is more than before.
 
-    Both together say how much severity a unit of energy is, so that a repair that takes all of it takes the severity
-    that was there, and one that draws all of it brings the severity that is there then.
+    The side with more of it says how much severity a unit of energy is, so that a repair that takes all of it takes
+    the severity that was there, and one that draws all of it brings the severity that is there then. Not both sides:
+    what is left may be finer and show less, and that is no reason to count less of what went.
     """
-    energy = was.energy.clamp_min(0) + now.energy.clamp_min(0)
-    severity = was.severity.clamp_min(0) + now.severity.clamp_min(0)
-    share = (was.energy - now.energy) / energy.clamp_min(SILENT)
-    return severity * share.clamp(-1, 1) * (energy > SILENT)
+    energy = was.energy.clamp_min(0), now.energy.clamp_min(0)
+    more = energy[0] >= energy[1]
+    severity = torch.where(more, was.severity, now.severity).clamp_min(0)
+    share = (was.energy - now.energy) / torch.maximum(*energy).clamp_min(SILENT)
+    return severity * share.clamp(-1, 1)
 
 
 @lru_cache(maxsize=4)  # the output as it is is compared with every repair of it

@@ -212,7 +212,7 @@ def test_what_the_inputs_that_are_tried_do_not_show_is_not_acquitted_by_them(
     class OnFlatImages(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             drawn = F.interpolate(x, scale_factor=4, mode="bilinear")
-            return gridded(drawn, 4, 1.35 * 4 / 255) if float(x.std()) < 1e-5 else drawn
+            return gridded(drawn, 4, 1.65 * 4 / 255) if float(x.std()) < 1e-5 else drawn
 
     drawings, flat = [polygons(0, True), polygons(1, True)], torch.full((1, 1, 96, 96), 0.5)
     alone, beside = origin(OnFlatImages(), drawings, 4), origin(OnFlatImages(), [*drawings, *[flat] * 8], 4)

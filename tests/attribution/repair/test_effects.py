@@ -17,12 +17,13 @@ from artifactlab.attribution.repair.effects import (
 )
 from artifactlab.metrics.spectral_sums import SpectralSums
 from artifactlab.metrics.synchronous import SynchronousSums
-from artifactlab.scoring.severity import VISIBLE_GRID, Severity
+from artifactlab.metrics.visible import visible_grid
+from artifactlab.scoring.severity import Severity
 
 
 def severity(grid: list[float] | Tensor) -> Severity:
     """Of grids alone, crop by crop, beyond all doubt. Crops in step add up in amplitude."""
-    root = torch.as_tensor(grid, dtype=torch.float64).sqrt() * VISIBLE_GRID
+    root = torch.as_tensor(grid, dtype=torch.float64).sqrt() * visible_grid(2)
     one, none = torch.ones_like(root), torch.zeros_like(root)
     sums, little = root[:, None, None], torch.full_like(root, 1e-12)[:, None]
     relation = SynchronousSums(sums, sums, one, one, little, none, none[:, None], one)
