@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from artifactlab import InputError
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.records import DiagnoseSettings, Effect, OutputMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.fix import EdgeAwareLoss
 from artifactlab.fix.loss import WEIGHTS
@@ -234,7 +234,22 @@ def diagnosis(*sites: tuple[str, tuple[float, float]], data_range: float = 1.0) 
         )
         for k, (verdict, period) in enumerate(sites)
     )
-    return Diagnosis(found, "What it says.", {"severity": 1.0}, {"data_range": data_range})
+    settings = DiagnoseSettings(
+        1,
+        "",
+        9,
+        None,
+        data_range,
+        "*",
+        fast=False,
+        calls=False,
+        verify_all=False,
+        until_sure=None,
+        seed=0,
+        period=(8, 8),
+        confidence=0.9,
+    )
+    return Diagnosis(found, "What it says.", OutputMeasures(1.0, 1 / 255, 0.0, 0.0, 0.0), settings)
 
 
 def test_the_offenders_lattices_and_the_range_are_taken_from_a_diagnosis() -> None:
