@@ -5,6 +5,7 @@ from artifactlab.scoring.measures import METRICS, Metric
 from artifactlab.scoring.score import score_images
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 from artifactlab.scoring.severity import severity
+from artifactlab.scoring.tiles import Tile
 
 __all__ = [
     "METRICS",
@@ -13,6 +14,7 @@ __all__ = [
     "ImageScore",
     "Metric",
     "ScoreReport",
+    "Tile",
     "parse_gate",
     "score_images",
     "severity",
