@@ -124,7 +124,7 @@ def repair_together(
     steps: list[JointStep] = []
     taken: list[Site] = []
     for site in sorted(alone, key=lambda site: -effects[site].value):
-        if effects[site].low is None or effects[site].value < VISIBLE:
+        if effects[site].low is None or not _may_be_visible(effects[site], trials.before, alone[site].severity):
             continue
         if sum(remaining.together()) < VISIBLE:
             break
@@ -135,3 +135,11 @@ def repair_together(
             taken.append(site)
             steps.append(JointStep(site.key, adds, sum(remaining.together())))
     return tuple(steps)
+
+
+def _may_be_visible(effect: Effect, before: Severity, after: Severity) -> bool:
+    """Whether a repair alone takes something that shows, by its share of the energy or by what the output shows then.
+
+    A coarse grid beside a strong fine one is a small share of the energy, and shows when the fine one is gone.
+    """
+    return max(effect.value, sum(before.together()) - sum(after.together())) >= VISIBLE
