@@ -52,9 +52,10 @@ notebooks: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/refresh_notebooks.py
 
 # the public packages alone: `!` leaves out the modules that they are made of
-API := artifactlab '!artifactlab[.]' artifactlab.metrics '!artifactlab[.]metrics[.]' \
-	artifactlab.fix '!artifactlab[.]fix[.]' artifactlab.fix.upsample '!artifactlab[.]fix[.]upsample[.]' \
-	artifactlab.report '!artifactlab[.]report[.]' artifactlab.integrations
+PUBLIC := artifactlab artifactlab.attribution artifactlab.attribution.sites artifactlab.comparing artifactlab.fix \
+	artifactlab.fix.upsample artifactlab.inputs artifactlab.lint artifactlab.metrics artifactlab.models \
+	artifactlab.report artifactlab.scoring
+API := $(foreach package,$(PUBLIC),$(package) '!$(subst .,[.],$(package))[.]') artifactlab.integrations
 
 docs: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'

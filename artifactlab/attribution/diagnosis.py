@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures))
 """Names of what a diagnosis measures on the output itself."""
 VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")
@@ -54,8 +54,8 @@ class Example:
 class Diagnosis:
     """The result of `diagnose`.
 
-    `output`, `config`, `per_input`, `half_samples` and `model` hold records. Version 0.1 had dicts there, and
-    `diagnosis.output.severity` goes on to mean `diagnosis.output.severity`.
+    `output`, `config`, `per_input`, `half_samples` and `model` hold records, whose fields are also read by name:
+    `diagnosis.output["severity"]` is `diagnosis.output.severity`.
     """
 
     sites: tuple[SiteDiagnosis, ...]

@@ -18,14 +18,16 @@ from artifactlab.cli.records import DTYPES, ImageOptions, ModelOptions
 from artifactlab.cli.verbosity import describe_inputs, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
+from artifactlab.models.formats import format_of
 
 T = TypeVar("T")
 FACTORY = re.compile(r".+:[A-Za-z_]\w*")
 
 
 def is_model(argument: str) -> bool:
-    """Whether an argument names a model, and no file or folder: `package.module:factory`, `file.py:factory`."""
-    return FACTORY.fullmatch(argument) is not None and not Path(argument).exists()
+    """Whether an argument names a model: `package.module:factory`, `file.py:factory`, or a file that a format knows."""
+    path = Path(argument)
+    return format_of(path) is not None if path.exists() else FACTORY.fullmatch(argument) is not None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptio
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
-from artifactlab.inputs.probes import PROBES
+from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
 
@@ -38,7 +38,12 @@ class TrainingArguments:
     def options(self, unfinished: Path) -> TrainingOptions:
         """The same for `fix_site`, with the file that a killed training goes on from."""
         return TrainingOptions(
-            self.neighbours, self.steps, self.seconds, self.learning_rate, self.lattice_weight, unfinished
+            neighbours=self.neighbours,
+            steps=self.steps,
+            seconds=self.seconds,
+            learning_rate=self.learning_rate,
+            lattice_weight=self.lattice_weight,
+            checkpoint=unfinished,
         )
 
 
@@ -119,7 +124,7 @@ def fix(
             distil_on=trained_on,
             options=options,
             training=training.options(unfinished),
-            judging=JudgingOptions(images.output, images.output_range, seed),
+            judging=JudgingOptions(output=images.output, data_range=images.output_range, seed=seed),
             stage=stage,
         )
     describe_sites([site.site.key for site in made.before.sites])
@@ -136,7 +141,7 @@ def fix(
 
 
 def _judged_on(images: ImageOptions, trained_on: list[Tensor] | None) -> list[Tensor]:
-    """The images of --input and --probe; without any those of the training, and without one every probe."""
+    """The images of --input and --probe; without any those of the training, and without one the standard probes."""
     if images.inputs or images.probes:
         return images.load()
-    return trained_on or images.of((), tuple(PROBES)).load()
+    return trained_on or images.of((), STANDARD_PROBES).load()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +24,21 @@ MAX_SIZE = 1 << 16
 to fill the memory."""
 
 
-class ReplaceableModes(Collection[str]):
+class ReplaceableModes(Sequence[str]):
     """The modes that a layer can be replaced by, those of installed packages included, looked up when asked for.
 
     >>> "subpixel" in REPLACEABLE, "gated" in REPLACEABLE
     (True, False)
     """
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        return tuple(self)[index]
 
     def __iter__(self) -> Iterator[str]:
         return (mode for mode in MODES if mode not in NEEDS_A_SKIP)

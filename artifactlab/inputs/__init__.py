@@ -1,4 +1,7 @@
-"""What goes in: image files, and synthetic images whose right output is known."""
+"""What goes in: image files, and synthetic images whose right output is known.
+
+`PROBES` has the synthetic images by name; installed packages add to them.
+"""
 
 from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import read_image

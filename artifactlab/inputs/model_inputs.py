@@ -39,6 +39,9 @@ def load_inputs(
 
     Raises:
         InputError: if there is nothing to load, an image cannot be read, or it is smaller than the crop or 16 pixels.
+
+    >>> [tuple(image.shape) for image in load_inputs(probes=["ramp", "constant"], crop=64)]
+    [(1, 3, 64, 64), (1, 3, 64, 64)]
     """
     images = [(str(path), read_image(path, gray=gray)[None]) for path in (find_images(paths) if paths else [])]
     images += [(name, make_probe(name, crop or PROBE_SIZE, channels=1 if gray else 3)) for name in probes]

@@ -48,6 +48,10 @@ def zone_plate(size: int) -> Tensor:
     return 0.5 + 0.4 * torch.cos(math.pi / (2 * size) * radius)
 
 
+STANDARD_PROBES = ("constant", "ramp", "slanted-edge", "zone-plate")
+"""Our own by name, so that what is judged on probes without naming any does not change with installed packages."""
+
+
 def make_probe(name: str, size: int = 256, channels: int = 3) -> Tensor:
     """A probe image of shape (1, channels, size, size) in [0, 1].
 

@@ -41,6 +41,9 @@ def looks_trained(model: nn.Module) -> bool:
     Args:
         model: any `nn.Module`; it is only read. One without such layers does not look trained.
 
+    Raises:
+        ModelError: if it is no `nn.Module`, or one whose forward cannot be read.
+
     >>> from artifactlab.demo.unet import DemoUNet, healthy
     >>> looks_trained(healthy()), looks_trained(DemoUNet())
     (True, False)

@@ -1,4 +1,7 @@
-"""Models: opened from what a user names, and run on inputs without leaving a trace in them."""
+"""Models: opened from what a user names, and run on inputs without leaving a trace in them.
+
+`MODEL_FORMATS` has the formats of model files by name; installed packages add to them.
+"""
 
 from artifactlab.models.checkpoint import read_checkpoint
 from artifactlab.models.factory import load_model

@@ -34,8 +34,18 @@ def sha256(path: Path) -> str:
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The weights in a checkpoint file, without wrappers' nesting and prefixes.
 
+    Args:
+        path: of a file whose name ends in .safetensors, .pt, .pth, .ckpt or .bin.
+
     Raises:
         ModelError: if the file is missing, of an unknown kind, damaged, or needs unpickling.
+
+    >>> import tempfile, torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "weights.pt"
+    ...     torch.save({"state_dict": {"module.up.bias": torch.zeros(3)}}, path)
+    ...     list(read_checkpoint(path))
+    ['up.bias']
     """
     if not path.is_file():
         raise ModelError(f"checkpoint {path}: no such file")

@@ -1,4 +1,7 @@
-"""How bad images are: metrics of image files, gates that they must pass, and one number for a tensor."""
+"""How bad images are: metrics of image files, gates that they must pass, and one number for a tensor.
+
+`METRICS` has what is measured of an image file, by name; installed packages add to it.
+"""
 
 from artifactlab.scoring.gates import Gate, GateFailure, parse_gate
 from artifactlab.scoring.measures import METRICS, Metric

@@ -17,10 +17,10 @@ from artifactlab.attribution.findings.pattern_causes import Cause, find_cause, r
 from artifactlab.attribution.findings.phase_patterns import Lattice, foreign_part, height_in, phase_pattern, rms
 from artifactlab.attribution.records import Finding
 from artifactlab.metrics import spectral_images
-from artifactlab.metrics.visible import VISIBLE_GRID
+from artifactlab.metrics.visible import visible_grid
 from artifactlab.models.calls import Call, constant_call
 from artifactlab.models.runner import Runner
-from artifactlab.scoring.severity import Severity
+from artifactlab.scoring.severity import VISIBLE, Severity
 
 SEARCHED = 2
 """Number of outputs in which periods are searched that no site has. A constant pattern is in both; what is in one of
@@ -73,7 +73,7 @@ def constant_patterns(
     found = []
     for period in periods:
         amplitude = _constant_amplitude(outputs, on_constant, period, lattice if period in others else (1, 1))
-        if amplitude / data_range < VISIBLE_GRID:
+        if amplitude / data_range < visible_grid(max(period)):
             continue
         cause = find_cause(runner, mean, on_mean, period, biases)
         if cause or period in others:
@@ -94,9 +94,9 @@ def _constant_amplitude(
 def _own_grid(before: Severity, lattice: Lattice) -> Lattice | None:
     """The smallest lattice of the sites' that holds nearly all of the constant grids; None where they do not show."""
     power = {p: float(r.power.grid * r.found.grid) for p, r in before.found.items()}
-    total = sum(power.values())
-    if total < VISIBLE_GRID**2:
+    if sum(of / visible_grid(period) ** 2 for period, of in power.items()) < VISIBLE:
         return None
+    total = sum(power.values())
     held = {period: sum(of for p, of in power.items() if period % p == 0) for period in power}
     period = min(period for period, of in held.items() if of >= MOST_OF_IT * total)
     return math.gcd(period, lattice[0]), math.gcd(period, lattice[1])
@@ -108,7 +108,8 @@ def _other_grids(outputs: Sequence[Tensor], lattice: Lattice, data_range: float)
     for output in outputs[:SEARCHED]:
         top, left = (max(0, size - SIDE) // 2 for size in output.shape[2:])
         reading = spectral_images(output[:1, :, top : top + SIDE, left : left + SIDE].float() / data_range)
-        period = int(reading.period[0]) if float(reading.grid[0]) >= VISIBLE_GRID else 0
+        period = int(reading.period[0])
+        period = period if period and float(reading.grid[0]) >= visible_grid(period) else 0
         found = {period} if found is None else found & {period}
     return [(period, period) for period in sorted(found or ()) if period and any(side % period for side in lattice)]
 

@@ -1,4 +1,7 @@
-"""Where a running model enlarges something, what the result passes on its way out, and what the activation shows."""
+"""Where a running model enlarges something, what the result passes on its way out, and what the activation shows.
+
+`SITE_DETECTORS` has the kinds of calls that count as upsampling, by name; installed packages add to them.
+"""
 
 from artifactlab.attribution.sites.detectors import SITE_DETECTORS, FunctionCall, SiteDetector, growth_by_size
 from artifactlab.attribution.sites.upsampling import Growth, growth_between

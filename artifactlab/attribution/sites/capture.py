@@ -42,6 +42,13 @@ class Capture:
 
     Args:
         every_call: measure them all.
+
+    >>> import torch
+    >>> model = nn.Upsample(scale_factor=2)
+    >>> with capture(model) as found:
+    ...     _ = model(torch.rand(1, 3, 32, 32))
+    >>> [captured.site.key for captured in found.sites]
+    ['interpolate#0']
     """
 
     def __init__(self, every_call: bool = False) -> None:

@@ -24,7 +24,19 @@ NEAREST = ("nearest", "nearest-exact")
 
 
 class FunctionCall(NamedTuple):
-    """One call of a torch function in a running model, as a detector is given it."""
+    """One call of a torch function in a running model, as a detector is given it.
+
+    Args:
+        args, kwargs: the arguments by position and by name.
+        source: the first argument, or the one called `input`.
+        output: what the function returned.
+        partitions: splits into windows that this forward pass has made so far.
+
+    >>> x = torch.zeros(1, 3, 8, 8)
+    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2), set())
+    >>> call.argument(2, "scale_factor"), call.argument(3, "mode", "nearest")
+    (2, 'nearest')
+    """
 
     args: tuple[Any, ...]
     """Arguments by position."""
@@ -38,7 +50,7 @@ class FunctionCall(NamedTuple):
     """Splits into windows that this forward pass has made so far, as (h, r, w, s); detectors may note and read them."""
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument by position or name."""
+        """The argument at a `position` or of a `name`; `default` where it was not given."""
         return self.kwargs.get(name, self.args[position] if len(self.args) > position else default)
 
 
@@ -68,6 +80,11 @@ def growth_by_size(op: str, *, nearest: bool = False) -> Callable[[FunctionCall]
     Args:
         op: name of the operation, as it appears in a site's key.
         nearest: whether it repeats pixels, as a nearest-neighbour resize does.
+
+    >>> x = torch.zeros(1, 3, 8, 8)
+    >>> call = FunctionCall((x, torch.ones(2, 2)), {}, x, torch.kron(x, torch.ones(2, 2)), set())
+    >>> growth_by_size("kron")(call).scale
+    (2, 2)
     """
 
     def growth(call: FunctionCall) -> Growth | None:

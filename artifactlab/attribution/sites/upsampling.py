@@ -44,7 +44,7 @@ class Growth:
     """Whether the model sees the output as (N, H, W, C)."""
 
     def restore(self, output: Tensor) -> Tensor:
-        """An (N, C, H, W) replacement in the layout the model expects."""
+        """An (N, C, H, W) replacement `output` in the layout the model expects."""
         return output.permute(0, 2, 3, 1).contiguous() if self.channels_last else output
 
     def without_tensors(self) -> Growth:
@@ -63,6 +63,9 @@ def growth_between(
         output: what came out.
         nearest: whether the operation is a nearest-neighbour resize.
         scale: growth factor, where the operation has one (a stride); the ratio of the sizes where it has none.
+
+    >>> growth_between("double", torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 16, 24)).scale
+    (2, 3)
     """
     if source.ndim != 4 or not is_image(output):
         return None
