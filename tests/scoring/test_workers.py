@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -34,36 +35,29 @@ if __name__ == "__main__":
 """
 
 
-def hunted(job: tuple[str, Path]) -> str:
-    """Work that ends its process once or always, that fails, or that is done."""
-    fate, traces = job
-    begun_before = traces.exists()
-    traces.touch()
-    if fate == "raises":
-        raise ValueError("as it should")
-    if fate == "always" or (fate == "once" and not begun_before):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return f"{fate}: done"
+@pytest.fixture
+def cheap_worker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Workers that do not import torch, and what they can be given to do."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)  # as spawned processes import from the same path
+    module = importlib.import_module("cheap_worker")
+    monkeypatch.setattr(workers, "_work", module.work)
+    return module
 
 
-def results(fates: list[str], folder: Path) -> Generator[str, None, None]:
-    jobs = [(fate, folder / str(number)) for number, fate in enumerate(fates)]
-    return map_in_processes(hunted, jobs, 1, lambda job: f"{job[0]}: lost")
-
-
-def test_a_worker_that_is_killed_is_replaced_and_its_job_tried_once_more(tmp_path: Path) -> None:
-    with closing(results(["never", "once", "never"], tmp_path)) as got:
-        assert list(got) == ["never: done", "once: done", "never: done"]
-
-
-def test_a_job_that_kills_whoever_tries_it_is_lost_alone_and_what_a_job_raises_is_raised(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_is_killed_is_replaced_and_its_job_tried_once_more(
+    tmp_path: Path, cheap_worker: ModuleType
 ) -> None:
-    monkeypatch.setattr(workers, "TRIES", 1)
-    with closing(results(["always", "raises"], tmp_path)) as got:
-        assert next(got) == "always: lost"
-        with pytest.raises(ValueError, match="as it should"):
-            next(got)
+    fates = ["never", "once", "always", "never", "once", "always", "once"]
+    jobs = [(fate, tmp_path / str(number)) for number, fate in enumerate(fates)]
+    with closing(map_in_processes(cheap_worker.hunted, jobs, 2, cheap_worker.lost)) as results:
+        assert list(results) == [f"{fate}: {'lost' if fate == 'always' else 'done'}" for fate in fates]
+
+
+@pytest.mark.usefixtures("cheap_worker")
+def test_what_a_job_raises_is_raised(tmp_path: Path) -> None:
+    missing = [str(tmp_path / "missing")]
+    with closing(map_in_processes(os.listdir, missing, 1, lambda job: [])) as results, pytest.raises(FileNotFoundError):
+        list(results)
 
 
 def test_workers_that_die_as_they_start_are_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
