@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TextIO
 
 import click
 
 from artifactlab._interrupts import EXIT_INTERRUPTED, leave
+from artifactlab.cli.verbosity import complain
 
 EXIT_ERROR = 2
 EXIT_NO_READER = 128 + 13
@@ -35,25 +36,19 @@ def exit_codes() -> Iterator[None]:
             sys.exit(EXIT_NO_READER)
         raise
     except (KeyboardInterrupt, click.Abort):
-        say("Interrupted.")
+        complain("Interrupted.")
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         if not is_of_output(error):
             raise
         if error.errno != errno.EPIPE:
-            say(f"Error: cannot write the output: {error.strerror}")
+            complain(f"Error: cannot write the output: {error.strerror}")
         sys.exit(EXIT_NO_READER if error.errno == errno.EPIPE else EXIT_ERROR)
 
 
 def is_of_output(error: BaseException) -> bool:
     """Whether writing to stdout or stderr failed; errors of files that are opened name the file."""
     return isinstance(error, OSError) and error.filename is None and error.errno in OF_OUTPUT
-
-
-def say(text: str) -> None:
-    """A line on stderr, if there is one that takes it."""
-    with suppress(OSError):
-        click.echo(text, err=True)
 
 
 @contextmanager

@@ -102,10 +102,10 @@ def fix(
     synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
     it, fixed or not; exit code 1 says that it is not.
     """
-    unfinished = out.with_name(f"{out.name}.resume")
-    for path in (out.with_suffix(".fix.png"), unfinished):
-        refuse_unwritable(path)
     refuse_unwritable_file(out)
+    unfinished = out.with_name(f"{out.name}.resume")
+    for beside in (out.with_suffix(".fix.png"), unfinished):
+        refuse_unwritable(beside)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
     trained_on = images.of(training.distil_on).load() if training.distil_on else None

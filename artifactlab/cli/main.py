@@ -13,13 +13,13 @@ from artifactlab.cli.compare import compare
 from artifactlab.cli.config import config_option
 from artifactlab.cli.demo import demo
 from artifactlab.cli.diagnose import diagnose
-from artifactlab.cli.exits import EXIT_ERROR, exit_codes, own_process, say
+from artifactlab.cli.exits import EXIT_ERROR, exit_codes, own_process
 from artifactlab.cli.fix import fix
 from artifactlab.cli.init_config import init_config
 from artifactlab.cli.lint import lint
 from artifactlab.cli.metrics import metrics
 from artifactlab.cli.score import score
-from artifactlab.cli.verbosity import verbosity_options
+from artifactlab.cli.verbosity import complain, verbosity_options
 from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
 
@@ -49,7 +49,7 @@ class _Commands(click.Group):
         except ArtifactLabError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            say(f"Error: {error}")
+            complain(f"Error: {error}")
             sys.exit(EXIT_ERROR)
         except click.exceptions.Exit:
             raise
@@ -61,7 +61,7 @@ class _Commands(click.Group):
             # a defect of ours or of the user's model; 1 would say that a gate has failed
             with suppress(OSError):
                 traceback.print_exc()
-            say(f"Error: unexpected {type(error).__name__}: {first_line(error)}")
+            complain(f"Error: unexpected {type(error).__name__}: {first_line(error)}")
             sys.exit(EXIT_ERROR)
 
 
