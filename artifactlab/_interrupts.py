@@ -25,8 +25,7 @@ def leave(number: int, frame: FrameType | None) -> NoReturn:
 def _is_command() -> bool:
     """Whether this process runs the command: its script, or `python -m artifactlab`."""
     script = os.path.basename(sys.argv[0]) if sys.argv else ""
-    given = sys.orig_argv
-    as_module = script == "-m" and "artifactlab" in given[given.index("-m") + 1 :][:1]
+    as_module = script == "-m" and "artifactlab" in sys.orig_argv  # -m stands there while Python looks for the module
     return as_module or script in {"artifactlab", "artifactlab.exe", "artifactlab-script.py"}
 
 
