@@ -5,6 +5,7 @@ running model, `diagnose` says which of them causes the artifact in the output, 
 `compare` whether a remedy worked, `compare_models` where two variants of a model part. `severity` is what to minimise.
 """
 
+import artifactlab._interrupts  # noqa: F401  # first, as the others take seconds
 from artifactlab.attribution.diagnose import diagnose
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import Effect, SiteDiagnosis

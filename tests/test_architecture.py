@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    ("errors",),
-    ("registry", "serialize"),
+    ("errors", "_interrupts"),
+    ("registry", "serialize", "files"),
     ("metrics",),
     ("inputs",),
     ("models",),

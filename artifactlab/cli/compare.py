@@ -13,11 +13,13 @@ from rich.console import Group
 
 import artifactlab
 from artifactlab.cli.compare_models import ModelPairOptions, compared_models, is_model, model_pair_options
-from artifactlab.cli.files import refuse_unwritable, write_text
+from artifactlab.cli.files import write_text
 from artifactlab.cli.options import flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import ImageOptions, gathered
+from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
+from artifactlab.files import followed, refuse_unwritable
 from artifactlab.report.compare_table import compare_table, compare_text
 from artifactlab.report.models_table import models_table, models_text
 from artifactlab.report.terminal import print_out
@@ -65,7 +67,11 @@ OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, ImageOptions) for 
     "--seed", type=int, default=0, show_default=True, help="Of the resamples of scores, or of the models' passes."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that score folders."
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that score folders, at most one per core.",
 )
 @model_pair_options
 @click.pass_context
@@ -97,7 +103,7 @@ def compare(
     if more and not (are_models and images.inputs):
         raise InputError(f"unexpected {' '.join(more)!r}: compare takes two; images of two models follow --input")
     if destination.target is not None:
-        refuse_unwritable(destination.target)
+        refuse_unwritable(followed(destination.target))
     if are_models:
         images = replace(images, inputs=(*images.inputs, *more))
         of_models = compared_models((before, after), models, images, seed)
@@ -163,7 +169,7 @@ def _write(
 def _exit_of_models(comparison: artifactlab.ModelComparison, fail_on_difference: bool) -> None:
     """Exit with 1 or 2 if there is a gate; what nobody could measure does not get through it."""
     if fail_on_difference and comparison.verdict != "same":
-        click.echo(comparison.text, err=True)
+        complain(comparison.text)
         sys.exit(1 if comparison.verdict == "part" else 2)
 
 
@@ -172,8 +178,8 @@ def _exit_of_measurements(comparison: artifactlab.Comparison, fail_on_regression
     if comparison.unreadable:
         count = len(comparison.unreadable)
         what = "1 image" if count == 1 else f"{count} images"
-        click.echo(f"{what} could not be read: {', '.join(comparison.unreadable[:MOST_NAMED])}", err=True)
+        complain(f"{what} could not be read: {', '.join(comparison.unreadable[:MOST_NAMED])}")
         sys.exit(2)
     if fail_on_regression and comparison.verdict == "worse":
-        click.echo(comparison.text, err=True)
+        complain(comparison.text)
         sys.exit(1)

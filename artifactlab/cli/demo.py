@@ -13,7 +13,7 @@ from artifactlab.cli.verbosity import verbosity
 from artifactlab.demo.run import run_demo
 from artifactlab.demo.unet import SWAPPED_WEIGHTS
 from artifactlab.models.checkpoint import sha256
-from artifactlab.report.files import write_report
+from artifactlab.report.files import refuse_unwritable_report, write_report
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
@@ -31,6 +31,7 @@ from artifactlab.report.terminal import print_out
 )
 def demo(folder: Path) -> None:
     """Diagnose a small trained U-Net in which one of three upsamplers was swapped."""
+    refuse_unwritable_report(folder)
     with progress_bar("diagnosing", LAST_WORK) as progress:
         diagnosis, cured = run_demo(progress)
     source = ModelSource("artifactlab.demo.unet:broken", sha256(SWAPPED_WEIGHTS))

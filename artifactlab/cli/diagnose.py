@@ -16,10 +16,10 @@ from artifactlab.cli.again import diagnosed_by
 from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
-from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
+from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
-from artifactlab.report.files import refuse_unwritable, write_report
+from artifactlab.report.files import refuse_unwritable_report, write_report
 from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 from artifactlab.scoring.gates import gate_failures, parse_gate
@@ -83,7 +83,7 @@ def diagnose(
     images = replace(images, inputs=[*images.inputs, *more])
     tensors = images.load(every_crop=search.until_sure is not None)
     if folder:
-        refuse_unwritable(folder)
+        refuse_unwritable_report(folder)
     describe_inputs(tensors)
     diagnosis = _diagnosed(model, images, tensors, search)
     describe_sites([site.site.key for site in diagnosis.sites])
@@ -96,7 +96,7 @@ def diagnose(
         print_out(diagnosis_table(diagnosis))
     failed = gate_failures([("the output", asdict(diagnosis.output))], conditions)
     for failure in failed:
-        click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
+        complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if failed or (fail_on_offender and diagnosis.offenders):
         sys.exit(1)
 

@@ -15,6 +15,7 @@ from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
+from artifactlab.files import refuse_unwritable
 from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
@@ -107,6 +108,9 @@ def fix(
     it, fixed or not; exit code 1 says that it is not.
     """
     refuse_unwritable_file(out)
+    unfinished = out.with_name(f"{out.name}.resume")
+    for beside in (out.with_suffix(".fix.png"), unfinished):
+        refuse_unwritable(beside)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
     trained_on = images.of(training.distil_on).load() if training.distil_on else None
@@ -114,7 +118,6 @@ def fix(
     describe_inputs(judged_on, "judged on")
     if trained_on is not None:
         describe_inputs(trained_on, "trained on")
-    unfinished = out.with_name(f"{out.name}.resume")
     with prints_to_stderr(), progress_stages() as stage:
         made = fix_site(
             model.build(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from artifactlab.cli.config import as_toml, configurable, settings_of
+from artifactlab.cli.files import write_text
 from artifactlab.cli.options import JsonObject
 from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
@@ -38,12 +40,9 @@ HEAD = """\
 @click.pass_context
 def init_config(ctx: click.Context, path: Path, force: bool) -> None:
     """Write a commented file of every option of every command, for --config."""
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:  # a link that leads nowhere would be written through
         raise InputError(f"{path} is there already; give another -o, or --force to overwrite it")
-    try:
-        path.write_text(config_text(path.name, configurable(ctx)), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    write_text(config_text(path.name, configurable(ctx)), path)
     note(f"wrote {path}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -12,17 +13,15 @@ from artifactlab.cli.compare import compare
 from artifactlab.cli.config import config_option
 from artifactlab.cli.demo import demo
 from artifactlab.cli.diagnose import diagnose
+from artifactlab.cli.exits import EXIT_ERROR, exit_codes, own_process
 from artifactlab.cli.fix import fix
 from artifactlab.cli.init_config import init_config
 from artifactlab.cli.lint import lint
 from artifactlab.cli.metrics import metrics
 from artifactlab.cli.score import score
-from artifactlab.cli.verbosity import verbosity_options
+from artifactlab.cli.verbosity import complain, verbosity_options
 from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
-
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -31,24 +30,38 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with own_process():
+            return self.main(*args, **kwargs)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with exit_codes():
+            return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with exit_codes():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with exit_codes():
+                return super().invoke(ctx)
         except ArtifactLabError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"Error: {error}", err=True)
+            complain(f"Error: {error}")
             sys.exit(EXIT_ERROR)
-        except (KeyboardInterrupt, click.Abort):
-            # click would exit with 1, which here means that a gate has failed
-            click.echo("Interrupted.", err=True)
-            sys.exit(EXIT_INTERRUPTED)
-        except (click.exceptions.Exit, click.ClickException):
+        except click.exceptions.Exit:
             raise
+        except click.ClickException as error:
+            with suppress(OSError):
+                error.show()
+            sys.exit(EXIT_ERROR)  # not all are usage errors, and 1 would say that a gate has failed
         except Exception as error:
             # a defect of ours or of the user's model; 1 would say that a gate has failed
-            traceback.print_exc()
-            click.echo(f"Error: unexpected {type(error).__name__}: {first_line(error)}", err=True)
+            with suppress(OSError):
+                traceback.print_exc()
+            complain(f"Error: unexpected {type(error).__name__}: {first_line(error)}")
             sys.exit(EXIT_ERROR)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from artifactlab.cli.files import refuse_unwritable, write_text
+from artifactlab.cli.files import write_text
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.verbosity import complain
+from artifactlab.files import followed, refuse_unwritable
 from artifactlab.report.score_table import RENDER
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score import score_images
@@ -30,7 +32,9 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     metavar="EXPR",
     help="Exit with 1 if an image meets it, e.g. 'edge_jaggedness>0.3'; repeatable.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
+)
 def score(
     paths: tuple[str, ...],
     reference: str | None,
@@ -48,12 +52,12 @@ def score(
     where single images are at fault.
     """
     if target is not None:
-        refuse_unwritable(target)
+        refuse_unwritable(followed(target))
     with progress_bar("scoring") as progress:
         report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress)
     write_text(RENDER[form](report), target)
     for failure in report.failures:
-        click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
+        complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if report.unreadable:
-        click.echo(f"{len(report.unreadable)} of {len(report.images)} images could not be read", err=True)
+        complain(f"{len(report.unreadable)} of {len(report.images)} images could not be read")
     sys.exit(2 if report.unreadable else 1 if report.failures else 0)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
@@ -24,16 +24,22 @@ def verbosity() -> Literal["quiet", "normal", "verbose"]:
     return context.meta.get(_KEY, "normal") if context else "normal"
 
 
+def complain(text: str) -> None:
+    """Say what is wrong, however little is to be said; a stderr that takes nothing must not change the exit code."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 def note(text: str) -> None:
     """Say something useful that is neither data nor an error."""
     if verbosity() != "quiet":
-        click.echo(text, err=True)
+        complain(text)
 
 
 def detail(text: str) -> None:
     """Say what is being done."""
     if verbosity() == "verbose":
-        click.echo(text, err=True)
+        complain(text)
 
 
 @contextmanager

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 import pickle
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
-from artifactlab.errors import FixError, first_line
+from artifactlab.errors import FixError, InputError, first_line
+from artifactlab.files import write_files
 
 NO_PICKLE = (pickle.UnpicklingError, struct.error)
 """What torch.load also raises on files of another kind."""
@@ -27,6 +29,8 @@ class State:
 
     step: int
     """How many steps were done."""
+    inputs: int
+    """How many of the inputs there was time to show to the old model; it is trained on these."""
     planned: int
     """How many steps there is time for."""
     seconds: float
@@ -43,28 +47,39 @@ class State:
     """The optimiser's own state."""
 
 
-def fingerprint(settings: dict[str, Any], targets: Sequence[Tensor]) -> str:
-    """A digest of everything that must be the same for a training to be gone on with."""
+def fingerprint(settings: Mapping[str, Any], tensors: Iterable[Tensor]) -> str:
+    """A digest of everything that must be the same for a training to be gone on with.
+
+    Of what is given, and not of what is computed from it: how many targets there are depends on the clock, and their
+    last bits on the machine.
+    """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for target in targets:
-        digest.update(str(tuple(target.shape)).encode())
-        digest.update(target.numpy().tobytes())
+    for tensor in tensors:
+        if not is_lazy(tensor):
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(_plain(tensor).contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
+def _plain(tensor: Tensor) -> Tensor:
+    """The values, dense and on the CPU."""
+    tensor = tensor.detach().cpu()
+    tensor = tensor.dequantize() if tensor.is_quantized else tensor
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
 def save_state(path: Path, run: str, state: State) -> None:
-    """Write the state beside its place and move it there, so that a kill leaves the last one.
+    """Write the state, so that a kill leaves the last one.
 
     Raises:
         FixError: if the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.part")
+    content = io.BytesIO()
+    torch.save({"run": run, **asdict(state)}, content)
     try:
-        torch.save({"run": run, **asdict(state)}, draft)
-        os.replace(draft, path)
-    except (OSError, RuntimeError) as error:
-        draft.unlink(missing_ok=True)
-        raise FixError(f"cannot write the checkpoint {path}: {first_line(error)}") from error
+        write_files({path: content.getvalue()})
+    except InputError as error:
+        raise FixError(f"the training cannot be kept: {error}") from error
 
 
 def load_state(path: Path, run: str) -> State | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from artifactlab.fix.checkpoint import fingerprint
+from artifactlab.fix.checkpoint import fingerprint, load_state
 from artifactlab.fix.frozen import only_trainable
 from artifactlab.fix.operator import neighbours_of
 from artifactlab.fix.options import (
@@ -22,6 +23,7 @@ from artifactlab.fix.replace import Swap
 from artifactlab.fix.teacher import teacher_outputs
 from artifactlab.fix.training import Progress, Training, copied, put_back, train
 from artifactlab.models.calls import as_calls
+from artifactlab.models.outputs import tensors
 from artifactlab.models.wrappers import unwrap
 
 TEACHER_SHARE = 0.3
@@ -100,15 +102,19 @@ def distil(
     start = time.monotonic()
     model, calls = unwrap(model), as_calls(inputs)
     trained = _trained_paths(old, swap, training.neighbours)
-    until = start + TEACHER_SHARE * training.seconds
-    targets, period = teacher_outputs(unwrap(old), swap, calls, judging.output, judging.seed, until)
     weights = _weights(model, trained)
+    given = [*((call.args, dict(call.kwargs)) for call in calls), dict(unwrap(old).state_dict())]
+    run = fingerprint(_settings(swap, trained, weights, training, judging), (tensor for _, tensor in tensors(given)))
+    state = load_state(training.checkpoint, run) if training.checkpoint else None
+    # a resumed run learns from what the killed one did, however long that takes this time
+    until = start + TEACHER_SHARE * training.seconds if state is None else None
+    shown = calls if state is None else calls[: state.inputs]
+    targets, period = teacher_outputs(unwrap(old), swap, shown, judging.output, judging.seed, until)
     job = Training(model, weights, calls[: len(targets)], targets, period, training, judging)
-    run = fingerprint(_settings(job, swap, trained), targets)
     before = copied(weights)
     with only_trainable(model, weights):
         try:
-            state = train(job, run, start, progress)
+            state = train(job, run, start, progress, state)
         except BaseException:
             put_back(weights, before)
             raise
@@ -130,16 +136,25 @@ def _weights(model: nn.Module, paths: list[str]) -> dict[str, nn.Parameter]:
     return weights
 
 
-def _settings(job: Training, swap: Swap, trained: list[str]) -> dict[str, Any]:
-    """All that must be the same for a training to be gone on with, but for its targets."""
+def _settings(
+    swap: Swap,
+    trained: list[str],
+    weights: Mapping[str, nn.Parameter],
+    training: TrainingOptions,
+    judging: JudgingOptions,
+) -> dict[str, Any]:
+    """All that must be the same for a training to be gone on with, but for its inputs and the old model's weights."""
     return {
         **swap.replacement.to_dict(),
-        "steps": job.options.steps,
-        "learning_rate": job.options.learning_rate,
-        "lattice_weight": job.options.lattice_weight,
-        "seed": job.judging.seed,
+        "steps": training.steps,
+        "learning_rate": training.learning_rate,
+        "lattice_weight": training.lattice_weight,
+        "seed": judging.seed,
         "trained": trained,
-        "output": job.judging.output,
-        "data_range": job.judging.data_range,
-        "weights": {name: float(parameter.detach().sum()) for name, parameter in job.weights.items()},
+        "output": judging.output,
+        "data_range": judging.data_range,
+        # rounded, as the last bits of what a layer starts with depend on the number of threads
+        "weights": {
+            name: f"{float(parameter.detach().double().abs().sum()):.6g}" for name, parameter in weights.items()
+        },
     }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
-from artifactlab.fix.checkpoint import State, load_state, save_state
+from artifactlab.fix.checkpoint import State, save_state
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
 from artifactlab.fix.verify import inside
@@ -110,7 +110,9 @@ class Training:
         return pick_output(result, self.judging.output)
 
 
-def train(training: Training, run: str, start: float, progress: Progress | None = None) -> State:
+def train(
+    training: Training, run: str, start: float, progress: Progress | None = None, state: State | None = None
+) -> State:
     """Train until the steps are done or the time is over; the model is left with the last weights.
 
     Args:
@@ -118,17 +120,22 @@ def train(training: Training, run: str, start: float, progress: Progress | None 
         run: the digest of all that must be the same for a checkpoint to be gone on with.
         start: the time of `time.monotonic` from which the seconds count.
         progress: called after each step.
+        state: where a run was killed that this one goes on from.
 
     Returns:
         Where it stands, with the weights that were the best on the held-out inputs.
 
     Raises:
         ModelError: if the model fails, or runs without gradients.
-        FixError: if the checkpoint belongs to another run, or cannot be written.
+        FixError: if the checkpoint cannot be written.
     """
     options = training.options
     optimiser = torch.optim.Adam(training.weights.values(), lr=options.learning_rate)
-    state = _resumed(training, optimiser, run) or _at_first(training)
+    if state is None:
+        state = _at_first(training)
+    else:
+        put_back(training.weights, state.weights)
+        optimiser.load_state_dict(state.optimiser)
     spent = state.seconds
     while state.step < state.planned and (spent < options.seconds or not state.step):
         _take_step(training, optimiser, state)
@@ -150,22 +157,13 @@ def _at_first(training: Training) -> State:
     first = training.held_out_loss()
     return State(
         step=0,
+        inputs=len(training.calls),
         planned=training.options.steps,
         seconds=0.0,
         first_loss=first,
         best_loss=first,
         best=copied(training.weights),
     )
-
-
-def _resumed(training: Training, optimiser: torch.optim.Optimizer, run: str) -> State | None:
-    """The state that a checkpoint holds, put into the weights and the optimiser."""
-    checkpoint = training.options.checkpoint
-    state = load_state(checkpoint, run) if checkpoint else None
-    if state is not None:
-        put_back(training.weights, state.weights)
-        optimiser.load_state_dict(state.optimiser)
-    return state
 
 
 def _save(training: Training, optimiser: torch.optim.Optimizer, state: State, run: str) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
-from artifactlab.errors import FixError, ModelError, first_line
+from artifactlab.errors import FixError, InputError, ModelError, first_line
+from artifactlab.files import followed, refuse_unwritable, write_files
 from artifactlab.fix.replace import Replacement
 
 HEADER = "artifactlab.fix"
@@ -37,15 +37,25 @@ def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]
     ...     save_fixed(Path(folder) / "fixed.safetensors", model, [swap.replacement])
     """
     refuse_unwritable_file(path)
-    # copies, as safetensors refuses weights that share memory
-    draft = path.with_name(f".{path.name}.part")
+    write_for_fix({followed(path): fixed_bytes(path, model, replacements)})
+
+
+def fixed_bytes(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> bytes:
+    """What `save_fixed` writes to `path`."""
     try:
+        # copies, as safetensors refuses weights that share memory
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-        save_file(tensors, draft, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
-        os.replace(draft, path)
-    except (OSError, SafetensorError, AttributeError, TypeError) as error:
-        draft.unlink(missing_ok=True)
+        return save(tensors, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
+    except (SafetensorError, AttributeError, TypeError) as error:
         raise FixError(f"cannot write {path}: {error}") from error
+
+
+def write_for_fix(contents: Mapping[Path, bytes]) -> None:
+    """`write_files`, with the error of a fix."""
+    try:
+        write_files(contents)
+    except InputError as error:
+        raise FixError(str(error)) from error
 
 
 def read_replacements(path: Path) -> list[Replacement]:
@@ -94,6 +104,7 @@ def refuse_unwritable_file(path: Path) -> None:
     """Raise a FixError, before any work is done, where a file cannot be written."""
     if path.suffix != ".safetensors":
         raise FixError(f"{path}: weights are written as .safetensors, got {path.suffix or 'no suffix'!r}")
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise FixError(f"cannot write {path}: its folder is missing or read-only, or it is a folder itself")
+    try:
+        refuse_unwritable(followed(path))
+    except InputError as error:
+        raise FixError(str(error)) from error

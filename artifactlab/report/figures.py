@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from typing import TYPE_CHECKING
@@ -19,10 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+DPI = 100
+"""Of the pictures that are written: 1300 pixels for the width of a diagnosis."""
 ZOOM = 48
 """Pixels per side of the output crop, which is drawn large enough to see single pixels."""
 MOST_MAPS = 15
 """Sites that are drawn at most: with the output they fill four rows of four."""
+
+
+def png_of(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=DPI)
+    return data.getvalue()
 
 
 def plot_diagnosis(diagnosis: Diagnosis) -> Figure:

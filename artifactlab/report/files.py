@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
+from artifactlab.files import refuse_unwritable, refuse_unwritable_folder, write_files
+from artifactlab.report.figures import png_of
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import report_page
 
+NAMES = ("report.html", "diagnosis.json", "diagnosis.png", "maps.png", "maps.npz")
+"""The files of a report; the last two are not there after a fast diagnosis."""
 
-def refuse_unwritable(folder: Path) -> None:
-    """Raise an InputError, before any work is done, if `folder` or what leads to it is a file or read-only."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise InputError(f"cannot write the report to {folder}: {existing} is a file; give a folder for -o")
-    if not os.access(existing, os.W_OK):
-        raise InputError(f"cannot write the report to {folder}: {existing} is read-only")
+
+def refuse_unwritable_report(folder: Path) -> None:
+    """Raise an InputError, before any work is done, if a report cannot be written into `folder`."""
+    try:
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+        if not existing.is_dir():
+            raise InputError(f"cannot write the report to {folder}: {existing} is a file; give a folder for -o")
+        refuse_unwritable_folder(existing)
+        for name in NAMES if folder.is_dir() else ():
+            refuse_unwritable(folder / name)
+    except OSError as error:
+        raise InputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
 
 
 def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None = None) -> list[Path]:
@@ -40,25 +50,34 @@ def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None =
     Raises:
         InputError: if the folder cannot be made or written to.
     """
-    refuse_unwritable(folder)
+    refuse_unwritable_report(folder)
+    contents = {folder / name: content for name, content in _contents(diagnosis, called).items()}
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".artifactlab-") as scratch:
-            drafts = [Path(scratch) / name for name in ("report.html", "diagnosis.json", "diagnosis.png")]
-            page, data, picture = drafts
-            page.write_text(report_page(diagnosis, called), encoding="utf-8")
-            data.write_text(diagnosis.to_json() + "\n", encoding="utf-8")
-            diagnosis.plot().savefig(picture, dpi=100)
-            if not diagnosis.config.fast:  # which has no maps
-                maps, arrays = (Path(scratch) / name for name in ("maps.png", "maps.npz"))
-                diagnosis.plot_maps().savefig(maps, dpi=100)
-                np.savez_compressed(arrays, **_maps(diagnosis))  # type: ignore[arg-type]  # its names are no flags
-                drafts += [maps, arrays]
-            for draft in drafts:
-                os.replace(draft, folder / draft.name)
-    except OSError as error:
+        write_files(contents)
+    except BaseException as error:
+        for made in missing:
+            with suppress(OSError):  # others may have put something there
+                made.rmdir()
+        if not isinstance(error, OSError):
+            raise
         raise InputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
-    return [folder / draft.name for draft in drafts]
+    return list(contents)
+
+
+def _contents(diagnosis: Diagnosis, called: Invocation | None) -> dict[str, bytes]:
+    """The files of a report, by their names."""
+    contents = {
+        "report.html": report_page(diagnosis, called).encode(),
+        "diagnosis.json": f"{diagnosis.to_json()}\n".encode(),
+        "diagnosis.png": png_of(diagnosis.plot()),
+    }
+    if not diagnosis.config.fast:  # which has no maps
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **_maps(diagnosis))  # type: ignore[arg-type]  # its names are no flags
+        contents |= {"maps.png": png_of(diagnosis.plot_maps()), "maps.npz": arrays.getvalue()}
+    return contents
 
 
 def _maps(diagnosis: Diagnosis) -> dict[str, np.ndarray]:

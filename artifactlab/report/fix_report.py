@@ -16,13 +16,13 @@ from rich.text import Text
 
 from artifactlab.attribution.verdict_text import period_text
 from artifactlab.attribution.windows import busiest
-from artifactlab.errors import FixError
+from artifactlab.files import followed
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
 from artifactlab.fix.verify import FixCheck
-from artifactlab.fix.weights import save_fixed
+from artifactlab.fix.weights import fixed_bytes, write_for_fix
 from artifactlab.metrics.visible import VISIBLE_STEPS
-from artifactlab.report.figures import ZOOM
+from artifactlab.report.figures import ZOOM, png_of
 from artifactlab.report.pictures import draw_change, draw_image
 from artifactlab.serialize import json_data, program
 
@@ -91,12 +91,9 @@ def write_fix(made: Fix, earlier: Sequence[Replacement], path: Path) -> list[Pat
     Raises:
         FixError: if one of them cannot be written.
     """
-    save_fixed(path, made.model, [*earlier, made.swap.replacement])
     picture = path.with_suffix(".fix.png")
-    try:
-        plot_fix(made).savefig(picture, dpi=100)
-    except OSError as error:
-        raise FixError(f"cannot write {picture}: {error.strerror or error}") from error
+    weights = fixed_bytes(path, made.model, [*earlier, made.swap.replacement])
+    write_for_fix({followed(path): weights, picture: png_of(plot_fix(made))})
     return [path, picture]
 
 

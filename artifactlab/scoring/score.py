@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import signal
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
-from artifactlab.errors import ArtifactLabError, InputError
+from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
 from artifactlab.inputs.images import MIN_SIDE, Picture, open_picture
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.workers import map_in_processes, usable_cores
 
+Job = tuple[Path, "Path | None", tuple[str, ...]]
+"""An image, its reference, and the metrics."""
 JPEG_BLOCK = 8
 """Pixels per side of the blocks that a JPEG is coded in (ITU-T T.81)."""
 JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
@@ -44,18 +43,18 @@ def score_images(
         metrics: names from `METRICS`; by default all, those that need a reference only where there is one.
         recursive: look into folders inside folders, here and in `reference`.
         gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`.
-        workers: processes; the scores do not depend on it. With more than one, a script that calls this needs its
-            `if __name__ == "__main__":` line.
+        workers: processes, at most one per core; the scores do not depend on it. With more than one, a script that
+            calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, smaller than 16 pixels, of another size than its
-        reference) is a row with an error; the others are scored all the same.
+        reference, killing the process that scores it) is a row with an error; the others are scored all the same.
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
             reference, or images and references cannot be paired one to one.
-        ArtifactLabError: if a worker process dies.
+        ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
     >>> folder = Path(tempfile.mkdtemp())
@@ -73,8 +72,8 @@ def score_images(
     files = find_images(paths, recursive)
     jobs = [(file, partner, names) for file, partner in _paired_files(files, reference, recursive)]
     images = []
-    with _parallel_map(min(workers, len(jobs))) as map_images:
-        for image in map_images(_score_image, jobs):
+    with _scores(jobs, min(workers, len(jobs), usable_cores())) as scores:
+        for image in scores:
             images.append(_refused_if_unmeasured(image, conditions))
             if progress is not None:
                 progress(len(images), len(jobs))
@@ -140,34 +139,28 @@ def _paired_files(files: list[Path], reference: str | Path | None, recursive: bo
 
 
 @contextmanager
-def _parallel_map(workers: int) -> Iterator[Callable[..., Iterator[ImageScore]]]:
-    """A `map` that runs here or in worker processes, with one torch thread each, so that the sums are the same."""
-    if workers == 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield map
-        finally:
-            torch.set_num_threads(threads)
+def _scores(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[ImageScore]]:
+    """The rows, made here or in worker processes, with one torch thread each, so that the sums are the same."""
+    if workers > 1:
+        with closing(map_in_processes(_score_image, jobs, workers, _lost)) as scores:
+            yield scores
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
-    try:
-        yield pool.map
-    except BrokenProcessPool as error:
-        raise ArtifactLabError(
-            'a worker process died: out of memory, or a script without its `if __name__ == "__main__":` line;'
-            " try --workers 1 / workers=1"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        yield map(_score_image, jobs)
+    finally:
+        torch.set_num_threads(threads)
 
 
-def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
+def _lost(job: Job) -> ImageScore:
+    """The row of an image at which two worker processes died."""
+    file, _, names = job
+    error = f"image {str(file)!r}: its worker process was killed, twice; out of memory? try --workers 1 / workers=1"
+    return ImageScore(str(file), dict.fromkeys(names), error)
+
+
+def _score_image(job: Job) -> ImageScore:
     """One row; nothing of the image outlives it."""
     file, partner, names = job
     try:

@@ -179,3 +179,20 @@ def test_a_folder_that_cannot_be_written_to_is_named(folder: Path) -> None:
     result = run("init-config", "-o", "nowhere/run.toml")
     assert result.exit_code == 2
     assert "cannot write 'nowhere/run.toml'" in result.stderr
+
+
+def test_a_write_that_fails_leaves_nothing_that_blocks_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        assert run("init-config").exit_code == 2
+    assert not list(folder.glob("*artifactlab*"))
+    assert run("init-config").exit_code == 0
+
+
+def test_a_link_that_leads_nowhere_is_there_already(folder: Path) -> None:
+    Path("artifactlab.toml").symlink_to("elsewhere.toml")
+    assert "is there already" in run("init-config").stderr
+    assert not Path("elsewhere.toml").exists()

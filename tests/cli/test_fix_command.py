@@ -142,7 +142,7 @@ def test_a_second_fix_keeps_the_first_in_the_file(folder: Path) -> None:
     ("arguments", "message"),
     [
         (["-o", "fixed.pth"], "written as .safetensors"),
-        (["-o", "no/such/fixed.safetensors"], "folder is missing"),
+        (["-o", "no/such/fixed.safetensors"], "there is no folder"),
         (["-o", "f.safetensors", "--with", "gated"], "gated"),
         (["-o", "f.safetensors", "--site", "down"], "no site 'down'"),
         (["-o", "f.safetensors", "--options", '{"wings": 2}'], "wings"),

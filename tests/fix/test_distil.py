@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -108,6 +110,35 @@ def test_a_run_that_was_killed_goes_on_and_ends_like_one_that_was_not(decoders: 
     assert state.exists()
     assert made.loss == expected.loss
     assert all(torch.equal(value, whole.state_dict()[name]) for name, value in cut.state_dict().items())
+
+
+def test_a_killed_run_goes_on_with_the_inputs_it_had_time_for_however_fast_the_machine_is_now(
+    decoders: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, state = decoders.images(6), tmp_path / "state"
+    old, new, swap = spoiled(decoders)
+    initial = copy.deepcopy(new.state_dict())
+    shown: list[int] = []
+    module = sys.modules[distil.__module__]
+
+    def teacher(until_then: int | None) -> Callable[..., Any]:
+        """The real one; the clock runs out after so many inputs, where there is a clock."""
+
+        def outputs(model: Any, made: Any, calls: Any, output: Any, seed: int, until: float | None) -> Any:
+            calls = calls if until is None else calls[:until_then]
+            shown.append(len(calls))
+            return teacher_outputs(model, made, calls, output, seed, None)
+
+        return outputs
+
+    monkeypatch.setattr(module, "teacher_outputs", teacher(2))
+    with pytest.raises(Killed):
+        distil(new, old, swap, inputs, steps=50, checkpoint=state, progress=_kill_at(30))
+    for faster_or_slower in (6, 1):
+        monkeypatch.setattr(module, "teacher_outputs", teacher(faster_or_slower))
+        distil(new, old, swap, inputs, steps=50, checkpoint=state)
+        new.load_state_dict(initial)
+    assert shown == [2, 2, 2]
 
 
 def test_a_checkpoint_of_another_run_or_of_something_else_is_refused(decoders: ModuleType, tmp_path: Path) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from artifactlab.errors import ArtifactLabError, InputError
+from artifactlab.errors import InputError
 from artifactlab.scoring import METRICS, Gate, ScoreReport, measures, parse_gate, score_images, tiles
 
 WITHOUT_REFERENCE = (
@@ -137,24 +138,36 @@ def test_report_is_the_same_for_any_number_of_workers_and_in_input_order(save: S
     assert together.to_json() == alone.to_json()
 
 
-def test_worker_that_dies_is_an_error_that_says_what_to_do(
+def test_an_image_that_kills_its_worker_is_a_row_and_the_others_are_scored(
     save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from concurrent.futures.process import BrokenProcessPool
+    def killed(function: Any, jobs: Sequence[Any], workers: int, lost: Any) -> Iterator[Any]:
+        yield lost(jobs[0])
+        yield from map(function, jobs[1:])
 
-    class DyingPool:
-        def __init__(self, *_: object, **__: object) -> None: ...
-
-        def map(self, *_: object) -> None:
-            raise BrokenProcessPool
-
-        def shutdown(self, **_: object) -> None: ...
-
-    monkeypatch.setattr("artifactlab.scoring.score.ProcessPoolExecutor", DyingPool)
+    monkeypatch.setattr("artifactlab.scoring.score.map_in_processes", killed)
+    monkeypatch.setattr("artifactlab.scoring.score.usable_cores", lambda: 2)
     save("a.png", photo())
     save("b.png", photo())
-    with pytest.raises(ArtifactLabError, match="--workers 1"):
-        score_images([tmp_path], workers=2)
+    bad, good = score_images([tmp_path], workers=2).images
+    assert "a.png': its worker process was killed, twice" in (bad.error or "")
+    assert bad.scores == dict.fromkeys(WITHOUT_REFERENCE)
+    assert good.error is None
+
+
+def test_there_are_no_more_workers_than_cores(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def count(function: Any, jobs: Sequence[Any], workers: int, lost: Any) -> Iterator[Any]:
+        asked.append(workers)
+        yield from map(function, jobs)
+
+    monkeypatch.setattr("artifactlab.scoring.score.map_in_processes", count)
+    monkeypatch.setattr("artifactlab.scoring.score.usable_cores", lambda: 3)
+    for name in "abcd":
+        save(f"{name}.png", photo())
+    score_images([tmp_path], workers=10**6)
+    assert asked == [3]
 
 
 def test_fewer_workers_than_one_is_an_error(save: Save) -> None:
