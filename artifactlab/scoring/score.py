@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from artifactlab.errors import ArtifactLabError, InputError
+from artifactlab.errors import ArtifactLabError, InputError, first_line
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
-from artifactlab.inputs.images import MIN_SIDE, Picture, open_picture
+from artifactlab.inputs.images import MAX_PIXELS, MIN_SIDE, Picture, open_picture
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
@@ -35,6 +35,7 @@ def score_images(
     gates: Sequence[Gate | str] = (),
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ScoreReport:
     """Score image files, one at a time.
 
@@ -47,10 +48,11 @@ def score_images(
         workers: processes; the scores do not depend on it. With more than one, a script that calls this needs its
             `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
+        max_pixels: larger images are refused by their headers, before there is memory taken for them.
 
     Returns:
-        A row per image. One that cannot be scored (unreadable, smaller than 16 pixels, of another size than its
-        reference) is a row with an error; the others are scored all the same.
+        A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
+        its reference) is a row with an error; the others are scored all the same.
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
@@ -70,8 +72,10 @@ def score_images(
     conditions = _checked_gates(gates, names)
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
+    if max_pixels < 1:
+        raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
     files = find_images(paths, recursive)
-    jobs = [(file, partner, names) for file, partner in _paired_files(files, reference, recursive)]
+    jobs = [(file, partner, names, max_pixels) for file, partner in _paired_files(files, reference, recursive)]
     images = []
     with _parallel_map(min(workers, len(jobs))) as map_images:
         for image in map_images(_score_image, jobs):
@@ -133,10 +137,12 @@ def _paired_files(files: list[Path], reference: str | Path | None, recursive: bo
     """Each image with the reference of the same stem."""
     if reference is None:
         return [(file, None) for file in files]
-    ours, theirs = by_stem(files, "images"), by_stem(find_images([reference], recursive), "references")
+    # a folder among them is one that could not be looked into, which its row says
+    images = [file for file in files if not file.is_dir()]
+    ours, theirs = by_stem(images, "images"), by_stem(find_images([reference], recursive), "references")
     refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
     refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
-    return [(file, theirs[file.stem]) for file in files]
+    return [(file, theirs.get(file.stem)) for file in files]
 
 
 @contextmanager
@@ -167,18 +173,28 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _score_image(job: tuple[Path, Path | None, tuple[str, ...]]) -> ImageScore:
-    """One row; nothing of the image outlives it."""
-    file, partner, names = job
+def _score_image(job: tuple[Path, Path | None, tuple[str, ...], int]) -> ImageScore:
+    """One row, whatever happens; nothing of the image outlives it."""
+    file, _, names, _ = job
     try:
-        picture = open_picture(file)
-        reference = None if partner is None else open_picture(partner)
-        _check_sizes(picture, reference, file, partner)
+        return _scored(*job)
     except InputError as error:
-        return ImageScore(str(file), dict.fromkeys(names), str(error))
+        why = str(error)
+    except MemoryError:
+        why = f"there is not enough memory for image {str(file)!r}; score a crop of it"
+    except Exception as error:  # a defect of ours must not lose the other rows
+        why = f"cannot score image {str(file)!r}: unexpected {type(error).__name__}: {first_line(error)}"
+    return ImageScore(str(file), dict.fromkeys(names), why)
+
+
+def _scored(file: Path, partner: Path | None, names: tuple[str, ...], max_pixels: int) -> ImageScore:
+    picture = open_picture(file, max_pixels)
+    reference = None if partner is None else open_picture(partner, max_pixels)
+    _check_sizes(picture, reference, file, partner)
     scores = measure(picture, reference, names)
     may_be_jpegs_own = picture.jpeg and scores.get("period") == JPEG_BLOCK
-    return ImageScore(str(file), scores, None, JPEG_NOTE if may_be_jpegs_own else None)
+    notes = [picture.note, JPEG_NOTE if may_be_jpegs_own else None]
+    return ImageScore(str(file), scores, None, "; ".join(filter(None, notes)) or None)
 
 
 def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:
