@@ -117,7 +117,8 @@ def _jpeg_2000(data: bytes) -> Header | None:
     if start < 0 or data[start : start + 4] != CODESTREAM:
         return None
     right, bottom, left, top = (number(data, start + at, 4) for at in (8, 12, 16, 20))
-    return Header(right - left, bottom - top, 10 * number(data, start + 40, 2))
+    # four bytes a component within the decoder, and the image itself
+    return Header(right - left, bottom - top, 5 * number(data, start + 40, 2))
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:

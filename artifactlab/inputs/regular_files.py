@@ -42,4 +42,4 @@ def _refuse_others(path: str | Path, mode: int) -> None:
         os.listdir(path)
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if kind != stat.S_IFREG:
-        raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'no regular file')}; expected a regular file")
+        raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'no regular file')}, and only regular files are read")
