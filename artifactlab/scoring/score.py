@@ -137,9 +137,10 @@ def _paired_files(files: list[Path], reference: str | Path | None, recursive: bo
     """Each image with the reference of the same stem."""
     if reference is None:
         return [(file, None) for file in files]
-    # a folder among them is one that could not be looked into, which its row says
-    images = [file for file in files if not file.is_dir()]
-    ours, theirs = by_stem(images, "images"), by_stem(find_images([reference], recursive), "references")
+    # a folder among the images is one that could not be looked into, which its row says
+    found = find_images([reference], recursive)
+    refuse_names([str(path) for path in found if path.is_dir()], "cannot look into the references' folders")
+    ours, theirs = by_stem([file for file in files if not file.is_dir()], "images"), by_stem(found, "references")
     refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
     refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
     return [(file, theirs.get(file.stem)) for file in files]

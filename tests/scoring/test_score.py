@@ -122,9 +122,11 @@ def test_folder_that_may_not_be_looked_into_is_a_row_beside_references(
 ) -> None:
     path = save("a.png", photo())
     (tmp_path / "locked").mkdir()
-    monkeypatch.setattr("artifactlab.scoring.score.find_images", lambda paths, _: [path, *paths[1:]])
+    monkeypatch.setattr("artifactlab.scoring.score.find_images", lambda paths, _: list(paths))
     _, locked = score_images([path, tmp_path / "locked"], reference=path, metrics=["axis_excess"]).images
     assert "locked" in (locked.error or "")
+    with pytest.raises(InputError, match=r"cannot look into the references' folders: .*locked"):
+        score_images([path], reference=tmp_path / "locked", metrics=["axis_excess"])
 
 
 def test_damage_that_can_be_read_over_is_a_note(save: Save, tmp_path: Path) -> None:
