@@ -12,6 +12,7 @@ import click
 
 from artifactlab.cli.options import JsonObject
 from artifactlab.errors import InputError
+from artifactlab.inputs.regular_files import read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,6 +23,8 @@ UNCONFIGURABLE = ("config", "help")
 """Options that a file cannot set."""
 WITHOUT_TABLE = ("init-config",)
 """Commands that no file is for."""
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read; one with every option has a hundredth."""
 
 
 def config_option() -> click.Option:
@@ -94,7 +97,7 @@ def _check_tables(tables: dict[str, Any], names: list[str], path: Path) -> None:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path, LARGEST).decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read the config {str(path)!r}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from artifactlab.cli.files import write_text
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.verbosity import complain
 from artifactlab.files import followed, refuse_unwritable
+from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.score_table import RENDER
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score import score_images
@@ -35,6 +36,13 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
 )
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Largest image that is read, in pixels of 8-bit RGB.",
+)
 def score(
     paths: tuple[str, ...],
     reference: str | None,
@@ -44,6 +52,7 @@ def score(
     target: Path | None,
     gates: tuple[str, ...],
     workers: int,
+    max_pixels: int,
 ) -> None:
     """Score images: stair-stepped edges and grids.
 
@@ -54,7 +63,7 @@ def score(
     if target is not None:
         refuse_unwritable(followed(target))
     with progress_bar("scoring") as progress:
-        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress)
+        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels)
     write_text(RENDER[form](report), target)
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")

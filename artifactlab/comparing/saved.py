@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from artifactlab.attribution import diagnosis
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import by_stem
+from artifactlab.inputs.regular_files import read_regular
 from artifactlab.scoring import score_report
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score_report import ScoreReport
@@ -21,6 +23,9 @@ from artifactlab.scoring.score_report import ScoreReport
 SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
 """Settings of a diagnosis that two must share to be compared."""
 EXPECTED = "a diagnosis.json, what `score --format json` or `--format csv` wrote, or a folder of images"
+
+LARGEST = 1 << 30
+"""Bytes of the largest file that is read: the scores of millions of images."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def saved(given: Diagnosis | ScoreReport | str | Path) -> Saved:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        return read_regular(path, LARGEST).decode("utf-8-sig", "surrogateescape")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot read {str(path)!r}: {why}; expected {EXPECTED}") from error
@@ -149,13 +154,10 @@ def _scores(data: dict[str, Any], source: str) -> SavedScores:
 
 
 def _from_csv(text: str, source: str) -> SavedScores:
-    reader = csv.DictReader(text.splitlines())
-    names = tuple(name for name in reader.fieldnames or () if name in METRICS)
-    if not names or not {"path", "error"} <= set(reader.fieldnames or ()):
-        raise InputError(
-            f"{source!r} holds no scores: expected the columns path, metrics and error; expected {EXPECTED}"
-        )
     try:
+        # names may hold what ends a line elsewhere: only the reader knows which are quoted
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        names = _metric_columns(reader, source)
         rows = [
             (row["path"], {name: float(row[name]) if row[name] else None for name in names}, row["error"] or None)
             for row in reader
@@ -163,8 +165,17 @@ def _from_csv(text: str, source: str) -> SavedScores:
         return _paired_up(rows, names, source)
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{source!r} is damaged ({error}); write it again") from error
+
+
+def _metric_columns(reader: csv.DictReader[str], source: str) -> tuple[str, ...]:
+    names = tuple(name for name in reader.fieldnames or () if name in METRICS)
+    if not names or not {"path", "error"} <= set(reader.fieldnames or ()):
+        raise InputError(
+            f"{source!r} holds no scores: expected the columns path, metrics and error; expected {EXPECTED}"
+        )
+    return names
 
 
 def _paired_up(
@@ -176,7 +187,7 @@ def _paired_up(
         source=source,
         images={stem: scores[str(file)] for stem, file in files.items()},
         metrics=metrics,
-        unreadable=tuple(path for path, _, error in rows if error is not None),
+        unreadable=tuple(str(Path(path)) for path, _, error in rows if error is not None),
     )
 
 

@@ -20,10 +20,12 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
     Args:
         paths: files (taken whatever they are called), folders (the files with one of `SUFFIXES` inside, hidden ones
             left out) and glob patterns. A path that exists is never a pattern.
-        recursive: look into folders inside folders.
+        recursive: look into folders inside folders, also where links lead to them.
 
     Returns:
-        Each file once; in the order of `paths`, and sorted within one folder or pattern.
+        Each file once; in the order of `paths`, and sorted within one folder or pattern. Nothing is left out because it
+        cannot be read: links that lead nowhere, pipes and folders that may not be looked into are among them, and
+        whoever reads them is told why.
 
     Raises:
         InputError: if there are no paths, if one does not exist, or if a folder or a pattern has no image.
@@ -49,31 +51,65 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
 def _files(path: str | Path, recursive: bool) -> list[Path]:
     """The image files that one path, folder or pattern stands for."""
     if os.path.isdir(path):
-        inside = Path(path).rglob("*") if recursive else Path(path).iterdir()
-        found = _only_images(inside, path)
+        found = sorted(_inside(Path(path), recursive))
         if not found:
             hint = "" if recursive else "; look into its folders with --recursive / recursive=True"
             raise InputError(f"no image in folder {str(path)!r}: expected files ending in {', '.join(SUFFIXES)}{hint}")
         return found
-    if os.path.exists(path):
+    if os.path.lexists(path):
         return [Path(path)]
     if not glob.has_magic(str(path)):
         raise InputError(f"no such file or folder: {str(path)!r}")
-    found = _only_images(map(Path, glob.iglob(str(path), recursive=True)), path)
+    matches = [file for file in map(Path, glob.iglob(str(path), recursive=True)) if _counts(file, lost_folders=False)]
+    found = sorted({*matches, *_unlisted(str(path))})
     if not found:
         raise InputError(f"pattern {str(path)!r} matches no image: expected files ending in {', '.join(SUFFIXES)}")
     return found
 
 
-def _only_images(candidates: Iterator[Path], given: str | Path) -> list[Path]:
+def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
+    """The images in a folder, and the folders themselves that may not be looked into."""
+    waiting, seen = [folder], set()
+    while waiting:
+        inside = waiting.pop()
+        real = os.path.realpath(inside)
+        if real in seen:  # links may lead in circles
+            continue
+        seen.add(real)
+        entries = _entries(inside)
+        if entries is None:
+            yield inside
+            continue
+        yield from (entry for entry in entries if _counts(entry, lost_folders=recursive))
+        waiting += [entry for entry in entries if recursive and os.path.isdir(entry)]
+
+
+def _entries(folder: Path) -> list[Path] | None:
+    """What is in a folder; None where nobody is told."""
     try:
-        return sorted(
-            file
-            for file in candidates
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-        )
-    except OSError as error:
-        raise InputError(f"cannot list {str(given)!r}: {error.strerror or error}") from error
+        return sorted(folder.iterdir())
+    except OSError:
+        return None
+
+
+def _counts(path: Path, lost_folders: bool) -> bool:
+    """Whether it goes by the name of an image; of lost folders, a link to one that is gone counts, too."""
+    if path.name.startswith(".") or os.path.isdir(path):
+        return False
+    gone = not path.suffix and path.is_symlink() and not os.path.exists(path)
+    return path.suffix.lower() in SUFFIXES or (lost_folders and gone)
+
+
+def _unlisted(pattern: str) -> Iterator[Path]:
+    """Folders that a pattern leads into and that may not be looked into: glob passes over them in silence."""
+    folder = pattern if os.path.basename(pattern) == "**" else os.path.dirname(pattern)
+    while folder:
+        for match in map(Path, glob.iglob(os.path.join(folder, ""), recursive=True)):
+            if _entries(match) is None:
+                yield match
+        if not glob.has_magic(folder):
+            return
+        folder = os.path.dirname(folder)
 
 
 NAMED_IN_ERRORS = 5

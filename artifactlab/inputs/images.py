@@ -5,44 +5,46 @@ ICC profiles are ignored: values are taken as they are stored.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from artifactlab.errors import InputError
-
-Pixels = NDArray[Any]
+from artifactlab.inputs.decoding import Pixels, decode
+from artifactlab.inputs.image_headers import JPEG, PNG, Header, read_header
+from artifactlab.inputs.regular_files import read_regular
+from artifactlab.inputs.tiff_headers import TIFF
 
 MIN_SIDE = 16
 """Pixels per side of the smallest image; in anything smaller there is nothing to measure."""
 READABLE = "PNG, JPEG, TIFF, WebP or BMP of 8 or 16 bits, or a float32 TIFF"
-PNG = b"\x89PNG\r\n\x1a\n"
-JPEG = b"\xff\xd8\xff"
-PNG_COLOUR_TYPE = 25
-"""Offset of the header's byte that says the kind of colours."""
-PNG_WITH_ALPHA = (4, 6)
-"""Colour types with an alpha channel; any other may have a transparent colour."""
-TIFF = (b"II*\x00", b"MM\x00*")
+MAX_PIXELS = 400_000_000
+"""Largest image that is read, in pixels of 8-bit RGB or what takes as much memory to decode: 1.2 GB."""
+BYTES_PER_PIXEL = 3
+"""Of 8-bit RGB."""
+SURELY_SMALL = 1 << 24
+"""Pixels that do no harm whatever they are packed in."""
+BEST_PACKING = 10_000
+"""Pixels per byte that no image has but one of a single colour: the best that deflate does with bits is 8256."""
 JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Any marker of a JPEG but the stuffed zeros and restarts that stand inside compressed data."""
 JPEG_END = b"\xd9"
+PADDED_JPEG = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+"""What libjpeg says of bytes that it has no use for at the end of a picture."""
 EXIF = re.compile(rb"(?s)(?:eXIf|EXIF.{4}(?:Exif\0\0)?)(II\*\0|MM\0\*)")
 """The EXIF block of a PNG or a WebP."""
 EXIF_ORIENTATION = 0x0112
 """Tag of the orientation in an EXIF directory."""
 
 
-def read_image(path: str | Path, gray: bool = False) -> Tensor:
+def read_image(path: str | Path, gray: bool = False, max_pixels: int = MAX_PIXELS) -> Tensor:
     """Read one image file upright, at full depth, as it would look on white paper.
 
     EXIF rotation is applied, palettes are looked up, gray is spread over three channels, and what is transparent is
@@ -51,13 +53,14 @@ def read_image(path: str | Path, gray: bool = False) -> Tensor:
     Args:
         path: an 8-bit or 16-bit image, or a float TIFF with values in [0, 1]; the content counts, not the suffix.
         gray: BT.601 luma instead of colour.
+        max_pixels: larger images are refused by their headers, see `MAX_PIXELS`.
 
     Returns:
         float32 `(3, H, W)` RGB, or `(1, H, W)` if `gray`; values in [0, 1].
 
     Raises:
-        InputError: if the file is missing, empty, cut off, damaged or no image, if its depth is none of the above, or
-            if it holds NaN, Inf or floats outside [0, 1].
+        InputError: if the file is missing, empty, cut off, damaged, too large or no image, if its depth is none of the
+            above, or if it holds NaN, Inf or floats outside [0, 1].
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "red.png"
@@ -65,7 +68,7 @@ def read_image(path: str | Path, gray: bool = False) -> Tensor:
     >>> read_image(path)[:, 0, 0]
     tensor([1., 0., 0.])
     """
-    picture = open_picture(path)
+    picture = open_picture(path, max_pixels)
     image = picture.pixels()
     return luma(image) if gray else image.expand(3, -1, -1).contiguous()
 
@@ -80,6 +83,8 @@ class Picture:
     """Whether colours are multiplied by alpha already."""
     jpeg: bool = False
     """Whether the file is a JPEG, whose blocks of 8 x 8 pixels are a lattice of their own."""
+    note: str | None = None
+    """What may be wrong with the file, though it can be read."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -97,14 +102,19 @@ class Picture:
         return colours if len(planes) < 4 else _over_white(colours, others[2], self.premultiplied)
 
 
-def open_picture(path: str | Path) -> Picture:
-    """Read and decode an image file; raises what `read_image` does."""
-    data = _read_bytes(path)
+def open_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read and decode an image file; takes and raises what `read_image` does."""
+    data = _read_bytes(path, max_pixels)
     _refuse_damaged(path, data)
-    pixels = _decode(path, data)
+    header = read_header(data)
+    if header is None:
+        raise _unreadable(path, f"no image, or a damaged one; expected {READABLE}")
+    _refuse_large(path, data, header, max_pixels)
+    pixels, complaint = _decode(path, data, header)
     # OpenCV reads an 8-bit TIFF with colours already multiplied by alpha, everything else with straight ones.
     premultiplied = data.startswith(TIFF) and pixels.dtype == np.uint8
-    return Picture(_known_depth(path, pixels), premultiplied, data.startswith(JPEG))
+    jpeg = data.startswith(JPEG)
+    return Picture(_known_depth(path, pixels), premultiplied, jpeg, _jpeg_note(path, data, complaint) if jpeg else None)
 
 
 def luma(image: Tensor) -> Tensor:
@@ -119,9 +129,9 @@ def luma(image: Tensor) -> Tensor:
     return green + 0.299 * (red - green) + 0.114 * (blue - green)
 
 
-def _read_bytes(path: str | Path) -> bytes:
+def _read_bytes(path: str | Path, max_pixels: int) -> bytes:
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path, BYTES_PER_PIXEL * max_pixels + SURELY_SMALL)
     except (OSError, ValueError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
     if not data:
@@ -137,7 +147,7 @@ def _refuse_damaged(path: str | Path, data: bytes) -> None:
     """Some versions of OpenCV fill what is missing from a PNG or a JPEG with black or gray, and say nothing."""
     if data.startswith(PNG):
         _refuse_damaged_png(path, data)
-    if data.startswith(JPEG) and not _jpeg_is_complete(data):
+    if data.startswith(JPEG) and _jpeg_end(data) < 0:
         raise _unreadable(path, "the JPEG is cut off before its end marker; write or copy it again")
 
 
@@ -153,53 +163,60 @@ def _refuse_damaged_png(path: str | Path, data: bytes) -> None:
         position = end + 4
 
 
-def _jpeg_is_complete(data: bytes) -> bool:
-    """Whether the end marker is there. Segments are stepped over: a thumbnail inside one has an end marker, too."""
+def _jpeg_end(data: bytes) -> int:
+    """Where the end marker is, -1 without one. Segments are stepped over: a thumbnail inside one has its own."""
     position = len(JPEG) - 1
     while marker := JPEG_MARKER.search(data, position):
         if marker[1] == JPEG_END:
-            return True
+            return marker.start()
         position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    return False
+    return -1
 
 
-def _decode(path: str | Path, data: bytes) -> Pixels:
-    """Upright pixels (H, W, C) at the file's own depth; gray, BGR or BGRA."""
-    if _may_have_alpha(data):
-        pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
+def _refuse_large(path: str | Path, data: bytes, header: Header, max_pixels: int) -> None:
+    """Before anything is allocated: a few bytes can say that they are gigabytes."""
+    size, pixels = f"{header.width}x{header.height} pixels", header.width * header.height
+    if pixels > max(SURELY_SMALL, BEST_PACKING * len(data)):
+        raise _unreadable(
+            path, f"its {len(data)} bytes would unpack to {size}, which only one colour does; give a crop"
+        )
+    takes = max(pixels, math.ceil(header.memory / BYTES_PER_PIXEL))
+    if takes > max_pixels:
+        as_rgb = f", which take as much memory to read as {takes} of 8-bit RGB," if takes > pixels else ""
+        raise _unreadable(
+            path,
+            f"it has {size}{as_rgb} and at most {max_pixels} are read; if you trust it, score it with"
+            f" --max-pixels {takes} / max_pixels={takes}",
+        )
+
+
+def _jpeg_note(path: str | Path, data: bytes, complaint: str) -> str | None:
+    """What a decoder's complaint about a JPEG comes to; it fills what is missing with gray, and goes on.
+
+    Raises:
+        InputError: if part of the picture is missing or garbled.
+    """
+    if complaint and "extraneous" not in complaint:
+        raise _unreadable(path, f"the JPEG is damaged ({complaint.rpartition(': ')[2]}); write or copy it again")
+    padded = PADDED_JPEG.search(complaint)
+    end = _jpeg_end(data)
+    if not complaint or (padded and len(set(data[end - int(padded[1]) : end])) == 1):
+        return None
+    return f"it may be damaged: the JPEG has {complaint.rpartition(': ')[2]}"
+
+
+def _decode(path: str | Path, data: bytes, header: Header) -> tuple[Pixels, str]:
+    """Upright pixels (H, W, C) at the file's own depth: gray, BGR or BGRA; and what the decoder complained of."""
+    if header.may_have_alpha:
+        pixels, complaint = decode(data, cv2.IMREAD_UNCHANGED)
         if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
             # The one flag that keeps alpha is also the one that does not turn the image, except a TIFF.
-            return pixels if data.startswith(TIFF) else _upright(pixels, data)
-    pixels = _imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+            return pixels if data.startswith(TIFF) else _upright(pixels, data), complaint
+        del pixels  # not to be held while it is decoded anew
+    pixels, complaint = decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None:
         raise _unreadable(path, f"no image, or a damaged one; expected {READABLE}")
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _may_have_alpha(data: bytes) -> bool:
-    """False only where the format or the header rules it out, which saves decoding twice."""
-    if data.startswith(PNG):
-        return data[PNG_COLOUR_TYPE] in PNG_WITH_ALPHA or b"tRNS" in data[: data.find(b"IDAT")]
-    return not data.startswith(JPEG)
-
-
-def _imdecode(data: bytes, flags: int) -> Pixels | None:
-    try:
-        with _quiet_opencv():
-            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # e.g. more pixels than OpenCV allows
-        return None
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Our one line says it; OpenCV's log would repeat it in C++."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    return pixels[..., None] if pixels.ndim == 2 else pixels, complaint
 
 
 def _upright(pixels: Pixels, data: bytes) -> Pixels:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 
@@ -21,6 +20,10 @@ WIDTH = 80
 """Columns of the text, which every terminal and mail has."""
 SUMMARY = ("mean", "median", "max")
 """Rows below the images, each a key of the summary."""
+FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|\s")
+"""How a cell starts that a spreadsheet computes (also in full width), or may once it has stripped blanks."""
+QUOTED = re.compile(r"""[,;"'\s\x00-\x1f\x7f-\x9f\u2028\u2029]""")
+"""What some reader takes for the end of a cell or a line."""
 
 
 def score_table(report: ScoreReport) -> Fitting:
@@ -77,14 +80,21 @@ def _render_jsonl(report: ScoreReport) -> str:
 
 def _render_csv(report: ScoreReport) -> str:
     """Columns path, one per metric, error, note; empty where there is no value."""
-    text = io.StringIO()
     names = report.config["metrics"]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", *names, "error", "note"])
-    writer.writerows(
-        [image.path, *(image.scores[name] for name in names), image.error, image.note] for image in report.images
-    )
-    return text.getvalue()
+    rows: list[list[object]] = [["path", *names, "error", "note"]]
+    for image in report.images:
+        rows.append([_cell_of(image.path), *(image.scores[name] for name in names), image.error, image.note])
+    return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
+
+
+def _cell_of(path: str) -> str:
+    """The path such that no spreadsheet runs it: ./=1+1.png names the same file."""
+    return f"./{path}" if FORMULA.match(path) else path
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return '"' + text.replace('"', '""') + '"' if QUOTED.search(text) else text
 
 
 RENDER: dict[str, Callable[[ScoreReport], str]] = {

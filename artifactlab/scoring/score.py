@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 
-from artifactlab.errors import InputError
+from artifactlab.errors import InputError, first_line
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
-from artifactlab.inputs.images import MIN_SIDE, Picture, open_picture
+from artifactlab.inputs.images import MAX_PIXELS, MIN_SIDE, Picture, open_picture
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 from artifactlab.scoring.workers import map_in_processes, usable_cores
 
-Job = tuple[Path, "Path | None", tuple[str, ...]]
+Job = tuple[Path, "Path | None", tuple[str, ...], int]
 """An image, its reference, and the metrics."""
 JPEG_BLOCK = 8
 """Pixels per side of the blocks that a JPEG is coded in (ITU-T T.81)."""
@@ -34,6 +34,7 @@ def score_images(
     gates: Sequence[Gate | str] = (),
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ScoreReport:
     """Score image files, one at a time.
 
@@ -46,10 +47,11 @@ def score_images(
         workers: processes, at most one per core; the scores do not depend on it. With more than one, a script that
             calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
+        max_pixels: larger images are refused by their headers, before there is memory taken for them.
 
     Returns:
-        A row per image. One that cannot be scored (unreadable, smaller than 16 pixels, of another size than its
-        reference, killing the process that scores it) is a row with an error; the others are scored all the same.
+        A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
+        its reference, killing the process that scores it) is a row with an error; the others are scored all the same.
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
@@ -69,8 +71,10 @@ def score_images(
     conditions = _checked_gates(gates, names)
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
+    if max_pixels < 1:
+        raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
     files = find_images(paths, recursive)
-    jobs = [(file, partner, names) for file, partner in _paired_files(files, reference, recursive)]
+    jobs = [(file, partner, names, max_pixels) for file, partner in _paired_files(files, reference, recursive)]
     images = []
     with _scores(jobs, min(workers, len(jobs), usable_cores())) as scores:
         for image in scores:
@@ -132,10 +136,13 @@ def _paired_files(files: list[Path], reference: str | Path | None, recursive: bo
     """Each image with the reference of the same stem."""
     if reference is None:
         return [(file, None) for file in files]
-    ours, theirs = by_stem(files, "images"), by_stem(find_images([reference], recursive), "references")
+    # a folder among the images is one that could not be looked into, which its row says
+    found = find_images([reference], recursive)
+    refuse_names([str(path) for path in found if path.is_dir()], "cannot look into the references' folders")
+    ours, theirs = by_stem([file for file in files if not file.is_dir()], "images"), by_stem(found, "references")
     refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
     refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
-    return [(file, theirs[file.stem]) for file in files]
+    return [(file, theirs.get(file.stem)) for file in files]
 
 
 @contextmanager
@@ -155,23 +162,33 @@ def _scores(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[ImageScore]]
 
 def _lost(job: Job) -> ImageScore:
     """The row of an image at which two worker processes died."""
-    file, _, names = job
+    file, _, names, _ = job
     error = f"image {str(file)!r}: its worker process was killed, twice; out of memory? try --workers 1 / workers=1"
     return ImageScore(str(file), dict.fromkeys(names), error)
 
 
 def _score_image(job: Job) -> ImageScore:
-    """One row; nothing of the image outlives it."""
-    file, partner, names = job
+    """One row, whatever happens; nothing of the image outlives it."""
+    file, _, names, _ = job
     try:
-        picture = open_picture(file)
-        reference = None if partner is None else open_picture(partner)
-        _check_sizes(picture, reference, file, partner)
+        return _scored(*job)
     except InputError as error:
-        return ImageScore(str(file), dict.fromkeys(names), str(error))
+        why = str(error)
+    except MemoryError:
+        why = f"there is not enough memory for image {str(file)!r}; score a crop of it"
+    except Exception as error:  # a defect of ours must not lose the other rows
+        why = f"cannot score image {str(file)!r}: unexpected {type(error).__name__}: {first_line(error)}"
+    return ImageScore(str(file), dict.fromkeys(names), why)
+
+
+def _scored(file: Path, partner: Path | None, names: tuple[str, ...], max_pixels: int) -> ImageScore:
+    picture = open_picture(file, max_pixels)
+    reference = None if partner is None else open_picture(partner, max_pixels)
+    _check_sizes(picture, reference, file, partner)
     scores = measure(picture, reference, names)
     may_be_jpegs_own = picture.jpeg and scores.get("period") == JPEG_BLOCK
-    return ImageScore(str(file), scores, None, JPEG_NOTE if may_be_jpegs_own else None)
+    notes = [picture.note, JPEG_NOTE if may_be_jpegs_own else None]
+    return ImageScore(str(file), scores, None, "; ".join(filter(None, notes)) or None)
 
 
 def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:

@@ -198,3 +198,10 @@ def test_help_lists_every_metric() -> None:
     text = run("--help").stdout
     assert all(name in text for name in [*COLUMNS, "direction_divergence"])
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_image_above_max_pixels_exits_with_2_beside_the_others(folder: Path) -> None:
+    result = run("out", "--format", "csv", "--max-pixels", "4096")
+    assert result.exit_code == 2
+    assert "flat.png,0.0" in result.stdout
+    assert "--max-pixels 9216" in result.stdout

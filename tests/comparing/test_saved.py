@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from artifactlab import Diagnosis, InputError, compare
+from artifactlab.comparing.saved import SavedScores, saved
+from artifactlab.report.score_table import RENDER
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 BAD = [0.5, 0.6, 0.4, 0.5, 0.6, 0.5]
@@ -25,12 +29,36 @@ def test_files_compare_as_what_they_were_written_from(tmp_path: Path, bad: Diagn
 
 
 def test_csv_compares_as_json_does(report: Callable[..., ScoreReport], tmp_path: Path) -> None:
-    from artifactlab.report.score_table import RENDER
-
     before = report(edge_jaggedness=[*BAD, None], axis_excess=[*GOOD, 0.25])
     (tmp_path / "a.csv").write_text(RENDER["csv"](before))
     after = report(edge_jaggedness=[*GOOD, 1.0], axis_excess=[*GOOD, 0.25])
     assert compare(tmp_path / "a.csv", after).metrics == compare(before, after).metrics
+
+
+ODD_NAMES = (
+    *("=cmd|calc!A0.png", "+1.png", "-1.png", "@SUM(A1).png", "\t=1.png", " =1.png", "\uff1d1.png", "|x.png", "%x.png"),
+    *("a\rb.png", "b\nc.png", "c\r\nd.png", "d\u2028x.png", "e\u2029x.png", "f\x85x.png", "g\x0bx.png", "h\x1ex.png"),
+    *('i".png', "j,=1.png", "k;=1.png", "l\udcffx.png", "'m.png", "n.png"),
+)
+
+
+def test_csv_gives_every_name_back_and_holds_no_formula(tmp_path: Path) -> None:
+    rows = tuple(ImageScore(name, {"axis_excess": 0.5}, None) for name in ODD_NAMES)
+    written = ScoreReport(rows, {}, None, {"metrics": ["axis_excess"], "periods": [2, 16]})
+    text = RENDER["csv"](written)
+    (tmp_path / "a.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    read = saved(tmp_path / "a.csv")
+    assert isinstance(read, SavedScores)
+    assert set(read.images) == {Path(name).stem for name in ODD_NAMES}
+    cells = [row[0] for row in csv.reader(io.StringIO(text, newline=""))]
+    assert not [cell for cell in cells if cell.lstrip()[:1] in "=+-@|%\uff1d"]
+    assert {str(Path(cell)) for cell in cells[1:]} == set(ODD_NAMES)
+
+
+def test_csv_with_a_cell_that_no_path_fills_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"path,axis_excess,error\n{'a' * 200_000}.png,0.1,\n")
+    with pytest.raises(InputError, match="is damaged"):
+        saved(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize(

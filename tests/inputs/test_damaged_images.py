@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,8 @@ import pytest
 from PIL import Image
 
 from artifactlab.errors import InputError
-from artifactlab.inputs.images import read_image
+from artifactlab.inputs import decoding
+from artifactlab.inputs.images import open_picture, read_image
 
 
 @pytest.fixture
@@ -66,6 +69,87 @@ def test_end_marker_of_a_thumbnail_is_not_taken_for_the_end_of_the_jpeg(tmp_path
     assert read_image(tmp_path / "whole.jpg").shape == (3, 32, 48)
     with pytest.raises(InputError, match="the JPEG is cut off"):
         read_image(tmp_path / "cut.jpg")
+
+
+def test_png_of_an_end_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82")
+    with pytest.raises(InputError, match="no image, or a damaged one"):
+        read_image(tmp_path / "a.png")
+
+
+def noise() -> Image.Image:
+    """An image whose JPEG has many bytes, none of which can be done without."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
+def test_jpeg_cut_off_and_given_an_end_marker_is_refused(
+    tmp_path: Path, progressive: bool, kept: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = encoded(noise(), "JPEG", progressive=progressive)
+    (tmp_path / "a.jpg").write_bytes(data[: int(len(data) * kept)] + b"\xff\xd9")
+    with pytest.raises(InputError, match="the JPEG is damaged"):
+        read_image(tmp_path / "a.jpg")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("instead", [b"", bytes(2000), bytes(range(1, 251)) * 8])
+def test_jpeg_broken_in_the_middle_is_refused_or_noted(
+    tmp_path: Path, progressive: bool, place: float, instead: bytes
+) -> None:
+    data = encoded(noise(), "JPEG", progressive=progressive, quality=90)
+    start = int(len(data) * place)
+    (tmp_path / "a.jpg").write_bytes(data[:start] + instead + data[start + 2000 :])
+    try:
+        note = open_picture(tmp_path / "a.jpg").note
+    except InputError as error:
+        note = str(error)
+    assert "damaged" in (note or "")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"progressive": True},
+        {"optimize": True, "quality": 100},
+        {"restart_marker_blocks": 3},
+        {"progressive": True, "restart_marker_rows": 1},
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"},
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("padding", [b"", bytes(40), b"\xff" * 40])
+def test_whole_jpeg_has_no_note(tmp_path: Path, settings: dict[str, object], mode: str, padding: bytes) -> None:
+    data = encoded(noise().resize((50, 39)).convert(mode), "JPEG", **settings)
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + padding + data[-2:])
+    assert open_picture(tmp_path / "a.jpg").note is None
+
+
+def test_frame_of_a_film_that_leaves_its_tables_to_the_decoder_has_no_note(tmp_path: Path) -> None:
+    data = encoded(noise(), "JPEG", quality=75)
+    while (table := data.find(b"\xff\xc4")) >= 0:
+        data = data[:table] + data[table + 2 + int.from_bytes(data[table + 2 : table + 4], "big") :]
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert open_picture(tmp_path / "a.jpg").note is None
+
+
+def test_threads_leave_opencv_as_loud_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded(smooth(), "JPEG"))
+    level = cv2.utils.logging.getLogLevel()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(read_image, [tmp_path / "a.jpg"] * 64))
+    assert cv2.utils.logging.getLogLevel() == level
+
+
+def test_what_others_write_to_stderr_meanwhile_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with decoding._caught_complaints() as complaints:
+        os.write(2, b"a line of another thread\nCorrupt JPEG data: bad Huffman code\n")
+    assert complaints == ["Corrupt JPEG data: bad Huffman code"]
+    assert capfd.readouterr().err == "a line of another thread\n"
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,47 @@ def test_existing_path_is_never_a_pattern(folder: Path) -> None:
 def test_arguments_keep_their_order_and_every_file_comes_once(folder: Path) -> None:
     found = find_images(["sub", "b.png", folder, "*.png", os.path.join("sub", "..", "b.png")])
     assert [path.name for path in found] == ["c.tif", "b.png", "a.JPG", "odd[1].png"]
+
+
+@pytest.fixture
+def locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder `sub`, which may not be looked into; a root user's rights would not let a mode say so."""
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == "sub":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    return Path("sub")
+
+
+def test_folder_that_may_not_be_looked_into_is_not_left_out(locked: Path) -> None:
+    for given, recursive in (([locked], False), (["."], True), (["**/*.tif"], False), (["*/*.tif"], False)):
+        assert locked in find_images(given, recursive=recursive)
+    assert locked not in find_images(["."])
+    assert locked not in find_images(["*.png"])
+
+
+def test_link_that_leads_nowhere_is_not_left_out(folder: Path) -> None:
+    for name in ("gone.png", "loop.png", "gone folder", "gone.txt"):
+        Path(name).symlink_to("loop.png" if name == "loop.png" else "nowhere")
+    assert {"gone.png", "loop.png"} <= set(names(find_images(["."])))
+    assert {"gone.png", "loop.png"} <= set(names(find_images(["*"])))
+    assert names(find_images(["gone.png"])) == ["gone.png"]
+    assert "gone folder" not in names(find_images(["."]))
+    assert "gone folder" in names(find_images(["."], recursive=True))
+    assert "gone.txt" not in names(find_images(["."], recursive=True))
+
+
+def test_links_to_folders_are_followed_and_never_in_circles(folder: Path, tmp_path: Path) -> None:
+    (folder / "sub" / "up").symlink_to("..")
+    other = tmp_path / "empty" / "images"
+    other.mkdir()
+    (other / "d.png").touch()
+    Path("sub/linked").symlink_to(other)
+    assert [path.name for path in find_images(["sub"], recursive=True)].count("d.png") == 1
 
 
 def test_one_path_need_not_be_wrapped_in_a_list(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from artifactlab.errors import InputError
+from artifactlab.inputs.images import Picture
 from artifactlab.scoring import METRICS, Gate, ScoreReport, measures, parse_gate, score_images, tiles
 
 WITHOUT_REFERENCE = (
@@ -88,6 +89,53 @@ def test_image_below_16_pixels_a_side_is_a_row_with_its_size(save: Save, height:
     (row,) = score_images([save("a.png", photo(0, height, width))]).images
     assert f"too small: {width}x{height} pixels, the minimum is 16x16" in (row.error or "")
     assert set(row.scores.values()) == {None}
+
+
+@pytest.mark.parametrize("error", [IndexError("of ours"), MemoryError(), RuntimeError("of torch")])
+def test_whatever_happens_to_one_image_the_others_are_scored(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def measure(picture: Picture, *_: object) -> dict[str, float | None]:
+        if picture.size == (32, 32):
+            raise error
+        return {"axis_excess": 0.5}
+
+    monkeypatch.setattr("artifactlab.scoring.score.measure", measure)
+    save("a.png", photo(0, 32, 32))
+    save("b.png", photo())
+    bad, good = score_images([tmp_path], metrics=["axis_excess"]).images
+    assert "a.png" in (bad.error or "")
+    assert (good.error, good.scores) == (None, {"axis_excess": 0.5})
+
+
+def test_image_above_the_limit_is_a_row_that_says_what_to_type(save: Save, tmp_path: Path) -> None:
+    save("a.png", photo(0, 64, 80))
+    save("b.png", photo(0, 32, 32))
+    large, small = score_images([tmp_path], metrics=["axis_excess"], max_pixels=5119).images
+    assert "--max-pixels 5120" in (large.error or "")
+    assert small.error is None
+    with pytest.raises(InputError, match="max_pixels must be at least 1, got 0"):
+        score_images([tmp_path], max_pixels=0)
+
+
+def test_folder_that_may_not_be_looked_into_is_a_row_beside_references(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save("a.png", photo())
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr("artifactlab.scoring.score.find_images", lambda paths, _: list(paths))
+    _, locked = score_images([path, tmp_path / "locked"], reference=path, metrics=["axis_excess"]).images
+    assert "locked" in (locked.error or "")
+    with pytest.raises(InputError, match=r"cannot look into the references' folders: .*locked"):
+        score_images([path], reference=tmp_path / "locked", metrics=["axis_excess"])
+
+
+def test_damage_that_can_be_read_over_is_a_note(save: Save, tmp_path: Path) -> None:
+    data = bytes(cv2.imencode(".jpg", photo())[1])
+    (tmp_path / "a.jpg").write_bytes(data[:-2] + bytes(range(100)) + data[-2:])
+    (row,) = score_images([tmp_path], metrics=["axis_excess"]).images
+    assert row.error is None
+    assert "may be damaged" in (row.note or "")
 
 
 def test_summary_counts_only_what_was_measured(save: Save, tmp_path: Path) -> None:
