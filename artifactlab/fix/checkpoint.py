@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
-import pickle
-import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artifactlab.errors import FixError, first_line
-
-NO_PICKLE = (pickle.UnpicklingError, struct.error)
-"""What torch.load also raises on files of another kind."""
+from artifactlab.errors import FixError, ModelError, first_line
+from artifactlab.models.torch_file import read_torch_file
 
 
 @dataclass
@@ -67,8 +64,13 @@ def save_state(path: Path, run: str, state: State) -> None:
         raise FixError(f"cannot write the checkpoint {path}: {first_line(error)}") from error
 
 
-def load_state(path: Path, run: str) -> State | None:
+def load_state(path: Path, run: str, weights: Mapping[str, Tensor]) -> State | None:
     """The state in a file; None where there is none yet.
+
+    Args:
+        path: the file.
+        run: the digest of all that must be the same for it to be gone on with.
+        weights: those that are trained, to compare the file's with.
 
     Raises:
         FixError: if the file is no such state, or of a run with other settings, inputs or weights.
@@ -76,14 +78,34 @@ def load_state(path: Path, run: str) -> State | None:
     if not path.exists():
         return None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch_file(path)
         if content.pop("run") != run:
             raise FixError(
                 f"the checkpoint {path} belongs to another run: its settings, inputs or model are not these; remove it"
                 " to start anew"
             )
-        return State(**content)
+        state = State(**copy.deepcopy(content))  # the weights in memory: the file is replaced while they are used
+        _refuse_damaged(state, weights)
+        return state
     except FixError:
         raise
-    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError, *NO_PICKLE) as error:
+    except ModelError as error:
+        raise FixError(f"{path} is no checkpoint of a fix; remove it to start anew ({error})") from error
+    except Exception as error:  # of another kind, it may hold anything
         raise FixError(f"{path} is no checkpoint of a fix: {first_line(error)}; remove it to start anew") from error
+
+
+def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
+    """Raise a ValueError unless the numbers are numbers, and the weights those of the model."""
+    counts = (state.step, state.planned)
+    numbers = (*counts, state.seconds, state.first_loss, state.best_loss)
+    if not all(type(n) is int and n >= 0 for n in counts) or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError("its numbers are damaged")
+    expected = {name: (value.shape, value.dtype) for name, value in weights.items()}
+    for found in (state.best, state.weights):
+        if {name: (value.shape, value.dtype) for name, value in found.items()} != expected:
+            raise ValueError("its weights are not those that are trained")
+    moments = [value for kept in state.optimiser["state"].values() for value in kept.values()]
+    shapes = {value.shape for value in weights.values()} | {torch.Size()}
+    if not all(isinstance(value, Tensor) and value.shape in shapes for value in moments):
+        raise ValueError("the optimiser's state is damaged")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
-from artifactlab.errors import ArtifactLabError, ModelError, first_line
+from artifactlab.errors import ArtifactLabError, FixError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, load_state, save_state
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
@@ -161,10 +161,15 @@ def _at_first(training: Training) -> State:
 def _resumed(training: Training, optimiser: torch.optim.Optimizer, run: str) -> State | None:
     """The state that a checkpoint holds, put into the weights and the optimiser."""
     checkpoint = training.options.checkpoint
-    state = load_state(checkpoint, run) if checkpoint else None
+    state = load_state(checkpoint, run, training.weights) if checkpoint else None
     if state is not None:
+        try:
+            optimiser.load_state_dict(state.optimiser)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FixError(
+                f"{checkpoint} is no checkpoint of this fix: {first_line(error)}; remove it to start anew"
+            ) from error
         put_back(training.weights, state.weights)
-        optimiser.load_state_dict(state.optimiser)
     return state
 
 
