@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from typing import Any
@@ -47,9 +49,21 @@ class _Commands(click.Group):
             raise
         except Exception as error:
             # a defect of ours or of the user's model; 1 would say that a gate has failed
-            traceback.print_exc()
-            click.echo(f"Error: unexpected {type(error).__name__}: {first_line(error)}", err=True)
+            told = _unusable_name(error)
+            if told is None or ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"Error: {told or f'unexpected {type(error).__name__}: {first_line(error)}'}", err=True)
             sys.exit(EXIT_ERROR)
+
+
+def _unusable_name(error: Exception) -> str | None:
+    """What to say where no file can have the name that was given, whatever it was for."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = os.fsdecode(error.filename or "")
+        return f"no file can be called {name[:40]!r}... ({len(name)} characters); expected a path, in 255 a name"
+    if isinstance(error, ValueError) and str(error).startswith("embedded null"):
+        return "no file can have a NUL in its name; expected a path without"
+    return None
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

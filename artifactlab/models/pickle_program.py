@@ -26,10 +26,16 @@ class _Built(NamedTuple):
 
     depth: int = 0
     size: int = 1
+    largest: int = 0
+    """The largest number in it."""
 
 
-def follow_pickle(stream: IO[bytes]) -> None:
+def follow_pickle(stream: IO[bytes], most: int) -> None:
     """Read one pickle up to its end.
+
+    Args:
+        stream: where it starts.
+        most: how many weights there can be.
 
     Raises:
         PickleError: if it is damaged, or what it builds is nested or shared beyond all measure.
@@ -41,6 +47,8 @@ def follow_pickle(stream: IO[bytes]) -> None:
         for opcode, argument, position in pickletools.genops(stream):
             if opcode.name == "GLOBAL" and argument in UNBOUNDED:
                 raise PickleError(f"it makes a {str(argument).split()[1]} of any size, which weights have no need of")
+            if opcode.name == "BINPERSID" and (stack[-1] or _Built()).largest > most:  # (..., number of weights, ...)
+                raise PickleError("it claims more weights than its bytes can hold")
             _step(opcode, argument, stack, memo, (position or 0) - start + 1)
     except (IndexError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise error if isinstance(error, PickleError) else PickleError("the pickle in it is damaged") from error
@@ -61,7 +69,9 @@ def _step(
         stack.append(None)
     else:
         taken = _taken(opcode, stack)
-        stack += [_built(taken, opcode.name in IN_PLACE, read)] * len(opcode.stack_after)
+        made = _built(taken, opcode.name in IN_PLACE, read)
+        made = made._replace(largest=argument) if isinstance(argument, int) else made
+        stack += [made] * len(opcode.stack_after)
 
 
 def _taken(opcode: pickletools.OpcodeInfo, stack: list[_Built | None]) -> list[_Built]:
@@ -82,4 +92,4 @@ def _built(taken: list[_Built], in_place: bool, read: int) -> _Built:
     size = 1 + sum(item.size for item in taken)
     if depth > MAX_DEPTH or size > MAX_SHARING * read:
         raise PickleError("what it holds is nested or repeated without end")
-    return _Built(depth, size)
+    return _Built(depth, size, max((item.largest for item in taken), default=0))

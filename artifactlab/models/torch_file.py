@@ -78,7 +78,7 @@ def _checked(path: Path) -> bool:
             raise PickleError("nothing that torch.save wrote starts like this")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # reads no more than there is
             for _ in range(PICKLES_OF_OLD):
-                follow_pickle(content)  # type: ignore[arg-type]
+                follow_pickle(content, 2 * len(content))  # type: ignore[arg-type]
     return False
 
 
@@ -102,7 +102,7 @@ def _check_zip(file: IO[bytes], size: int) -> None:
         content = [record for record, name in zip(listed, names, strict=True) if name.endswith("/data.pkl")]
         if len(content) != 1:
             raise PickleError("nothing that torch.save wrote: it holds no data.pkl")
-        follow_pickle(io.BytesIO(records.read(content[0])))
+        follow_pickle(io.BytesIO(records.read(content[0])), 2 * size)
 
 
 def _directory_start(file: IO[bytes], size: int) -> int:

@@ -99,8 +99,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a bytearray of any size": lambda: with_pickle(pickle.dumps(Calls(bytearray, 1 << 30), 2)),
     "nesting without end": lambda: with_pickle(b"\x80\x02})" + b"\x85" * 100_000 + b"K\x01s."),
     "doubling without end": doubling_key,
-    "a program": lambda: rezipped(saved({}), "version", b"3").replace(b"byteorder", b"consts.pk"),
-    "text": lambda: b"\x80\x02X",
+    "a program": lambda: saved({}).replace(b".format_version", b"x/constants.pkl"),
+    "a text cut": lambda: b"\x80\x02X",
     "nothing but a start": lambda: b"\x80",
 }
 
