@@ -33,6 +33,17 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in 
         return parsed
 
 
+class Seed(click.types.IntParamType):
+    """A whole number that torch's generators take."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """As an int; fails where it does not fit into 64 bits."""
+        seed: int = super().convert(value, param, ctx)
+        if not -(1 << 63) <= seed < 1 << 63:
+            self.fail(f"{shown(seed)} does not fit into 64 bits", param, ctx)
+        return seed
+
+
 def declared(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     """Several options as one decorator; help lists them in this order."""
 

@@ -192,8 +192,9 @@ def test_a_folder_that_cannot_be_written_to_is_named(folder: Path) -> None:
         ('[diagnose]\ninput = ["x\\u0000.png"]', "holds a NUL"),
         ("[diagnose]\ndata-range = " + "9" * 400, "fits into 64 bits"),
         ("[diagnose]\nprobe = 'constant'\ncrop = " + "9" * 300, "at most 8192 pixels"),
+        ("[diagnose]\nseed = " + "9" * 30, "does not fit into 64 bits"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_too_deep_or_too_long_is_one_short_line(folder: Path, text: str, words: str) -> None:
     config(text)
