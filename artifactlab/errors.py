@@ -27,6 +27,27 @@ class RegistryError(ArtifactLabError):
     """An installed package whose addition (a metric, a kind of site, an upsampler, ...) cannot be used."""
 
 
+MAX_SHOWN = 200
+"""Characters of a value that an error quotes in full: two lines of a terminal."""
+MAX_LINE = 400
+"""Characters of somebody else's error that are quoted."""
+
+
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough to quote."""
-    return (str(error).strip().splitlines() or [""])[0]
+    line = (str(error).strip().splitlines() or [""])[0].split("; use sys.")[0]  # no advice to program
+    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..."
+
+
+def shown(value: object) -> str:
+    """A value as an error quotes it, cut where nobody would read on.
+
+    >>> shown("[" * 1000)
+    "'[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[... (1000 characters)"
+    """
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        return f"a {type(value).__name__} of any size"
+    length = len(value) if isinstance(value, str) else len(text)
+    return text if len(text) <= MAX_SHOWN else f"{text[:40]}... ({length} characters)"

@@ -13,8 +13,8 @@ from rich.console import Group
 
 import artifactlab
 from artifactlab.cli.compare_models import ModelPairOptions, compared_models, is_model, model_pair_options
-from artifactlab.cli.files import write_text
-from artifactlab.cli.options import flag_of, form_option, is_given
+from artifactlab.cli.files import refuse_unwritable, write_text
+from artifactlab.cli.options import Seed, flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import ImageOptions, gathered
 from artifactlab.cli.verbosity import complain
@@ -64,7 +64,7 @@ OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, ImageOptions) for 
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if the verdict is worse.")
 @click.option("--fail-on-difference", is_flag=True, help="Of two models: exit with 1 if their lattices part.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of the resamples of scores, or of the models' passes."
+    "--seed", type=Seed(), default=0, show_default=True, help="Of the resamples of scores, or of the models' passes."
 )
 @click.option(
     "--workers",

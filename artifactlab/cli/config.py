@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from artifactlab.cli.options import JsonObject
-from artifactlab.errors import InputError
+from artifactlab.errors import InputError, first_line, shown
 from artifactlab.inputs.regular_files import read_regular
 
 if sys.version_info >= (3, 11):
@@ -92,7 +92,7 @@ def _check_tables(tables: dict[str, Any], names: list[str], path: Path) -> None:
         if name not in names:
             raise InputError(f"{path}: there is no command {name!r}{_nearest(name, names)}")
         if not isinstance(table, dict):
-            raise InputError(f"{path}: {name} must be a table, [{name}], got {table!r}")
+            raise InputError(f"{path}: {name} must be a table, [{name}], got {shown(table)}")
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -102,8 +102,10 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise InputError(f"cannot read the config {str(path)!r}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no TOML: it is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is no config: it is nested too deeply; expected one table per command") from error
+    except ValueError as error:  # of TOML's own, and of a number too long, or a NUL in the path
+        raise InputError(f"{path} is no TOML: {first_line(error)}") from error
 
 
 def _nearest(name: str, names: list[str]) -> str:
@@ -118,11 +120,16 @@ def _checked(param: click.Parameter, value: Any, ctx: click.Context, where: str)
     items = value if repeatable and isinstance(value, list) else [value]
     for item in items:
         if not isinstance(item, accepted) or (isinstance(item, bool) and bool not in accepted):
-            raise InputError(f"{where} must be {words}{' or a list of them' if repeatable else ''}, got {item!r}")
+            listed = " or a list of them" if repeatable else ""
+            raise InputError(f"{where} must be {words}{listed}, got {shown(item)}")
+        if isinstance(item, str) and "\0" in item:
+            raise InputError(f"{where} holds a NUL, got {shown(item)}; expected text without")
     try:
         param.type_cast_value(ctx, items if repeatable else value)
     except click.BadParameter as error:
         raise InputError(f"{where}: {error.message}") from error
+    except OverflowError as error:
+        raise InputError(f"{where} must be {words} that fits into 64 bits, got {shown(value)}") from error
     return items if repeatable else value
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 import artifactlab
 from artifactlab.attribution.diagnosis import OUTPUT_NAMES
 from artifactlab.cli.again import diagnosed_by
-from artifactlab.cli.options import form_option, model_options
+from artifactlab.cli.options import Seed, form_option, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
@@ -53,7 +53,7 @@ class SearchOptions:
     metavar="SECONDS",
     help="Take one input, and more of them (and of their crops) until the verdict is sure or the time is over.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random state each forward starts from.")
+@click.option("--seed", type=Seed(), default=0, show_default=True, help="Of the random state each forward starts from.")
 @form_option
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
 @click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from torch import Tensor
 
-from artifactlab.cli.options import JsonObject, form_option, model_options
+from artifactlab.cli.options import JsonObject, Seed, form_option, model_options
 from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
@@ -85,7 +85,7 @@ class TrainingArguments:
     help="Raise it where training leaves a grid, lower it where the image changes.",
 )
 @model_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all random numbers.")
+@click.option("--seed", type=Seed(), default=0, show_default=True, help="Of all random numbers.")
 @form_option
 @gathered(model=ModelOptions, images=ImageOptions, training=TrainingArguments)
 def fix(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from contextlib import suppress
@@ -59,10 +61,22 @@ class _Commands(click.Group):
             sys.exit(EXIT_ERROR)  # not all are usage errors, and 1 would say that a gate has failed
         except Exception as error:
             # a defect of ours or of the user's model; 1 would say that a gate has failed
-            with suppress(OSError):
-                traceback.print_exc()
-            complain(f"Error: unexpected {type(error).__name__}: {first_line(error)}")
+            told = _unusable_name(error)
+            if told is None or ctx.params.get("debug"):
+                with suppress(OSError):
+                    traceback.print_exc()
+            complain(f"Error: {told or f'unexpected {type(error).__name__}: {first_line(error)}'}")
             sys.exit(EXIT_ERROR)
+
+
+def _unusable_name(error: Exception) -> str | None:
+    """What to say where no file can have the name that was given, whatever it was for."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = os.fsdecode(error.filename or "")
+        return f"no file can be called {name[:40]!r}... ({len(name)} characters); expected a path, in 255 a name"
+    if isinstance(error, ValueError) and str(error).startswith("embedded null"):
+        return "no file can have a NUL in its name; expected a path without"
+    return None
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

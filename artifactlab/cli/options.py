@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from artifactlab.cli.records import Command
+from artifactlab.errors import first_line, shown
 from artifactlab.inputs.model_inputs import RANGES
 
 
@@ -23,11 +24,24 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in 
         """Parsed; fails where it is none, and where a table holds what JSON has no word for, such as a date."""
         try:
             parsed = json.loads(value) if isinstance(value, str) else json.loads(json.dumps(value))
-        except (json.JSONDecodeError, TypeError) as error:
-            self.fail(f"{value!r} is no JSON: {error}", param, ctx)
+        except RecursionError:
+            self.fail(f"{shown(value)} is nested too deeply; expected a JSON object of a few levels", param, ctx)
+        except (ValueError, TypeError) as error:  # a number of thousands of digits is a ValueError, too
+            self.fail(f"{shown(value)} is no JSON: {first_line(error)}", param, ctx)
         if not isinstance(parsed, dict):
-            self.fail(f"expected a JSON object such as '{{\"channels\": 3}}', got {value!r}", param, ctx)
+            self.fail(f"expected a JSON object such as '{{\"channels\": 3}}', got {shown(value)}", param, ctx)
         return parsed
+
+
+class Seed(click.types.IntParamType):
+    """A whole number that torch's generators take."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """As an int; fails where it does not fit into 64 bits."""
+        seed: int = super().convert(value, param, ctx)
+        if not -(1 << 63) <= seed < 1 << 63:
+            self.fail(f"{shown(seed)} does not fit into 64 bits", param, ctx)
+        return seed
 
 
 def declared(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
-import pickle
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,11 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from artifactlab.errors import FixError, InputError, first_line
+from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.files import write_files
-
-NO_PICKLE = (pickle.UnpicklingError, struct.error)
-"""What torch.load also raises on files of another kind."""
+from artifactlab.models.torch_file import read_torch_file
 
 
 @dataclass
@@ -57,11 +54,11 @@ def fingerprint(settings: Mapping[str, Any], tensors: Iterable[Tensor]) -> str:
     for tensor in tensors:
         if not is_lazy(tensor):
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(_plain(tensor).contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            digest.update(_dense(tensor).contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _plain(tensor: Tensor) -> Tensor:
+def _dense(tensor: Tensor) -> Tensor:
     """The values, dense and on the CPU."""
     tensor = tensor.detach().cpu()
     tensor = tensor.dequantize() if tensor.is_quantized else tensor
@@ -82,8 +79,13 @@ def save_state(path: Path, run: str, state: State) -> None:
         raise FixError(f"the training cannot be kept: {error}") from error
 
 
-def load_state(path: Path, run: str) -> State | None:
+def load_state(path: Path, run: str, weights: Mapping[str, Tensor]) -> State | None:
     """The state in a file; None where there is none yet.
+
+    Args:
+        path: the file.
+        run: the digest of all that must be the same for it to be gone on with.
+        weights: those that are trained, to compare the file's with.
 
     Raises:
         FixError: if the file is no such state, or of a run with other settings, inputs or weights.
@@ -91,14 +93,34 @@ def load_state(path: Path, run: str) -> State | None:
     if not path.exists():
         return None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch_file(path)
         if content.pop("run") != run:
             raise FixError(
                 f"the checkpoint {path} belongs to another run: its settings, inputs or model are not these; remove it"
                 " to start anew"
             )
-        return State(**content)
+        state = State(**copy.deepcopy(content))  # the weights in memory: the file is replaced while they are used
+        _refuse_damaged(state, weights)
+        return state
     except FixError:
         raise
-    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError, *NO_PICKLE) as error:
+    except ModelError as error:
+        raise FixError(f"{path} is no checkpoint of a fix; remove it to start anew ({error})") from error
+    except Exception as error:  # of another kind, it may hold anything
         raise FixError(f"{path} is no checkpoint of a fix: {first_line(error)}; remove it to start anew") from error
+
+
+def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
+    """Raise a ValueError unless the numbers are numbers, and the weights those of the model."""
+    counts = (state.step, state.planned, state.inputs)
+    numbers = (*counts, state.seconds, state.first_loss, state.best_loss)
+    if not all(type(n) is int and n >= 0 for n in counts) or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError("its numbers are damaged")
+    expected = {name: (value.shape, value.dtype) for name, value in weights.items()}
+    for found in (state.best, state.weights):
+        if {name: (value.shape, value.dtype) for name, value in found.items()} != expected:
+            raise ValueError("its weights are not those that are trained")
+    moments = [value for kept in state.optimiser["state"].values() for value in kept.values()]
+    shapes = {value.shape for value in weights.values()} | {torch.Size()}
+    if not all(isinstance(value, Tensor) and value.shape in shapes for value in moments):
+        raise ValueError("the optimiser's state is damaged")

@@ -105,7 +105,7 @@ def distil(
     weights = _weights(model, trained)
     given = [*((call.args, dict(call.kwargs)) for call in calls), dict(unwrap(old).state_dict())]
     run = fingerprint(_settings(swap, trained, weights, training, judging), (tensor for _, tensor in tensors(given)))
-    state = load_state(training.checkpoint, run) if training.checkpoint else None
+    state = load_state(training.checkpoint, run, weights) if training.checkpoint else None
     # a resumed run learns from what the killed one did, however long that takes this time
     until = start + TEACHER_SHARE * training.seconds if state is None else None
     shown = calls if state is None else calls[: state.inputs]

@@ -22,6 +22,10 @@ NEEDS_A_SKIP = ("gated",)
 MAX_SIZE = 1 << 16
 """Channels, and pixels per pixel, that a file may ask for: more than any decoder has, and too few for a damaged number
 to fill the memory."""
+MAX_SCALE = 64
+"""The factor that a file may ask for: patches of tokens have 16 or 32, and its square is what an output grows by."""
+MAX_MORE = 1024
+"""Rows that a file may add: more than any kernel has, by which an output is longer."""
 
 
 class ReplaceableModes(Sequence[str]):
@@ -137,11 +141,26 @@ class Replacement:
                 options=dict(data["options"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"this is no replacement that artifactlab wrote: {error!r}") from error
-        sizes = (made.in_channels, made.out_channels, made.scale)
-        if not made.paths or "" in made.paths or not all(1 <= size <= MAX_SIZE for size in sizes):
-            raise InputError(f"this is no replacement that artifactlab wrote: paths {made.paths}, sizes {sizes}")
+            raise InputError(f"this is no replacement that artifactlab wrote: {error!r:.200}") from error
+        made._refuse_sizes()
         return made
+
+    def _refuse_sizes(self) -> None:
+        """Raise an InputError for what no fix has, and would fill the memory when the module is made or run."""
+        numbers = [value for value in self.options.values() if isinstance(value, (int, float))]
+        sizes = (self.in_channels, self.out_channels, self.scale)
+        if (
+            not self.paths
+            or "" in self.paths
+            or not all(1 <= size <= MAX_SIZE for size in sizes)
+            or self.scale > MAX_SCALE
+            or not all(abs(more) <= MAX_MORE for more in self.more)
+            or not all(abs(number) <= MAX_SIZE for number in numbers)
+        ):
+            raise InputError(
+                f"this is no replacement that artifactlab wrote: paths {self.paths!r:.200}, sizes {sizes},"
+                f" {self.more} more, options {self.options!r:.200}"
+            )
 
 
 @dataclass(frozen=True)

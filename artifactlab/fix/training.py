@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
-from artifactlab.errors import ArtifactLabError, ModelError, first_line
+from artifactlab.errors import ArtifactLabError, FixError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, save_state
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
@@ -134,8 +134,7 @@ def train(
     if state is None:
         state = _at_first(training)
     else:
-        put_back(training.weights, state.weights)
-        optimiser.load_state_dict(state.optimiser)
+        _go_on(training, optimiser, state)
     spent = state.seconds
     while state.step < state.planned and (spent < options.seconds or not state.step):
         _take_step(training, optimiser, state)
@@ -151,6 +150,17 @@ def train(
         if progress:
             progress(state.step, state.planned)
     return state
+
+
+def _go_on(training: Training, optimiser: torch.optim.Optimizer, state: State) -> None:
+    """Put the state that a checkpoint holds into the weights and the optimiser."""
+    try:
+        optimiser.load_state_dict(state.optimiser)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FixError(
+            f"{training.options.checkpoint} is no checkpoint of this fix: {first_line(error)}; remove it to start anew"
+        ) from error
+    put_back(training.weights, state.weights)
 
 
 def _at_first(training: Training) -> State:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
@@ -13,9 +14,12 @@ from torch import nn
 from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.files import followed, refuse_unwritable, write_files
 from artifactlab.fix.replace import Replacement
+from artifactlab.models.checkpoint import refuse_misfit, without_prefix
 
 HEADER = "artifactlab.fix"
 """The key of the header entry: a JSON list of replacements, in the order they were made."""
+MAX_REPLACEMENTS = 1000
+"""More than any model has upsamplers, and fixes of them; each takes milliseconds to make."""
 
 
 def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> None:
@@ -75,29 +79,40 @@ def read_replacements(path: Path) -> list[Replacement]:
         raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         raise ModelError(f"checkpoint {path}: its list of replacements is damaged")
+    if len(listed) > MAX_REPLACEMENTS:
+        raise ModelError(f"checkpoint {path} lists {len(listed)} replacements; expected at most {MAX_REPLACEMENTS}")
     return [Replacement.from_dict(item) for item in listed]
-
-
-def install_replacements(model: nn.Module, replacements: Sequence[Replacement]) -> None:
-    """Put fresh modules where a fixed model has them, so that its weights fit; in place.
-
-    Raises:
-        FixError: if the model lacks a module that was replaced.
-        InputError: if a replacement cannot be built.
-    """
-    for made in replacements:
-        made.install(model, made.build())
 
 
 def install_from(model: nn.Module, path: Path) -> None:
     """Replace in a model, in place, what had been replaced in the one that a weights file was saved of.
 
+    The new modules are made without memory first, and compared with the weights that the file holds: what it says about
+    their sizes is not believed.
+
     Raises:
-        ModelError: if the file is damaged.
+        ModelError: if the file is damaged, or its weights are not those of what it says was replaced.
         FixError: if the model lacks a module that was replaced.
         InputError: if a replacement cannot be built.
     """
-    install_replacements(model, read_replacements(path))
+    replacements = read_replacements(path)
+    if not replacements:
+        return
+    with torch.device("meta"):
+        drafts = [made.build() for made in replacements]
+    for made, draft in zip(replacements, drafts, strict=True):
+        made.install(model, draft)
+    refuse_misfit(model.state_dict(), _shapes(path), path)
+    kept = set(model.modules())  # what was replaced once more is never made
+    for made, draft in zip(replacements, drafts, strict=True):
+        if draft in kept:
+            made.install(model, made.build())
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights in a safetensors file, from its header."""
+    with safe_open(path, framework="pt") as file:
+        return without_prefix({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
 
 
 def refuse_unwritable_file(path: Path) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.registry import Registry
 
+MAX_SIZE = 1 << 13
+"""Pixels per side of a probe at most: with three channels it takes 800 MB."""
 PROBES: Registry[Callable[[int], Tensor]] = Registry("artifactlab.probes")
 """Functions of the size in pixels by the name of the probe; each gives one (size, size) plane with values in [0, 1]."""
 
@@ -61,7 +63,7 @@ def make_probe(name: str, size: int = 256, channels: int = 3) -> Tensor:
         channels: all of them alike.
 
     Raises:
-        InputError: if there is no such probe, or the size is below 16.
+        InputError: if there is no such probe, or the size is below 16 or above `MAX_SIZE`.
 
     >>> make_probe("ramp", 32, channels=1).shape
     torch.Size([1, 1, 32, 32])
@@ -70,4 +72,6 @@ def make_probe(name: str, size: int = 256, channels: int = 3) -> Tensor:
         raise InputError(f"no probe named {name!r}; there are {', '.join(PROBES)}")
     if size < 16:
         raise InputError(f"a probe needs at least 16 pixels per side, got {size}")
+    if size > MAX_SIZE:
+        raise InputError(f"a probe has at most {MAX_SIZE} pixels per side, got {size:.3g}; give a smaller --crop")
     return PROBES[name](size).expand(1, channels, size, size).contiguous()

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ModelError, first_line
+from artifactlab.models.torch_file import read_torch_file
 from artifactlab.models.torch_internals import COMPILED_CHILD
+
+Value = TypeVar("Value")
 
 NESTED_KEYS = ("params_ema", "state_dict", "params", "model_state_dict", "model", "generator")
 """Where trainers put the weights inside a checkpoint, most specific first."""
 PREFIXES = ("module.", f"{COMPILED_CHILD}.")
 """What wrappers put in front of every key."""
+MAX_SHOWN = 120
+"""Letters of a name that an error quotes; the longest in the usual decoders have 90."""
 
 
 def sha256(path: Path) -> str:
@@ -32,7 +37,7 @@ def sha256(path: Path) -> str:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint file, without wrappers' nesting and prefixes.
+    """The weights in a checkpoint file, without wrappers' nesting and prefixes; mapped from the file until used.
 
     Args:
         path: of a file whose name ends in .safetensors, .pt, .pth, .ckpt or .bin.
@@ -47,60 +52,64 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     ...     list(read_checkpoint(path))
     ['up.bias']
     """
-    if not path.is_file():
-        raise ModelError(f"checkpoint {path}: no such file")
+    refuse_missing(path)
     if path.suffix == ".safetensors":
         try:
-            return _without_prefix(load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"checkpoint {path} is no readable safetensors file: {error}") from error
+            return without_prefix(load_file(path))
+        except Exception as error:  # the names of dtypes that torch lacks are KeyErrors, for instance
+            raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
     if path.suffix not in (".pt", ".pth", ".ckpt", ".bin"):
         raise ModelError(f"checkpoint {path}: expected .safetensors, .pt, .pth, .ckpt or .bin, got {path.suffix!r}")
-    if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
-        raise ModelError(
-            f"checkpoint {path} was refused: torch {torch.__version__} can be made to run code by a file even with"
-            " weights_only=True (CVE-2025-32434); use torch 2.6 or newer, or .safetensors"
-        )
-    with path.open("rb") as file:
-        if not file.read(4).startswith((b"PK\x03\x04", b"\x80")):  # zip, or the pickle of before torch 1.6
-            raise ModelError(f"checkpoint {path} cannot be read: nothing that torch.save wrote starts like this")
+    return without_prefix(_state_dict(read_torch_file(path), path))
+
+
+def refuse_missing(path: Path) -> None:
+    """Raise a ModelError where there is no file, or one whose name the readers of weights cannot be told."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"checkpoint {path} was refused: it needs unpickling, which runs code from the file ({_reason(error)}). "
-            "Save the weights alone (torch.save(model.state_dict(), ...)) or as .safetensors, where you trust the file"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"checkpoint {path} cannot be read: {first_line(error)}") from error
-    return _without_prefix(_state_dict(content, path))
-
-
-def _reason(error: Exception) -> str:
-    """The global that the safe unpickler refused, as torch's message names it."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    named = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
-    text = (named or lines or ["unsupported content"])[0]
-    return text.split("Please use")[0].removeprefix("WeightsUnpickler error:").strip().rstrip(".")
+        os.fsencode(path).decode()
+        found = path.is_file()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"checkpoint {str(path)!r} cannot be read: {first_line(error)}; rename the file") from error
+    if not found:
+        raise ModelError(f"checkpoint {path}: {'not a file' if path.exists() else 'no such file'}")
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     """Descend into nested checkpoints until the values are tensors."""
-    while isinstance(content, Mapping):
+    seen: set[int] = set()
+    while isinstance(content, Mapping) and id(content) not in seen:
         if content and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-            return dict(content)
+            return {name: _plain(name, value, path) for name, value in content.items()}
+        seen.add(id(content))
         nested = [key for key in NESTED_KEYS if isinstance(content.get(key), Mapping)]
         if not nested:
             break
         content = content[nested[0]]
-    found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
     raise ModelError(
         f"checkpoint {path} holds no state dict: expected tensors by name, at the top or under one of "
-        f"{', '.join(NESTED_KEYS)}; got {found}"
+        f"{', '.join(NESTED_KEYS)}; got {_described(content)}"
     )
 
 
-def _without_prefix(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _described(content: Any) -> str:
+    if not isinstance(content, Mapping):
+        return type(content).__name__
+    return _listed([key if isinstance(key, str) else type(key).__name__ for key in content], 8)
+
+
+def _plain(name: str, value: Tensor, path: Path) -> Tensor:
+    """The numbers of a tensor, without the attributes that a file may have given it."""
+    kind = "meta" if value.is_meta else "quantized" if value.is_quantized else "nested" if value.is_nested else ""
+    if kind or value.layout != torch.strided:
+        raise ModelError(
+            f"checkpoint {path}: {_listed([name])} is a {kind or str(value.layout).removeprefix('torch.')} tensor;"
+            " expected plain numbers: save the state_dict() of the model as it was trained"
+        )
+    return Tensor.detach(value).as_subclass(Tensor)
+
+
+def without_prefix(weights: dict[str, Value]) -> dict[str, Value]:
+    """The same by the names that they have in the model itself."""
     for prefix in PREFIXES:
         if weights and all(key.startswith(prefix) for key in weights):
             weights = {key.removeprefix(prefix): value for key, value in weights.items()}
@@ -110,19 +119,60 @@ def _without_prefix(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def fit(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Load the weights, or say exactly which of them do not fit and change nothing."""
     wanted = model.state_dict()
-    problems = []
-    missing, extra = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
-    shapes = [
-        f"{key} is {tuple(weights[key].shape)}, the model's is {tuple(wanted[key].shape)}"
-        for key in wanted
-        if key in weights and weights[key].shape != wanted[key].shape
+    refuse_misfit(wanted, {name: tuple(value.shape) for name, value in weights.items()}, path)
+    try:
+        _refuse_broken(wanted, weights, path)
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError, ValueError) as error:  # types of numbers that torch cannot convert
+        raise ModelError(f"checkpoint {path} cannot be loaded into the model: {first_line(error)}") from error
+
+
+def _refuse_broken(wanted: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> None:
+    odd = [key for key, value in weights.items() if value.is_complex() and not torch.is_complex(wanted[key])]
+    if odd:
+        raise ModelError(f"checkpoint {path} holds complex numbers in {_listed(odd)}, where the model has real ones")
+    broken = [key for key, value in weights.items() if not _is_finite(value)]
+    if broken:
+        raise ModelError(f"checkpoint {path} holds NaN or Inf in {_listed(broken)}; the training has diverged")
+
+
+def refuse_misfit(wanted: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raise a ModelError that names what a file lacks or has too much, and what is of another shape.
+
+    Args:
+        wanted: the state dict of the model.
+        shapes: those of the file's weights.
+        path: the file.
+    """
+    missing, extra = sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys())
+    others = [
+        f"{key} is {shapes[key]}, the model's is {_shape(value)}"
+        for key, value in wanted.items()
+        if key in shapes and _shape(value) not in (None, shapes[key])
     ]
-    for what, keys in (("missing", missing), ("extra", extra), ("wrong shape", shapes)):
-        if keys:
-            problems.append(f"{len(keys)} {what}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}")
+    found = (("missing", missing), ("extra", extra), ("wrong shape", others))
+    problems = [f"{len(keys)} {what}: {_listed(keys)}" for what, keys in found if keys]
     if problems:
         raise ModelError(f"checkpoint {path} does not fit the model: {'; '.join(problems)}; check --kwargs")
-    broken = [key for key, value in weights.items() if value.is_floating_point() and not torch.isfinite(value).all()]
-    if broken:
-        raise ModelError(f"checkpoint {path} holds NaN or Inf in {', '.join(broken[:3])}; the training has diverged")
-    model.load_state_dict(weights)
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """The first names on one line; names are data, and may be long or hold anything."""
+    return ", ".join(map(_shown, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def _shown(name: str) -> str:
+    name = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}..."
+    return name if name.isprintable() else ascii(name)
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """None where the model takes any: it has not run yet, or keeps something of its own there."""
+    return tuple(value.shape) if isinstance(value, Tensor) and not is_lazy(value) else None
+
+
+def _is_finite(value: Tensor) -> bool:
+    if not value.is_floating_point() and not value.is_complex():
+        return True
+    value = value if value.element_size() > 1 else value.float()  # torch asks no float8 whether it is finite
+    return bool(torch.isfinite(value).all())

@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from artifactlab.errors import ArtifactLabError, ModelError, first_line
+from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.models.checkpoint import fit, read_checkpoint
 from artifactlab.models.formats import MODEL_FORMATS, format_of
 from artifactlab.registry import Registry
@@ -70,16 +71,26 @@ def _open(target: str, kwargs: dict[str, Any]) -> nn.Module | None:
 def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
     module_name, colon, factory_name = target.rpartition(":")
     if not colon or not module_name or not factory_name:
-        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {target!r}")
+        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}")
     module = _import_file(Path(module_name)) if module_name.endswith(".py") else _import_module(module_name)
     factory = getattr(module, factory_name, None)
     if factory is None:
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise ModelError(f"{module_name} has no {factory_name!r}; it has {', '.join(names[:12]) or 'nothing callable'}")
+        has = ", ".join(names[:12]) or "nothing callable"
+        raise ModelError(f"{module_name} has no {shown(factory_name)}; it has {has}{_another(module_name, module)}")
     if not callable(factory):
         raise ModelError(f"{target} is a {type(factory).__name__}, not a function or class that makes the model")
     _check_arguments(factory, target, kwargs)
     return _made(target, partial(factory, **kwargs))
+
+
+def _another(name: str, module: Any) -> str:
+    """Which module was taken, where the current folder has another one of the name."""
+    path = Path(*name.split(".")).with_suffix(".py")
+    taken = getattr(module, "__file__", None) or name
+    if name.endswith(".py") or not path.is_file() or os.path.samefile(path, taken):
+        return ""
+    return f" (it is {taken}; the one in this folder is {path}:factory)"
 
 
 def _made(target: str, make: Callable[[], object]) -> nn.Module:
@@ -111,7 +122,7 @@ def _check_arguments(factory: Any, target: str, kwargs: dict[str, Any]) -> None:
         ]
         example = json.dumps(dict.fromkeys(needed, "..."))
         hint = f"; it takes {signature}" + (f": pass --kwargs '{example}'" if needed else "")
-        raise ModelError(f"{target} cannot be called with {json.dumps(kwargs)}: {error}{hint}") from error
+        raise ModelError(f"{target} cannot be called with {shown(kwargs)}: {first_line(error)}{hint}") from error
 
 
 def _import_file(path: Path) -> Any:
@@ -134,15 +145,27 @@ def _import_file(path: Path) -> Any:
 
 
 def _import_module(name: str) -> Any:
-    """Import a module by name, from the current folder too, as `python -m` would."""
-    _importable(Path.cwd())
+    """Import a module by name; from the current folder, with what it imports itself, only where nothing else has it.
+
+    Whoever judges a model of an installed package in a folder of downloads has not asked to run what lies there.
+    """
     try:
+        if not _is_installed(name.partition(".")[0]):
+            _importable(Path.cwd())
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         hint = "a file is named path/to/file.py"
-        raise ModelError(f"cannot import {name}: no module named {error.name!r}; {hint}") from error
+        raise ModelError(f"cannot import {shown(name)}: no module named {shown(error.name)}; {hint}") from error
     except (Exception, SystemExit) as error:
         raise ModelError(f"{name} failed to import: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a package is found without the current folder; one there goes before folders that just have its name."""
+    if package in sys.modules:
+        return True
+    found = importlib.util.find_spec(package)
+    return found is not None and (found.origin is not None or PathFinder.find_spec(package, [os.getcwd()]) is None)
 
 
 def _importable(folder: Path) -> None:

@@ -196,3 +196,64 @@ def test_a_link_that_leads_nowhere_is_there_already(folder: Path) -> None:
     Path("artifactlab.toml").symlink_to("elsewhere.toml")
     assert "is there already" in run("init-config").stderr
     assert not Path("elsewhere.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[lint]\ntarget=" + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("[lint]\nkwargs = { a = " + "9" * 6000 + " }", "digits"),
+        ("[diagnose]\ncrop = " + "9" * 6000, "digits"),
+        ("[diagnose]\nseconds = 1\n", "no option 'seconds'"),
+        ('[diagnose]\no = "x\\u0000y"', "holds a NUL"),
+        ('[diagnose]\ninput = ["x\\u0000.png"]', "holds a NUL"),
+        ("[diagnose]\ndata-range = " + "9" * 400, "fits into 64 bits"),
+        ("[diagnose]\nprobe = 'constant'\ncrop = " + "9" * 300, "at most 8192 pixels"),
+        ("[diagnose]\nseed = " + "9" * 30, "does not fit into 64 bits"),
+    ],
+    ids=range(9),
+)
+def test_what_is_too_deep_or_too_long_is_one_short_line(folder: Path, text: str, words: str) -> None:
+    config(text)
+    command = text[1 : text.index("]")]
+    result = run(command, "models.py:make", "--config", "run.toml")
+    assert result.exit_code == 2
+    assert words in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr) < 600
+
+
+@pytest.mark.parametrize(
+    "kwargs", ["[" * 20000 + "]" * 20000, '{"a": ' + "9" * 6000 + "}", '{"a":' * 3000 + "1" + "}" * 3000]
+)
+def test_arguments_that_are_too_deep_or_too_long_are_one_short_line(folder: Path, kwargs: str) -> None:
+    result = run("lint", "models.py:make", "--kwargs", kwargs)
+    assert result.exit_code == 2
+    assert "Invalid value for '--kwargs'" in result.stderr
+    assert len(result.stderr) < 600
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lint", "models.py:make", "--checkpoint", "x" * 5000 + ".pt"),
+        ("lint", "models.py:make", "--checkpoint", "\udcff.pt"),
+        ("lint", "x" * 5000 + ".py:make"),
+        ("lint", "x" * 5000 + ":make"),
+        ("lint", "\udcff.py:make"),
+        ("lint", "--config", "x" * 5000),
+        ("score", "photos", "-o", "x" * 5000),
+        ("diagnose", "models.py:make", "--probe", "constant", "-o", "x" * 5000),
+        ("compare", "x" * 5000, "photos"),
+    ],
+    ids=range(9),
+)
+def test_names_that_no_file_has_are_an_error_without_a_traceback(folder: Path, words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(folder: Path) -> None:
+    Path("run.toml").write_bytes(b"\xef\xbb\xbf[lint]\ntarget = 'models.py:make'\n")
+    assert run("lint", "--config", "run.toml").exit_code == 0
