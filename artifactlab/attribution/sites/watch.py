@@ -27,7 +27,7 @@ from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.upsampling import Growth, module_growth
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
-from artifactlab.models.torch_internals import is_in_backward, without_dispatch_modes
+from artifactlab.models.torch_internals import is_in_backward, is_in_vmap, without_dispatch_modes
 from artifactlab.models.wrappers import unwrap
 
 
@@ -79,21 +79,21 @@ class _Run:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     paused: bool = False
 
-    def start(self) -> None:
+    def start(self, inputs: Any) -> None:
         self.frames.clear()
         self.calls.clear()
         self.growths.start()
         if self.wiring:
-            self.wiring.start()
+            self.wiring.start(inputs)
         if self.makers:
             self.makers.start()
 
     def is_outside_pass(self) -> bool:
-        """Whether what runs now is no part of a pass: another thread's, the visitor's own, or backward's.
+        """Whether what runs now is no part of a pass: another thread's, the visitor's own, backward's or vmap's.
 
         Where activations are checkpointed, backward runs parts of the model once more.
         """
-        return self.paused or is_in_backward() or threading.get_ident() != self.thread
+        return self.paused or is_in_backward() or threading.get_ident() != self.thread or is_in_vmap()
 
     def visit(self, growth: Growth) -> tuple[SiteKey | None, Tensor | None]:
         """Give the site to the visitor; what the visitor itself computes is no part of the pass.
@@ -199,11 +199,11 @@ def watch(
 def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
     """Hooks that push and pop the module's frame, and visit it if it grew its input by unseen means."""
 
-    def before(_module: nn.Module, _args: Any, _kwargs: Any) -> None:
+    def before(_module: nn.Module, args: Any, kwargs: Any) -> None:
         if run.is_outside_pass():
             return
         if not run.frames:
-            run.start()
+            run.start((args, kwargs))
         run.frames.append(_Frame(name, type(module).__module__.startswith("torch.")))
 
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
