@@ -146,8 +146,8 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     are; a merge that undoes such a fold of this pass is no growth.
     """
     source, output = call.source, call.output
-    if output.ndim >= 5 and source.ndim < output.ndim and source.shape[-1] % math.prod(output.shape[-2:]) == 0:
-        call.partitions.add(tuple(output.shape[-2:]))  # features that are split into heads, (heads, features of one)
+    if output.ndim >= 4 and source.ndim and _splits_features(source, output):
+        call.partitions.add(tuple(output.shape[-2:]))
     if source.ndim not in (5, 6):  # models reshape all the time
         return None
     if source.ndim == 6 and output.shape[0] == source.shape[0] * source.shape[1] * source.shape[2]:
@@ -167,6 +167,12 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     image = output.permute(0, 3, 1, 2) if channels_last else output
     in_shape = (source.shape[0], c, h, w)
     return Growth("reshape", (r, s), in_shape, tuple(image.shape), None, image, channels_last=channels_last)
+
+
+def _splits_features(source: Tensor, output: Tensor) -> bool:
+    """Whether the last axis is split into heads, or phases, and the features of each."""
+    features, parts = source.shape[-1], math.prod(output.shape[-2:])
+    return output.shape[-1] < features and parts > 0 and features % parts == 0
 
 
 def _merged_axes(shape: tuple[int, ...], out: tuple[int, ...]) -> tuple[tuple[int, int, int, int, int], bool] | None:

@@ -45,7 +45,7 @@ def growth_by_hand(func: Any, args: Any, kwargs: Any, output: Tensor) -> Growth 
         if name in PRODUCTS and not _keeps_constants(func, args, kwargs, source):
             return None
         if _is_tiled(source, output):
-            return None
+            return growth_between(name, source, output, scale=(1, 1))
         return growth_between(name, source, output, nearest=_is_nearest(source, output))
 
 

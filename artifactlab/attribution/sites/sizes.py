@@ -23,6 +23,11 @@ FEWEST = 4
 """Pixels by which an image must be larger than it should be, and more than which it should have a side."""
 
 
+# Frames of a pixel before every convolution go again in each, and would add up.
+FRAME = 1.1
+"""Growth from which on a frame counts."""
+
+
 class Extent(NamedTuple):
     """The size that an image should have, and what has made it so."""
 
@@ -53,7 +58,7 @@ class UnseenGrowth:
     scale: tuple[float, float]
     """How many times larger the image is than it should be, (vertical, horizontal)."""
     grown: tuple[float, float]
-    """Growth that was seen on the way there."""
+    """Growth that was seen on the way to the output."""
     period: tuple[float, float] = (1, 1)
     """Spacing of the lattice it may draw, in output pixels."""
 
@@ -101,6 +106,14 @@ def placement(func: Any, args: Any, output: Any) -> tuple[float, float]:
     return _ratio(source, output)
 
 
+def framing(func: Any, args: Any, output: Any) -> tuple[float, float]:
+    """How many times larger an image became by a frame around it, or by images beside it; 1 where it did not."""
+    if any(isinstance(value, Tensor) and value.ndim == 4 and 1 in value.shape[-2:] for value in args):
+        return 1, 1  # a value that is spread over an image
+    vertical, horizontal = placement(func, args, output)
+    return (vertical, horizontal) if max(vertical, horizontal) >= FRAME and min(vertical, horizontal) >= 1 else (1, 1)
+
+
 def _written(args: Any) -> tuple[float, float]:
     """Of a tile that is written into a whole image; pixels that are written with gaps between them are growth."""
     whole, index, tile = args
@@ -111,6 +124,8 @@ def _written(args: Any) -> tuple[float, float]:
 
 def _ratio(source: Any, output: Any) -> tuple[float, float]:
     if not (isinstance(source, Tensor) and isinstance(output, Tensor) and source.ndim >= 2 and output.ndim == 4):
+        return 1.0, 1.0
+    if source.is_complex():  # frequencies that are added to a spectrum are pixels that are added between others
         return 1.0, 1.0
     before, after = source.shape[-2:], output.shape[-2:]
     return after[0] / max(1, before[0]), after[1] / max(1, before[1])
@@ -124,15 +139,9 @@ def loses_place(func: Any, output: Any) -> bool:
 
 
 JOINING: set[Any] = {torch.cat, torch.concat, torch.concatenate}
-PLACING: set[Any] = JOINING | {
-    Tensor.__setitem__,
-    F.pad,
-    Tensor.repeat,
-    torch.tile,
-    Tensor.tile,
-    Tensor.expand,
-    *SHRINKING,
-}
+FRAMING: set[Any] = JOINING | {F.pad, Tensor.repeat, torch.tile, Tensor.tile, Tensor.expand}
+"""Functions that lay something around an image, or beside it."""
+PLACING: set[Any] = FRAMING | {Tensor.__setitem__, *SHRINKING}
 """Functions that change an image's size as `placement` says."""
 MIXING: set[Any] = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
 PRODUCTS: set[Any] = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.einsum}

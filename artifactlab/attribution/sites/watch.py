@@ -24,6 +24,7 @@ from torch.utils.hooks import RemovableHandle
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
 from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import Growth, module_growth
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
@@ -61,6 +62,8 @@ class _Frame:
     name: str
     of_torch: bool = False
     grew_inside: bool = False
+    grown: tuple[float, float] = (1.0, 1.0)
+    """Product of all growth in it, that of frames around the image included."""
     calls: Counter[str] = field(default_factory=Counter)
 
 
@@ -102,12 +105,28 @@ class _Run:
         """
         for frame in self.frames:
             frame.grew_inside = True
+        self.note_growth(growth.enlargement)
         if not growth.lattice:
             return None, None
         key = self.next_key(growth.op)
         line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _calling_line()
         with self._pause():
             return key, self.visitor(Visit(key, growth, line))
+
+    def note_growth(self, scale: tuple[float, float]) -> None:
+        """Growth that the modules which are running need not have made by unseen means."""
+        for frame in self.frames:
+            frame.grown = (frame.grown[0] * scale[0], frame.grown[1] * scale[1])
+
+    def rest(self, module: nn.Module, inputs: Any, output: Any) -> Growth | None:
+        """The growth that a module made by unseen means; of the whole model only where nothing in it was seen to grow.
+
+        Its output would be repaired, and that of a whole model is what is judged.
+        """
+        frame = self.frames[-1]
+        if frame.grew_inside and len(self.frames) == 1:
+            return None
+        return module_growth(module, inputs, output, frame.grown)
 
     @contextmanager
     def _pause(self) -> Iterator[None]:
@@ -154,6 +173,8 @@ class _FunctionWatch(TorchFunctionMode):
         run.visit_merge(func, args, kwargs)
         output = func(*args, **kwargs)
         growth = run.growths.of_call(func, args, kwargs, output)
+        if func in FRAMING:
+            run.note_growth(framing(func, args, output))
         key, replacement = run.visit(growth) if growth else (None, None)
         if growth and replacement is not None:
             output = growth.restore(replacement)
@@ -210,7 +231,7 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         if not run.frames or run.is_outside_pass():
             return None
         try:
-            growth = None if run.frames[-1].grew_inside else module_growth(module, (args, kwargs), output)
+            growth = run.rest(module, (args, kwargs), output)
             key, replacement = run.visit(growth) if growth else (None, None)
         finally:
             run.frames.pop()

@@ -126,13 +126,16 @@ class Wiring:
             if key in paths:
                 spacing = paths[key].preceded_by(LatticeStep(_exact(unseen.scale)))
                 found.append(replace(unseen, period=period_of(spacing)))
-        return found
+        extent = self._extent_of(output)
+        return [replace(unseen, grown=extent.grown) for unseen in found] if extent else found
 
     def _unseen_at(self, output: Tensor) -> UnseenGrowth | None:
         """Between what was known of last, and the output; the way there may not have been seen at all."""
+        return unseen_between(self._extent_of(output), output.shape, "the output")
+
+    def _extent_of(self, output: Tensor) -> Extent | None:
         origins = self._of(output)
-        expected = joined(origin.extent for origin in origins) if origins else self._latest
-        return unseen_between(expected, output.shape, "the output")
+        return joined(origin.extent for origin in origins) if origins else self._latest
 
     def called(
         self, func: Any, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: SiteKey | None
@@ -143,14 +146,17 @@ class Wiring:
         step = step_of(func, args, kwargs, output, growth) if origins else LatticeStep()
         if key and growth:
             self._keys.append(key)
-            extent, unseen = self._grown(origins, growth, key)
+            reached, unseen = self._grown(origins, growth, key)
             if unseen:
                 self._unseen[key] = unseen
                 step = step._replace(scale=tuple(map(mul, step.scale, _exact(unseen.scale))))
-            self._latest = extent
-            self._add(target, self._made_of(origins, step, extent, own_lattice(growth)))
+            self._latest = reached
+            self._add(target, self._made_of(origins, step, reached, own_lattice(growth)))
         elif origins:
-            made = self._made_of(origins, step, _extent_after(origins, func, args, target, step))
+            extent = _extent_after(origins, func, args, target, step)
+            if growth and extent:  # images side by side
+                extent = extent.scaled(*growth.enlargement)
+            made = self._made_of(origins, step, extent)
             self._add(target, made)
             if isinstance(target, Tensor) and args and target is args[0]:
                 base = view_base(target)
@@ -176,13 +182,17 @@ class Wiring:
     def returned(self, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: SiteKey | None) -> None:
         """A module returned `output`: if no call was seen to make it, it came the way of the module's arguments."""
         if key and growth:
+            within = [inner for inner in self._unseen if f"{inner.name}.".startswith(f"{key.name}.")]
+            for inner in within:  # it is this module's now
+                del self._unseen[inner]
             self.called(None, args, kwargs, output, growth, key)
             return
         unseen = self._made and isinstance(output, Tensor) and not self._of(output)
         origins = self._of((args, kwargs)) if unseen else ()
         if origins:
             step = unseen_step((args, kwargs), output)
-            self._add(output, self._made_of(origins, step, joined(origin.extent for origin in origins)))
+            extent = joined([self._latest, *(origin.extent for origin in origins)])
+            self._add(output, self._made_of(origins, step, extent))
 
     def _of(self, value: Any) -> tuple[_Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
