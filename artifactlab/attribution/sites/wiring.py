@@ -185,6 +185,9 @@ class Wiring:
             within = [inner for inner in self._unseen if f"{inner.name}.".startswith(f"{key.name}.")]
             for inner in within:  # it is this module's now
                 del self._unseen[inner]
+            # what was seen in a module came before the rest, unless sizes say otherwise
+            if isinstance(output, Tensor) and not within and self._of(output):
+                args, kwargs = (output,), {}
             self.called(None, args, kwargs, output, growth, key)
             return
         unseen = self._made and isinstance(output, Tensor) and not self._of(output)
