@@ -104,7 +104,7 @@ def diagnose(
         examination = Examination(trials, chosen, survey.evidence, seed, verify_all, accuse=not acquitted)
         examine = examination.estimated if fast else examination.verified
         investigation = Investigation(survey, trials, chosen, examine, by_estimates)
-        causes = coarse_causes(trials, survey.sites, [] if fast else survey.features)
+        causes = coarse_causes(trials, survey.sites, [] if fast else survey.features, survey.unseen)
         ending = ""
         if deadline:
             with enforced(deadline, runner):
@@ -124,6 +124,7 @@ def diagnose(
         trials.period,
         judgement.severity.content_wanted,
         brought=brought[0].text if acquitted else "",
+        unseen=survey.unseen,
     )
     return Diagnosis(
         sites=judgement.sites,
@@ -166,7 +167,7 @@ def _trials(
     on_pass: Callable[[], None],
 ) -> Trials:
     """The passes with sites repaired, measured at a lattice and a data range that hold for all outputs."""
-    period = measurable_period(survey.sites, outputs)
+    period = measurable_period(survey.sites, outputs, survey.unseen)
     trials = Trials(runner, period, data_range or max(map(spread, outputs)) or 1.0, on_pass)
     for call, image in zip(calls, outputs, strict=True):
         trials.add(call, image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -15,7 +15,7 @@ from artifactlab.attribution.screening import Examined
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.attribution.survey import Survey
 from artifactlab.attribution.until_sure import is_sure
-from artifactlab.attribution.verdicts import adds_enough, judge
+from artifactlab.attribution.verdicts import adds_enough, explains_nearly_all, judge
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.scoring.severity import Severity
 
@@ -77,6 +77,9 @@ class Investigation:
     def _judged(self) -> Judgement:
         trials, examined = self._trials, self._examine()
         measures = output_measures(trials.before, trials.outputs, trials.period, trials.data_range)
+        in_doubt = bool(self._survey.unseen) and not explains_nearly_all(examined.joint, measures.severity)
+        if in_doubt:
+            examined = replace(examined, joint=())
         evidence = {captured.site.key: captured.evidence for captured in self._survey.sites}
         return Judgement(
             calls=tuple(trials.calls),
@@ -85,19 +88,27 @@ class Investigation:
             severity=trials.before,
             measures=measures,
             examined=examined,
-            sites=judge_sites(self._sites, evidence, examined, measures.severity, self._by_estimates),
+            sites=judge_sites(self._sites, evidence, examined, measures.severity, self._by_estimates, in_doubt),
         )
 
 
 def judge_sites(
-    sites: Sequence[Site], evidence: Mapping[str, Evidence], examined: Examined, severity: float, by_estimates: bool
+    sites: Sequence[Site],
+    evidence: Mapping[str, Evidence],
+    examined: Examined,
+    severity: float,
+    by_estimates: bool,
+    in_doubt: bool = False,
 ) -> tuple[SiteDiagnosis, ...]:
-    """The sites by rank; offenders are those repaired together or, where estimates accuse, each that helps enough."""
+    """The sites by rank; offenders are those repaired together or, where estimates accuse, each that helps enough.
+
+    None is where all is `in_doubt`, as growth that was not seen may have drawn what shows.
+    """
     effects = examined.effects
     guilty = {step.key for step in examined.joint}
     if by_estimates:
         guilty = {site.key for site in sites if adds_enough(effects[site], severity, severity)}
-    guilty -= {site.key for site in sites if site.opaque}
+    guilty -= {site.key for site in sites if site.opaque or in_doubt}
     judged = []
     for rank, site in enumerate(sorted(sites, key=lambda site: -effects[site].value), start=1):
         repaired = site in examined.alone

@@ -14,6 +14,7 @@ from artifactlab.attribution.findings.misregistration import Features
 from artifactlab.attribution.sites.activations import Activations
 from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
+from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
@@ -57,6 +58,11 @@ class Survey:
         return self._found.sites if self._one_by_one else self._found.layers
 
     @property
+    def unseen(self) -> tuple[UnseenGrowth, ...]:
+        """What enlarges images and is none of the sites."""
+        return self._found.unseen
+
+    @property
     def evidence(self) -> dict[Site, Evidence]:
         """What the activation of each site shows."""
         return {captured.site: captured.evidence for captured in self.sites}
@@ -75,15 +81,17 @@ class Survey:
         return chosen
 
 
-def measurable_period(captured: Sequence[CapturedSite], outputs: Sequence[Tensor]) -> tuple[int, int]:
-    """The lattice that outputs are measured at.
+def measurable_period(
+    captured: Sequence[CapturedSite], outputs: Sequence[Tensor], unseen: Sequence[UnseenGrowth] = ()
+) -> tuple[int, int]:
+    """The lattice that outputs are measured at; what growth that was not seen may draw is measured with it.
 
     Raises:
         CaptureError: if an output is too small for any of the sites' lattices, as it cannot be called clean then.
     """
     size = [min(image.shape[axis] for image in outputs) for axis in (2, 3)]
     periods = [c.site.period for c in captured]
-    joint = joint_period(periods, size)
+    joint = joint_period([*periods, *(growth.period for growth in unseen)], size)
     wanted = [max(period) for period in map(lattice_period, periods) if max(period) > 1]
     if wanted and joint == (1, 1):
         raise CaptureError(

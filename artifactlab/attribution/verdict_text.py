@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from artifactlab.attribution.records import Finding, JointStep, SeverityMeasures, SiteDiagnosis
+from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.verdicts import LIKELY_SHARE, worsens
 from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.scoring.periods import lattice_period, smallest_side
@@ -20,6 +21,7 @@ def verdict_text(
     period: tuple[int, int],
     content_wanted: float = 0.0,
     brought: str = "",
+    unseen: Sequence[UnseenGrowth] = (),
 ) -> str:
     """The verdict in plain words, the main finding first.
 
@@ -31,19 +33,35 @@ def verdict_text(
         period: the lattice that the outputs were measured at.
         content_wanted: how many times as much content it takes to tell; up to 1 is enough.
         brought: what the inputs brought along, where that is all of what shows.
+        unseen: what enlarges images and is none of the sites.
     """
+    in_doubt = bool(unseen) and not brought and not any(site.verdict == "offender" for site in sites)
+    in_doubt = in_doubt and output.severity >= VISIBLE
     return (
-        _main_finding(sites, joint, output, content_wanted, brought)
+        (_in_doubt(unseen, output) if in_doubt else _main_finding(sites, joint, output, content_wanted, brought))
         + _compensated(sites)
         + _unrepaired(sites, output)
         + _unmeasured(sites, period)
         + "".join(f" Besides, {finding.text}" for finding in findings)
+        + (f" Besides, {unseen_text(unseen)}." if unseen and not in_doubt else "")
     )
 
 
 def period_text(period: tuple[float, float]) -> str:
     """A period as people write it: 4, or 4x2."""
     return f"{period[0]:g}" if period[0] == period[1] else f"{period[0]:g}x{period[1]:g}"
+
+
+def unseen_text(unseen: Sequence[UnseenGrowth]) -> str:
+    """What the sizes of images say beyond what the sites explain, as the beginning of a sentence."""
+    last = unseen[0]
+    missing = [math.prod(growth.scale[axis] for growth in unseen) for axis in (0, 1)]
+    total = (last.grown[0] * missing[0], last.grown[1] * missing[1])
+    places = " and ".join(f"between {growth.since} and {growth.until}" for growth in unseen)
+    return (
+        f"the sites explain x{period_text(last.grown)} of the x{period_text(total)} by which images grow on their way"
+        f" to the output; what enlarges the rest, {places}, was not seen"
+    )
 
 
 def signed(value: float | None) -> str:
@@ -82,6 +100,14 @@ def _main_finding(
         return _likely(sites[0], output)
     nobody = "no site is estimated to cause it" if joint is None else "repairing no single site removes it"
     return f"No offender: the output shows {_artifact(output)}, but {nobody}."
+
+
+def _in_doubt(unseen: Sequence[UnseenGrowth], output: SeverityMeasures) -> str:
+    """An output in which something shows that a site of which nothing is known may have drawn."""
+    return (
+        f"Cannot tell: the output shows {_artifact(output)}, and {unseen_text(unseen)}, so nobody is named for its"
+        " lattice. Make that a module of its own, or a call of torch that enlarges, and diagnose again."
+    )
 
 
 def _clean(output: SeverityMeasures, content_wanted: float) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from artifactlab.attribution.records import Effect, Verdict
+from collections.abc import Sequence
+
+from artifactlab.attribution.records import Effect, JointStep, Verdict
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.scoring.severity import VISIBLE
 
@@ -38,6 +40,11 @@ def adds_enough(adds: Effect, remaining: float, total: float) -> bool:
         return False
     large = adds.value >= LARGE_SHARE * remaining or adds.value >= max(VISIBLE, SMALL_SHARE * remaining)
     return large and adds.value >= LEAST_SHARE * total
+
+
+def explains_nearly_all(joint: Sequence[JointStep], severity: float) -> bool:
+    """Whether repairing the guilty sites leaves too little for growth that was not seen to have drawn it."""
+    return bool(joint) and joint[-1].severity < max(VISIBLE, LARGE_SHARE * severity)
 
 
 def judge(

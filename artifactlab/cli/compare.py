@@ -13,7 +13,7 @@ from rich.console import Group
 
 import artifactlab
 from artifactlab.cli.compare_models import ModelPairOptions, compared_models, is_model, model_pair_options
-from artifactlab.cli.files import refuse_unwritable, write_text
+from artifactlab.cli.files import write_text
 from artifactlab.cli.options import Seed, flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import ImageOptions, gathered

@@ -22,6 +22,7 @@ __all__ = [
     "forward_pre_hooks",
     "is_compiled_in_place",
     "is_in_backward",
+    "is_in_vmap",
     "operator_schema",
     "own_buffers",
     "own_children",
@@ -46,6 +47,8 @@ Seen in 2.13.0. `torch.overrides` documents a way to leave out subclasses only.
 without_dispatch_modes = torch._C._DisableTorchDispatch
 """A context in which calls go straight to their kernels, past every `TorchDispatchMode`. Seen in 2.13.0."""
 
+_transforms = torch._C._functorch.get_interpreter_stack  # likewise
+_VMAP = torch._C._functorch.TransformType.Vmap
 _graph_task_id = torch._C._current_graph_task_id  # is asked for at every call that a model makes
 
 COMPILED_CHILD = "_orig_mod"
@@ -61,6 +64,15 @@ def is_in_backward() -> bool:
     `torch._C._current_graph_task_id`, seen in 2.13.0: -1 outside of backward.
     """
     return _graph_task_id() != -1
+
+
+def is_in_vmap() -> bool:
+    """Whether what runs is mapped by `torch.vmap`: its tensors have no values that could be read.
+
+    `torch._C._functorch.get_interpreter_stack`, seen in 2.13.0: None outside of all transforms.
+    """
+    stack = _transforms()
+    return stack is not None and any(transform.key() == _VMAP for transform in stack)
 
 
 def is_compiled_in_place(module: nn.Module) -> bool:

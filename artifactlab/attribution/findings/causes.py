@@ -12,12 +12,16 @@ from artifactlab.attribution.findings.seams import foreign_periods
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.sites.records import CapturedSite
+from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.errors import CaptureError, ModelError
 from artifactlab.models.outputs import first_image
 
 
 def coarse_causes(
-    trials: Trials, captured: Sequence[CapturedSite], features: Sequence[Features]
+    trials: Trials,
+    captured: Sequence[CapturedSite],
+    features: Sequence[Features],
+    unseen: Sequence[UnseenGrowth] = (),
 ) -> tuple[Finding, ...]:
     """What no site's lattice explains: features that meet displaced, seams, and constant patterns.
 
@@ -25,6 +29,7 @@ def coarse_causes(
         trials: the inputs with the outputs as they are; runs the model.
         captured: the sites of the model.
         features: what meets at the merges, of the first inputs; each takes another forward pass.
+        unseen: growth that is no site; its lattice is no seam.
     """
     runner, calls, outputs = trials.runner, trials.calls, trials.outputs
     displaced: tuple[Finding, ...] = ()
@@ -32,9 +37,8 @@ def coarse_causes(
         pairs = list(zip(features, outputs, strict=False))
         displaced = misregistrations(runner, calls[: len(pairs)], pairs)
     images = [first_image((call.args, call.kwargs)) for call in calls]
-    seams = foreign_periods(
-        outputs, [None if x is None else x.cpu() for x in images], [c.site.period for c in captured], trials.data_range
-    )
+    explained = [c.site.period for c in captured] + [growth.period for growth in unseen]
+    seams = foreign_periods(outputs, [None if x is None else x.cpu() for x in images], explained, trials.data_range)
     constant: tuple[Finding, ...] = ()
     with suppress(ModelError, CaptureError):  # nor on a constant one
         constant = constant_patterns(runner, calls, outputs, trials.before, trials.period, trials.data_range)

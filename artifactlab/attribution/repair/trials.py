@@ -115,7 +115,8 @@ def repair_together(
     Args:
         trials: runs the passes.
         alone: what repairing each site alone did; no other sites are tried.
-        effects: the same as effects, largest first the order in which sites are tried. A small part of everything,
+        effects: the same as effects, largest first the order in which sites are tried, those within a module before
+            what was not seen in it. A small part of everything,
             which is not certain, may be a certain part of what the repairs of the others leave.
         seed: seed of the half-samples that intervals are read off.
     """
@@ -123,7 +124,7 @@ def repair_together(
     total = sum(remaining.together())
     steps: list[JointStep] = []
     taken: list[Site] = []
-    for site in sorted(alone, key=lambda site: -effects[site].value):
+    for site in sorted(alone, key=lambda site: (any(map(site.encloses, alone)), -effects[site].value)):
         if effects[site].low is None or not _may_be_visible(effects[site], trials.before, alone[site].severity):
             continue
         if sum(remaining.together()) < VISIBLE:

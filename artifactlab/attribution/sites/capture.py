@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from artifactlab.attribution.sites.evidence import check_finite, mean_evidence, measure_evidence
 from artifactlab.attribution.sites.lattice_paths import period_of
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Follows, Site, SiteKey
+from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.upsampling import Growth, nominal_scale
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
@@ -55,6 +56,7 @@ class Capture:
         self._every_call = every_call
         self._observed: dict[SiteKey, _Observed] = {}
         self._runs: Counter[tuple[Any, ...]] = Counter()
+        self._unseen: dict[UnseenGrowth, None] = {}
 
     @property
     def sites(self) -> list[CapturedSite]:
@@ -92,6 +94,11 @@ class Capture:
             together.setdefault((site.name, site.op, line, period), []).append(found)
         return [_layer(calls) for calls in together.values()]
 
+    @property
+    def unseen(self) -> tuple[UnseenGrowth, ...]:
+        """What enlarged images on their way to an output and was no site, by the sizes of what was seen."""
+        return tuple(self._unseen)
+
     def visit(self, visit: Visit) -> None:
         """Measure the activation of one `visit` to a site, and let it go.
 
@@ -117,6 +124,7 @@ class Capture:
         if image is None:
             return
         paths = wiring.paths(image)
+        self._unseen |= dict.fromkeys(wiring.unseen(image))
         for key, observed in self._observed.items():
             path = paths.get(key)
             observed.period = period_of(path) if path else observed.period or _period_by_size(observed.growth, image)

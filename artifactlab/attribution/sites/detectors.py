@@ -7,6 +7,7 @@ A package of one file adds a kind by an entry point of the group `artifactlab.si
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from artifactlab.attribution.sites.hand_made import growth_by_hand
 from artifactlab.attribution.sites.upsampling import Growth, growth_between
 from artifactlab.errors import RegistryError
 from artifactlab.models.outputs import is_image
@@ -47,7 +49,8 @@ class FunctionCall(NamedTuple):
     output: Tensor
     """What the function returned."""
     partitions: set[tuple[int, ...]]
-    """Splits into windows that this forward pass has made so far, as (h, r, w, s); detectors may note and read them."""
+    """Splits into windows that this forward pass has made so far, as (h, r, w, s), and of features into heads, as
+    (heads, features); detectors may note and read them."""
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """The argument at a `position` or of a `name`; `default` where it was not given."""
@@ -110,9 +113,11 @@ class GrowthDetection:
 
     def of_call(self, func: Any, args: Any, kwargs: Any, output: Any) -> Growth | None:
         """The growth in one call, or None; it is asked of every call that a model makes."""
-        growth = self._growths.get(func)
-        if growth is None or not isinstance(output, Tensor):
+        if not isinstance(output, Tensor):
             return None
+        growth = self._growths.get(func)
+        if growth is None:
+            return growth_by_hand(func, args, kwargs, output)
         source = args[0] if args else kwargs.get("input")
         if not isinstance(source, Tensor):
             return None
@@ -158,6 +163,8 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     are; a merge that undoes such a fold of this pass is no growth.
     """
     source, output = call.source, call.output
+    if output.ndim >= 4 and source.ndim and _splits_features(source, output):
+        call.partitions.add(tuple(output.shape[-2:]))
     if source.ndim not in (5, 6):  # models reshape all the time
         return None
     if source.ndim == 6 and output.shape[0] == source.shape[0] * source.shape[1] * source.shape[2]:
@@ -171,22 +178,32 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     if merged is None:
         return None
     (c, h, r, w, s), channels_last = merged
-    if (r, s) == (1, 1) or (h, r, w, s) in call.partitions:
+    is_of_heads = source.ndim == 5 and s > 1 and (w, s) in call.partitions
+    if (r, s) == (1, 1) or (h, r, w, s) in call.partitions or is_of_heads:
         return None
     image = output.permute(0, 3, 1, 2) if channels_last else output
     in_shape = (source.shape[0], c, h, w)
     return Growth("reshape", (r, s), in_shape, tuple(image.shape), None, image, channels_last=channels_last)
 
 
+def _splits_features(source: Tensor, output: Tensor) -> bool:
+    """Whether the last axis is split into heads, or phases, and the features of each."""
+    features, parts = source.shape[-1], math.prod(output.shape[-2:])
+    return output.shape[-1] < features and parts > 0 and features % parts == 0
+
+
 def _merged_axes(shape: tuple[int, ...], out: tuple[int, ...]) -> tuple[tuple[int, int, int, int, int], bool] | None:
     """The (c, h, r, w, s) of a reshape to (c, h*r, w*s), and whether it is to (h*r, w*s, c) instead."""
     n = shape[0]
+    readings = []
     if len(shape) == 6 and out == (n, shape[1], shape[2] * shape[3], shape[4] * shape[5]):
         _, c, h, r, w, s = shape
-        return (c, h, r, w, s), False
+        readings.append(((c, h, r, w, s), False))
     if len(shape) == 6 and out == (n, shape[1] * shape[2], shape[3] * shape[4], shape[5]):
         _, h, r, w, s, c = shape
-        return (c, h, r, w, s), True
+        readings.append(((c, h, r, w, s), True))
+    if readings:  # where axes of one pixel allow both, one that merges nothing is right: FIR filters are written so
+        return min(readings, key=lambda reading: reading[0][2] * reading[0][4] > 1)
     if len(shape) == 5 and out == (n, shape[1], shape[2] * shape[3], shape[4]):
         _, c, h, r, w = shape
         return (c, h, r, w, 1), False
@@ -202,13 +219,22 @@ def _pair(value: Any) -> tuple[int, int]:
     return pair[0], pair[-1]
 
 
+def _operators(*names: str) -> tuple[Callable[..., Any], ...]:
+    """`torch.ops.aten.name`, and each of its overloads, in arguments as the function of that name."""
+    packets = [getattr(torch.ops.aten, name) for name in names]
+    return tuple(op for packet in packets for op in (packet, *(getattr(packet, o) for o in packet.overloads())))
+
+
 OWN_DETECTORS = {
     "interpolate": SiteDetector((F.interpolate, F.upsample), _interpolated),
     "upsample_nearest": SiteDetector((F.upsample_nearest,), growth_by_size("interpolate", nearest=True)),
     "upsample_bilinear": SiteDetector((F.upsample_bilinear,), growth_by_size("interpolate")),
-    "conv_transpose2d": SiteDetector((F.conv_transpose2d,), _transposed),
-    "pixel_shuffle": SiteDetector((F.pixel_shuffle,), growth_by_size("pixel_shuffle")),
-    "grid_sample": SiteDetector((F.grid_sample,), growth_by_size("grid_sample")),
+    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), _transposed),
+    "pixel_shuffle": SiteDetector((F.pixel_shuffle, *_operators("pixel_shuffle")), growth_by_size("pixel_shuffle")),
+    "grid_sample": SiteDetector(
+        (F.grid_sample, torch.grid_sampler, *_operators("grid_sampler", "grid_sampler_2d")),
+        growth_by_size("grid_sample"),
+    ),
     "fold": SiteDetector((F.fold,), _folded),
     "max_unpool2d": SiteDetector((F.max_unpool2d,), growth_by_size("max_unpool2d")),
     "repeat_interleave": SiteDetector(

@@ -95,6 +95,8 @@ def _by_stride(position: int, name: str = "stride", default: tuple[int, str] | N
         if default and not stride:
             stride = kwargs.get(default[1], args[default[0]] if len(args) > default[0] else None)
         pair = (stride, stride) if isinstance(stride, int) else tuple(stride or (1, 1))
+        if pair in ((1, 1), (1,)):
+            return UNCHANGED
         return Fraction(1, pair[0]), Fraction(1, pair[-1])
 
     return scale_of

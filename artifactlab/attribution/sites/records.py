@@ -61,6 +61,10 @@ class Site:
         """Whether it is the model as a whole: nothing inside could be seen to enlarge anything."""
         return not self.name and self.op == "module"
 
+    def encloses(self, other: Site) -> bool:
+        """Whether it is a module in which the other one is, so that its repair repairs what the other draws, too."""
+        return self.op == "module" and other != self and f"{other.name}.".startswith(f"{self.name}.")
+
     @property
     def first_key(self) -> SiteKey:
         """The key of its first call."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.models.outputs import first_image, is_image
+from artifactlab.models.outputs import first_image, is_image, tensors
 from artifactlab.models.torch_internals import without_function_modes
 
 # A padding seldom adds half of a size, and what a module enlarges by hand, it doubles.
@@ -42,6 +42,14 @@ class Growth:
     """False for growth that has no lattice, such as a stride-1 transposed convolution."""
     channels_last: bool = False
     """Whether the model sees the output as (N, H, W, C)."""
+
+    @property
+    def enlargement(self) -> tuple[float, float]:
+        """How many times larger the output is, (vertical, horizontal), lattice or not."""
+        if self.lattice:
+            return self.scale
+        (h, w), (oh, ow) = self.in_shape[-2:], self.out_shape[-2:]
+        return oh / h, ow / w
 
     def restore(self, output: Tensor) -> Tensor:
         """An (N, C, H, W) replacement `output` in the layout the model expects."""
@@ -85,20 +93,39 @@ def growth_between(
     )
 
 
-def module_growth(module: nn.Module, inputs: Any, output: Any) -> Growth | None:
-    """The growth of a module in which no growing call was seen: hand-made from slices, kernels in C++, or the like.
+def module_growth(module: nn.Module, inputs: Any, output: Any, seen: tuple[float, float] = (1.0, 1.0)) -> Growth | None:
+    """The growth of a module that no call in it was seen to make: hand-made from slices, kernels in C++, or the like.
 
-    Where only the last axis grows and a linear layer is at work, that axis holds the features of an (N, H, W, C).
+    Where only the last axis grows and a linear layer is at work, that axis holds the features of an (N, H, W, C). What
+    windows of a batch are put together to is as large as they were. Where other growth was seen in the module, it is
+    in doubt unless its arguments are images alone: others may have brought the size along.
+
+    Args:
+        module: the module.
+        inputs: its arguments.
+        output: what it returned.
+        seen: growth that was seen in it, (vertical, horizontal).
     """
     with without_function_modes():  # every shape that is read would pass through the mode that watches calls
         source, image = first_image(inputs), first_image(output)
-        if source is None or image is None or image is not output:
+        if source is None or image is None or image is not output or not _outgrows(source, image, seen):
+            return None
+        if seen != (1, 1) and any(tensor.ndim == 3 for _, tensor in tensors(inputs)):
             return None
         growth = growth_between("module", source, image)
-    if growth is None or min(growth.scale) < 1 or max(growth.scale) < MIN_MODULE_GROWTH:
+    if growth is None:
         return None
-    grows_features = growth.scale[0] == 1 and any(isinstance(part, nn.Linear) for part in module.modules())
-    return None if grows_features else growth
+    scale = tuple(nominal_scale(max(1.0, whole / part)) for whole, part in zip(growth.scale, seen, strict=True))
+    if max(scale) < MIN_MODULE_GROWTH:
+        return None
+    grows_features = scale[0] == 1 and any(isinstance(part, nn.Linear) for part in module.modules())
+    return None if grows_features else replace(growth, scale=(scale[0], scale[1]))
+
+
+def _outgrows(source: Tensor, image: Tensor, seen: tuple[float, float]) -> bool:
+    """Whether all images of a batch together grew by more than was seen."""
+    pixels = [batch.shape[0] * batch.shape[2] * batch.shape[3] for batch in (source, image)]
+    return pixels[1] >= MIN_MODULE_GROWTH * pixels[0] * seen[0] * seen[1]
 
 
 def nominal_scale(ratio: float) -> float:

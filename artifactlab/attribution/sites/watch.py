@@ -24,10 +24,11 @@ from torch.utils.hooks import RemovableHandle
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
 from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import Growth, module_growth
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
-from artifactlab.models.torch_internals import is_in_backward, without_dispatch_modes
+from artifactlab.models.torch_internals import is_in_backward, is_in_vmap, without_dispatch_modes
 from artifactlab.models.wrappers import unwrap
 
 
@@ -61,6 +62,8 @@ class _Frame:
     name: str
     of_torch: bool = False
     grew_inside: bool = False
+    grown: tuple[float, float] = (1.0, 1.0)
+    """Product of all growth in it, that of frames around the image included."""
     calls: Counter[str] = field(default_factory=Counter)
 
 
@@ -79,21 +82,21 @@ class _Run:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     paused: bool = False
 
-    def start(self) -> None:
+    def start(self, inputs: Any) -> None:
         self.frames.clear()
         self.calls.clear()
         self.growths.start()
         if self.wiring:
-            self.wiring.start()
+            self.wiring.start(inputs)
         if self.makers:
             self.makers.start()
 
     def is_outside_pass(self) -> bool:
-        """Whether what runs now is no part of a pass: another thread's, the visitor's own, or backward's.
+        """Whether what runs now is no part of a pass: another thread's, the visitor's own, backward's or vmap's.
 
         Where activations are checkpointed, backward runs parts of the model once more.
         """
-        return self.paused or is_in_backward() or threading.get_ident() != self.thread
+        return self.paused or is_in_backward() or threading.get_ident() != self.thread or is_in_vmap()
 
     def visit(self, growth: Growth) -> tuple[SiteKey | None, Tensor | None]:
         """Give the site to the visitor; what the visitor itself computes is no part of the pass.
@@ -102,12 +105,28 @@ class _Run:
         """
         for frame in self.frames:
             frame.grew_inside = True
+        self.note_growth(growth.enlargement)
         if not growth.lattice:
             return None, None
         key = self.next_key(growth.op)
         line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _calling_line()
         with self._pause():
             return key, self.visitor(Visit(key, growth, line))
+
+    def note_growth(self, scale: tuple[float, float]) -> None:
+        """Growth that the modules which are running need not have made by unseen means."""
+        for frame in self.frames:
+            frame.grown = (frame.grown[0] * scale[0], frame.grown[1] * scale[1])
+
+    def rest(self, module: nn.Module, inputs: Any, output: Any) -> Growth | None:
+        """The growth that a module made by unseen means; of the whole model only where nothing in it was seen to grow.
+
+        Its output would be repaired, and that of a whole model is what is judged.
+        """
+        frame = self.frames[-1]
+        if frame.grew_inside and len(self.frames) == 1:
+            return None
+        return module_growth(module, inputs, output, frame.grown)
 
     @contextmanager
     def _pause(self) -> Iterator[None]:
@@ -154,6 +173,8 @@ class _FunctionWatch(TorchFunctionMode):
         run.visit_merge(func, args, kwargs)
         output = func(*args, **kwargs)
         growth = run.growths.of_call(func, args, kwargs, output)
+        if func in FRAMING:
+            run.note_growth(framing(func, args, output))
         key, replacement = run.visit(growth) if growth else (None, None)
         if growth and replacement is not None:
             output = growth.restore(replacement)
@@ -199,18 +220,18 @@ def watch(
 def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
     """Hooks that push and pop the module's frame, and visit it if it grew its input by unseen means."""
 
-    def before(_module: nn.Module, _args: Any, _kwargs: Any) -> None:
+    def before(_module: nn.Module, args: Any, kwargs: Any) -> None:
         if run.is_outside_pass():
             return
         if not run.frames:
-            run.start()
+            run.start((args, kwargs))
         run.frames.append(_Frame(name, type(module).__module__.startswith("torch.")))
 
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         if not run.frames or run.is_outside_pass():
             return None
         try:
-            growth = None if run.frames[-1].grew_inside else module_growth(module, (args, kwargs), output)
+            growth = run.rest(module, (args, kwargs), output)
             key, replacement = run.visit(growth) if growth else (None, None)
         finally:
             run.frames.pop()

@@ -6,15 +6,37 @@ So a site's period in the output follows from the wiring, and not from a ratio o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from operator import mul
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from artifactlab.attribution.sites.lattice_paths import END_OF_PATH, UNCHANGED, LatticePath, LatticeStep, Scale
-from artifactlab.attribution.sites.lattice_steps import own_lattice, step_of, unseen_step
+from artifactlab.attribution.sites.lattice_paths import (
+    END_OF_PATH,
+    UNCHANGED,
+    LatticePath,
+    LatticeStep,
+    Scale,
+    period_of,
+)
+from artifactlab.attribution.sites.lattice_steps import FINEST, own_lattice, step_of, unseen_step
 from artifactlab.attribution.sites.records import SiteKey
+from artifactlab.attribution.sites.sizes import (
+    PLACING,
+    PRODUCTS,
+    Extent,
+    UnseenGrowth,
+    extent_of,
+    joined,
+    loses_place,
+    placement,
+    unseen_between,
+)
 from artifactlab.attribution.sites.upsampling import Growth
-from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base
+from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base, without_function_modes
 
 
 class _Origin(NamedTuple):
@@ -36,6 +58,8 @@ class _Origin(NamedTuple):
     """The scale of the site that made it, if one did."""
     fresh: bool
     """Whether for some site nothing but functions of single values followed."""
+    extent: Extent | None = None
+    """The size that it should have as an image; None where that cannot be told."""
 
 
 class Wiring:
@@ -45,12 +69,23 @@ class Wiring:
         self._origins = WeakTensorKeyDictionary()
         self._keys: list[SiteKey] = []
         self._made = 0
+        self._latest: Extent | None = None
+        self._unseen: dict[SiteKey, UnseenGrowth] = {}
 
-    def start(self) -> None:
-        """Forget the pass before."""
+    def start(self, inputs: Any = ()) -> None:
+        """Forget the pass before, and begin one with these arguments of the model."""
         self._origins.clear()
         self._keys.clear()
         self._made = 0
+        self._latest = None
+        self._unseen.clear()
+        with without_function_modes():
+            for _, tensor in tensors(inputs):
+                if is_image(tensor):
+                    self._made += 1
+                    extent = extent_of(tensor)
+                    self._origins[tensor] = _Origin(self._made, 0, (), LatticeStep(), None, False, extent)
+                    self._latest = joined([extent, self._latest])
 
     def sites(self, value: Any) -> int:
         """The sites that a value came through, as bits: of two values, the one with the latest site has more."""
@@ -66,7 +101,10 @@ class Wiring:
 
     def paths(self, output: Tensor) -> dict[SiteKey, LatticePath]:
         """The paths from each site, by its key, to an output."""
-        ahead = {origin.number: (origin, END_OF_PATH) for origin in self._of(output)}
+        end = END_OF_PATH
+        if unseen := self._unseen_at(output):
+            end = end.preceded_by(LatticeStep(_exact(unseen.scale)))
+        ahead = {origin.number: (origin, end) for origin in self._of(output)}
         found: dict[SiteKey, LatticePath] = {}
         while ahead:
             origin, path = ahead.pop(max(ahead))
@@ -79,65 +117,142 @@ class Wiring:
                 ahead[source.number] = (source, earlier.joined(other))
         return found
 
+    def unseen(self, output: Tensor) -> list[UnseenGrowth]:
+        """What has enlarged the images on the way to an output without being seen, the last part first."""
+        paths = self.paths(output)
+        last = self._unseen_at(output)
+        found = [] if last is None else [replace(last, period=last.scale)]
+        for key, unseen in reversed(self._unseen.items()):
+            if key in paths:
+                spacing = paths[key].preceded_by(LatticeStep(_exact(unseen.scale)))
+                found.append(replace(unseen, period=period_of(spacing)))
+        extent = self._extent_of(output)
+        return [replace(unseen, grown=extent.grown) for unseen in found] if extent else found
+
+    def _unseen_at(self, output: Tensor) -> UnseenGrowth | None:
+        """Between what was known of last, and the output; the way there may not have been seen at all."""
+        return unseen_between(self._extent_of(output), output.shape, "the output")
+
+    def _extent_of(self, output: Tensor) -> Extent | None:
+        origins = self._of(output)
+        return joined(origin.extent for origin in origins) if origins else self._latest
+
     def called(
         self, func: Any, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: SiteKey | None
     ) -> None:
         """A call made `output` of its arguments, or wrote into the first of them; a `key` makes it a site."""
         target = args[0] if func is Tensor.__setitem__ else output
-        origins = self._of((args, kwargs)) if self._keys else ()
+        origins = self._of((args, kwargs)) if self._made else ()
         step = step_of(func, args, kwargs, output, growth) if origins else LatticeStep()
         if key and growth:
             self._keys.append(key)
-            self._add(target, self._made_of(origins, step, own_lattice(growth)))
+            reached, unseen = self._grown(origins, growth, key)
+            if unseen:
+                self._unseen[key] = unseen
+                step = step._replace(scale=tuple(map(mul, step.scale, _exact(unseen.scale))))
+            self._latest = reached
+            self._add(target, self._made_of(origins, step, reached, own_lattice(growth)))
         elif origins:
-            made = self._made_of(origins, step)
+            extent = _extent_after(origins, func, args, target, step)
+            if growth and extent:  # images side by side
+                extent = extent.scaled(*growth.enlargement)
+            made = self._made_of(origins, step, extent)
             self._add(target, made)
             if isinstance(target, Tensor) and args and target is args[0]:
                 base = view_base(target)
-                if base is not None:
-                    self._add(base, made)  # a tensor that is filled through views of it, part by part
+                if base is not None:  # a tensor that is filled through views of it, part by part
+                    self._add(base, self._placed(made, target, base))
+
+    def _grown(self, origins: Sequence[_Origin], growth: Growth, key: SiteKey) -> tuple[Extent, UnseenGrowth | None]:
+        """The extent of a site's output, and what has enlarged its input unseen."""
+        expected = joined(origin.extent for origin in origins) if origins else self._latest
+        unseen = unseen_between(expected, growth.in_shape, key.operation)
+        grown = expected.grown if expected else (1.0, 1.0)
+        grown = (grown[0] * growth.scale[0], grown[1] * growth.scale[1])
+        (n, _, h, w) = growth.out_shape
+        return Extent(n, h, w, grown, key.operation), unseen
+
+    def _placed(self, made: _Origin, part: Tensor, whole: Tensor) -> _Origin:
+        """The origin of a whole of which a part was written."""
+        if made.extent is None or part.ndim != 4 or whole.ndim != 4:
+            return made
+        factors = (after / max(1, before) for before, after in zip(part.shape[-2:], whole.shape[-2:], strict=True))
+        return self._made_of([made], LatticeStep(), made.extent.scaled(*factors))
 
     def returned(self, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: SiteKey | None) -> None:
         """A module returned `output`: if no call was seen to make it, it came the way of the module's arguments."""
         if key and growth:
+            within = [inner for inner in self._unseen if f"{inner.name}.".startswith(f"{key.name}.")]
+            for inner in within:  # it is this module's now
+                del self._unseen[inner]
+            # what was seen in a module came before the rest, unless sizes say otherwise
+            if isinstance(output, Tensor) and not within and self._of(output):
+                args, kwargs = (output,), {}
             self.called(None, args, kwargs, output, growth, key)
             return
-        unseen = self._keys and isinstance(output, Tensor) and not self._of(output)
+        unseen = self._made and isinstance(output, Tensor) and not self._of(output)
         origins = self._of((args, kwargs)) if unseen else ()
         if origins:
-            self._add(output, self._made_of(origins, unseen_step((args, kwargs), output)))
+            step = unseen_step((args, kwargs), output)
+            extent = joined([self._latest, *(origin.extent for origin in origins)])
+            self._add(output, self._made_of(origins, step, extent))
 
     def _of(self, value: Any) -> tuple[_Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
-        if isinstance(value, Tensor):
-            origin = self._origins.get(value)
-            return () if origin is None else (origin,)
-        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        by_number: dict[int, _Origin] = {}
-        for item in items:
-            for origin in self._of(item):
-                by_number[origin.number] = origin
-        return tuple(by_number.values())
+        found: dict[int, _Origin] = {}
+        self._collect(value, found)
+        return tuple(found.values())
 
-    def _made_of(self, origins: Sequence[_Origin], step: LatticeStep, lattice: Scale | None = None) -> _Origin:
+    def _collect(self, value: Any, found: dict[int, _Origin]) -> None:
+        kind = type(value)
+        if kind is tuple or kind is list or isinstance(value, (list, tuple)):
+            for item in value:
+                self._collect(item, found)
+        elif kind is dict or isinstance(value, dict):
+            for item in value.values():
+                self._collect(item, found)
+        elif kind is not nn.Parameter and isinstance(value, Tensor):  # weights come from nowhere
+            origin = self._origins.get(value)
+            if origin is not None:
+                found[origin.number] = origin
+
+    def _made_of(
+        self, origins: Sequence[_Origin], step: LatticeStep, extent: Extent | None, lattice: Scale | None = None
+    ) -> _Origin:
         """What comes of a step: where that changes nothing, the same origin."""
         fresh = any(origin.fresh for origin in origins)
         changes = step.scale != UNCHANGED or (fresh and (step.bounding or not step.pointwise))
-        if lattice is None and len(origins) == 1 and not changes:
+        if lattice is None and len(origins) == 1 and not changes and extent == origins[0].extent:
             return origins[0]
         self._made += 1
         bits = 0 if lattice is None else 1 << len(self._keys) - 1
         for origin in origins:
             bits |= origin.sites
         still_fresh = lattice is not None or (fresh and step.pointwise)
-        return _Origin(self._made, bits, tuple(origins), step, lattice, still_fresh)
+        return _Origin(self._made, bits, tuple(origins), step, lattice, still_fresh, extent)
 
     def _add(self, value: Any, origin: _Origin) -> None:
         if isinstance(value, Tensor):
             known = self._origins.get(value)
             if known is not None and known.number != origin.number:
-                origin = self._made_of((known, origin), LatticeStep())
+                origin = self._made_of((known, origin), LatticeStep(), joined((known.extent, origin.extent)))
             self._origins[value] = origin
         elif isinstance(value, (list, tuple)):
             for item in value:
                 self._add(item, origin)
+
+
+def _extent_after(origins: Sequence[_Origin], func: Any, args: Any, target: Any, step: LatticeStep) -> Extent | None:
+    """The size that a call's result should have."""
+    extent = origins[0].extent if len(origins) == 1 else joined(origin.extent for origin in origins)
+    if extent is None or loses_place(func, target) or (len(origins) > 1 and func in PRODUCTS):
+        return None
+    if func not in PLACING and step.scale is UNCHANGED:
+        return extent
+    vertical, horizontal = placement(func, args, target) if func in PLACING else map(float, step.scale)
+    return extent if vertical == 1 == horizontal else extent.scaled(vertical, horizontal)
+
+
+def _exact(scale: tuple[float, float]) -> Scale:
+    vertical, horizontal = (Fraction(factor).limit_denominator(FINEST) for factor in scale)
+    return vertical, horizontal

@@ -39,7 +39,7 @@ print([(found.site.key, found.site.scale) for found in cap.sites])
 
 
 class Blocks(nn.Module):
-    """A nearest resize by hand, which is no kind of site of ours."""
+    """A nearest resize by hand, of a function that is no kind of site of ours: it is named after the call."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.kron(x, torch.ones(2, 3))
@@ -79,9 +79,9 @@ def test_a_package_of_one_file_adds_a_kind_of_site(tmp_path: Path) -> None:
 
 
 def test_a_new_kind_of_site_is_found_by_the_next_capture(plant: object) -> None:
-    assert sites(Blocks()) == [("module#0", (2, 3), (2, 3))]
-    plant("kron", SiteDetector((torch.kron,), growth_by_size("kron")))  # type: ignore[operator]
     assert sites(Blocks()) == [("kron#0", (2, 3), (2, 3))]
+    plant("blocks", SiteDetector((torch.kron,), growth_by_size("blocks")))  # type: ignore[operator]
+    assert sites(Blocks()) == [("blocks#0", (2, 3), (2, 3))]
 
 
 def test_growth_that_is_no_ratio_of_two_sizes_is_read_off_the_arguments(plant: object) -> None:
