@@ -97,7 +97,7 @@ class Features:
         self.at: dict[SiteKey, MergeSample] = {}
 
     def visit(self, merge: Merge) -> None:
-        """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
+        """The visitor, see `artifactlab.attribution.sites.watch.watch`."""
         if len(self.at) >= MOST_MERGES:
             return
         height, width = merge.upsampled.shape[2:]
