@@ -66,8 +66,7 @@ class Shift:
     @property
     def name(self) -> str:
         """What the merge is called, e.g. `dec/cat#0`."""
-        module, op, call = self.key
-        return f"{module}/{op}#{call}" if module else f"{op}#{call}"
+        return str(self.key)
 
     @property
     def is_significant(self) -> bool:
