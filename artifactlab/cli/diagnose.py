@@ -19,8 +19,8 @@ from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
+from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import refuse_unwritable, write_report
-from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 from artifactlab.scoring.gates import gate_failures, parse_gate
 

@@ -83,7 +83,7 @@ class Measured(NamedTuple):
         return min(1.0, float((apart / both.clamp_min(1e-12)).max()))
 
 
-class Survey(NamedTuple):
+class LayerSurvey(NamedTuple):
     """What one forward pass of each input tells of a model."""
 
     layers: list[Layer]
@@ -119,7 +119,7 @@ class _Surveyor:
         call.channels = activation.shape[1]
 
 
-def survey(runner: Runner, calls: Sequence[Call]) -> Survey:
+def survey(runner: Runner, calls: Sequence[Call]) -> LayerSurvey:
     """The layers of a model and its outputs; one forward pass for each call."""
     surveyor = _Surveyor()
 
@@ -131,7 +131,7 @@ def survey(runner: Runner, calls: Sequence[Call]) -> Survey:
     for call in calls:
         with watch(runner.model, surveyor.visit, finish):
             outputs.append(runner.run(call).float().cpu())
-    return Survey([_layer(found.site, surveyor.statistics) for found in surveyor.capture.layers], outputs)
+    return LayerSurvey([_layer(found.site, surveyor.statistics) for found in surveyor.capture.layers], outputs)
 
 
 def _layer(site: Site, statistics: Mapping[SiteKey, _CallStatistics]) -> Layer:
