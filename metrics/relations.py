@@ -145,12 +145,12 @@ def _content_products(image: Tensor, content: Tensor, sides: Sequence[int]) -> t
     The products with the residual are `blocks`, the others are added up over each of them.
     """
     samples = math.prod(sides)
-    whole, below, residual = (blocks(x, sides) for x in (image, content, image - content))
+    images, below, residual = (blocks(x, sides) for x in (image, content, image - content))
     centred = below - _sums_inside(below) / samples
     halves = [centred.clamp_min(0), centred.clamp_max(0)]
     halves = [half - _sums_inside(half) / samples for half in halves]  # a constant grid has no part in it
     square = _sums_inside(centred.square()).sum(1, keepdim=True)
-    divisor = torch.cat([_sums_inside(whole * half).sum(1, keepdim=True) for half in halves], 1)
+    divisor = torch.cat([_sums_inside(images * half).sum(1, keepdim=True) for half in halves], 1)
     return square, divisor, torch.cat([(residual * half).sum(1, keepdim=True) for half in halves], 1)
 
 
@@ -225,10 +225,10 @@ def _kept(folds: tuple[int, ...], period: int, band: int) -> Tensor:
     """(K,) part of a grid at each own frequency that is left above another period's baseband."""
     kept = []
     for index in own_frequencies(folds, period)[0]:
-        passed = 1.0
+        response = 1.0
         for k, fold in zip(index, folds, strict=True):
-            passed *= _triangle_response(k / fold, band)
-        kept.append(1 - passed)
+            response *= _triangle_response(k / fold, band)
+        kept.append(1 - response)
     return torch.tensor(kept)
 
 

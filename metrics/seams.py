@@ -19,46 +19,65 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.metrics.inputs import as_images, as_pair
 
+# Thresholds were chosen on the development split of `benchmarks/coarse.py`; what was tried beside them is in
+# docs/decisions.md, "Seams against the same lines in another order".
 SMALLEST_PERIOD = 5
-"""pixels; a shorter comb is a grid, which `checkerboard_energy` sees"""
+"""Shortest period that is looked for, in pixels; a shorter comb is a grid, which `checkerboard_energy` measures."""
 LARGEST_SHARE = 3
-"""lines at least that a comb must have room for"""
+"""Number of lines that a comb must have room for. Two have only one spacing, which repeats nothing (docs/decisions.md,
+"Seams against the same lines in another order")."""
 ROWS = 16
-"""pixels along a line that are judged together"""
+"""Number of pixels along a line that are judged together, by their median, for which half of them must show the line;
+fewer are noisier."""
 MIN_BLOCKS = 4
-"""of ROWS pixels; fewer are too few to average"""
+"""Smallest number of blocks of `ROWS` pixels along a line. Fewer are too few to average, as of one image alone either
+half of the evidence has half of them."""
 NEIGHBOURS = 8
-"""pixels on either side that a line is compared with"""
+"""Number of pixels on either side that a line is compared with. Their median is that of 17 steps, which hardly changes
+with the few that one line takes up."""
 FAINTEST = 0.1 / 255
-"""data ranges; steps below are rounding"""
+"""Step that is added to the usual one, as a fraction of the data range: a tenth of a level of 8 bits, below which steps
+are rounding, so that no ratio to nothing is large."""
 REACH = 2
-"""pixels on either side that a line must exceed, so that it counts where it is and not beside"""
+"""Number of pixels on either side that a line must exceed. The filter of `_steps` answers beside a step as well, and a
+line is to count where it is, and not beside."""
 BORDER = 3
-"""pixels at the image's start at which no line begins, and at its end, of which the last has no step of its own"""
-LIMIT = 6.0
-"""deviations of the profile up to which a line counts, so that no single one makes a comb"""
+"""Number of pixels at the image's start that count as no line; at its end they are one fewer. On either side that is
+one more than have no step of their own (docs/decisions.md, "Seams against the same lines in another order")."""
+MAX_DEVIATIONS = 6.0
+"""Robust deviations of the profile up to which a line counts, so that no single one makes a comb: one of three lines
+gives 3.5 standard errors then, less than `CERTAIN`."""
 QUIETEST = 0.03
-"""octaves; smallest deviation of a profile that is believed"""
-OWN = 3.0
-"""standard errors from which on a comb that stands out half as much in the inputs is theirs"""
+"""Smallest robust deviation of a profile that is believed, in octaves: 2% of a step. A smaller one, of images that are
+nearly flat, would make lines of what is rounding."""
+MIN_SOURCE_STRENGTH = 3.0
+"""Standard errors from which on a comb that stands out half as much in the inputs is theirs; below, it may be chance
+there."""
 PRESENT = 0.7
-"""share of a comb's lines that must stand out"""
-SHUFFLES, MOST_BY_CHANCE = 300, 0.01
-"""orders of the same lines that a comb is compared with, and how many of them may hold one as strong: three lines of
-256 are as far apart from each other once in 160 orders"""
-CERTAIN, CERTAIN_ALONE = 5.2, 8.0
-"""standard errors by which a comb must stand out in each half of the evidence, with inputs of the same size, or not"""
+"""Share of a comb's lines that must stand out: seams are all along the image, and content may hide some of them."""
+SHUFFLES = 300
+"""Number of orders of the same lines that a comb is compared with: enough to tell whether one in a hundred holds as
+strong a comb (docs/decisions.md, "Seams against the same lines in another order")."""
+MOST_BY_CHANCE = 0.01
+"""Largest share of these orders that may hold a comb as strong. Three lines of 256 are as far apart from each other
+once in 160 orders, so that less would miss tiles of a third of the image (docs/decisions.md, "Seams against the same
+lines in another order")."""
+CERTAIN = 5.2
+"""Standard errors by which a comb must stand out in each half of the evidence, where the inputs have the outputs' size.
+That is more than for one reading alone, as every phase of every period is tried."""
+CERTAIN_ALONE = 8.0
+"""The same without such inputs, as nothing then takes off what repeats in the content itself, such as bricks."""
 
 
 class Comb(NamedTuple):
     """Lines at `phase`, `phase + period`, ... pixels from the image's start."""
 
     period: int
-    """pixels"""
+    """Distance between its lines in pixels."""
     phase: int
-    """first pixel after the first line"""
+    """Index of the first pixel after the first line."""
     strength: float
-    """standard errors by which its lines stand out in the weaker half of the evidence"""
+    """Standard errors by which its lines stand out in the weaker half of the evidence."""
 
 
 def find_seams(
@@ -98,7 +117,7 @@ def find_seams(
     periods = [as_pair(period, "explained") for period in explained]
     images = [as_images(output, data_range) for output in outputs]
     given = inputs or [None] * len(images)
-    sources = [None if x is None else _alike(x, image) for x, image in zip(given, images, strict=True)]
+    sources = [None if x is None else _matched_source(x, image) for x, image in zip(given, images, strict=True)]
     # an input of another size is as sharp as the output nowhere: it explains some, not all
     comparable = all(x is not None and x.shape[2:] == image.shape[2:] for x, image in zip(given, images, strict=True))
     found = []
@@ -107,12 +126,12 @@ def find_seams(
         known = {period[axis] for period in periods if period[axis] > 1}
         certain = CERTAIN if comparable else CERTAIN_ALONE
         own = [line for x in sources if x is not None for line in _lines(x if axis else x.mT, None)]
-        shown = _mean_profile(own) if own else None
-        found.append(_best_comb(halves, known, certain, shown) if len(halves) == 2 else None)
+        source_profile = _mean_profile(own) if own else None
+        found.append(_best_comb(halves, known, certain, source_profile) if len(halves) == 2 else None)
     return found[0], found[1]
 
 
-def _alike(source: Tensor, image: Tensor) -> Tensor | None:
+def _matched_source(source: Tensor, image: Tensor) -> Tensor | None:
     """The input at the output's size and contrast, in one channel; None where it is no batch of the same images."""
     size = float(source.detach().abs().amax()) if source.numel() else 1.0
     images = as_images(source, size if math.isfinite(size) and size > 0 else 1.0).mean(1, keepdim=True)
@@ -172,17 +191,17 @@ def _steps(images: Tensor) -> Tensor:
     return breaks.view(n, channels, height // ROWS, ROWS, -1).median(3).values.abs()
 
 
-def _best_comb(halves: Sequence[Tensor], known: set[int], certain: float, shown: Tensor | None) -> Comb | None:
-    """The comb that stands out most, by the weaker half; None if none does enough, or those that do are `shown`."""
+def _best_comb(halves: Sequence[Tensor], known: set[int], certain: float, source_profile: Tensor | None) -> Comb | None:
+    """The comb that stands out most, by the weaker half; None if none does enough, or all that do are the source's."""
     length = min(len(half) for half in halves)
     profiles = torch.stack([_standardised(half[:length], known) for half in halves])
-    source = None if shown is None else _standardised(shown, set())[:length]
+    source = None if source_profile is None else _standardised(source_profile, set())[:length]
     best: Comb | None = None
     for period in _periods(length, known):
         strength = _strengths(profiles, period)
         if source is not None:
             own = _stands_out(source, period)
-            strength = torch.where(own < (strength / 2).clamp_min(OWN), strength, 0.0)
+            strength = torch.where(own < (strength / 2).clamp_min(MIN_SOURCE_STRENGTH), strength, 0.0)
         phase = int(strength.argmax())
         if float(strength[phase]) > (best.strength if best else certain):
             best = Comb(period, phase, float(strength[phase]))
@@ -204,8 +223,8 @@ def _beyond_chance(strength: float, profiles: Tensor, known: set[int]) -> bool:
 
 def _periods(length: int, known: set[int]) -> list[int]:
     """Those that a profile has room for and no known lattice explains."""
-    whole = range(SMALLEST_PERIOD, length // LARGEST_SHARE + 1)
-    return [period for period in whole if not any(k % period == 0 for k in known)]
+    candidates = range(SMALLEST_PERIOD, length // LARGEST_SHARE + 1)
+    return [period for period in candidates if not any(k % period == 0 for k in known)]
 
 
 def _strengths(profiles: Tensor, period: int) -> Tensor:
@@ -235,13 +254,16 @@ def _over_lines(values: Tensor, period: int) -> Tensor:
 
 
 def _standardised(profile: Tensor, known: set[int]) -> Tensor:
-    """The profile less what repeats with known lattices, in its own robust deviations, up to LIMIT; 0 at the border."""
+    """The profile less what repeats with known lattices, in its own robust deviations; 0 at the border.
+
+    No line counts more than `MAX_DEVIATIONS`.
+    """
     for period in sorted(known):
         if len(profile) >= 2 * LARGEST_SHARE * period:
             lines = F.pad(profile, (0, -len(profile) % period), value=math.nan).view(-1, period)
             profile = profile - lines.nanmedian(0).values.repeat(len(lines))[: len(profile)]
     profile = profile - profile.median()
     deviation = 1.4826 * profile.abs().median()
-    lines = (profile / deviation.clamp_min(QUIETEST)).clamp(-LIMIT, LIMIT)
+    lines = (profile / deviation.clamp_min(QUIETEST)).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
     # nothing is measured at the border; less what inputs show, most lines are below that nothing
     return F.pad(lines[BORDER : 1 - BORDER], (BORDER, BORDER - 1))

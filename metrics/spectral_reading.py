@@ -101,8 +101,8 @@ def together(readings: Sequence[Reading], period: int) -> SpectralImages:
     combined = SpectralImages(*values)
     clean = torch.stack([is_clean(reading) for reading in readings]).all(0)
     # what would show only with forms that are not confirmed cannot be told
-    shows = _visible(_confirmed_alone(combined, readings))
-    return combined._replace(told=shows | ~_visible(combined) & (found | clean))
+    visible = _visible(_confirmed_alone(combined, readings))
+    return combined._replace(told=visible | ~_visible(combined) & (found | clean))
 
 
 def too_small(images: Tensor) -> SpectralImages:

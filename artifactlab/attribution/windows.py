@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from artifactlab.attribution.sites.activations import MAX_PICTURE_SIDE
+
 EXAMPLES = 4
 """Number of calls of whose first image something is kept for pictures; enough to compare, and a page of at most 5 MB is
 to hold them."""
-SIDE = 256
-"""Most pixels per side of an activation or window that is kept; a page shows it pixel by pixel."""
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,6 @@ def busiest(change: Tensor, side: int) -> tuple[int, int]:
 
 def window(image: Tensor, change: Tensor) -> Window:
     """The part of a (C, H, W) image where an (H, W) change is largest."""
-    top, left = busiest(change, SIDE)
-    return Window(top, left, image[:, top : top + SIDE, left : left + SIDE].float().cpu().clone())
+    top, left = busiest(change, MAX_PICTURE_SIDE)
+    part = image[:, top : top + MAX_PICTURE_SIDE, left : left + MAX_PICTURE_SIDE]
+    return Window(top, left, part.float().cpu().clone())

@@ -34,9 +34,13 @@ class MeasurementOptions:
     """How measurements are compared; two models have none of these."""
 
     metrics: tuple[str, ...]
+    """Names of the metrics to compare; empty for all of them."""
     reference: str | None
+    """Folder of what the images should look like, paired by file stem; None where there is none."""
     workers: int
+    """Number of processes that score folders."""
     fail_on_regression: bool
+    """Whether the exit code is 1 if the verdict is worse."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class Destination:
     """As what, and into which file, the result is written; stdout where there is none."""
 
     form: str
+    """Format of the result: `table` or `json`."""
     target: Path | None
+    """The file that is written; None for stdout."""
 
 
 OF_MEASUREMENTS_ONLY = {field.name for field in fields(MeasurementOptions)}

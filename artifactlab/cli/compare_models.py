@@ -35,10 +35,15 @@ class ModelPairOptions:
     """How two models are built and run: what has one value is of both, two are of the first and the second."""
 
     kwargs: tuple[dict[str, Any], ...]
+    """Arguments of the factories; empty for none."""
     checkpoint: tuple[Path, ...]
+    """Files of the weights; empty where the models are taken as the factories return them."""
     device: tuple[str, ...]
+    """Devices that the models run on; empty for the CPU."""
     dtype: tuple[str, ...]
+    """Names of the models' precisions, keys of `DTYPES`; empty where they keep what they have."""
     fail_on_difference: bool
+    """Whether the exit code is 1 if the lattices of the two part, and 2 if that cannot be told."""
 
     def of(self, targets: tuple[str, str]) -> tuple[ModelOptions, ModelOptions]:
         """The options of each of the two models.

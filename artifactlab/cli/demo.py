@@ -13,9 +13,9 @@ from artifactlab.cli.verbosity import verbosity
 from artifactlab.demo.run import run_demo
 from artifactlab.demo.unet import SWAPPED_WEIGHTS
 from artifactlab.models.checkpoint import sha256
+from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import refuse_unwritable_report, write_report
 from artifactlab.report.next_steps import Invocation
-from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 
 

@@ -19,8 +19,8 @@ from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
+from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import refuse_unwritable_report, write_report
-from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 from artifactlab.scoring.gates import gate_failures, parse_gate
 
@@ -30,11 +30,17 @@ class SearchOptions:
     """Which sites are searched, how thoroughly, and with which random numbers; see `artifactlab.diagnose`."""
 
     sites: str
+    """Glob pattern that the key or the name of a site must match."""
     fast: bool
+    """Whether effects are estimated from one backward pass instead of repairs."""
     calls: bool
+    """Whether every call of a layer is judged by itself."""
     verify_all: bool
+    """Whether every layer is repaired, also where there are too many to repair all by default."""
     until_sure: float | None
+    """Seconds in which more inputs are taken until the verdict is sure; None takes all inputs at once."""
     seed: int
+    """Seed of the random state that each forward pass starts from."""
 
 
 @click.command()

@@ -30,11 +30,17 @@ class TrainingArguments:
     """What the new layer is trained on, what with it, and for how long; see `fix_site`."""
 
     distil_on: tuple[str, ...]
+    """Image files, folders and glob patterns that the new layer is trained on; empty for no training."""
     neighbours: bool
+    """Whether the layers before and after the site are trained as well."""
     seconds: float
+    """Seconds after which no training step begins."""
     steps: int
+    """Maximum number of training steps."""
     learning_rate: float
+    """Learning rate at the start of the training."""
     lattice_weight: float
+    """Weight of the loss term that counts what is left of the lattice."""
 
     def options(self, unfinished: Path) -> TrainingOptions:
         """The same for `fix_site`, with the file that a killed training goes on from."""

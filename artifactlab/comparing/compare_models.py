@@ -14,9 +14,9 @@ from artifactlab.attribution.findings.seams import foreign_periods
 from artifactlab.attribution.sites.records import Site
 from artifactlab.comparing.lattices import (
     Layer,
+    LayerSurvey,
     Measured,
     Plan,
-    Survey,
     lattice_at,
     matched_layers,
     measured,
@@ -125,7 +125,7 @@ class _Side:
     seed: int
     count_passes: Callable[[int], None]
 
-    def survey(self) -> Survey:
+    def survey(self) -> LayerSurvey:
         """The layers and the outputs, from one pass over the inputs."""
         with Runner(self.model, self.output, self.seed) as runner:
             found = survey(runner, self._calls_in_precision())
@@ -160,7 +160,7 @@ def _compared_layers(
     ]
 
 
-def _compared_outputs(one: Survey, two: Survey, scale: float) -> list[LatticePair]:
+def _compared_outputs(one: LayerSurvey, two: LayerSurvey, scale: float) -> list[LatticePair]:
     """The outputs as the last place; nothing where they are too small."""
     channels = one.outputs[0].shape[1], two.outputs[0].shape[1]
     if channels[0] != channels[1]:
@@ -206,13 +206,13 @@ def _output_lattice(layers: Sequence[Layer], outputs: Sequence[Tensor]) -> tuple
     return joint_period([layer.site.period for layer in layers], size)
 
 
-def _without_partner(side: Survey, matched: Sequence[Layer]) -> tuple[str, ...]:
+def _without_partner(side: LayerSurvey, matched: Sequence[Layer]) -> tuple[str, ...]:
     """Keys of the layers that are not among those matched."""
     sites = {layer.site for layer in matched}
     return tuple(layer.site.key for layer in side.layers if layer.site not in sites)
 
 
-def _severity(side: Survey, scale: float) -> float | None:
+def _severity(side: LayerSurvey, scale: float) -> float | None:
     """The severity of the outputs as `diagnose` reports it; None where what shows could hide in noise and texture."""
     lattice = _output_lattice(side.layers, side.outputs)
     found = pool([measure_severity(image, lattice, scale) for image in side.outputs])
@@ -221,7 +221,7 @@ def _severity(side: Survey, scale: float) -> float | None:
     return None if max(lattice) == 1 or may_hide else severity
 
 
-def _own_seams(side: Survey, other: Survey, scale: float) -> tuple[float, float]:
+def _own_seams(side: LayerSurvey, other: LayerSurvey, scale: float) -> tuple[float, float]:
     """The period of straight lines that a model's outputs have and the other model's have not."""
     found = foreign_periods(side.outputs, other.outputs, [layer.site.period for layer in side.layers], scale)
     return found[0].value if found else (0.0, 0.0)

@@ -83,7 +83,7 @@ class Measured(NamedTuple):
         return min(1.0, float((apart / both.clamp_min(1e-12)).max()))
 
 
-class Survey(NamedTuple):
+class LayerSurvey(NamedTuple):
     """What one forward pass of each input tells of a model."""
 
     layers: list[Layer]
@@ -119,7 +119,7 @@ class _Surveyor:
         call.channels = activation.shape[1]
 
 
-def survey(runner: Runner, calls: Sequence[Call]) -> Survey:
+def survey(runner: Runner, calls: Sequence[Call]) -> LayerSurvey:
     """The layers of a model and its outputs; one forward pass for each call."""
     surveyor = _Surveyor()
 
@@ -131,7 +131,7 @@ def survey(runner: Runner, calls: Sequence[Call]) -> Survey:
     for call in calls:
         with watch(runner.model, surveyor.visit, finish):
             outputs.append(runner.run(call).float().cpu())
-    return Survey([_layer(found.site, surveyor.statistics) for found in surveyor.capture.layers], outputs)
+    return LayerSurvey([_layer(found.site, surveyor.statistics) for found in surveyor.capture.layers], outputs)
 
 
 def _layer(site: Site, statistics: Mapping[SiteKey, _CallStatistics]) -> Layer:
@@ -194,7 +194,7 @@ def matched_layers(first: Sequence[Layer], second: Sequence[Layer]) -> list[tupl
     of channels are the same: a replaced upsampler has another key, and in a wrapped model all have.
     """
     partners = {layer.site.key: layer for layer in second}
-    partner_of = {a.site: partners[a.site.key] for a in first if _alike(a, partners.get(a.site.key))}
+    partner_of = {a.site: partners[a.site.key] for a in first if _correspond(a, partners.get(a.site.key))}
     taken = {layer.site for layer in partner_of.values()}
     rest_of_first, first_signatures = _unmatched(first, set(partner_of))
     rest_of_second, second_signatures = _unmatched(second, taken)
@@ -205,7 +205,8 @@ def matched_layers(first: Sequence[Layer], second: Sequence[Layer]) -> list[tupl
     return [(layer, partner_of[layer.site]) for layer in first if layer.site in partner_of]
 
 
-def _alike(one: Layer, other: Layer | None) -> bool:
+def _correspond(one: Layer, other: Layer | None) -> bool:
+    """Whether there is another layer, of the same scale and number of channels."""
     return other is not None and (one.site.scale, one.channels) == (other.site.scale, other.channels)
 
 

@@ -85,11 +85,11 @@ def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
     inside = [op for op in graph.ops if any(op.site == path or op.site.startswith(f"{path}.") for path in paths)]
     found: dict[str, None] = {}
     for step in ("inputs", "users"):
-        seen, level = set(inside), list(inside)
+        visited, level = set(inside), list(inside)
         weighted: list[Op] = []
         while level and not weighted:
-            level = [op for near in level for op in getattr(near, step) if op not in seen]
-            seen.update(level)
+            level = [op for near in level for op in getattr(near, step) if op not in visited]
+            visited.update(level)
             weighted = [op for op in level if isinstance(op.spec, Convolution) and op.site in modules]
         found.update({op.site: None for op in weighted})
     return tuple(found)
@@ -149,8 +149,8 @@ def _possible_channels(modules: Sequence[nn.Module], site: Site | str) -> list[i
     the site was seen running; those of a convolution after a resize, which keeps them."""
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
     first, *others = [[part.in_channels for part in m.modules() if isinstance(part, kinds)][:1] for m in modules]
-    seen = [site.in_shape[1]] if isinstance(site, Site) else []
-    return list(dict.fromkeys([*first, *seen, *(channels for found in others for channels in found)]))
+    observed = [site.in_shape[1]] if isinstance(site, Site) else []
+    return list(dict.fromkeys([*first, *observed, *(channels for found in others for channels in found)]))
 
 
 def _part_from_the_model(copies: nn.Module) -> None:

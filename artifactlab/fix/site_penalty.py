@@ -99,13 +99,13 @@ class SitePenalty:
         for key in self._keys:
             if key in visited and key not in terms:
                 raise ModelError(
-                    f"the site {_text(key)} ran without gradients, so a penalty cannot change it: it is frozen, under"
+                    f"the site {key} ran without gradients, so a penalty cannot change it: it is frozen, under"
                     " no_grad, or under gradient checkpointing with use_reentrant=True; use use_reentrant=False"
                 )
             if key not in terms:
                 raise InputError(
-                    f"the site {_text(key)} has not run since the last call; those that have:"
-                    f" {', '.join(sorted(map(_text, visited))) or 'none'}. Call the model inside the `with` block, with"
+                    f"the site {key} has not run since the last call; those that have:"
+                    f" {', '.join(sorted(map(str, visited))) or 'none'}. Call the model inside the `with` block, with"
                     " gradients, before each call"
                 )
         return self.weight * torch.stack([term for key in self._keys for term in terms[key]]).sum()
@@ -116,9 +116,7 @@ class SitePenalty:
         if visit.key in self._keys and torch.is_grad_enabled() and output.requires_grad:
             period = lattice_period(visit.growth.scale)
             if period == (1, 1):
-                raise InputError(
-                    f"the site {_text(visit.key)} grows by {visit.growth.scale}, which has no fixed lattice"
-                )
+                raise InputError(f"the site {visit.key} grows by {visit.growth.scale}, which has no fixed lattice")
             # a checkpoint counts what is saved, and what it recomputes has no penalty: ours is saved past its hooks
             with (
                 torch.autocast(output.device.type, enabled=False),
@@ -154,8 +152,3 @@ def _keys(site: SiteDiagnosis | Site | str) -> list[SiteKey]:
     if not op or not call.isdecimal():
         raise InputError(f"{site!r} is no site; expected one of a diagnosis, or a key such as 'dec.up2/interpolate#0'")
     return [SiteKey(name, op, int(call))]
-
-
-def _text(key: SiteKey) -> str:
-    name, op, call = key
-    return f"{name}/{op}#{call}" if name else f"{op}#{call}"

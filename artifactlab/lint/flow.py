@@ -15,40 +15,40 @@ def feeds_shuffle(op: Op) -> int | None:
     conv = op.spec
     if not isinstance(conv, Convolution) or conv.transposed:
         return None
-    ahead, seen = list(op.users), set()
+    ahead, visited = list(op.users), set()
     while ahead:
         user = ahead.pop()
         if isinstance(user.spec, Shuffle):
             channels = conv.weight.shape[0]
             return user.spec.factor if channels // conv.groups % user.spec.factor**2 == 0 else None
-        if isinstance(user.spec, Pointwise) and user.spec.alike and user not in seen:
-            seen.add(user)
+        if isinstance(user.spec, Pointwise) and user.spec.alike and user not in visited:
+            visited.add(user)
             ahead.extend(user.users)
     return None
 
 
 def follows_upsampler(op: Op) -> bool:
     """Whether the call's input is an upsampler's output, with nothing but pointwise treatment in between."""
-    behind, seen = list(op.inputs), set()
+    behind, visited = list(op.inputs), set()
     while behind:
         source = behind.pop()
         if grows(source.spec):
             return True
-        if isinstance(source.spec, Pointwise) and source not in seen:
-            seen.add(source)
+        if isinstance(source.spec, Pointwise) and source not in visited:
+            visited.add(source)
             behind.extend(source.inputs)
     return False
 
 
 def reaches_output(op: Op) -> bool:
     """Whether some way from the call to the model's output keeps every pixel apart from its neighbours."""
-    ahead, seen = list(op.users), set()
+    ahead, visited = list(op.users), set()
     while ahead:
         user = ahead.pop()
         if isinstance(user.spec, Output):
             return True
-        if user not in seen and _keeps_pixels_apart(user):
-            seen.add(user)
+        if user not in visited and _keeps_pixels_apart(user):
+            visited.add(user)
             ahead.extend(user.users)
     return False
 

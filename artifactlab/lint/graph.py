@@ -154,9 +154,9 @@ class _Builder:
 
     def add_unseen_layers(self, model: nn.Module) -> None:
         """Layers that no forward was seen to call: their weights can be read all the same."""
-        seen = {op.site for op in self.ops}
+        called = {op.site for op in self.ops}
         for name, module in model.named_modules():
-            used = name in seen or any(path.startswith(f"{name}.") for path in self._read)
+            used = name in called or any(path.startswith(f"{name}.") for path in self._read)
             if name and is_known(module) and not used:
                 self.op(name, module_spec(module), [])
 
@@ -173,11 +173,11 @@ def _is_fixed(node: fx.Node, fixed: set[fx.Node]) -> bool:
 
 def _parameters(node: fx.Node, fixed: set[fx.Node]) -> Iterator[str]:
     """Paths of the parameters, and of the modules that compute some, behind a call's fixed arguments."""
-    behind, seen = [node], set()
+    behind, visited = [node], set()
     while behind:
         for source in behind.pop().all_input_nodes:
-            if source in fixed and source not in seen:
-                seen.add(source)
+            if source in fixed and source not in visited:
+                visited.add(source)
                 behind.append(source)
                 if source.op in ("get_attr", "call_module"):
                     yield str(source.target)

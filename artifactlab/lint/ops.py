@@ -19,13 +19,19 @@ class Convolution:
     weight: Tensor
     """The effective weight, as in `nn.Conv2d` or `nn.ConvTranspose2d`."""
     bias: Tensor | None
+    """The bias of each output channel; None where the layer has none."""
     stride: Pair
+    """The stride; of a transposed convolution, the factor by which it enlarges."""
     padding: Pair
     """How many zeros are put (transposed: pixels are cut) at the side with more; 0 where the padding is no zeros."""
     dilation: Pair
+    """The distance in pixels between neighbouring weights of the kernel."""
     groups: int
+    """The number of groups that channels are divided into; no output channel reads another group's input."""
     transposed: bool = False
+    """Whether the convolution is transposed."""
     output_padding: Pair = (0, 0)
+    """How many rows and columns a transposed convolution adds at the end; 0 for an ordinary one."""
 
     @property
     def extent(self) -> Pair:
@@ -39,7 +45,9 @@ class Resize:
     """`F.interpolate` and `nn.Upsample` of images."""
 
     nearest: bool
+    """Whether it repeats the nearest pixel instead of interpolating between several."""
     align_corners: bool
+    """Whether the centres of the corner pixels coincide before and after, as `F.interpolate` defines it."""
     scale: tuple[float, float] | None
     """The vertical and horizontal factor; None where it depends on the input's size."""
 
@@ -49,6 +57,7 @@ class Shuffle:
     """A pixel shuffle."""
 
     factor: int
+    """The factor by which it enlarges both sides."""
 
 
 @dataclass(frozen=True)

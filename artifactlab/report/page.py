@@ -47,7 +47,9 @@ class Spectrum:
     """A power spectrum with the points of a lattice."""
 
     title: str
+    """Heading, which says of what it is the spectrum."""
     picture: str
+    """The spectrum as a PNG, in a data URI."""
     marks: list[tuple[float, float]]
     """Points of the lattice, (x, y) in [0, 1] of the picture."""
 
@@ -57,8 +59,11 @@ class Rose:
     """Directions of gradients as petals, and those of another image as a line around them."""
 
     title: str
+    """Heading, which says of what the directions are."""
     petals: str
+    """SVG path of the petals."""
     line: str
+    """SVG path of the line around the petals; empty where there is no other image."""
     most: float
     """Share of the gradients that reaches the rim."""
 
@@ -98,8 +103,11 @@ class Panel:
     """One site, as the page has it."""
 
     found: SiteDiagnosis
+    """The site and what was found out about it."""
     period: str
+    """Period of the site's lattice as text."""
     steps: list[Step]
+    """What the reader may do next about the site."""
     views: list[View]
     """The site on each input; empty for a site beyond `MOST_PICTURED`."""
 

@@ -42,7 +42,9 @@ class Fitting:
     """
 
     table: Table
+    """The table, which is printed where it fits."""
     narrow: RenderableType
+    """What is printed where the table does not fit."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         between = self.table.padding[1] + self.table.padding[3]

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from artifactlab.metrics.inputs import LARGEST_PERIOD
 
+MIN_CYCLES = 4
+"""Number of periods that an output must hold per side. The triangle filter that splits the baseband off spans two of
+them, and in fewer than four there is no baseband below the lattice. See docs/decisions.md, "Regression in the signal
+domain"."""
+MARGIN_PIXELS = 16
+"""Pixels that an output must hold per side beyond these, so that there are frequencies beside the lattice of a short
+period, too, by which chance is told. See docs/decisions.md, "Chance is measured beside the lattice"."""
+
 
 def lattice_period(size: tuple[float, float]) -> tuple[int, int]:
     """The integer lattice of a scale or period; a direction in which it is not an integer has no fixed lattice."""
     return tuple(round(s) if s == round(s) else 1 for s in size)  # type: ignore[return-value]
-
-
-CYCLES = 4
-"""Periods that an output must hold per side; in fewer there is no baseband below the lattice."""
-MARGIN = 16
-"""Pixels that an output must hold per side beyond these, so that chance can be told beside a short period, too."""
 
 
 def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) -> tuple[int, int]:
@@ -32,4 +34,4 @@ def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) ->
 
 def smallest_side(period: int) -> int:
     """Pixels per side of the smallest image in which a grid of `period` can be measured."""
-    return CYCLES * period + MARGIN
+    return MIN_CYCLES * period + MARGIN_PIXELS

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.repair.lattice_removal import repair
-from artifactlab.attribution.sites.activations import CHANNELS
+from artifactlab.attribution.sites.activations import CHANNELS, MAX_PICTURE_SIDE
 from artifactlab.attribution.sites.upsampling import Growth
-from artifactlab.attribution.windows import SIDE, busiest
+from artifactlab.attribution.windows import busiest
 from artifactlab.errors import InputError
 
 
@@ -45,10 +45,10 @@ def test_the_activation_is_the_middle_of_what_the_site_put_out_in_step_with_its_
 ) -> None:
     kept = diagnosis.activation("up/conv_transpose2d#0")
     whole = Net().up(image)[0].detach()
-    top = (300 - SIDE) // 2 // 3 * 3
-    assert kept.shape == (7, SIDE, 132)
+    top = (300 - MAX_PICTURE_SIDE) // 2 // 3 * 3
+    assert kept.shape == (7, MAX_PICTURE_SIDE, 132)
     assert len(kept) <= CHANNELS
-    torch.testing.assert_close(kept, whole[::3, top : top + SIDE])
+    torch.testing.assert_close(kept, whole[::3, top : top + MAX_PICTURE_SIDE])
 
 
 def test_the_pair_is_the_output_before_and_after_where_the_repair_acts(diagnosis: Diagnosis, image: Tensor) -> None:
@@ -59,10 +59,10 @@ def test_the_pair_is_the_output_before_and_after_where_the_repair_acts(diagnosis
         smooth = repair(Growth("conv_transpose2d", (3, 3), image.shape, grown.shape, image, grown))
         after = nn.functional.interpolate(model.out(smooth), scale_factor=2.0, mode="bilinear")[0]
     kept = diagnosis.examples[0].repaired["up/conv_transpose2d#0"]
-    assert kept.top >= 2 * 300 - SIDE - SIDE // 4, "the grid is at the bottom"
-    assert kept.left == 0 or kept.left + SIDE <= 264
+    assert kept.top >= 2 * 300 - MAX_PICTURE_SIDE - MAX_PICTURE_SIDE // 4, "the grid is at the bottom"
+    assert kept.left == 0 or kept.left + MAX_PICTURE_SIDE <= 264
     shown = diagnosis.before_and_after("up/conv_transpose2d#0")
-    rows, columns = slice(kept.top, kept.top + SIDE), slice(kept.left, kept.left + SIDE)
+    rows, columns = slice(kept.top, kept.top + MAX_PICTURE_SIDE), slice(kept.left, kept.left + MAX_PICTURE_SIDE)
     torch.testing.assert_close(shown[0], before[:, rows, columns])
     torch.testing.assert_close(shown[1], after[:, rows, columns])
     change = (after - before).abs().mean(0)
@@ -84,7 +84,7 @@ def test_an_output_smaller_than_a_window_is_its_own_window() -> None:
 
 def test_a_fast_diagnosis_has_activations_and_says_why_it_has_no_more(image: Tensor) -> None:
     fast = artifactlab.diagnose(Net(), image, data_range=1.0, fast=True)
-    assert fast.activation("up/conv_transpose2d#0").shape[1] == SIDE
+    assert fast.activation("up/conv_transpose2d#0").shape[1] == MAX_PICTURE_SIDE
     for ask in (fast.artifact_map, fast.before_and_after):
         with pytest.raises(InputError, match="leave fast out"):
             ask("up/conv_transpose2d#0")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import Diagnosis, InputError
-from artifactlab.report.table import diagnosis_table
+from artifactlab.report.diagnosis_table import diagnosis_table
 
 
 class Chain(nn.Module):

@@ -17,10 +17,10 @@ from artifactlab.attribution.records import Effect, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.cli import progress
 from artifactlab.lint import RULES, LintFinding
+from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.fix_report import fix_table
 from artifactlab.report.lint_table import lint_table, rules_table
 from artifactlab.report.metrics_table import metrics_table
-from artifactlab.report.table import diagnosis_table
 from artifactlab.report.terminal import print_out
 
 LONG = "model.decoder.the_second_stage_of_it.blocks.11.upsample.upsampling_convolution"

@@ -66,8 +66,7 @@ class Shift:
     @property
     def name(self) -> str:
         """What the merge is called, e.g. `dec/cat#0`."""
-        module, op, call = self.key
-        return f"{module}/{op}#{call}" if module else f"{op}#{call}"
+        return str(self.key)
 
     @property
     def is_significant(self) -> bool:
@@ -97,7 +96,7 @@ class Features:
         self.at: dict[SiteKey, MergeSample] = {}
 
     def visit(self, merge: Merge) -> None:
-        """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
+        """The visitor, see `artifactlab.attribution.sites.watch.watch`."""
         if len(self.at) >= MOST_MERGES:
             return
         height, width = merge.upsampled.shape[2:]

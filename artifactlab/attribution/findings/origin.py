@@ -40,7 +40,7 @@ BLUR = 0.7
 """Standard deviation in input samples of the Gaussian that makes a twin. Of what aliased drawings and photos read after
 bilinear, bicubic and trained enlargement a seventh or less is left, of nearest replication all (docs/decisions.md, "An
 anti-aliased twin tells what a shift cannot")."""
-ALIKE = 0.9
+PICTURE_CORRELATION = 0.9
 """Correlation with the reduced output from which on an input is a small picture of it, and no noise and no latent
 (docs/decisions.md, as above)."""
 AMPLIFIED = 4
@@ -183,7 +183,7 @@ def _standing_still(
             continue
         step = p // 2
         after = _at(pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen]), p)
-        lost = 1 - _left_over(p, step)
+        lost = 1 - _remaining_power(p, step)
         own += max(0.0, grid + steps - sum(after)) / lost
         own_grid += max(0.0, grid - after[0]) / lost
     return own, own_grid
@@ -194,7 +194,7 @@ def _at(severity: Severity, period: int) -> tuple[float, float]:
     return Severity(severity.crops, {period: severity.sums[period]}).together()
 
 
-def _left_over(period: int, step: int) -> float:
+def _remaining_power(period: int, step: int) -> float:
     """Power that what stands still keeps in the mean of an image and its shifts along both axes.
 
     A ninth for even periods, whose own frequencies half a period turns over. Of others the most that any of theirs
@@ -226,7 +226,7 @@ def _is_picture(image: Tensor, output: Tensor) -> bool:
         return False
     both = [x.float().cpu() for x in (image, F.avg_pool2d(output.float(), scale))]
     a, b = ((x - x.mean((2, 3), keepdim=True)).flatten() for x in both)
-    return float(a @ b) >= ALIKE * float(a.norm() * b.norm()) > 0
+    return float(a @ b) >= PICTURE_CORRELATION * float(a.norm() * b.norm()) > 0
 
 
 def _enlarged(call: Call, output: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from artifactlab.metrics.bands import baseband, blocks
 
 Lattice = tuple[int, int]
-ALIKE = 0.7
+PATTERN_CORRELATION = 0.7
 """Correlation from which on two patterns are the same one: half of their power is common then. See docs/decisions.md,
 "A constant pattern stands on constant inputs"."""
 
@@ -39,7 +39,7 @@ def foreign_part(pattern: Tensor, lattice: Lattice) -> Tensor:
 def height_in(other: Tensor, pattern: Tensor) -> float:
     """The height at which a pattern stands in another one, 1 for its own; 0 if the other one is not alike."""
     product, power = float((other * pattern).sum()), float(pattern.square().sum())
-    return product / power if product >= ALIKE * (power * float(other.square().sum())) ** 0.5 > 0 else 0.0
+    return product / power if product >= PATTERN_CORRELATION * (power * float(other.square().sum())) ** 0.5 > 0 else 0.0
 
 
 def rms(pattern: Tensor) -> float:

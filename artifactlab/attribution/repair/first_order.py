@@ -106,7 +106,7 @@ class _GradientWatch:
         """First-order drop of every crop's severity (crops,), by call of a site; None where no gradient came."""
 
     def visit(self, visited: Visit) -> Tensor | None:
-        """The visitor, see `artifactlab.attribution.sites.capture.watch`."""
+        """The visitor, see `artifactlab.attribution.sites.watch.watch`."""
         key, output = visited.key, visited.growth.output
         if key not in self._keys:
             return None

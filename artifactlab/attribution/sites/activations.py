@@ -12,8 +12,8 @@ from artifactlab.scoring.periods import lattice_period
 
 # Whole activations of a net with many sites would take gigabytes, and no panel of a page is wider than this:
 # docs/decisions.md, *What a diagnosis keeps to be looked at*.
-SIDE = 256
-"""Pixels per side, at most, that are kept."""
+MAX_PICTURE_SIDE = 256
+"""Pixels per side, at most, that are kept of an activation, and of an output (`artifactlab.attribution.windows`)."""
 # As many as one looks through; a lattice shows in a few channels as in all.
 CHANNELS = 8
 """How many channels of an activation are kept, evenly spread."""
@@ -41,6 +41,6 @@ class Activations:
         activation = visit.growth.output.detach()[0]
         activation = activation[:: -(-activation.shape[0] // CHANNELS)]
         for axis, period in zip((1, 2), lattice_period(visit.growth.scale), strict=True):
-            beyond = max(0, activation.shape[axis] - SIDE)
+            beyond = max(0, activation.shape[axis] - MAX_PICTURE_SIDE)
             activation = activation.narrow(axis, beyond // 2 // period * period, activation.shape[axis] - beyond)
         self.kept[visit.key] = activation.float().cpu().clone()

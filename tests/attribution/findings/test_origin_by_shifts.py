@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab.attribution.findings.origin import _left_over
+from artifactlab.attribution.findings.origin import _remaining_power
 
 
 @pytest.mark.parametrize("period", [2, 4])
@@ -88,4 +88,4 @@ def test_what_stands_still_is_never_read_smaller_than_it_is(period: int) -> None
     for k in (k for k in range(1, period) if np.gcd(k, period) == 1):
         wave = np.exp(2j * np.pi * k * x / period)
         mean = (wave + np.roll(wave, -step) + wave) / 3  # a shift along the other axis leaves it as it is
-        assert np.abs(mean[0]) ** 2 <= _left_over(period, step) + 1e-12
+        assert np.abs(mean[0]) ** 2 <= _remaining_power(period, step) + 1e-12
