@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    ("errors",),
+    ("errors", "printable"),
     ("registry", "serialize"),
     ("metrics",),
     ("inputs",),

@@ -17,6 +17,7 @@ from artifactlab.cli.files import refuse_unwritable, write_text
 from artifactlab.cli.options import flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import ImageOptions, gathered
+from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
 from artifactlab.report.compare_table import compare_table, compare_text
 from artifactlab.report.models_table import models_table, models_text
@@ -163,7 +164,7 @@ def _write(
 def _exit_of_models(comparison: artifactlab.ModelComparison, fail_on_difference: bool) -> None:
     """Exit with 1 or 2 if there is a gate; what nobody could measure does not get through it."""
     if fail_on_difference and comparison.verdict != "same":
-        click.echo(comparison.text, err=True)
+        complain(comparison.text)
         sys.exit(1 if comparison.verdict == "part" else 2)
 
 
@@ -172,8 +173,8 @@ def _exit_of_measurements(comparison: artifactlab.Comparison, fail_on_regression
     if comparison.unreadable:
         count = len(comparison.unreadable)
         what = "1 image" if count == 1 else f"{count} images"
-        click.echo(f"{what} could not be read: {', '.join(comparison.unreadable[:MOST_NAMED])}", err=True)
+        complain(f"{what} could not be read: {', '.join(comparison.unreadable[:MOST_NAMED])}")
         sys.exit(2)
     if fail_on_regression and comparison.verdict == "worse":
-        click.echo(comparison.text, err=True)
+        complain(comparison.text)
         sys.exit(1)

@@ -16,7 +16,7 @@ from artifactlab.cli.again import diagnosed_by
 from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
-from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
+from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
 from artifactlab.report.files import refuse_unwritable, write_report
@@ -96,7 +96,7 @@ def diagnose(
         print_out(diagnosis_table(diagnosis))
     failed = gate_failures([("the output", asdict(diagnosis.output))], conditions)
     for failure in failed:
-        click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
+        complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if failed or (fail_on_offender and diagnosis.offenders):
         sys.exit(1)
 

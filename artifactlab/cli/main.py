@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -17,9 +19,10 @@ from artifactlab.cli.init_config import init_config
 from artifactlab.cli.lint import lint
 from artifactlab.cli.metrics import metrics
 from artifactlab.cli.score import score
-from artifactlab.cli.verbosity import verbosity_options
+from artifactlab.cli.verbosity import complain, verbosity_options
 from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
+from artifactlab.printable import printable, printable_lines
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -31,13 +34,18 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _printable_messages():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _printable_messages():
+                return super().invoke(ctx)
         except ArtifactLabError as error:
             if ctx.params.get("debug"):
-                traceback.print_exc()
-            click.echo(f"Error: {error}", err=True)
+                _print_traceback()
+            complain(f"Error: {error}")
             sys.exit(EXIT_ERROR)
         except (KeyboardInterrupt, click.Abort):
             # click would exit with 1, which here means that a gate has failed
@@ -47,9 +55,24 @@ class _Commands(click.Group):
             raise
         except Exception as error:
             # a defect of ours or of the user's model; 1 would say that a gate has failed
-            traceback.print_exc()
-            click.echo(f"Error: unexpected {type(error).__name__}: {first_line(error)}", err=True)
+            _print_traceback()
+            complain(f"Error: unexpected {type(error).__name__}: {first_line(error)}")
             sys.exit(EXIT_ERROR)
+
+
+@contextmanager
+def _printable_messages() -> Iterator[None]:
+    """What click says of arguments quotes them, and a shell puts the names of files there."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]  # final, says a newer click
+        raise
+
+
+def _print_traceback() -> None:
+    """The lines of code may quote names, and the error does."""
+    click.echo(printable_lines(traceback.format_exc().rstrip("\n")), err=True)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

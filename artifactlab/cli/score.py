@@ -9,6 +9,7 @@ import click
 
 from artifactlab.cli.files import refuse_unwritable, write_text
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.verbosity import complain
 from artifactlab.report.score_table import RENDER
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score import score_images
@@ -53,7 +54,7 @@ def score(
         report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress)
     write_text(RENDER[form](report), target)
     for failure in report.failures:
-        click.echo(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}", err=True)
+        complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if report.unreadable:
-        click.echo(f"{len(report.unreadable)} of {len(report.images)} images could not be read", err=True)
+        complain(f"{len(report.unreadable)} of {len(report.images)} images could not be read")
     sys.exit(2 if report.unreadable else 1 if report.failures else 0)

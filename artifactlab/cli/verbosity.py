@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
+from artifactlab.printable import printable
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -24,16 +26,21 @@ def verbosity() -> Literal["quiet", "normal", "verbose"]:
     return context.meta.get(_KEY, "normal") if context else "normal"
 
 
+def complain(text: str) -> None:
+    """Say what is wrong, in one line, however little is to be said."""
+    click.echo(printable(text), err=True)
+
+
 def note(text: str) -> None:
     """Say something useful that is neither data nor an error."""
     if verbosity() != "quiet":
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def detail(text: str) -> None:
     """Say what is being done."""
     if verbosity() == "verbose":
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 @contextmanager

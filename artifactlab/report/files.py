@@ -10,6 +10,7 @@ import numpy as np
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
+from artifactlab.printable import printable
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import report_page
 
@@ -64,7 +65,7 @@ def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None =
 def _maps(diagnosis: Diagnosis) -> dict[str, np.ndarray]:
     """Every site's map on every example, in half precision; a key's slashes would be folders in the archive."""
     return {
-        f"{key.replace('/', ':')}@{number}": change.half().numpy()
+        f"{printable(key).replace('/', ':')}@{number}": change.half().numpy()
         for number, example in enumerate(diagnosis.examples)
         for key, change in example.changes.items()
     }
