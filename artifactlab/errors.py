@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from artifactlab.printable import printable
+
 
 class ArtifactLabError(Exception):
-    """Base of every error this package raises on purpose; the CLI shows it as one line and exits with code 2."""
+    """Base of every error this package raises on purpose; the CLI shows it as one line and exits with code 2.
+
+    It is one line whatever the names in it are, as Python prints it to a terminal, too.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(ArtifactLabError, ValueError):
@@ -29,4 +37,8 @@ class RegistryError(ArtifactLabError):
 
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough to quote."""
-    return (str(error).strip().splitlines() or [""])[0]
+    try:
+        text = str(error)
+    except Exception:  # an error in making the message of an error
+        text = ""
+    return (text.strip().splitlines() or [""])[0]

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    ("errors", "printable"),
+    ("printable",),
+    ("errors",),
     ("registry", "serialize"),
     ("metrics",),
     ("inputs",),

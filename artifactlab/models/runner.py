@@ -63,7 +63,7 @@ class Runner:
         """
         if self.before_each:
             self.before_each()
-        parameter = next(self.model.parameters(), None)
+        parameter = next((parameter for parameter in self.model.parameters() if not parameter.is_meta), None)
         device = None if parameter is None else parameter.device
         placed = on_device(call, device)
         self._state.restore()  # a model that counts, or updates averages, would make passes differ
@@ -72,20 +72,18 @@ class Runner:
                 result = self.model(*placed.args, **placed.kwargs)
         except ArtifactLabError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(
                 f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
                 f" ({_hint(call, parameter)})"
             ) from error
-        image = pick_output(result, self.output)
-        if not bool(torch.isfinite(image).all()):
-            raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
-        if min(image.shape[2:]) < MIN_SIDE:
-            raise CaptureError(
-                f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
-                f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
-            )
-        return image.detach().clone()
+        try:
+            return _measurable(pick_output(result, self.output))
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            raise ModelError(
+                f"the model's output cannot be read: {first_line(error)}; expected a real (N, C, H, W) tensor, got"
+                f" {type(result).__name__}"
+            ) from error
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -99,6 +97,22 @@ class Runner:
         for kind, dtype in self._autocasts:
             stack.enter_context(torch.autocast(kind, dtype))
         return stack
+
+
+def _measurable(image: Tensor) -> Tensor:
+    """A copy of an output.
+
+    Raises:
+        CaptureError: if it holds NaN or Inf, or is too small to measure.
+    """
+    if not bool(torch.isfinite(image).all()):
+        raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
+    if min(image.shape[2:]) < MIN_SIDE:
+        raise CaptureError(
+            f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
+            f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
+        )
+    return image.detach().clone()
 
 
 def _hint(call: Call, parameter: Tensor | None) -> str:

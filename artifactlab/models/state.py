@@ -56,6 +56,9 @@ class ModelState:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        parameters = list(model.parameters())
+        if parameters and all(parameter.is_meta for parameter in parameters):
+            raise ModelError("the model is on the meta device, where weights have no values; load them before")
         lazy = [name for name, tensor in [*model.named_parameters(), *model.named_buffers()] if is_lazy(tensor)]
         if lazy:
             raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")

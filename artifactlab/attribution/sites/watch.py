@@ -28,6 +28,7 @@ from artifactlab.attribution.sites.upsampling import Growth, module_growth
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.occupation import watched_by_thread
+from artifactlab.models.outputs import is_image
 from artifactlab.models.torch_internals import is_in_backward, without_dispatch_modes
 from artifactlab.models.wrappers import unwrap
 
@@ -103,7 +104,7 @@ class _Run:
         """
         for frame in self.frames:
             frame.grew_inside = True
-        if not growth.lattice:
+        if not growth.lattice or not is_image(growth.output):  # of no detection, a mask head grows nothing
             return None, None
         key = self.next_key(growth.op)
         line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _calling_line()

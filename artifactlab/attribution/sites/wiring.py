@@ -14,6 +14,7 @@ from artifactlab.attribution.sites.lattice_paths import END_OF_PATH, UNCHANGED, 
 from artifactlab.attribution.sites.lattice_steps import own_lattice, step_of, unseen_step
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.upsampling import Growth
+from artifactlab.models.outputs import DEEPEST, tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base
 
 
@@ -107,15 +108,15 @@ class Wiring:
         if origins:
             self._add(output, self._made_of(origins, unseen_step((args, kwargs), output)))
 
-    def _of(self, value: Any) -> tuple[_Origin, ...]:
-        """Where a tensor, or all tensors in nested arguments, came from."""
+    def _of(self, value: Any, around: tuple[int, ...] = ()) -> tuple[_Origin, ...]:
+        """Where a tensor, or all tensors in nested arguments, came from; what holds itself is not entered again."""
         if isinstance(value, Tensor):
             origin = self._origins.get(value)
             return () if origin is None else (origin,)
         items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
         by_number: dict[int, _Origin] = {}
-        for item in items:
-            for origin in self._of(item):
+        for item in () if id(value) in around or len(around) > DEEPEST else items:
+            for origin in self._of(item, (*around, id(value))):
                 by_number[origin.number] = origin
         return tuple(by_number.values())
 
@@ -139,5 +140,5 @@ class Wiring:
                 origin = self._made_of((known, origin), LatticeStep())
             self._origins[value] = origin
         elif isinstance(value, (list, tuple)):
-            for item in value:
-                self._add(item, origin)
+            for _, tensor in tensors(value):
+                self._add(tensor, origin)
