@@ -6,7 +6,7 @@ both go, or both stay.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,14 +16,15 @@ from torch import nn
 
 from artifactlab.models.torch_internals import HOOK_TABLES, hook_tables, own_buffers, own_children, own_parameters
 
-CONTAINERS = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
-"""Types whose contents are kept, too; those of others' own types may be anything."""
+CONTAINERS = (dict, OrderedDict, defaultdict, set)
+"""Types whose contents are kept, too: caches and flags. Lists are how a caller has passes recorded, in a wrapper of a
+model, say; and containers of others' own types may be anything."""
 ELSEWHERE = frozenset({"training", *HOOK_TABLES})
 """Attributes that are put back by somebody else: by who sets them, or when `hooks_kept` ends."""
 
 
 class Attributes:
-    """Everything that is assigned in the modules of a model, and what is in built-in containers there.
+    """Everything that is assigned in the modules of a model, and what is in built-in dicts and sets there.
 
     >>> model = nn.Sequential(nn.ReLU())
     >>> before = Attributes(model)
@@ -68,10 +69,7 @@ class _Contents:
         if isinstance(container, dict):
             items = [(key, container[key] if key in self._spared else value) for key, value in items]
         container.clear()
-        if isinstance(container, (dict, set)):
-            container.update(dict(items) if isinstance(container, dict) else items)
-        else:
-            container.extend(items)
+        container.update(items)
 
 
 @contextmanager
@@ -91,12 +89,12 @@ def _identities(items: list[Any]) -> list[Any]:
 
 
 def _containers(values: Iterable[Any], known: set[int]) -> Iterator[Any]:
-    """The built-in containers among values and inside them, each once."""
+    """The dicts and sets among values, and those inside the dicts, each once."""
     ahead = [value for value in values if type(value) in CONTAINERS]
     while ahead:
         container = ahead.pop()
         if id(container) not in known:
             known.add(id(container))
             yield container
-            inside = container.values() if isinstance(container, dict) else container
+            inside = container.values() if isinstance(container, dict) else ()
             ahead += [value for value in inside if type(value) in CONTAINERS]

@@ -27,7 +27,7 @@ class Net(nn.Module):
         self.up = nn.ConvTranspose2d(3, 3, 4, 2, 1)
         self.drop = nn.Dropout()
         self.built, self.calls = False, 0
-        self.cache: dict[Any, Any] = {"nested": [{}, []]}
+        self.cache: dict[Any, Any] = {"nested": {"deeper": set()}}
         self.latest: Tensor | None = None
         self.plain = torch.zeros(1)
         self.register_buffer("empty", None)
@@ -86,8 +86,8 @@ def attributes(net: Net, x: Tensor) -> None:
     net.plain += 1
     net.plain = net.plain * 2
     net.cache[x.shape] = x
-    net.cache["nested"][0]["deep"] = x
-    net.cache["nested"][1].append(x)
+    net.cache["nested"]["late"] = x
+    net.cache["nested"]["deeper"].add(x)
 
 
 def an_attribute_less(net: Net, x: Tensor) -> None:
