@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from artifactlab.printable import printable
+
 
 class ArtifactLabError(Exception):
-    """Base of every error this package raises on purpose; the CLI shows it as one line and exits with code 2."""
+    """Base of every error this package raises on purpose; the CLI shows it as one line and exits with code 2.
+
+    It is one line whatever the names in it are, as Python prints it to a terminal, too.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(ArtifactLabError, ValueError):
@@ -35,7 +43,11 @@ MAX_LINE = 400
 
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough to quote."""
-    line = (str(error).strip().splitlines() or [""])[0].split("; use sys.")[0]  # no advice to program
+    try:
+        text = str(error)
+    except Exception:  # an error in making the message of an error
+        text = ""
+    line = (text.strip().splitlines() or [""])[0].split("; use sys.")[0]  # no advice to program
     return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}..."
 
 

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    ("errors", "_interrupts"),
+    ("printable", "_interrupts"),
+    ("errors",),
     ("registry", "serialize", "files"),
     ("metrics",),
     ("inputs",),

@@ -13,6 +13,7 @@ from artifactlab.cli.verbosity import verbosity
 from artifactlab.demo.run import run_demo
 from artifactlab.demo.unet import SWAPPED_WEIGHTS
 from artifactlab.models.checkpoint import sha256
+from artifactlab.printable import printable
 from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import refuse_unwritable_report, write_report
 from artifactlab.report.next_steps import Invocation
@@ -43,4 +44,4 @@ def demo(folder: Path) -> None:
         f"{diagnosis.output.severity:.2f} to {cured:.2f}."
     )
     if verbosity() != "quiet":
-        click.echo("Wrote " + " and ".join(str(path) for path in paths))
+        click.echo(printable("Wrote " + " and ".join(map(str, paths))))

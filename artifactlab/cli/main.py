@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -24,6 +25,7 @@ from artifactlab.cli.score import score
 from artifactlab.cli.verbosity import complain, verbosity_options
 from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
+from artifactlab.printable import printable, printable_lines
 
 
 class _Commands(click.Group):
@@ -41,16 +43,16 @@ class _Commands(click.Group):
             return super().main(*args, **kwargs)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with exit_codes():
+        with exit_codes(), _printable_messages():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with exit_codes():
+            with exit_codes(), _printable_messages():
                 return super().invoke(ctx)
         except ArtifactLabError as error:
             if ctx.params.get("debug"):
-                traceback.print_exc()
+                _print_traceback()
             complain(f"Error: {error}")
             sys.exit(EXIT_ERROR)
         except click.exceptions.Exit:
@@ -63,8 +65,7 @@ class _Commands(click.Group):
             # a defect of ours or of the user's model; 1 would say that a gate has failed
             told = _unusable_name(error)
             if told is None or ctx.params.get("debug"):
-                with suppress(OSError):
-                    traceback.print_exc()
+                _print_traceback()
             complain(f"Error: {told or f'unexpected {type(error).__name__}: {first_line(error)}'}")
             sys.exit(EXIT_ERROR)
 
@@ -77,6 +78,22 @@ def _unusable_name(error: Exception) -> str | None:
     if isinstance(error, ValueError) and str(error).startswith("embedded null"):
         return "no file can have a NUL in its name; expected a path without"
     return None
+
+
+@contextmanager
+def _printable_messages() -> Iterator[None]:
+    """What click says of arguments quotes them, and a shell puts the names of files there."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]  # final, says a newer click
+        raise
+
+
+def _print_traceback() -> None:
+    """The lines of code may quote names, and the error does."""
+    with suppress(OSError):
+        click.echo(printable_lines(traceback.format_exc().rstrip("\n")), err=True)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from artifactlab.cli.verbosity import timed, verbosity
+from artifactlab.printable import printable
 
 LAST_WORK = "repairing together, looking elsewhere"
 """What a diagnosis does after its counted passes; how long that takes depends on what they found."""
@@ -23,14 +24,14 @@ def progress_bar(title: str, then: str | None = None) -> Iterator[Callable[[int,
         then: of the work after it, if there is any: the bar then says so and moves without an end, instead of
             standing at 100%.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     hidden = not console.is_terminal or verbosity() == "quiet"
     with timed(title), _bar(console, hidden) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(printable(title), total=None)
 
         def move(done: int, total: int) -> None:
             if then is not None and done >= total:
-                bar.reset(task, total=None, description=then)
+                bar.reset(task, total=None, description=printable(then))
             else:
                 bar.update(task, completed=done, total=total)
 
@@ -39,7 +40,7 @@ def progress_bar(title: str, then: str | None = None) -> Iterator[Callable[[int,
 
 def _bar(console: Console, hidden: bool) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TaskProgressColumn(),
         TimeElapsedColumn(),

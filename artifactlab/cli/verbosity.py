@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
+from artifactlab.printable import printable
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -25,9 +27,9 @@ def verbosity() -> Literal["quiet", "normal", "verbose"]:
 
 
 def complain(text: str) -> None:
-    """Say what is wrong, however little is to be said; a stderr that takes nothing must not change the exit code."""
+    """Say what is wrong, in one line, however little is to be said; what stderr does not take changes no exit code."""
     with suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def note(text: str) -> None:

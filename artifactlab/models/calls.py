@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
-from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.outputs import described, holds_itself, is_image, tensors
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ def as_calls(inputs: Any) -> list[Call]:
     if not calls:
         raise InputError("got no inputs: expected a tensor, a list of tensors, or a tuple or dict of arguments")
     for number, call in enumerate(calls):
+        if holds_itself((call.args, dict(call.kwargs))):
+            raise InputError(
+                f"input {number} is nested without end: expected a tensor, or a tuple or dict of arguments"
+            )
         for _, tensor in tensors((call.args, dict(call.kwargs))):
             _check(tensor, number)
     return calls
@@ -99,7 +103,13 @@ def _as_call(item: Any) -> Call:
 
 
 def _check(tensor: Tensor, number: int) -> None:
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta:
+        raise InputError(f"input {number} holds a tensor {described(tensor)}; give a dense one, with values")
     if tensor.numel() == 0:
         raise InputError(f"input {number} holds a tensor of shape {tuple(tensor.shape)}: it is empty")
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    try:
+        is_finite = not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+    except NotImplementedError as error:  # of 8 bits and fewer
+        raise InputError(f"input {number} holds a tensor {described(tensor)}; give it as x.float()") from error
+    if not is_finite:
         raise InputError(f"input {number} holds NaN or Inf; fix the data before diagnosing the model")

@@ -6,30 +6,65 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from artifactlab.errors import ModelError
 
+DEEPEST = 100
+"""Levels of containers that are looked into; Python itself gives up at a few hundred."""
 
-def tensors(value: Any) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor inside `value`, with the path that leads to it."""
+
+def tensors(value: Any, _around: frozenset[int] = frozenset()) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor inside `value`, with the path that leads to it; what holds itself is not entered again."""
     if isinstance(value, Tensor):
         yield "", value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from ((f"[{key!r}]{path}", tensor) for path, tensor in tensors(item))
+    elif id(value) not in _around and len(_around) < DEEPEST:
+        for step, item in _items(value):
+            yield from ((step + path, tensor) for path, tensor in tensors(item, _around | {id(value)}))
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a container holds, with the step that leads to it."""
+    if isinstance(value, Mapping):
+        yield from ((f"[{key!r}]", item) for key, item in value.items())
     elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from ((f"[{index}]{path}", tensor) for path, tensor in tensors(item))
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
     elif is_dataclass(value) and not isinstance(value, type):
-        for attribute in fields(value):
-            for path, tensor in tensors(getattr(value, attribute.name)):
-                yield f".{attribute.name}{path}", tensor
+        yield from ((f".{attribute.name}", getattr(value, attribute.name)) for attribute in fields(value))
+
+
+def holds_itself(value: Any, _around: frozenset[int] = frozenset()) -> bool:
+    """Whether a container is somewhere inside itself, or holds more levels than anybody needs."""
+    if isinstance(value, Tensor):
+        return False
+    return (
+        id(value) in _around
+        or len(_around) > DEEPEST
+        or any(holds_itself(item, _around | {id(value)}) for _, item in _items(value))
+    )
 
 
 def is_image(tensor: Tensor) -> bool:
-    """Whether a tensor looks like a batch of images: real (N, C, H, W) with more than one pixel."""
-    return tensor.ndim == 4 and tensor.is_floating_point() and tensor.shape[2] * tensor.shape[3] > 1
+    """Whether a tensor looks like a batch of images: real (N, C, H, W) with more than one pixel, all of them there.
+
+    Of an empty batch, of no channels, and of what has no values in memory (sparse, nested, meta) nothing can be seen.
+    """
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
+        return False
+    return tensor.ndim == 4 and tensor.numel() > 0 and tensor.shape[2] * tensor.shape[3] > 1
+
+
+def described(tensor: Tensor) -> str:
+    """Shape and precision of a tensor, and what else keeps it from being an image."""
+    if tensor.is_nested:
+        return f"nested {tensor.dtype}"
+    kinds = {
+        "empty": 0 in tensor.shape,
+        str(tensor.layout): tensor.layout != torch.strided,
+        "without values, on the meta device": tensor.is_meta,
+    }
+    return ", ".join([f"{tuple(tensor.shape)} {tensor.dtype}", *(kind for kind, is_so in kinds.items() if is_so)])
 
 
 def first_image(value: Any) -> Tensor | None:
@@ -47,7 +82,7 @@ def pick_output(output: Any, choice: str | int | None = None) -> Tensor:
     if choice is None:
         image = first_image(output)
         if image is None:
-            found = ", ".join(f"{path or 'output'}: {tuple(t.shape)} {t.dtype}" for path, t in tensors(output))
+            found = ", ".join(f"{path or 'output'}: {described(tensor)}" for path, tensor in tensors(output))
             raise ModelError(
                 "the model's output is no image: expected a real (N, C, H, W) tensor, got "
                 f"{found or type(output).__name__}; name the right one with --output / output="
@@ -58,7 +93,7 @@ def pick_output(output: Any, choice: str | int | None = None) -> Tensor:
         names = [path for path, _ in tensors(output)]
         raise ModelError(f"the model's output has no {choice!r}; it has {', '.join(names) if names else 'no tensors'}")
     if not isinstance(picked, Tensor) or not is_image(picked):
-        shape = tuple(picked.shape) if isinstance(picked, Tensor) else type(picked).__name__
+        shape = described(picked) if isinstance(picked, Tensor) else type(picked).__name__
         raise ModelError(f"output {choice!r} is no image: expected a real (N, C, H, W) tensor, got {shape}")
     return picked
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,9 @@ from torch.amp.autocast_mode import is_autocast_available
 
 from artifactlab.errors import ArtifactLabError, CaptureError, ModelError, first_line
 from artifactlab.inputs.images import MIN_SIDE
+from artifactlab.models.attributes import hooks_kept
 from artifactlab.models.calls import Call, on_device
+from artifactlab.models.occupation import alone_with
 from artifactlab.models.outputs import pick_output, tensors
 from artifactlab.models.random_state import random_states_kept
 from artifactlab.models.state import ModelState
@@ -32,7 +33,10 @@ class Runner:
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
+            stack.enter_context(alone_with(self.model))
             stack.callback(_restore_flags, [(module, module.training) for module in self.model.modules()])
+            leaves = [parameter for parameter in self.model.parameters() if parameter.is_leaf]
+            stack.callback(_restore_gradients, [(leaf, leaf.requires_grad, leaf.grad) for leaf in leaves])
             self._state = ModelState(self.model)
             stack.callback(self._state.restore)
             stack.enter_context(torch.no_grad())
@@ -59,7 +63,7 @@ class Runner:
         """
         if self.before_each:
             self.before_each()
-        parameter = next(self.model.parameters(), None)
+        parameter = next((parameter for parameter in self.model.parameters() if not parameter.is_meta), None)
         device = None if parameter is None else parameter.device
         placed = on_device(call, device)
         self._state.restore()  # a model that counts, or updates averages, would make passes differ
@@ -68,24 +72,24 @@ class Runner:
                 result = self.model(*placed.args, **placed.kwargs)
         except ArtifactLabError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(
                 f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
                 f" ({_hint(call, parameter)})"
             ) from error
-        image = pick_output(result, self.output)
-        if not bool(torch.isfinite(image).all()):
-            raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
-        if min(image.shape[2:]) < MIN_SIDE:
-            raise CaptureError(
-                f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
-                f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
-            )
-        return image.detach().clone()
+        try:
+            return _measurable(pick_output(result, self.output))
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            raise ModelError(
+                f"the model's output cannot be read: {first_line(error)}; expected a real (N, C, H, W) tensor, got"
+                f" {type(result).__name__}"
+            ) from error
 
-    def guarded(self) -> AbstractContextManager[Any]:
-        """A context in which the model may be written to: `run` and the end of this context take it back."""
-        return self._state.guarded()
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """A context in which the model may be written to: `run` and the end of `Runner` take it back."""
+        with hooks_kept(self.model), self._state.guarded():
+            yield
 
     def _precision(self) -> ExitStack:
         """Autocast as it was when the context was entered."""
@@ -93,6 +97,22 @@ class Runner:
         for kind, dtype in self._autocasts:
             stack.enter_context(torch.autocast(kind, dtype))
         return stack
+
+
+def _measurable(image: Tensor) -> Tensor:
+    """A copy of an output.
+
+    Raises:
+        CaptureError: if it holds NaN or Inf, or is too small to measure.
+    """
+    if not bool(torch.isfinite(image).all()):
+        raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
+    if min(image.shape[2:]) < MIN_SIDE:
+        raise CaptureError(
+            f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
+            f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
+        )
+    return image.detach().clone()
 
 
 def _hint(call: Call, parameter: Tensor | None) -> str:
@@ -107,6 +127,13 @@ def _hint(call: Call, parameter: Tensor | None) -> str:
 def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:
     for module, training in flags:
         module.training = training
+
+
+def _restore_gradients(kept: list[tuple[nn.Parameter, bool, Tensor | None]]) -> None:
+    for parameter, requires_grad, gradient in kept:
+        if parameter.requires_grad != requires_grad:
+            parameter.requires_grad_(requires_grad)
+        parameter.grad = gradient
 
 
 def _shapes(call: Call) -> str:

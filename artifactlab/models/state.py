@@ -1,4 +1,4 @@
-"""A model's parameters and buffers as they were: copied when a pass is about to write to them, and put back after it.
+"""A model as it was: what a pass assigns goes, and what it is about to write to is copied, and put back after it.
 
 Hardly a model writes to its parameters while it runs, and a copy of all would double what it takes. Version counters do
 not tell: `parameter.data.mul_()`, as moving averages are often written, leaves them alone. So every call that changes
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ModelError
+from artifactlab.models.attributes import Attributes
 from artifactlab.models.torch_internals import TorchDispatchMode, operator_schema, own_buffers, own_parameters
 
 
@@ -39,7 +40,8 @@ class _Saved:
 class ModelState:
     """Everything of a model that a forward pass could write to.
 
-    What writes to the memory behind torch's back, as through `parameter.detach().numpy()`, is not seen.
+    Plain attributes that are tensors are kept as buffers are. What writes to the memory behind torch's back, as through
+    `parameter.detach().numpy()`, is not seen.
 
     Raises:
         ModelError: if a parameter is not initialised yet.
@@ -54,11 +56,17 @@ class ModelState:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        parameters = list(model.parameters())
+        if parameters and all(parameter.is_meta for parameter in parameters):
+            raise ModelError("the model is on the meta device, where weights have no values; load them before")
         lazy = [name for name, tensor in [*model.named_parameters(), *model.named_buffers()] if is_lazy(tensor)]
         if lazy:
             raise ModelError(f"{lazy[0]} is not initialised yet; run the lazy model once before diagnosing it")
+        self._attributes = Attributes(model)
         owners = [owner for module in model.modules() for owner in (own_parameters(module), own_buffers(module))]
         self._saved = [_saved(owner, name, tensor) for owner in owners for name, tensor in owner.items()]
+        plain = [(vars(module), name, value) for module in model.modules() for name, value in vars(module).items()]
+        self._saved += [_saved(*attribute) for attribute in plain if isinstance(attribute[2], Tensor)]
         self._by_memory: dict[int, list[_Saved]] = defaultdict(list)
         for saved in self._saved:
             if saved.memory is not None and (place := _place(saved.memory)):
@@ -76,6 +84,7 @@ class ModelState:
 
     def restore(self) -> None:
         """Put everything back."""
+        self._attributes.restore()
         with torch.no_grad():
             for saved in self._saved:
                 tensor = saved.tensor

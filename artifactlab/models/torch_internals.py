@@ -16,10 +16,12 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 __all__ = [
     "COMPILED_CHILD",
+    "HOOK_TABLES",
     "TorchDispatchMode",
     "WeakTensorKeyDictionary",
     "forward_hooks",
     "forward_pre_hooks",
+    "hook_tables",
     "is_compiled_in_place",
     "is_in_backward",
     "is_in_vmap",
@@ -112,6 +114,17 @@ def own_children(module: nn.Module) -> dict[str, nn.Module | None]:
     `Module._modules`, seen in 2.13.0.
     """
     return module._modules
+
+
+HOOK_TABLES = frozenset(
+    name for name, value in vars(nn.Module()).items() if "hooks" in name and isinstance(value, dict)
+)
+"""The attributes of a module that hold its hooks of all kinds by number. Seen in 2.13.0."""
+
+
+def hook_tables(module: nn.Module) -> list[dict[int, Any]]:
+    """The hooks of a module, of each kind by number, as `forward_hooks`."""
+    return [value for name, value in vars(module).items() if name in HOOK_TABLES and isinstance(value, dict)]
 
 
 def forward_hooks(module: nn.Module) -> dict[int, Callable[..., Any]]:

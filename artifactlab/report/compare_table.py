@@ -8,7 +8,7 @@ from rich.text import Text
 
 from artifactlab.comparing.changes import figures
 from artifactlab.comparing.compare import Comparison, MetricComparison
-from artifactlab.report.terminal import as_text
+from artifactlab.report.terminal import as_text, literal
 
 WIDTH = 80
 """Columns of the text, which every terminal and mail has."""
@@ -17,7 +17,7 @@ STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}
 
 def compare_table(comparison: Comparison) -> Group:
     """A row per metric, the reasons of what cannot be told, offenders that went or came, and the verdict."""
-    table = Table(title=Text(_title(comparison)), title_justify="left", box=None)
+    table = Table(title=literal(_title(comparison)), title_justify="left", box=None)
     table.add_column("metric", no_wrap=True)
     for name in ("before", "after", f"change ({comparison.confidence:.0%})"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -26,7 +26,7 @@ def compare_table(comparison: Comparison) -> Group:
         table.add_row(*_row(metric))
     notes = _notes(comparison)
     below = [Text(), *notes] if notes else []
-    return Group(table, *below, Text(), Text(comparison.text, style="bold"))
+    return Group(table, *below, Text(), literal(comparison.text, "bold"))
 
 
 def compare_text(comparison: Comparison) -> str:
@@ -45,14 +45,14 @@ def _title(comparison: Comparison) -> str:
 
 def _notes(comparison: Comparison) -> list[Text]:
     """What the table has no column for."""
-    reasons = [Text(f"{metric.name}: {metric.reason}", style="dim") for metric in comparison.metrics if metric.reason]
+    reasons = [literal(f"{metric.name}: {metric.reason}", "dim") for metric in comparison.metrics if metric.reason]
     left_out = [
-        Text(f"{metric.name}: {metric.left_out} images without it are left out")
+        literal(f"{metric.name}: {metric.left_out} images without it are left out")
         for metric in comparison.metrics
         if metric.left_out
     ]
-    gone = [Text(f"no offender any more: {key}") for key in comparison.offenders_gone]
-    new = [Text(f"new offender: {key}") for key in comparison.offenders_new]
+    gone = [literal(f"no offender any more: {key}") for key in comparison.offenders_gone]
+    new = [literal(f"new offender: {key}") for key in comparison.offenders_new]
     return [*reasons, *left_out, *gone, *new]
 
 
@@ -62,7 +62,7 @@ def _row(metric: MetricComparison) -> tuple[str | Text, ...]:
     if metric.low is not None and metric.high is not None:
         interval = f" [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
     return (
-        metric.name,
+        literal(metric.name),
         *("-" if value is None else figures(value) for value in (metric.before, metric.after)),
         change + interval,
         Text(metric.verdict, style=STYLES[metric.verdict]),

@@ -9,7 +9,8 @@ from rich.text import Text
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.verdict_text import period_text, signed
-from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
+from artifactlab.printable import printable
+from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"
@@ -19,7 +20,7 @@ NUMBERS = ("period", "evidence", "effect (90%)", "share")
 def diagnosis_table(diagnosis: Diagnosis) -> Group:
     """The ranked sites, the verdict in a sentence below them."""
     rows = [_row(site) for site in diagnosis.sites]
-    longest = max((len(site.site.label) for site in diagnosis.sites), default=0)
+    longest = max((len(printable(site.site.label)) for site in diagnosis.sites), default=0)
     table = Table(title=TITLE, title_justify="left", box=None)
     table.add_column("#", justify="right")
     table.add_column("site", overflow="fold", min_width=min(MIN_NAME, longest))
@@ -35,7 +36,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
         + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
     )
-    return Group(Fitting(table, _stacked(rows)), Text(), note, Text(), Text(diagnosis.verdict, style="bold"))
+    return Group(Fitting(table, _stacked(rows)), Text(), note, Text(), literal(diagnosis.verdict, "bold"))
 
 
 def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
@@ -54,7 +55,7 @@ def _row(diagnosed: SiteDiagnosis) -> tuple[str | Text, ...]:
     interval = "" if effect.low is None else f" [{signed(effect.low)}, {signed(effect.high)}]"
     return (
         str(diagnosed.rank),
-        Text(site.label),
+        literal(site.label),
         period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
         ("" if diagnosed.verified else "~") + signed(effect.value) + interval,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import textwrap
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from artifactlab.attribution.diagnosis import Diagnosis, Example
 from artifactlab.attribution.windows import busiest
 from artifactlab.errors import InputError
-from artifactlab.report.pictures import draw_change, draw_image
+from artifactlab.report.pictures import draw_change, draw_image, literal_label
 from artifactlab.report.plots import COLOURS, plot_sites
 
 if TYPE_CHECKING:
@@ -24,6 +23,10 @@ DPI = 100
 """Of the pictures that are written: 1300 pixels for the width of a diagnosis."""
 ZOOM = 48
 """Pixels per side of the output crop, which is drawn large enough to see single pixels."""
+VERDICT = 110
+"""Characters of a line that fit above a figure."""
+MAP_TITLE = 34
+"""Characters of a line that fit above a map."""
 MOST_MAPS = 15
 """Sites that are drawn at most: with the output they fill four rows of four."""
 
@@ -60,7 +63,7 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     else:
         draw_change(where, change, f"how far repairing\n{largest} moves it")
     plot_sites(diagnosis, ax=below.subplots())
-    figure.suptitle(_wrapped(diagnosis.verdict), fontsize=12, fontweight="bold")
+    figure.suptitle(literal_label(diagnosis.verdict, VERDICT), fontsize=12, fontweight="bold")
     return figure
 
 
@@ -82,7 +85,7 @@ def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
     draw_image(next(panels), diagnosis.examples[example].output, "output")
     for site, change in zip(sites, maps, strict=True):
         ax = next(panels)
-        draw_change(ax, change, "\n".join(textwrap.wrap(site.site.key, 34)) + f"\n{site.verdict}")
+        draw_change(ax, change, f"{site.site.key}\n{site.verdict}", MAP_TITLE)
         ax.title.set_color(COLOURS[site.verdict])
     for unused in panels:
         unused.set_axis_off()
@@ -106,7 +109,3 @@ def _detail(image: Tensor) -> Tensor:
     """(H, W): how far pixels are from their upper left neighbours."""
     steps = (image[:, 1:, 1:] - image[:, :-1, :-1]).float().abs().mean(0)
     return torch.nn.functional.pad(steps, (1, 0, 1, 0))
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, 110))

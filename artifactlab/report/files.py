@@ -12,6 +12,7 @@ import numpy as np
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable, refuse_unwritable_folder, write_files
+from artifactlab.printable import printable
 from artifactlab.report.figures import png_of
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import report_page
@@ -83,7 +84,7 @@ def _contents(diagnosis: Diagnosis, called: Invocation | None) -> dict[str, byte
 def _maps(diagnosis: Diagnosis) -> dict[str, np.ndarray]:
     """Every site's map on every example, in half precision; a key's slashes would be folders in the archive."""
     return {
-        f"{key.replace('/', ':')}@{number}": change.half().numpy()
+        f"{printable(key).replace('/', ':')}@{number}": change.half().numpy()
         for number, example in enumerate(diagnosis.examples)
         for key, change in example.changes.items()
     }

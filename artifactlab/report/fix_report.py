@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +21,9 @@ from artifactlab.fix.replace import Replacement
 from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import fixed_bytes, write_for_fix
 from artifactlab.metrics.visible import VISIBLE_STEPS
-from artifactlab.report.figures import ZOOM, png_of
-from artifactlab.report.pictures import draw_change, draw_image
+from artifactlab.report.figures import VERDICT, ZOOM, png_of
+from artifactlab.report.pictures import draw_change, draw_image, literal_label
+from artifactlab.report.terminal import literal
 from artifactlab.serialize import json_data, program
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MIN_LABEL = 12
 def fix_table(made: Fix) -> Group:
     """What was done, what the output shows before and after, and whether it worked."""
     check = made.check
-    table = Table(title=f"Before and after replacing {check.site}", title_justify="left", box=None)
+    table = Table(title=literal(f"Before and after replacing {check.site}"), title_justify="left", box=None)
     table.add_column("", min_width=MIN_LABEL)
     for name in ("before", "after"):
         table.add_column(name, justify="right", overflow="fold", min_width=len("123.45/255"))
@@ -55,17 +55,17 @@ def fix_table(made: Fix) -> Group:
     both = (made.before, made.after)
     table.add_row("severity, all periods", *(f"{diagnosis.output.severity:.2f}" for diagnosis in both), "")
     offenders = [", ".join(site.site.key for site in diagnosis.offenders) or "none" for diagnosis in both]
-    table.add_row("offenders", *map(Text, offenders), "")
+    table.add_row("offenders", *map(literal, offenders), "")
     psnr = "equal" if math.isinf(check.psnr) else f"{check.psnr:.1f} dB"
     table.add_row("the image, lattice aside", "", psnr, "")
     style = "bold green" if check.cured else "bold red"
-    return Group(*_done(made), Text(), table, Text(), Text(check.verdict, style=style))
+    return Group(*_done(made), Text(), table, Text(), literal(check.verdict, style))
 
 
 def _done(made: Fix) -> list[Text]:
     """What was swapped and trained, and what is to be known of it, a line each."""
     trained = [] if made.distilled is None else [str(made.distilled)]
-    return [Text(line) for line in (str(made.swap), *trained, *made.warnings)]
+    return [literal(line) for line in (str(made.swap), *trained, *made.warnings)]
 
 
 def fix_json(made: Fix) -> str:
@@ -114,7 +114,7 @@ def plot_fix(made: Fix) -> Figure:
         draw_image(below[column], crop, f"{name}, {ZOOM}x{ZOOM} pixels")
     draw_change(above[2], change, "how far the fix moves it")
     _plot_bars(below[2], check)
-    figure.suptitle("\n".join(textwrap.wrap(check.verdict, 110)), fontsize=12, fontweight="bold")
+    figure.suptitle(literal_label(check.verdict, VERDICT), fontsize=12, fontweight="bold")
     return figure
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.lint import NOT_SEEN, RULES, LintFinding, Rule
-from artifactlab.report.terminal import MIN_NAME, Fitting, named_lines
+from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 from artifactlab.serialize import json_data, program
 
 SCHEMA_VERSION = "1.0"
@@ -34,7 +34,7 @@ def lint_table(findings: Sequence[LintFinding]) -> Group:
     table.add_column("what", min_width=MIN_WHAT)
     for found in findings:
         level = Text(found.level, style=STYLES[found.level])
-        table.add_row(level, Text(found.site), found.rule, _number(found), Text(found.detail))
+        table.add_row(level, literal(found.site), found.rule, _number(found), literal(found.detail))
     named = [rule for rule in RULES if rule.name in {found.rule for found in findings}]
     return Group(
         Fitting(table, _stacked(findings)),
@@ -48,8 +48,8 @@ def _stacked(findings: Sequence[LintFinding]) -> Group:
     """The same with what was found below the site."""
     lines: list[tuple[RenderableType, RenderableType]] = []
     for found in findings:
-        lines.append((Text(found.level, style=STYLES[found.level]), Text(found.site)))
-        lines.append(("", Text(f"{found.rule} {_number(found)}: {found.detail}")))
+        lines.append((Text(found.level, style=STYLES[found.level]), literal(found.site)))
+        lines.append(("", literal(f"{found.rule} {_number(found)}: {found.detail}")))
     return Group(Text(TITLE, style="italic"), named_lines(lines))
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from artifactlab.attribution.verdict_text import period_text
 from artifactlab.comparing.model_comparison import LatticePair, ModelComparison
-from artifactlab.report.terminal import PIPED_WIDTH, as_text
+from artifactlab.report.terminal import PIPED_WIDTH, as_text, literal
 
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}
 
@@ -19,7 +19,7 @@ def models_table(comparison: ModelComparison) -> Group:
         side["source"] or name for side, name in zip(comparison.model, ("first", "second"), strict=True)
     )
     count = comparison.config["inputs"]
-    table = Table(title=Text(f"{names}, {count} input{'s' * (count > 1)}"), title_justify="left", box=None)
+    table = Table(title=literal(f"{names}, {count} input{'s' * (count > 1)}"), title_justify="left", box=None)
     table.add_column("layer", overflow="fold")
     table.add_column("period", justify="right", no_wrap=True)
     for name in ("grid (/255)", "steps"):
@@ -31,7 +31,7 @@ def models_table(comparison: ModelComparison) -> Group:
         "first, second (apart; by chance up to): grids in 255ths of what the values span, stair-steps in samples",
         style="dim",
     )
-    return Group(table, Text(), note, Text(), Text(comparison.text, style="bold"))
+    return Group(table, Text(), note, Text(), literal(comparison.text, "bold"))
 
 
 def models_text(comparison: ModelComparison) -> str:
@@ -43,7 +43,7 @@ def _row(place: LatticePair) -> tuple[str | Text, ...]:
     strengths = (place.first, place.second, place.difference, place.floor)
     renamed = place.where if place.where == place.other else f"{place.where} / {place.other}"
     return (
-        Text(renamed),
+        literal(renamed),
         period_text(place.period),
         _numbers([255 * strength.grid for strength in strengths], ".1f"),
         _numbers([strength.steps for strength in strengths], ".2f"),

@@ -152,7 +152,7 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
     style = folder.joinpath("report.css").read_text()
     script = folder.joinpath("report.js").read_text()
     examples = diagnosis.examples[:inputs]
-    return (
+    page = (
         _environment()
         .get_template("report.html.j2")
         .render(
@@ -171,6 +171,7 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
             policy=_policy(style, script),
         )
     )
+    return page.encode(errors="backslashreplace").decode()  # a file's name need not be UTF-8
 
 
 def _environment() -> Environment:

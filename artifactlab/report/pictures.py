@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from artifactlab.metrics import gradient_direction_histogram
 from artifactlab.metrics.spectrum import SIDE, power_spectrum
+from artifactlab.printable import printable_lines
 from artifactlab.scoring.data_range import spread
 
 if TYPE_CHECKING:
@@ -19,8 +21,18 @@ VERMILION = (213, 94, 0)
 """Okabe and Ito's vermilion in RGB, for what a repair changes."""
 BINS = 36
 """Directions that are told apart over 180 degrees: 5 degrees each."""
+TITLE = 50
+"""Characters of a line that fit above one of three pictures beside each other."""
+MOST_LINES = 8
+"""Lines of a label that are drawn; more leave no room for the picture."""
 DECIBELS = 60.0
 """Range of powers that are told apart; what is weaker is black, as nobody sees a thousandth of an amplitude."""
+
+
+def literal_label(text: str, width: int) -> str:
+    """A text as matplotlib draws it letter by letter, in lines of so many characters: names are no mathematics."""
+    lines = [part for line in printable_lines(text).split("\n") for part in textwrap.wrap(line, width) or [""]]
+    return "\n".join([*lines[:MOST_LINES], "..."] if len(lines) > MOST_LINES else lines).replace("$", r"\$")
 
 
 def displayable(image: Tensor, like: Tensor | None = None) -> np.ndarray:
@@ -75,14 +87,14 @@ def _size(batch: Tensor) -> float:
 def draw_image(ax: Axes, image: Tensor, title: str) -> None:
     """An image as it is if its values fit [0, 1], else stretched to its own range."""
     ax.imshow(displayable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    ax.set_title(title, fontsize=10)
+    ax.set_title(literal_label(title, TITLE), fontsize=10)
     ax.set_axis_off()
 
 
-def draw_change(ax: Axes, change: Tensor, title: str) -> None:
-    """How far a repair moves each pixel, in 1/255 of the data range."""
+def draw_change(ax: Axes, change: Tensor, title: str, width: int = TITLE) -> None:
+    """How far a repair moves each pixel, in 1/255 of the data range, below a title in lines of so many characters."""
     values, most = in_255ths(change)
     image = ax.imshow(values, cmap="magma", vmin=0, vmax=most)
     ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")
-    ax.set_title(title, fontsize=10)
+    ax.set_title(literal_label(title, width), fontsize=10)
     ax.set_axis_off()

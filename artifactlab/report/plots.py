@@ -18,7 +18,16 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics.spectrum import lattice_frequencies
-from artifactlab.report.pictures import BINS, DECIBELS, VERMILION, decibels, direction_shares, grey, in_255ths
+from artifactlab.report.pictures import (
+    BINS,
+    DECIBELS,
+    VERMILION,
+    decibels,
+    direction_shares,
+    grey,
+    in_255ths,
+    literal_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +36,8 @@ COLOURS = {"offender": "#D55E00", "compensated": "#E69F00", "harmless": "#56B4E9
 """Colours of the verdicts."""
 IMAGE_COLOUR = "#D55E00"
 REFERENCE_COLOUR = "#0072B2"
+LABEL = 60
+"""Characters of a line of a label; a site deep inside a model has a third of that."""
 MOST_SITES = 12
 """Sites that get bars; more would have labels on top of each other."""
 
@@ -62,12 +73,16 @@ def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
     beside = axes.get_yaxis_transform()
     for row, site in enumerate(sites):
         axes.text(1.02, row, site.verdict, va="center", color=colours[row], fontweight="bold", transform=beside)
-    axes.set_yticks(rows, [f"{site.site.key}  (period {site.site.period[0]:g})" for site in sites])
+    axes.set_yticks(rows, [_site_label(site) for site in sites])
     axes.invert_yaxis()
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set_xlabel(f"effect on the output in colour, 1.0 = severity {size:.3g}; evidence in grey")
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def _site_label(site: SiteDiagnosis) -> str:
+    return literal_label(f"{site.site.key}  (period {site.site.period[0]:g})", LABEL)
 
 
 def _interval_lengths(sites: Sequence[SiteDiagnosis]) -> np.ndarray:
@@ -198,7 +213,7 @@ def plot_artifact_map(
     fading = LinearSegmentedColormap.from_list("fading", [(*colour, 0.0), (*colour, 1.0)])
     drawn = axes.imshow(change, cmap=fading, vmin=0, vmax=most, interpolation="nearest")
     axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label="moved by, 1/255 of white")
-    axes.set_title(key, fontsize=10)
+    axes.set_title(literal_label(key, LABEL), fontsize=10)
     axes.set_axis_off()
     return axes
 

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.report.terminal import Fitting, as_text
+from artifactlab.report.terminal import Fitting, as_text, literal
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
 WIDTH = 80
@@ -36,7 +36,7 @@ def _table(report: ScoreReport) -> Table:
     names = report.config["metrics"]
     folder = _common_folder(report)
     table = Table(
-        title=Text(f"{len(report.images)} images in {folder or '.'}"),
+        title=literal(f"{len(report.images)} images in {folder or '.'}"),
         title_justify="left",
         box=None,
         padding=(0, 1, 0, 0),
@@ -56,7 +56,7 @@ def _table(report: ScoreReport) -> Table:
 def _stacked(report: ScoreReport) -> Group:
     """The same with each image's scores below its name."""
     names, folder = report.config["metrics"], _common_folder(report)
-    parts: list[RenderableType] = [Text(f"{len(report.images)} images in {folder or '.'}", style="italic")]
+    parts: list[RenderableType] = [literal(f"{len(report.images)} images in {folder or '.'}", "italic")]
     rows = [(_label(image, folder), image.scores) for image in report.images]
     rows += [(Text(row, style="bold"), {name: report.summary[name][row] for name in names}) for row in SUMMARY]
     for label, scores in rows:
@@ -116,9 +116,10 @@ def _common_folder(report: ScoreReport) -> str:
 
 
 def _label(image: ImageScore, folder: str) -> Text:
-    label = Text(os.path.relpath(image.path, folder) if folder else image.path)
-    label = label if image.note is None else label.append(f"\n{image.note}", style="dim")
-    return label if image.error is None else label.append(f"\n{image.error}", style="red")
+    """The path from the common folder, and what is to be said of the image in lines below it."""
+    label = literal(os.path.relpath(image.path, folder) if folder else image.path)
+    below = ((image.note, "dim"), (image.error, "red"))
+    return Text("\n").join([label, *(literal(text, style) for text, style in below if text is not None)])
 
 
 def _number(score: float | None) -> str:

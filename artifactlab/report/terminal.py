@@ -6,10 +6,14 @@ import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
+
+from artifactlab.printable import printable
 
 PIPED_WIDTH = 100
 """Columns where there is no terminal to ask: enough for a long name beside the numbers of every table."""
@@ -18,10 +22,18 @@ MIN_NAME = 30
 UNLIMITED = 10_000
 """Columns that no cell needs; rich measures only within some width."""
 
+LITERAL: dict[str, Any] = {"markup": False, "emoji": False}
+"""A module may be called `[red]` or `:smile:`; what is styled here is styled by `Text`."""
+
+
+def literal(name: str, style: str = "") -> Text:
+    """What holds a name, of a site, a file or a model, as a text on one line: names are data."""
+    return Text(printable(name), style)
+
 
 def print_out(content: RenderableType) -> None:
     """Print to stdout, as wide as the terminal."""
-    console = Console()
+    console = Console(**LITERAL)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
     console.print(content)
@@ -30,7 +42,7 @@ def print_out(content: RenderableType) -> None:
 def as_text(content: RenderableType, width: int) -> str:
     """Render without colours and without spaces at the ends of lines; the last line is ended, too."""
     text = io.StringIO()
-    Console(file=text, width=width, color_system=None, force_terminal=False).print(content)
+    Console(file=text, width=width, color_system=None, force_terminal=False, **LITERAL).print(content)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

@@ -14,6 +14,7 @@ from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.verdicts import adds_enough
 from artifactlab.attribution.windows import EXAMPLES, Window, window
+from artifactlab.errors import ModelError
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import lattice_period
@@ -65,6 +66,7 @@ class Trials:
         known = self._known.setdefault(frozenset(sites), _Repaired())
         for number in range(len(known.severities), len(self.calls)):
             image = repaired_output(self.runner, self.calls[number], sites)
+            _refuse_other_size(image, self.outputs[number])
             if number < EXAMPLES:
                 before = self.outputs[number][0].float()
                 change = (image[0].cpu().float() - before).abs().mean(0) / self.data_range
@@ -73,6 +75,14 @@ class Trials:
             known.severities.append(measure_severity(image, self.period, self.data_range))
             self.on_pass()
         return Trial(pool(known.severities), list(known.changes), list(known.windows))
+
+
+def _refuse_other_size(image: Tensor, before: Tensor) -> None:
+    if image.shape != before.shape:
+        raise ModelError(
+            f"the model's output was {tuple(before.shape)} and is {tuple(image.shape)} for the same input; passes can"
+            " be compared only where the size follows from the input"
+        )
 
 
 @dataclass

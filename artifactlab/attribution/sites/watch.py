@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
@@ -28,6 +28,8 @@ from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import Growth, module_growth
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
+from artifactlab.models.occupation import watched_by_thread
+from artifactlab.models.outputs import is_image
 from artifactlab.models.torch_internals import is_in_backward, is_in_vmap, without_dispatch_modes
 from artifactlab.models.wrappers import unwrap
 
@@ -105,6 +107,8 @@ class _Run:
         """
         for frame in self.frames:
             frame.grew_inside = True
+        if not is_image(growth.output):  # of no detection, a mask head grows nothing
+            return None, None
         self.note_growth(growth.enlargement)
         if not growth.lattice:
             return None, None
@@ -205,16 +209,14 @@ def watch(
     unwrapped = unwrap(model)
     wiring = Wiring() if finished or merged else None
     run = _Run(visitor, finished, merged, wiring, Makers() if merged else None)
-    handles: list[RemovableHandle] = []
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(watched_by_thread(unwrapped))
         for name, module in unwrapped.named_modules():
             if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks; its parent shows its growth
-                handles.extend(_hook(module, name, run))
+                for handle in _hook(module, name, run):
+                    stack.callback(handle.remove)
         with _FunctionWatch(run), eagerly(model):
             yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:

@@ -35,7 +35,7 @@ from artifactlab.attribution.sites.sizes import (
     unseen_between,
 )
 from artifactlab.attribution.sites.upsampling import Growth
-from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.outputs import DEEPEST, is_image, tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base, without_function_modes
 
 
@@ -203,14 +203,16 @@ class Wiring:
         self._collect(value, found)
         return tuple(found.values())
 
-    def _collect(self, value: Any, found: dict[int, _Origin]) -> None:
+    def _collect(self, value: Any, found: dict[int, _Origin], depth: int = 0) -> None:
+        if depth > DEEPEST:  # a container may hold itself
+            return
         kind = type(value)
         if kind is tuple or kind is list or isinstance(value, (list, tuple)):
             for item in value:
-                self._collect(item, found)
+                self._collect(item, found, depth + 1)
         elif kind is dict or isinstance(value, dict):
             for item in value.values():
-                self._collect(item, found)
+                self._collect(item, found, depth + 1)
         elif kind is not nn.Parameter and isinstance(value, Tensor):  # weights come from nowhere
             origin = self._origins.get(value)
             if origin is not None:
@@ -231,15 +233,15 @@ class Wiring:
         still_fresh = lattice is not None or (fresh and step.pointwise)
         return _Origin(self._made, bits, tuple(origins), step, lattice, still_fresh, extent)
 
-    def _add(self, value: Any, origin: _Origin) -> None:
+    def _add(self, value: Any, origin: _Origin, depth: int = 0) -> None:
         if isinstance(value, Tensor):
             known = self._origins.get(value)
             if known is not None and known.number != origin.number:
                 origin = self._made_of((known, origin), LatticeStep(), joined((known.extent, origin.extent)))
             self._origins[value] = origin
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple)) and depth < DEEPEST:  # one may hold itself
             for item in value:
-                self._add(item, origin)
+                self._add(item, origin, depth + 1)
 
 
 def _extent_after(origins: Sequence[_Origin], func: Any, args: Any, target: Any, step: LatticeStep) -> Extent | None:
