@@ -17,10 +17,10 @@ import artifactlab
 from artifactlab.cli.main import main
 from artifactlab.cli.progress import progress_bar
 from artifactlab.printable import LONGEST_WORD, printable
+from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import write_report
 from artifactlab.report.lint_table import lint_table
 from artifactlab.report.plots import plot_artifact_map, plot_sites
-from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.terminal import as_text, print_out
 
 TITLE, CLEAR, CLIPBOARD = "\x1b]0;PWNED\x07", "\x1b[2J", "\x1b]52;c;cHduZWQ=\x07"

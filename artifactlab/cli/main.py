@@ -12,16 +12,8 @@ from typing import Any
 
 import click
 
-from artifactlab.cli.compare import compare
-from artifactlab.cli.config import config_option
-from artifactlab.cli.demo import demo
-from artifactlab.cli.diagnose import diagnose
+from artifactlab.cli.commands import SUMMARIES, Commands
 from artifactlab.cli.exits import EXIT_ERROR, exit_codes, own_process
-from artifactlab.cli.fix import fix
-from artifactlab.cli.init_config import init_config
-from artifactlab.cli.lint import lint
-from artifactlab.cli.metrics import metrics
-from artifactlab.cli.score import score
 from artifactlab.cli.verbosity import complain, verbosity_options
 from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
@@ -33,6 +25,11 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What each is for, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with own_process():
@@ -122,16 +119,4 @@ def main(debug: bool) -> None:
 
 
 main.params += verbosity_options()
-for command, summary in {
-    demo: "See it work: a trained U-Net with one bad upsampler.",
-    lint: "What a model's weights and structure show without data.",
-    diagnose: "Which layer of a model draws stair-steps or checkerboards.",
-    fix: "Replace that layer, keep the model, check that it worked.",
-    score: "How bad image files are.",
-    compare: "Whether a remedy worked: before and after, in pairs.",
-    metrics: "What the numbers mean: units, and which way is better.",
-    init_config: "Write a commented file of every option, for --config.",
-}.items():
-    command.short_help = summary
-    command.params += [config_option(), *verbosity_options()]
-    main.add_command(command)
+main.commands = Commands()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -169,3 +172,22 @@ def test_commands_are_completed() -> None:
 def test_options_and_choices_are_completed() -> None:
     assert completed("diagnose", "--fa") == ["--fast", "--fail-on-offender", "--fail-on"]
     assert completed("fix", "--with", "sub") == ["subpixel"]
+
+
+def test_a_package_that_cannot_be_used_is_one_line_for_the_commands_that_need_it(folder: Path) -> None:
+    information = folder / "bad-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[artifactlab.metrics]\nwrong = nowhere:X\n")
+    runs = [
+        subprocess.run(
+            [sys.executable, "-m", "artifactlab", *arguments],
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            capture_output=True,
+            text=True,
+        )
+        for arguments in (["lint", "--rules"], ["score", "a.png"])
+    ]
+    assert [run.returncode for run in runs] == [0, 2]
+    assert runs[1].stderr.startswith("Error: artifactlab.metrics: 'wrong' of bad cannot be imported from nowhere:X")
+    assert runs[1].stderr.count("\n") == 1
