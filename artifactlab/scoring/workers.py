@@ -19,6 +19,8 @@ from artifactlab.errors import ArtifactLabError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+WAKE_EVERY = 1.0
+"""Seconds after which a wait for results looks up: where Ctrl-C met a thread of torch, Python notes it only then."""
 TRIES = 2
 """How often a job is begun: whoever killed the first worker may have meant another, but hardly so the second."""
 FAILED_STARTS = 3
@@ -101,7 +103,7 @@ class _Crew(Generic[Job, Result]):
 
     def wait(self) -> None:
         """Wait for the next results, and hand out what is next."""
-        ready = connection.wait([worker.pipe for worker in self.workers])
+        ready = connection.wait([worker.pipe for worker in self.workers], timeout=WAKE_EVERY)
         for worker in [worker for worker in self.workers if worker.pipe in ready]:
             try:
                 message = worker.pipe.recv()

@@ -37,7 +37,7 @@ def write_resume(path: Path, net: nn.Module) -> None:
     optimiser = torch.optim.Adam(net.parameters())
     net(torch.rand(1, 2, 4, 4)).sum().backward()
     optimiser.step()
-    save_state(path, "run", State(1, 2, 0.5, 1.0, 0.5, dict(weights), dict(weights), optimiser.state_dict()))
+    save_state(path, "run", State(1, 3, 2, 0.5, 1.0, 0.5, dict(weights), dict(weights), optimiser.state_dict()))
 
 
 def write_fixed(path: Path, net: nn.Module) -> None:
