@@ -7,6 +7,7 @@ Damaged files, random decoders, kills, full disks and hostile files, all under 2
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.readme and any(vars(options)[name] != count for name, (count, _) in PARTS.items()):
         raise SystemExit(f"the README has all of them: leave out --{', --'.join(PARTS)}")
+    warnings.simplefilter("ignore")  # torch's own, of what hostile files are made by
     tallies = [
         *mutated_images(options.images, options.keep),
         random_decoders(options.decoders),

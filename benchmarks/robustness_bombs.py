@@ -65,9 +65,9 @@ def strip(width: int, height: int, data: bytes, **more: int) -> dict[int, tuple[
 
 
 def tiff_bomb() -> bytes:
-    """Three gigapixels of nothing."""
-    data = zeros(54000 * 54000)
-    return tiff(strip(54000, 54000, data), data)
+    """A gigapixel of nothing, and as much of it as OpenCV takes at all."""
+    data = zeros(32000 * 32000)
+    return tiff(strip(32000, 32000, data), data)
 
 
 def webp_bomb() -> bytes:
@@ -115,7 +115,7 @@ IMAGES: dict[str, Maker] = {
     "PNG, a hundred thousand chunks": lambda: png(
         64, 64, zlib.compress(bytes(64 * 193)), chunk(b"tEXt", b"a\0b") * 100_000
     ),
-    "GIF": lambda: gif(30000),
+    "GIF": lambda: gif(20000),
     "GIF, largest": lambda: gif(65535),
     "GIF, many frames": lambda: gif(2000, 20_000),
     "WebP": webp_bomb,
@@ -132,7 +132,7 @@ IMAGES: dict[str, Maker] = {
     "TIFF, samples without end": lambda: tiff(strip(4096, 4096, bytes(8), tag277=65535), bytes(8)),
     "JPEG, largest": lambda: jpeg(65500),
     "JPEG, large": lambda: jpeg(30000),
-    "JPEG, scans without end": lambda: jpeg(4000, 20_000),
+    "JPEG, scans without end": lambda: jpeg(4000, 100_000),
     "PPM": lambda: b"P6 60000 60000 255\n" + bytes(100),
     "PPM, digits without end": lambda: b"P6 " + b"9" * 100_000 + b" 9 255\n",
     "PFM": lambda: b"PF\n60000 60000\n-1.0\n" + bytes(100),
@@ -207,7 +207,12 @@ class Runs:
         return Path.touch, (Path("ran"),)
 
 
-WEIGHT = torch.zeros(8, 3, 3, 3)
+def weights(change: Callable[[torch.Tensor], object] = lambda weight: weight) -> bytes:
+    """The weights of the model that OWN_MODEL makes, each changed."""
+    shapes = {"0.weight": (8, 3, 3, 3), "0.bias": (8,), "1.weight": (8, 3, 3, 3), "1.bias": (3,)}
+    return saved({name: change(torch.zeros(shape)) for name, shape in shapes.items()})
+
+
 CHECKPOINTS: dict[str, Maker] = {
     "longest.safetensors": lambda: header(b"{}", length=2**64 - 1),
     "longer.safetensors": lambda: header(b"{}", length=1 << 20),
@@ -223,12 +228,12 @@ CHECKPOINTS: dict[str, Maker] = {
     "deep.safetensors": lambda: fix_header("[" * 100_000),
     "inflated.pt": inflated,
     "cyclic.pt": cyclic,
-    "sparse.pt": lambda: saved({"0.weight": WEIGHT.to_sparse()}),
-    "float8.pt": lambda: saved({"0.weight": WEIGHT.to(torch.float8_e4m3fn)}),
-    "quantised.pt": lambda: saved({"0.weight": torch.quantize_per_tensor(WEIGHT, 0.1, 0, torch.qint8)}),
-    "meta.pt": lambda: saved({"0.weight": WEIGHT.to("meta")}),
-    "expanded.pt": lambda: saved({"0.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}),
-    "objects.pt": lambda: saved({"0.weight": np.array([{}], dtype=object)}),
+    "sparse.pt": lambda: weights(lambda weight: weight.to_sparse()),
+    "float8.pt": lambda: weights(lambda weight: weight.to(torch.float8_e4m3fn)),
+    "quantised.pt": lambda: weights(lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)),
+    "meta.pt": lambda: weights(lambda weight: weight.to("meta")),
+    "expanded.pt": lambda: weights(lambda weight: torch.zeros(1).expand(1 << 20, 1 << 20)),
+    "objects.pt": lambda: weights(lambda weight: np.array([{}], dtype=object)),
     "runs.pt": lambda: saved({"0.weight": Runs()}),
     "runs_bare.pt": lambda: pickle.dumps(Runs()),
     "byte.pt": lambda: b"\x80",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -25,7 +26,10 @@ GRACE = 10.0
 MOST_SECONDS = 120.0
 """of one command; the longest takes a tenth of that on a free core"""
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "100"}
-ARTIFACTLAB = [sys.executable, "-m", "artifactlab"]
+ARTIFACTLAB = [str(Path(sys.executable).with_name("artifactlab"))]
+"""as users call it; `python -m` would look for modules in the current folder"""
+RAISED = re.compile(r"^\w[\w.]*(?:Error|Interrupt|Exception|Exit)\b.*", re.MULTILINE)
+"""the last line of a traceback"""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -71,7 +75,7 @@ class Outcome:
         if self.peak > MOST_MEMORY and not self.stopped:
             found.append("took more than 2 GB")
         if "Traceback" in self.err or "Exception ignored" in self.err:
-            found.append(f"raw error: {last_line(self.err)}")
+            found.append(f"raw error: {last_line(raised[-1] if (raised := RAISED.findall(self.err)) else self.err)}")
         if self.left:
             found.append("processes left running")
         return found
