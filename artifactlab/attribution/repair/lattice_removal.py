@@ -64,7 +64,8 @@ def _phase_pattern(planes: Tensor, period: tuple[int, int], neighbours: int) -> 
     (ph, pw), (count, h, w) = period, planes.shape
     smooth = planes
     for axis, p in ((1, ph), (2, pw)):
-        smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis).div_(p**2)
+        if p > 1:  # else the sums are the model's own activation, which must not be divided in place
+            smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis).div_(p**2)
     detail = _extended(_extended(planes - smooth, 1, 0, -h % ph), 2, 0, -w % pw)
     phases = detail.view(count, detail.shape[1] // ph, ph, detail.shape[2] // pw, pw)
     k = neighbours

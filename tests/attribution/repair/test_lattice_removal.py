@@ -119,3 +119,12 @@ def test_the_input_is_not_written_to_and_the_dtype_stays() -> None:
 def test_a_scale_that_is_no_integer_has_no_lattice_to_remove() -> None:
     output = torch.rand(1, 1, 30, 30)
     assert torch.equal(repair(Growth("x", (1.5, 1.5), (1, 1, 20, 20), (1, 1, 30, 30), None, output)), output)
+
+
+@pytest.mark.parametrize("period", [(1, 2), (2, 1), (1, 1), (2, 4)])
+def test_the_activation_is_not_written_to(period: tuple[int, int]) -> None:
+    activation = torch.rand(1, 4, 32, 32)
+    before, version = activation.clone(), activation._version
+    remove_lattice(activation, period)
+    assert activation._version == version
+    assert torch.equal(activation, before)
