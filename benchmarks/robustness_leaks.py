@@ -63,7 +63,7 @@ def held() -> Held:
 
 
 def main() -> None:
-    """In a process of its own: what it holds after SETTLING diagnoses, and after as many more as are asked for, or a few more."""
+    """In a process of its own: what it holds after SETTLING diagnoses, and after so many more, in whole rounds."""
     torch.set_num_threads(1)
     rounds = -(-int(sys.argv[1]) // MODELS)  # whole ones: caches of the last sizes hold more after some models
     for number in range(SETTLING + rounds * MODELS):
