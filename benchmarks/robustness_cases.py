@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -183,6 +184,8 @@ def named() -> Iterator[Case]:
     """Names of files and of modules that mean something to a spreadsheet, a terminal, a page or a plot."""
     for name in NAMES:
         put, shown = beside(name, lambda path: path.write_bytes(originals()["png"]), "."), ascii(name[:20])
+        table = beside("x.csv", lambda path, name=name: _table(path, name), ".")
+        yield Case(f"name: {shown}, read back", ("compare", "x.csv", "x.csv", "--format", "json"), table, DONE)
         yield Case(f"name: {shown}, CSV", (*SCORE, "csv", "*.png"), put, DONE)
         yield Case(f"name: {shown}, terminal", ("score", "*.png"), put, DONE, on_terminal=True)
     for name in MODULES:
@@ -202,13 +205,24 @@ def settings() -> Iterator[Case]:
         yield Case(f"--kwargs: {name}", (*LINT, "--kwargs", text), lambda folder: None, EITHER)
 
 
+def _table(path: Path, name: str) -> None:
+    """Scores as a CSV, which Python's own writer quotes."""
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(
+            [("path", "axis_excess", "error"), (name, 0.1, ""), ("b", 0.2, "")]
+        )
+
+
 def in_the_folder() -> Iterator[Case]:
     """Modules that are not asked for, and links where drafts are written."""
     for name in ("jinja2.py", "rich.py", "statistics.py"):
         put = _file(name, lambda: f"open({WITNESS!r}, 'w')".encode())
         yield Case(f"./{name}", ("diagnose", MODEL, *DIAGNOSE), put, DONE)
     for name in ("fixed.safetensors.part", "fixed.fix.png.part", "fixed.safetensors.resume.part"):
-        yield Case(f"a link .{name}", FIX, lambda folder, name=name: (folder / f".{name}").symlink_to(VICTIM), EITHER)
+        trained = (*FIX, "--distil", "images", "--steps", "60")
+        yield Case(
+            f"a link .{name}", trained, lambda folder, name=name: (folder / f".{name}").symlink_to(VICTIM), EITHER
+        )
 
 
 def _bytes(make: Callable[[], bytes]) -> Callable[[Path], object]:

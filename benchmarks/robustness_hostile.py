@@ -15,8 +15,8 @@ from robustness_cases import GOOD, SCORE, VICTIM, WITNESS, Case, all_cases
 from robustness_commands import prepare
 from robustness_processes import ARTIFACTLAB, ENVIRONMENT, Outcome, Tally, last_line, run
 
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""what changes a terminal, or breaks a line"""
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""what changes a terminal, breaks a line, or turns the rest of it around"""
 FORMULA = tuple("=+-@\t\r")
 """what a spreadsheet takes the start of a cell for"""
 TERMINAL = [sys.executable, "-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"]

@@ -63,9 +63,10 @@ def held() -> Held:
 
 
 def main() -> None:
-    """In a process of its own: what it holds after SETTLING diagnoses, and after as many more as are asked for."""
+    """In a process of its own: what it holds after SETTLING diagnoses, and after so many more, in whole rounds."""
     torch.set_num_threads(1)
-    for number in range(SETTLING + int(sys.argv[1])):
+    rounds = -(-int(sys.argv[1]) // MODELS)  # whole ones: caches of the last sizes hold more after some models
+    for number in range(SETTLING + rounds * MODELS):
         if number == SETTLING:
             print(json.dumps(held()), flush=True)
         try:
