@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,14 +25,9 @@ from artifactlab.registry import Registry
 NEAREST = ("nearest", "nearest-exact")
 
 
-class FunctionCall(NamedTuple):
+@dataclass(frozen=True)
+class FunctionCall:
     """One call of a torch function in a running model, as a detector is given it.
-
-    Args:
-        args, kwargs: the arguments by position and by name.
-        source: the first argument, or the one called `input`.
-        output: what the function returned.
-        partitions: splits into windows that this forward pass has made so far.
 
     >>> x = torch.zeros(1, 3, 8, 8)
     >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2), set())
