@@ -55,6 +55,9 @@ class _Commands(click.Group):
         except click.exceptions.Exit:
             raise
         except click.ClickException as error:
+            if type(error) is click.BadParameter:  # the value is wrong, not the usage
+                complain(f"Error: {error.format_message()}")
+                sys.exit(EXIT_ERROR)
             with suppress(OSError):
                 error.show()
             sys.exit(EXIT_ERROR)  # not all are usage errors, and 1 would say that a gate has failed

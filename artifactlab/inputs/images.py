@@ -19,6 +19,7 @@ from torch import Tensor
 from artifactlab.errors import InputError
 from artifactlab.inputs.decoding import Pixels, decode
 from artifactlab.inputs.image_headers import JPEG, PNG, Header, read_header
+from artifactlab.inputs.jpeg_scans import damage_of_scans
 from artifactlab.inputs.regular_files import read_regular
 from artifactlab.inputs.tiff_headers import TIFF
 
@@ -110,6 +111,9 @@ def open_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
     if header is None:
         raise _unreadable(path, f"no image, or a damaged one; expected {READABLE}")
     _refuse_large(path, data, header, max_pixels)
+    damage = damage_of_scans(data) if data.startswith(JPEG) else None
+    if damage:
+        raise _unreadable(path, f"the JPEG is damaged ({damage}); write or copy it again")
     pixels, complaint = _decode(path, data, header)
     # OpenCV reads an 8-bit TIFF with colours already multiplied by alpha, everything else with straight ones.
     premultiplied = data.startswith(TIFF) and pixels.dtype == np.uint8
