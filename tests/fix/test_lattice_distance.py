@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slanted import edge, noise
 from torch import Tensor
 
 from artifactlab.fix.loss_terms import lattice_distance, phase_patterns
 
 seeds = st.integers(0, 2**31)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def edge(degrees: float, side: int = 48, width: float = 1.0) -> Tensor:
-    """An antialiased straight edge through the middle; its normal has this angle with the rows. (1, 1, side, side)."""
-    t = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-    angle = math.radians(degrees)
-    return (0.5 + (t * math.cos(angle) + t[:, None] * math.sin(angle)) / width).clamp(0, 1)[None, None]
 
 
 def grid(period: tuple[int, int], shift: tuple[int, int] = (0, 0), side: int = 48) -> Tensor:

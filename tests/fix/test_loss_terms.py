@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slanted import edge, noise
 from torch import Tensor
 
 from artifactlab.fix.loss_terms import (
@@ -28,17 +29,6 @@ TERMS = {
 }
 every_term = pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
 seeds = st.integers(0, 2**31)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def edge(degrees: float, side: int = 48, width: float = 1.0) -> Tensor:
-    """An antialiased straight edge through the middle; its normal has this angle with the rows. (1, 1, side, side)."""
-    t = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-    angle = math.radians(degrees)
-    return (0.5 + (t * math.cos(angle) + t[:, None] * math.sin(angle)) / width).clamp(0, 1)[None, None]
 
 
 def stairs(image: Tensor, step: int = 4) -> Tensor:

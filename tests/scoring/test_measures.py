@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from pictures import Save, only, photo, stairs
 
 from artifactlab.metrics import (
     axis_excess,
@@ -19,35 +19,14 @@ from artifactlab.metrics import (
     replication_factor,
     spectral_images,
 )
-from artifactlab.scoring import METRICS, ScoreReport, measures, score_images, tiles
+from artifactlab.scoring import METRICS, measures, score_images, tiles
 
 LATTICES = ("edge_jaggedness", "checkerboard_energy", "lattice_amplitude", "period")
-
-
-def photo(seed: int = 0, height: int = 64, width: int = 80) -> np.ndarray:
-    """Smooth coloured blobs, 8 bits."""
-    noise = np.random.default_rng(seed).random((height, width, 3))
-    blurred = cv2.GaussianBlur(noise, (0, 0), 4)
-    return (255 * (blurred - blurred.min()) / np.ptp(blurred)).astype(np.uint8)
-
-
-def stairs(step: int = 4, side: int = 96) -> np.ndarray:
-    """A diagonal edge in steps of that many pixels."""
-    return (np.tri(side // step, dtype=np.uint8) * 255).repeat(step, 0).repeat(step, 1)
 
 
 def grid(period: int, height: int = 64, width: int = 80) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     return np.where((y % period == 0) & (x % period == 0), 140, 128).astype(np.uint8)
-
-
-Save = Callable[[str, np.ndarray], Path]
-
-
-def only(report: ScoreReport) -> dict[str, float | None]:
-    (row,) = report.images
-    assert row.error is None
-    return row.scores
 
 
 def test_scores_are_those_of_the_metrics_on_luma_and_on_colour(save: Save) -> None:

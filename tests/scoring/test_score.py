@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 import torch
+from pictures import Save, only, photo, stairs
 
 from artifactlab.errors import InputError
 from artifactlab.inputs.images import Picture
-from artifactlab.scoring import METRICS, Gate, ScoreReport, measures, parse_gate, score_images, tiles
+from artifactlab.scoring import METRICS, Gate, measures, parse_gate, score_images, tiles
 
 WITHOUT_REFERENCE = (
     "edge_jaggedness",
@@ -24,27 +24,6 @@ WITHOUT_REFERENCE = (
     "period",
     "replication_factor",
 )
-
-
-def photo(seed: int = 0, height: int = 64, width: int = 80) -> np.ndarray:
-    """Smooth coloured blobs, 8 bits."""
-    noise = np.random.default_rng(seed).random((height, width, 3))
-    blurred = cv2.GaussianBlur(noise, (0, 0), 4)
-    return (255 * (blurred - blurred.min()) / np.ptp(blurred)).astype(np.uint8)
-
-
-def stairs(step: int = 4, side: int = 96) -> np.ndarray:
-    """A diagonal edge in steps of that many pixels."""
-    return (np.tri(side // step, dtype=np.uint8) * 255).repeat(step, 0).repeat(step, 1)
-
-
-Save = Callable[[str, np.ndarray], Path]
-
-
-def only(report: ScoreReport) -> dict[str, float | None]:
-    (row,) = report.images
-    assert row.error is None
-    return row.scores
 
 
 def test_metrics_default_to_all_that_can_be_measured(save: Save) -> None:

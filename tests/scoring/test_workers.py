@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
+import cheap_worker as cheap
 import pytest
 
 from artifactlab.errors import ArtifactLabError
@@ -38,10 +38,8 @@ if __name__ == "__main__":
 @pytest.fixture
 def cheap_worker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Workers that do not import torch, and what they can be given to do."""
-    monkeypatch.syspath_prepend(Path(__file__).parent)  # as spawned processes import from the same path
-    module = importlib.import_module("cheap_worker")
-    monkeypatch.setattr(workers, "_work", module.work)
-    return module
+    monkeypatch.setattr(workers, "_work", cheap.work)
+    return cheap
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_job_tried_once_more(
