@@ -19,6 +19,9 @@ from artifactlab.errors import InputError
 ROOM = bytes(4096)
 """What is written to see whether there is room for anything: a full disk gives an empty file, and no block."""
 
+OPEN_FILES = (("dev", "stdout"), ("dev", "stderr"), ("dev", "fd"), ("proc", "self"))
+"""How paths begin of files that this process has open; a shell may have led them to a log that must go on."""
+
 
 def refuse_unwritable(target: Path) -> None:
     """Raise an InputError, before any work is done, where `write_files` could not write; nothing is left behind."""
@@ -53,8 +56,9 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     target = Path()
     try:
         for target, content in contents.items():
-            if _is_special(target):  # /dev/null must not be replaced by a file
-                target.write_bytes(content)
+            if _is_special(target):  # /dev/null must not be replaced by a file, nor what /dev/stdout was led to
+                with target.open("ab") as stream:
+                    stream.write(content)
             else:
                 _refuse_folder(target)
                 drafts[target] = _draft(target.parent, content, _permissions(target))
@@ -86,7 +90,9 @@ def _refuse_folder(target: Path) -> None:
 
 
 def _is_special(target: Path) -> bool:
-    """Whether something is there that is written into and not replaced: a device, a pipe."""
+    """Whether something is there that is written into and not replaced: a device, a pipe, a file that is open."""
+    if target.is_absolute() and target.parts[1:3] in OPEN_FILES:
+        return target.exists()
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:

@@ -126,3 +126,14 @@ def test_a_folder_in_which_nothing_can_be_made_is_refused_before_the_work(
     monkeypatch.setattr(Path, "open", read_only)
     with pytest.raises(InputError, match=r"cannot write into .*: Read-only file system; give another path"):
         refuse_unwritable(tmp_path / "file")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no files by their numbers")
+def test_a_log_that_stdout_was_led_to_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"earlier\n")
+    with log.open("ab") as stream:
+        target = followed(Path(f"/dev/fd/{stream.fileno()}"))
+        refuse_unwritable(target)
+        write_files({target: b"later\n"})
+    assert log.read_bytes() == b"earlier\nlater\n"

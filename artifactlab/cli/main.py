@@ -32,6 +32,8 @@ class _Commands(click.Group):
             formatter.write_dl(list(SUMMARIES.items()))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs.get("standalone_mode", True):  # in somebody else's program
+            return self.main(*args, **kwargs)
         with own_process():
             return self.main(*args, **kwargs)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from artifactlab.attribution.records import ModelSource
 from artifactlab.cli.verbosity import describe_model, timed
-from artifactlab.errors import ModelError
+from artifactlab.errors import ModelError, first_line
 from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.models.checkpoint import sha256
 from artifactlab.models.factory import load_model
@@ -141,4 +141,4 @@ def _placed(model: nn.Module, device: str) -> nn.Module:
     try:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"cannot move the model to device {device!r}: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"cannot move the model to device {device!r}: {first_line(error)}") from error

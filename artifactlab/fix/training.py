@@ -16,7 +16,7 @@ from artifactlab.errors import ArtifactLabError, FixError, ModelError, first_lin
 from artifactlab.fix.checkpoint import State, save_state
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
-from artifactlab.fix.verify import inside
+from artifactlab.fix.verify import DERIVATIVE_SIGMA, inside
 from artifactlab.metrics.gradients import gradient
 from artifactlab.models.calls import Call, on_device
 from artifactlab.models.outputs import pick_output
@@ -29,8 +29,6 @@ HELD_OUT_EVERY = 5
 """Every so many inputs one is held out: a fifth, as in five-fold cross-validation."""
 MAX_HELD_OUT = 8
 """Held-out inputs at most, so that many inputs do not make evaluating slow."""
-DERIVATIVE_SIGMA = 0.7
-"""Sigma in pixels of the derivatives in the edge term: the sharpest Gaussian that is not aliased by sampling."""
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps planned)."""

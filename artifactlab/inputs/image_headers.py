@@ -14,6 +14,8 @@ JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers that a frame starts with: its size and components follow."""
 JPEG_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 """Frames whose coefficients are all held, of two bytes each."""
+JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+"""Any marker of a JPEG but the stuffed zeros and restarts that stand inside compressed data."""
 JPEG_WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))
 """Markers that no length follows."""
 CHANNELS_OF_PNG = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}

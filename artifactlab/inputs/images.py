@@ -18,7 +18,7 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.inputs.decoding import Pixels, decode
-from artifactlab.inputs.image_headers import JPEG, PNG, Header, read_header
+from artifactlab.inputs.image_headers import JPEG, JPEG_MARKER, PNG, Header, read_header
 from artifactlab.inputs.jpeg_scans import damage_of_scans
 from artifactlab.inputs.regular_files import read_regular
 from artifactlab.inputs.tiff_headers import TIFF
@@ -30,12 +30,11 @@ MAX_PIXELS = 400_000_000
 """Largest image that is read, in pixels of 8-bit RGB or what takes as much memory to decode: 1.2 GB."""
 BYTES_PER_PIXEL = 3
 """Of 8-bit RGB."""
-SURELY_SMALL = 1 << 24
-"""Pixels that do no harm whatever they are packed in."""
-BEST_PACKING = 10_000
-"""Pixels per byte that no image has but one of a single colour: the best that deflate does with bits is 8256."""
-JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-"""Any marker of a JPEG but the stuffed zeros and restarts that stand inside compressed data."""
+SURELY_SMALL = 100_000_000
+"""Pixels that do no harm whatever they are packed in: 0.3 GB of RGB."""
+BEST_PACKING = 100_000
+"""Pixels per byte that no image has but one of a single colour: a rectangle of 6000x4000 pixels takes a byte for 24,000
+of them as lossless WebP or as a fax; the best that deflate does with bits is 8256."""
 JPEG_END = b"\xd9"
 PADDED_JPEG = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 """What libjpeg says of bytes that it has no use for at the end of a picture."""

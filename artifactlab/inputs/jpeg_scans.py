@@ -6,18 +6,12 @@ an end marker behind, is a valid file of less precision; a decoder has nothing t
 
 from __future__ import annotations
 
-import re
+from artifactlab.inputs.image_headers import JPEG_MARKER, JPEG_PROGRESSIVE, JPEG_WITHOUT_SEGMENT
 
-PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-"""Markers of frames whose scans are progressive."""
 MAX_SCANS = 500
 """Most scans that are decoded: encoders write about ten, and each costs time for the whole image, however few its
 bytes; it is where libjpeg-turbo's own fuzzers stop, too."""
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
-"""Markers that no length follows."""
-NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""A marker within a scan's data, where 0xFF is followed by 0 and restarts belong to the scan."""
 
 
 def damage_of_scans(data: bytes) -> str | None:
@@ -31,13 +25,13 @@ def damage_of_scans(data: bytes) -> str | None:
     """
     precision: dict[tuple[int, int], int] = {}
     progressive, scans, position = False, 0, 2
-    while (found := NEXT_MARKER.search(data, position)) and data[found.start() + 1] != END_OF_IMAGE:
+    while (found := JPEG_MARKER.search(data, position)) and data[found.start() + 1] != END_OF_IMAGE:
         marker, position = data[found.start() + 1], found.end()
-        if marker in WITHOUT_LENGTH:
+        if marker in JPEG_WITHOUT_SEGMENT:
             continue
         segment = data[position + 2 : position + int.from_bytes(data[position : position + 2], "big")]
         position += 2 + len(segment)
-        progressive = progressive or marker in PROGRESSIVE
+        progressive = progressive or marker in JPEG_PROGRESSIVE
         if marker == START_OF_SCAN:
             scans += 1
             if scans > MAX_SCANS:

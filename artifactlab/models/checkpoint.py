@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,17 +121,20 @@ def fit(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     wanted = model.state_dict()
     refuse_misfit(wanted, {name: tuple(value.shape) for name, value in weights.items()}, path)
     try:
-        _refuse_broken(wanted, weights, path)
+        _refuse_broken(wanted, weights, {name for name, _ in model.named_buffers()}, path)
         model.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError) as error:  # types of numbers that torch cannot convert
         raise ModelError(f"checkpoint {path} cannot be loaded into the model: {first_line(error)}") from error
 
 
-def _refuse_broken(wanted: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> None:
+def _refuse_broken(
+    wanted: Mapping[str, Any], weights: Mapping[str, Tensor], buffers: Collection[str], path: Path
+) -> None:
     odd = [key for key, value in weights.items() if value.is_complex() and not torch.is_complex(wanted[key])]
     if odd:
         raise ModelError(f"checkpoint {path} holds complex numbers in {_listed(odd)}, where the model has real ones")
-    broken = [key for key, value in weights.items() if not _is_finite(value)]
+    # Inf in a buffer may be meant: attention masks are made of it
+    broken = [key for key, value in weights.items() if not _is_finite(value, allow_inf=key in buffers)]
     if broken:
         raise ModelError(f"checkpoint {path} holds NaN or Inf in {_listed(broken)}; the training has diverged")
 
@@ -171,8 +174,8 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if isinstance(value, Tensor) and not is_lazy(value) else None
 
 
-def _is_finite(value: Tensor) -> bool:
+def _is_finite(value: Tensor, allow_inf: bool) -> bool:
     if not value.is_floating_point() and not value.is_complex():
         return True
     value = value if value.element_size() > 1 else value.float()  # torch asks no float8 whether it is finite
-    return bool(torch.isfinite(value).all())
+    return not bool(value.isnan().any()) if allow_inf else bool(torch.isfinite(value).all())

@@ -11,6 +11,8 @@ MAX_DEPTH = 500
 MAX_SHARING = 1000
 """How many objects a byte may stand for, what is shared being counted wherever it is met. State dicts are shared by a
 few names; tuples of twice the same tuple double with every step, and hashing one as a key takes as long."""
+MAX_PROTOCOL = 3
+"""The newest protocol that torch's safe unpickler follows; torch.save writes 2."""
 UNBOUNDED = ("builtins bytearray", "__builtin__ bytearray")
 """What torch's safe unpickler may call with a number, and fills that many bytes."""
 PUTS, GETS = ("PUT", "BINPUT", "LONG_BINPUT"), ("GET", "BINGET", "LONG_BINGET")
@@ -47,6 +49,8 @@ def follow_pickle(stream: IO[bytes], most: int) -> None:
         for opcode, argument, position in pickletools.genops(stream):
             if opcode.name == "GLOBAL" and argument in UNBOUNDED:
                 raise PickleError(f"it makes a {str(argument).split()[1]} of any size, which weights have no need of")
+            if opcode.name == "PROTO" and argument and argument > MAX_PROTOCOL:
+                raise PickleError(f"its pickle is of protocol {argument}, which torch does not read; save it without")
             if opcode.name == "BINPERSID" and (stack[-1] or _Built()).largest > most:  # (..., number of weights, ...)
                 raise PickleError("it claims more weights than its bytes can hold")
             _step(opcode, argument, stack, memo, (position or 0) - start + 1)

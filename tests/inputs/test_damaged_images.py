@@ -210,3 +210,12 @@ def test_integers_of_32_bits_are_refused_by_name(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.int32)).save(tmp_path / "a.tiff")
     with pytest.raises(InputError, match="depth is int32; expected PNG"):
         read_image(tmp_path / "a.tiff")
+
+
+def test_a_large_picture_of_two_colours_is_whole_however_well_it_packs(tmp_path: Path) -> None:
+    picture = np.zeros((4000, 6000, 3), np.uint8)
+    picture[1000:3000, 2000:4000] = 200
+    path = tmp_path / "rectangle.webp"
+    path.write_bytes(encoded(Image.fromarray(picture), "WEBP", lossless=True))
+    assert path.stat().st_size < 4000 * 6000 / 10_000
+    assert open_picture(path).size == (4000, 6000)

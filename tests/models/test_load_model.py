@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from artifactlab import ModelError, load_model
-from artifactlab.models.checkpoint import read_checkpoint
+from artifactlab.models.checkpoint import fit, read_checkpoint
 
 FACTORY = """
 import torch
@@ -174,3 +174,24 @@ def test_a_file_may_import_its_neighbours_and_define_dataclasses(tmp_path: Path)
         "def make() -> nn.Module: return nn.Upsample(scale_factor=Config().scale)\n"
     )
     assert load_model(f"{path}:make").scale_factor == 3.0
+
+
+def test_a_mask_may_hold_minus_infinity_and_a_weight_may_not(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 1))
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    path = tmp_path / "weights.pt"
+    torch.save(model.state_dict(), path)
+    fit(model, read_checkpoint(path), path)
+    for broken in ("0.weight", "mask"):
+        bad = dict(model.state_dict())
+        bad[broken] = torch.full_like(bad[broken], torch.nan)
+        with pytest.raises(ModelError, match=f"NaN or Inf in {broken}"):
+            fit(model, bad, path)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_pickle_that_torch_does_not_read_says_which_protocol_it_is(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save({"w": torch.zeros(2)}, path, pickle_protocol=protocol)
+    with pytest.raises(ModelError, match=f"its pickle is of protocol {protocol}"):
+        read_checkpoint(path)

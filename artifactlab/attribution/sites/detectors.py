@@ -174,11 +174,17 @@ def _reshaped(call: FunctionCall) -> Growth | None:
         return None
     (c, h, r, w, s), channels_last = merged
     is_of_heads = source.ndim == 5 and s > 1 and (w, s) in call.partitions
-    if (r, s) == (1, 1) or (h, r, w, s) in call.partitions or is_of_heads:
+    if (r, s) == (1, 1) or is_of_heads or _is_of_windows(call.partitions, h, r, w, s):
         return None
     image = output.permute(0, 3, 1, 2) if channels_last else output
     in_shape = (source.shape[0], c, h, w)
     return Growth("reshape", (r, s), in_shape, tuple(image.shape), None, image, channels_last=channels_last)
+
+
+def _is_of_windows(partitions: set[tuple[int, ...]], h: int, r: int, w: int, s: int) -> bool:
+    """Whether windows are put back together, in their own size or enlarged meanwhile."""
+    splits = [split for split in partitions if len(split) == 4]
+    return any((h, w) == (rows, columns) and r % y == 0 and s % x == 0 for rows, y, columns, x in splits)
 
 
 def _splits_features(source: Tensor, output: Tensor) -> bool:

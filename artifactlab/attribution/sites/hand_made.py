@@ -44,9 +44,11 @@ def growth_by_hand(func: Any, args: Any, kwargs: Any, output: Tensor) -> Growth 
     with without_dispatch_modes(), torch.no_grad():
         if name in PRODUCTS and not _keeps_constants(func, args, kwargs, source):
             return None
-        if _is_tiled(source, output):
+        nearest = _is_nearest(source, output)
+        # a constant image is both; a call is to be the same site whatever its input
+        if not nearest and _is_tiled(source, output):
             return growth_between(name, source, output, scale=(1, 1))
-        return growth_between(name, source, output, nearest=_is_nearest(source, output))
+        return growth_between(name, source, output, nearest=nearest)
 
 
 def function_name(func: Any) -> str:

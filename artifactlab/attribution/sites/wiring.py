@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from operator import mul
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -138,9 +137,19 @@ class Wiring:
         return joined(origin.extent for origin in origins) if origins else self._latest
 
     def called(
-        self, func: Any, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: SiteKey | None
+        self,
+        func: Any,
+        args: Any,
+        kwargs: Any,
+        output: Any,
+        growth: Growth | None,
+        key: SiteKey | None,
+        followed_by: Scale = UNCHANGED,
     ) -> None:
-        """A call made `output` of its arguments, or wrote into the first of them; a `key` makes it a site."""
+        """A call made `output` of its arguments, or wrote into the first of them; a `key` makes it a site.
+
+        What is `followed_by` more growth before `output` is there has its lattice enlarged by that.
+        """
         target = args[0] if func is Tensor.__setitem__ else output
         origins = self._of((args, kwargs)) if self._made else ()
         step = step_of(func, args, kwargs, output, growth) if origins else LatticeStep()
@@ -149,9 +158,10 @@ class Wiring:
             reached, unseen = self._grown(origins, growth, key)
             if unseen:
                 self._unseen[key] = unseen
-                step = step._replace(scale=tuple(map(mul, step.scale, _exact(unseen.scale))))
+                step = step._replace(scale=_product(step.scale, _exact(unseen.scale)))
             self._latest = reached
-            self._add(target, self._made_of(origins, step, reached, own_lattice(growth)))
+            step = step._replace(scale=_product(step.scale, followed_by))
+            self._add(target, self._made_of(origins, step, reached, _product(own_lattice(growth), followed_by)))
         elif origins:
             extent = _extent_after(origins, func, args, target, step)
             if growth and extent:  # images side by side
@@ -173,8 +183,8 @@ class Wiring:
         return Extent(n, h, w, grown, key.operation), unseen
 
     def _placed(self, made: _Origin, part: Tensor, whole: Tensor) -> _Origin:
-        """The origin of a whole of which a part was written."""
-        if made.extent is None or part.ndim != 4 or whole.ndim != 4:
+        """The origin of a whole of which a part was written, if that is a tile of it and not every other pixel."""
+        if made.extent is None or part.ndim != 4 or whole.ndim != 4 or part.stride()[-2:] != whole.stride()[-2:]:
             return made
         factors = (after / max(1, before) for before, after in zip(part.shape[-2:], whole.shape[-2:], strict=True))
         return self._made_of([made], LatticeStep(), made.extent.scaled(*factors))
@@ -183,12 +193,13 @@ class Wiring:
         """A module returned `output`: if no call was seen to make it, it came the way of the module's arguments."""
         if key and growth:
             within = [inner for inner in self._unseen if f"{inner.name}.".startswith(f"{key.name}.")]
+            seen = self._grown_after(within, output)
             for inner in within:  # it is this module's now
                 del self._unseen[inner]
             # what was seen in a module came before the rest, unless sizes say otherwise
             if isinstance(output, Tensor) and not within and self._of(output):
                 args, kwargs = (output,), {}
-            self.called(None, args, kwargs, output, growth, key)
+            self.called(None, args, kwargs, output, growth, key, seen)
             return
         unseen = self._made and isinstance(output, Tensor) and not self._of(output)
         origins = self._of((args, kwargs)) if unseen else ()
@@ -196,6 +207,11 @@ class Wiring:
             step = unseen_step((args, kwargs), output)
             extent = joined([self._latest, *(origin.extent for origin in origins)])
             self._add(output, self._made_of(origins, step, extent))
+
+    def _grown_after(self, unseen: Sequence[SiteKey], output: Any) -> Scale:
+        """The growth that was seen on the way from the first of what was not seen to the output of its module."""
+        path = self.paths(output).get(unseen[0]) if unseen and isinstance(output, Tensor) else None
+        return UNCHANGED if path is None else _exact(period_of(path))
 
     def _of(self, value: Any) -> tuple[_Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
@@ -253,6 +269,10 @@ def _extent_after(origins: Sequence[_Origin], func: Any, args: Any, target: Any,
         return extent
     vertical, horizontal = placement(func, args, target) if func in PLACING else map(float, step.scale)
     return extent if vertical == 1 == horizontal else extent.scaled(vertical, horizontal)
+
+
+def _product(one: Scale, other: Scale) -> Scale:
+    return one[0] * other[0], one[1] * other[1]
 
 
 def _exact(scale: tuple[float, float]) -> Scale:
