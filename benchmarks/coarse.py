@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from content import SEEDS, Image, periodic_scene, photo_crops, scenes
-from publish import arguments, markdown_table, publish
+from publish import arguments, mark, markdown_table, publish
 from torch import Tensor, nn
 
 from artifactlab.attribution.findings.misregistration import Shift, features_of, measure_shifts
@@ -166,10 +166,6 @@ def found_row(claim: str, errors: list[float], cases: int, target: str) -> list[
         f"{share:.1%} of {cases}, median error {middle:.3f} px",
         mark(share >= 0.95) if target else "",
     ]
-
-
-def mark(reached: bool) -> str:
-    return "reached" if reached else "**missed**"
 
 
 def whole(model: nn.Module, x: Tensor) -> Tensor:

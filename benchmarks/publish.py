@@ -21,6 +21,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def mark(reached: bool) -> str:
+    """What stands beside a target."""
+    return "reached" if reached else "**missed**"
+
+
 def stamp() -> str:
     """When and on what the numbers were taken."""
     today = datetime.date.today().isoformat()
