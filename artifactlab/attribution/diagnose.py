@@ -144,6 +144,7 @@ def diagnose(
             seed=seed,
             period=trials.period,
             confidence=CONFIDENCE,
+            layout=runner.layout.axes if runner.layout else "NCHW",
         ),
         joint=examined.joint,
         findings=brought + causes,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures))
 """Names of what a diagnosis measures on the output itself."""
 VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")

@@ -152,10 +152,13 @@ class DiagnoseSettings(ReadableByName):
     """Seconds in which more inputs were drawn; None where all that were given were used."""
     seed: int
     """Seed of the random state of every forward pass, and of the half-samples."""
-    period: tuple[int, int]
-    """Vertical and horizontal period of the lattice that the outputs were measured at, in pixels."""
+    period: tuple[int, ...]
+    """Period of the lattice that the outputs were measured at, in pixels: of images (vertical, horizontal), of volumes
+    (depth or time, vertical, horizontal), of signals one."""
     confidence: float
     """Confidence level of all intervals."""
+    layout: str = "NCHW"
+    """What the axes of the output are, see `artifactlab.models.layout.Layout`."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import pick_output
+from artifactlab.models.layout import layout_by_shape
+from artifactlab.models.outputs import pick_tensor
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
 
@@ -48,7 +49,7 @@ class Survey:
         if len(self.features) < MOST_TURNED:
             self.features.append(Features())
             merged = self.features[-1].visit
-        finished = partial(_finish, self._found, self._runner.output)
+        finished = partial(_finish, self._found, self._runner)
         with watch(self._runner.model, partial(_show_to, visitors), finished, merged):
             return self._runner.run(call).cpu()
 
@@ -101,10 +102,12 @@ def measurable_period(
     return joint
 
 
-def _finish(found: Capture, output: str | int | None, result: Any, wiring: Wiring) -> None:
+def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None:
     """Note where the output that is judged came from; where there is none, the runner says so."""
     with suppress(ModelError):
-        found.finish(pick_output(result, output), wiring)
+        output = pick_tensor(result, runner.output)
+        runner.layout = runner.layout or layout_by_shape(output.shape)
+        found.finish(output, wiring)
 
 
 def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:

@@ -21,7 +21,7 @@ from artifactlab.metrics.bands import baseband
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import pick_output
+from artifactlab.models.outputs import pick_tensor
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
@@ -125,7 +125,7 @@ def survey(runner: Runner, calls: Sequence[Call]) -> LayerSurvey:
 
     def finish(result: Any, wiring: Wiring) -> None:
         with suppress(ModelError):  # where there is no output, the runner says so
-            surveyor.capture.finish(pick_output(result, runner.output), wiring)
+            surveyor.capture.finish(pick_tensor(result, runner.output), wiring)
 
     outputs = []
     for call in calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -10,7 +11,10 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import ModelError
+from artifactlab.models.layout import Layout, layout_by_shape
 
+SHAPES = "(N, C, H, W), (N, C, D, H, W), (N, H, W), (N, C, L) or (N, L)"
+"""What an output may be."""
 DEEPEST = 100
 """Levels of containers that are looked into; Python itself gives up at a few hundred."""
 
@@ -73,29 +77,62 @@ def first_image(value: Any) -> Tensor | None:
     return max(images, key=lambda image: image.shape[2] * image.shape[3], default=None)
 
 
-def pick_output(output: Any, choice: str | int | None = None) -> Tensor:
-    """The image a model returned: the one named by `choice` (key, attribute or index), or the largest image-like one.
+def is_spatial(tensor: Tensor) -> bool:
+    """Whether a tensor may hold images, volumes or signals: real, of two to five axes, with values, more than one."""
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
+        return False
+    return 2 <= tensor.ndim <= 5 and tensor.numel() > 1
+
+
+def pick_tensor(output: Any, choice: str | int | None = None) -> Tensor:
+    """The tensor that a model's output is judged by: the one named by `choice`, or the likeliest one.
+
+    That is the largest of those with the most axes, images before volumes.
 
     Raises:
         ModelError: if `choice` names nothing, or if what it names, or the whole output, is no image.
     """
     if choice is None:
-        image = first_image(output)
-        if image is None:
-            found = ", ".join(f"{path or 'output'}: {described(tensor)}" for path, tensor in tensors(output))
+        found = [tensor for _, tensor in tensors(output) if is_spatial(tensor)]
+        if not found:
+            given = ", ".join(f"{path or 'output'}: {described(tensor)}" for path, tensor in tensors(output))
             raise ModelError(
-                "the model's output is no image: expected a real (N, C, H, W) tensor, got "
-                f"{found or type(output).__name__}; name the right one with --output / output="
+                f"the model's output is no image: expected a real {SHAPES} tensor, got {given or type(output).__name__};"
+                " name the right one with --output / output="
             )
-        return image
+        return max(found, key=_likelihood)
     picked = _lookup(output, choice)
     if picked is None:
         names = [path for path, _ in tensors(output)]
         raise ModelError(f"the model's output has no {choice!r}; it has {', '.join(names) if names else 'no tensors'}")
-    if not isinstance(picked, Tensor) or not is_image(picked):
+    if not isinstance(picked, Tensor) or not is_spatial(picked):
         shape = described(picked) if isinstance(picked, Tensor) else type(picked).__name__
-        raise ModelError(f"output {choice!r} is no image: expected a real (N, C, H, W) tensor, got {shape}")
+        raise ModelError(f"output {choice!r} is no image: expected a real {SHAPES} tensor, got {shape}")
     return picked
+
+
+def _likelihood(tensor: Tensor) -> tuple[int, int]:
+    """Images first, then volumes, then what may be signals; the largest of each."""
+    return (2, 3, 4, 6, 5)[tensor.ndim - 1], math.prod(tensor.shape[2:]) if tensor.ndim > 2 else tensor.shape[1]
+
+
+def pick_output(output: Any, choice: str | int | None = None, layout: Layout | None = None) -> Tensor:
+    """What a model returned as `(N, C, *space)`: images, volumes or signals.
+
+    Args:
+        output: all that it returned.
+        choice: see `pick_tensor`.
+        layout: what the axes of the tensor are; None where that is told by its shape.
+
+    Raises:
+        ModelError: as `pick_tensor`, and if the tensor is not of that layout.
+    """
+    picked = pick_tensor(output, choice)
+    layout = layout or layout_by_shape(picked.shape)
+    if layout is None or not layout.fits(picked):
+        axes = "2 to 5" if layout is None else len(layout.axes)
+        raise ModelError(f"the output {described(picked)} has {picked.ndim} axes; expected {axes}")
+    return layout.images(picked)
 
 
 def _lookup(output: Any, choice: str | int) -> Any:

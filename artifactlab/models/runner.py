@@ -13,6 +13,7 @@ from artifactlab.errors import ArtifactLabError, CaptureError, ModelError, first
 from artifactlab.inputs.images import MIN_SIDE
 from artifactlab.models.attributes import hooks_kept
 from artifactlab.models.calls import Call, on_device
+from artifactlab.models.layout import Layout
 from artifactlab.models.occupation import alone_with
 from artifactlab.models.outputs import pick_output, tensors
 from artifactlab.models.random_state import random_states_kept
@@ -22,10 +23,12 @@ from artifactlab.models.state import ModelState
 class Runner:
     """A context in which `run` repeats the same forward pass exactly, and which leaves the model as it was."""
 
-    def __init__(self, model: nn.Module, output: str | int | None, seed: int) -> None:
+    def __init__(self, model: nn.Module, output: str | int | None, seed: int, layout: Layout | None = None) -> None:
         self.model = model
         self.output = output
         self.seed = seed
+        self.layout = layout
+        """What the axes of its output are; None until that is known, and where the shape must tell."""
         self.before_each: Callable[[], None] | None = None
         """Called before every pass; what it raises ends the work."""
         self._stack = ExitStack()
@@ -78,7 +81,7 @@ class Runner:
                 f" ({_hint(call, parameter)})"
             ) from error
         try:
-            return _measurable(pick_output(result, self.output))
+            return _measurable(pick_output(result, self.output, self.layout))
         except (RuntimeError, TypeError, NotImplementedError) as error:
             raise ModelError(
                 f"the model's output cannot be read: {first_line(error)}; expected a real (N, C, H, W) tensor, got"

@@ -121,7 +121,7 @@ def test_the_interval_contains_the_effect_and_needs_more_than_one_crop(three_sit
 
 def test_shares_refer_to_the_severity_of_the_output(three_sites, scene: Tensor) -> None:
     data = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0).to_dict()
-    assert data["schema_version"] == "1.4"
+    assert data["schema_version"] == "1.5"
     for site in data["sites"]:
         share = site["effect"]["value"] / data["output"]["severity"]
         assert math.isclose(site["effect"]["share"], share, rel_tol=1e-5)

@@ -142,7 +142,7 @@ def _drops(
             runner.run(call)
         except ModelError as error:
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
-        image = pick_output(results[-1], runner.output).float() / data_range
+        image = pick_output(results[-1], runner.output, runner.layout).float() / data_range
         gradients.crops = (image.shape[0], *crop_counts(image.shape[-2:], period))
         try:
             with runner.guarded():  # parts of a model may run again

@@ -42,14 +42,16 @@ class Site:
     for a hand-made one that only shows in its module's input and output."""
     call: int
     """How many times this op had run in this module before, in one forward pass; of a layer, its first call."""
-    scale: tuple[float, float]
-    """Growth factor of the size, (vertical, horizontal)."""
-    period: tuple[float, float]
-    """Spacing of its lattice in output pixels: its scale times the scales of all that its result passes on the way."""
+    scale: tuple[float, ...]
+    """Growth factor of the size along each direction of its own: (vertical, horizontal) of images, (depth or time,
+    vertical, horizontal) of volumes, one of signals."""
+    period: tuple[float, ...]
+    """Spacing of its lattice along each direction of the output, in pixels: its scale times the scales of all that its
+    result passes on the way, 1 where it has none."""
     in_shape: tuple[int, ...]
-    """Shape of its input as an (N, C, H, W) tensor, in the last forward pass."""
+    """Shape of its input as an (N, C, *space) tensor, in the last forward pass."""
     out_shape: tuple[int, ...]
-    """Shape of its output as an (N, C, H, W) tensor, in the last forward pass."""
+    """Shape of its output as an (N, C, *space) tensor, in the last forward pass."""
     calls: tuple[int, ...] = ()
     """Numbers of all calls of the layer in one forward pass, which are repaired together."""
     followed_by: Follows = "layers"
