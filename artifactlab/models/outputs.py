@@ -97,8 +97,8 @@ def pick_tensor(output: Any, choice: str | int | None = None) -> Tensor:
         if not found:
             given = ", ".join(f"{path or 'output'}: {described(tensor)}" for path, tensor in tensors(output))
             raise ModelError(
-                f"the model's output is no image: expected a real {SHAPES} tensor, got {given or type(output).__name__};"
-                " name the right one with --output / output="
+                f"the model's output is no image: expected a real {SHAPES} tensor, got"
+                f" {given or type(output).__name__}; name the right one with --output / output="
             )
         return max(found, key=_likelihood)
     picked = _lookup(output, choice)

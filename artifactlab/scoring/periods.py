@@ -16,20 +16,20 @@ MARGIN_PIXELS = 16
 period, too, by which chance is told. See docs/decisions.md, "Chance is measured beside the lattice"."""
 
 
-def lattice_period(size: tuple[float, float]) -> tuple[int, int]:
+def lattice_period(size: Sequence[float]) -> tuple[int, ...]:
     """The integer lattice of a scale or period; a direction in which it is not an integer has no fixed lattice."""
-    return tuple(round(s) if s == round(s) else 1 for s in size)  # type: ignore[return-value]
+    return tuple(round(s) if s == round(s) else 1 for s in size)
 
 
-def joint_period(periods: Iterable[tuple[float, float]], size: Sequence[int]) -> tuple[int, int]:
+def joint_period(periods: Iterable[Sequence[float]], size: Sequence[int]) -> tuple[int, ...]:
     """The smallest lattice that contains those of all `periods` that can be measured in an output of `size`."""
-    joint = [1, 1]
+    joint = [1] * len(size)
     for period in sorted(map(lattice_period, periods)):
-        for axis in (0, 1):
-            together = math.lcm(joint[axis], period[axis])
+        for axis, spacing in enumerate(period):
+            together = math.lcm(joint[axis], spacing)
             if smallest_side(together) <= size[axis] and together <= LARGEST_PERIOD:
                 joint[axis] = together
-    return joint[0], joint[1]
+    return tuple(joint)
 
 
 def smallest_side(period: int) -> int:
