@@ -13,6 +13,7 @@ from torch import Tensor
 from artifactlab.attribution.findings.misregistration import Features
 from artifactlab.attribution.sites.activations import Activations
 from artifactlab.attribution.sites.capture import Capture
+from artifactlab.attribution.sites.output_axes import layout_of
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
 from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.watch import Visit, watch
@@ -20,7 +21,6 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.models.calls import Call
-from artifactlab.models.layout import layout_by_shape
 from artifactlab.models.outputs import pick_tensor
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
@@ -84,30 +84,31 @@ class Survey:
 
 def measurable_period(
     captured: Sequence[CapturedSite], outputs: Sequence[Tensor], unseen: Sequence[UnseenGrowth] = ()
-) -> tuple[int, int]:
+) -> tuple[int, ...]:
     """The lattice that outputs are measured at; what growth that was not seen may draw is measured with it.
 
     Raises:
         CaptureError: if an output is too small for any of the sites' lattices, as it cannot be called clean then.
     """
-    size = [min(image.shape[axis] for image in outputs) for axis in (2, 3)]
+    size = [min(sides) for sides in zip(*(image.shape[2:] for image in outputs), strict=True)]
     periods = [c.site.period for c in captured]
     joint = joint_period([*periods, *(growth.period for growth in unseen)], size)
     wanted = [max(period) for period in map(lattice_period, periods) if max(period) > 1]
-    if wanted and joint == (1, 1):
+    if wanted and max(joint) == 1:
+        given, least = "x".join(map(str, size)), smallest_side(min(wanted))
         raise CaptureError(
-            f"the output is {size[0]}x{size[1]} pixels, too small to measure a grid of period {min(wanted)};"
-            f" give inputs that make it at least {smallest_side(min(wanted))} pixels a side"
+            f"the output is {given} {'samples' if len(size) == 1 else 'pixels'}, too small to measure a grid of period"
+            f" {min(wanted)}; give inputs that make it at least {least} a side"
         )
     return joint
 
 
 def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None:
-    """Note where the output that is judged came from; where there is none, the runner says so."""
+    """Note where the output that is judged came from, and what its axes are; where there is none, the runner says so."""
     with suppress(ModelError):
-        output = pick_tensor(result, runner.output)
-        runner.layout = runner.layout or layout_by_shape(output.shape)
-        found.finish(output, wiring)
+        tensor = pick_tensor(result, runner.output)
+        runner.layout = runner.layout or layout_of(tensor, wiring.axes(tensor))
+    found.finish(result, wiring, runner.output, runner.layout)
 
 
 def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:

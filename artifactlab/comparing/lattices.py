@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
@@ -16,12 +15,10 @@ from artifactlab.attribution.sites.evidence import LATTICE_CHANNELS, some_channe
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
-from artifactlab.errors import ModelError
 from artifactlab.metrics.bands import baseband
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import pick_tensor
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
@@ -124,8 +121,7 @@ def survey(runner: Runner, calls: Sequence[Call]) -> LayerSurvey:
     surveyor = _Surveyor()
 
     def finish(result: Any, wiring: Wiring) -> None:
-        with suppress(ModelError):  # where there is no output, the runner says so
-            surveyor.capture.finish(pick_tensor(result, runner.output), wiring)
+        surveyor.capture.finish(result, wiring, runner.output, runner.layout)
 
     outputs = []
     for call in calls:

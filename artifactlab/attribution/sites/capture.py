@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from artifactlab.attribution.sites.evidence import check_finite, mean_evidence, measure_evidence
 from artifactlab.attribution.sites.lattice_paths import period_of
+from artifactlab.attribution.sites.output_axes import directions_of, layout_of
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Follows, Site, SiteKey
 from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.upsampling import Growth, nominal_scale
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
-from artifactlab.errors import CaptureError
-from artifactlab.models.outputs import first_image
+from artifactlab.errors import CaptureError, ModelError
+from artifactlab.models.layout import Layout
+from artifactlab.models.outputs import pick_tensor
 
 
 @dataclass
@@ -32,8 +34,9 @@ class _Observed:
     measured: bool
     """Whether its evidence is measured, or taken from an earlier call of the layer."""
     evidence: list[Evidence] = field(default_factory=list)
-    period: tuple[float, float] | None = None
+    period: tuple[float, ...] | None = None
     followed_by: Follows = "layers"
+    reaches_output: bool = False
 
 
 class Capture:
@@ -72,7 +75,10 @@ class Capture:
             )
         sites: list[CapturedSite] = []
         latest: dict[tuple[Any, ...], Evidence] = {}
+        reaching = [observed.reaches_output for observed in self._observed.values()]
         for key, observed in self._observed.items():
+            if any(reaching) and not observed.reaches_output:
+                continue  # an inner use of it, such as a map of where to look
             if observed.measured:
                 latest[observed.layer] = mean_evidence(observed.evidence)
             sites.append(CapturedSite(_site(key, observed), latest[observed.layer]))
@@ -118,16 +124,37 @@ class Capture:
         self._runs[layer] += 1
         return _Observed(visit.growth, visit.line, layer, self._every_call or _is_power_of_four(self._runs[layer]))
 
-    def finish(self, output: Any, wiring: Wiring) -> None:
-        """Note how a pass's `output` came from each site, by the `wiring` of that pass: periods follow from it."""
-        image = first_image(output)
-        if image is None:
+    def finish(self, result: Any, wiring: Wiring, output: str | int | None = None, layout: Layout | None = None) -> None:
+        """Note how what a pass returned came from each site, by the `wiring` of that pass: periods follow from it.
+
+        Args:
+            result: all that the model returned.
+            wiring: of the pass.
+            output: which part of it is judged; the likeliest by default.
+            layout: what the axes of that are; told by how it was made where it is None.
+        """
+        reached = wiring.reached(result)
+        for key, observed in self._observed.items():
+            observed.reaches_output |= reached is None or key in reached
+        try:
+            tensor = pick_tensor(result, output)
+        except ModelError:
             return
-        paths = wiring.paths(image)
-        self._unseen |= dict.fromkeys(wiring.unseen(image))
+        self._note_paths(tensor, wiring, layout or layout_of(tensor, wiring.axes(tensor)))
+
+    def _note_paths(self, tensor: Tensor, wiring: Wiring, layout: Layout | None) -> None:
+        if layout is None or not layout.fits(tensor):
+            return
+        directions, size = directions_of(layout, wiring.axes(tensor)), layout.images(tensor).shape[2:]
+        paths = wiring.paths(tensor)
+        self._unseen |= dict.fromkeys(wiring.unseen(tensor))
         for key, observed in self._observed.items():
             path = paths.get(key)
-            observed.period = period_of(path) if path else observed.period or _period_by_size(observed.growth, image)
+            if path:
+                along = period_of(path)
+                observed.period = tuple(1 if k is None else along[k] for k in directions)
+            elif observed.period is None:
+                observed.period = _period_by_size(observed.growth, size)
             if path and path.pointwise:
                 observed.followed_by = "bounding" if path.bounded else "pointwise"
 
@@ -185,12 +212,13 @@ def _layer(calls: Sequence[CapturedSite]) -> CapturedSite:
     return CapturedSite(layer, mean_evidence([found.evidence for found in calls]))
 
 
-def _period_by_size(growth: Growth, image: Tensor) -> tuple[float, float]:
+def _period_by_size(growth: Growth, size: Sequence[int]) -> tuple[float, ...]:
     """The period of a site that the output was not seen to come from: its scale, times all growth after it."""
-    after = (size / before for size, before in zip(image.shape[2:], growth.out_shape[2:], strict=True))
+    own = list(zip(growth.scale, growth.out_shape[2:], strict=True))[-len(size) :]
     # a direction that the site does not grow has no lattice of the site's
-    period = tuple(nominal_scale(s * a) if s != 1 else 1 for s, a in zip(growth.scale, after, strict=True))
-    return period[0], period[1]
+    after = zip(own, size[len(size) - len(own) :], strict=True)
+    periods = (nominal_scale(scale * total / before) if scale != 1 else 1 for (scale, before), total in after)
+    return (*[1] * (len(size) - len(own)), *periods)
 
 
 def _is_power_of_four(count: int) -> bool:

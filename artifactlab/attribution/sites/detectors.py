@@ -7,17 +7,29 @@ A package of one file adds a kind by an entry point of the group `artifactlab.si
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from artifactlab.attribution.sites.axes import (
+    DIRECTIONS,
+    Axes,
+    Axis,
+    axes_of_images,
+    direction_of,
+    merged,
+    phases_between,
+    role_of,
+    view_of,
+)
+from artifactlab.attribution.sites.axis_flow import AxisFlow
+from artifactlab.attribution.sites.axis_steps import VIEWS
 from artifactlab.attribution.sites.hand_made import growth_by_hand
-from artifactlab.attribution.sites.upsampling import Growth, growth_between
+from artifactlab.attribution.sites.upsampling import Growth, growth_between, has_values
 from artifactlab.errors import RegistryError
 from artifactlab.models.outputs import is_image
 from artifactlab.registry import Registry
@@ -30,7 +42,7 @@ class FunctionCall:
     """One call of a torch function in a running model, as a detector is given it.
 
     >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2), set())
+    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2))
     >>> call.argument(2, "scale_factor"), call.argument(3, "mode", "nearest")
     (2, 'nearest')
     """
@@ -43,9 +55,8 @@ class FunctionCall:
     """The first argument, or the one called `input`."""
     output: Tensor
     """What the function returned."""
-    partitions: set[tuple[int, ...]]
-    """Splits into windows that this forward pass has made so far, as (h, r, w, s), and of features into heads, as
-    (heads, features); detectors may note and read them."""
+    axes: Axes | None = None
+    """What each axis of the output runs over, where that is known."""
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """The argument at a `position` or of a `name`; `default` where it was not given."""
@@ -58,7 +69,7 @@ class SiteDetector:
 
     >>> kron = SiteDetector(functions=(torch.kron,), growth=growth_by_size("kron"))
     >>> x, ones = torch.rand(1, 3, 8, 8), torch.ones(2, 3)
-    >>> kron.growth(FunctionCall((x, ones), {}, x, torch.kron(x, ones), set())).scale
+    >>> kron.growth(FunctionCall((x, ones), {}, x, torch.kron(x, ones))).scale
     (2, 3)
     """
 
@@ -80,7 +91,7 @@ def growth_by_size(op: str, *, nearest: bool = False) -> Callable[[FunctionCall]
         nearest: whether it repeats pixels, as a nearest-neighbour resize does.
 
     >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x, torch.ones(2, 2)), {}, x, torch.kron(x, torch.ones(2, 2)), set())
+    >>> call = FunctionCall((x, torch.ones(2, 2)), {}, x, torch.kron(x, torch.ones(2, 2)))
     >>> growth_by_size("kron")(call).scale
     (2, 2)
     """
@@ -92,19 +103,15 @@ def growth_by_size(op: str, *, nearest: bool = False) -> Callable[[FunctionCall]
 
 
 class GrowthDetection:
-    """Recognises growth in the torch function calls of forward passes, one pass at a time.
+    """Recognises growth in the torch function calls of a forward pass, whose axes are followed.
 
     Raises:
         RegistryError: if two kinds of sites have a function in common.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, flow: AxisFlow) -> None:
         self._growths = _growths_by_function()
-        self._partitions: set[tuple[int, ...]] = set()
-
-    def start(self) -> None:
-        """Forget the pass before."""
-        self._partitions.clear()
+        self._flow = flow
 
     def of_call(self, func: Any, args: Any, kwargs: Any, output: Any) -> Growth | None:
         """The growth in one call, or None; it is asked of every call that a model makes."""
@@ -112,11 +119,28 @@ class GrowthDetection:
             return None
         growth = self._growths.get(func)
         if growth is None:
-            return growth_by_hand(func, args, kwargs, output)
-        source = args[0] if args else kwargs.get("input")
-        if not isinstance(source, Tensor):
+            found = growth_by_hand(func, args, kwargs, output, self._flow.of)
+        else:
+            source = args[0] if args else kwargs.get("input")
+            if not isinstance(source, Tensor):
+                return None
+            found = growth(FunctionCall(args, kwargs, source, output, self._flow.of(output)))
+        return self._placed(found, args, output) if found else None
+
+    def _placed(self, growth: Growth, args: Any, output: Tensor) -> Growth | None:
+        """The growth with its directions; None of what is no image's, or is made of weights alone."""
+        if self._flow.is_of_weights(output):  # position embeddings of another size
             return None
-        return growth(FunctionCall(args, kwargs, source, output, self._partitions))
+        if growth.view is not None:  # features lie between places, which from now on are places
+            self._flow.set(output, merged(self._flow.of(output) or ()))
+            return growth
+        axes = self._flow.of(output)
+        directions = [direction for axis in (axes or ())[2:] if (direction := direction_of(axis)) is not None]
+        if len(directions) != len(growth.scale):
+            self._flow.set(output, axes_of_images(output.shape))
+            return growth
+        # what is looked up for each pixel, with pixels in the batch, is no image
+        return None if max(directions) >= DIRECTIONS else replace(growth, directions=tuple(directions))
 
 
 def _growths_by_function() -> dict[Callable[..., Any], Callable[[FunctionCall], Growth | None]]:
@@ -137,14 +161,24 @@ def _interpolated(call: FunctionCall) -> Growth | None:
     return growth_between("interpolate", call.source, call.output, nearest=nearest)
 
 
-def _transposed(call: FunctionCall) -> Growth | None:
-    stride = _pair(call.argument(3, "stride", 1))
-    return growth_between("conv_transpose2d", call.source, call.output, scale=stride)
+def _transposed(directions: int) -> Callable[[FunctionCall], Growth | None]:
+    def growth(call: FunctionCall) -> Growth | None:
+        stride = _each(call.argument(3, "stride", 1), directions)
+        return growth_between(f"conv_transpose{directions}d", call.source, call.output, scale=stride)
+
+    return growth
+
+
+def _convolved(call: FunctionCall) -> Growth | None:
+    """`aten.convolution`, which is transposed or not."""
+    if not call.argument(6, "transposed", False):
+        return None
+    return _transposed(call.source.ndim - 2)(call)
 
 
 def _folded(call: FunctionCall) -> Growth | None:
     """Overlapping patches summed into an image: `F.fold` grows a grid of patches by its stride."""
-    r, s = _pair(call.argument(5, "stride", 1))
+    r, s = _each(call.argument(5, "stride", 1), 2)
     if not is_image(call.output) or (r, s) == (1, 1):
         return None
     n, c, h, w = call.output.shape
@@ -152,72 +186,40 @@ def _folded(call: FunctionCall) -> Growth | None:
 
 
 def _reshaped(call: FunctionCall) -> Growth | None:
-    """Depth to space by hand: a reshape that merges (h, r) and (w, s) into h*r and w*s.
+    """Depth to space by hand, in as many reshapes as it takes: features are laid between places.
 
-    Window attention merges its windows the same way. It has folded them into the batch before, which patches never
-    are; a merge that undoes such a fold of this pass is no growth.
+    While features have more than one axis, more are to be merged: three of them are merged one after the other.
     """
-    source, output = call.source, call.output
-    if output.ndim >= 4 and source.ndim and _splits_features(source, output):
-        call.partitions.add(tuple(output.shape[-2:]))
-    if source.ndim not in (5, 6):  # models reshape all the time
+    output, axes = call.output, call.axes
+    if axes is None or not has_values(output):
         return None
-    if source.ndim == 6 and output.shape[0] == source.shape[0] * source.shape[1] * source.shape[2]:
-        h, w = source.shape[1:3]
-        call.partitions.add((h, source.shape[3], w, source.shape[4]))  # (N, h, w, r, s, C)
-        call.partitions.add((h, source.shape[4], w, source.shape[5]))  # (N, h, w, C, r, s)
+    phases = [1, *(phases_between(axis) for axis in axes[1:])]
+    if max(phases) == 1 or sum(role_of(axis) in ("features", "stacked") for axis in axes) > 1:
         return None
-    if output.ndim != 4 or not output.is_floating_point() or source.shape[:1] != output.shape[:1]:
+    grown = [axis for axis, scale in zip(axes, phases, strict=True) if scale > 1]
+    if not all(map(_runs_along_one, grown)) or (len(grown) == 1 and direction_of(grown[0]) is None):
         return None
-    merged = _merged_axes(tuple(source.shape), tuple(output.shape))
-    if merged is None:
+    whole = merged(axes)
+    view = view_of(whole)
+    scales = tuple(phases[k] for k in view.order[view.batch + view.features :])
+    directions = tuple(direction_of(whole[k]) or 0 for k in view.order[view.batch + view.features :])
+    if len(scales) > DIRECTIONS:
         return None
-    (c, h, r, w, s), channels_last = merged
-    is_of_heads = source.ndim == 5 and s > 1 and (w, s) in call.partitions
-    if (r, s) == (1, 1) or is_of_heads or _is_of_windows(call.partitions, h, r, w, s):
-        return None
-    image = output.permute(0, 3, 1, 2) if channels_last else output
-    in_shape = (source.shape[0], c, h, w)
-    return Growth("reshape", (r, s), in_shape, tuple(image.shape), None, image, channels_last=channels_last)
+    images = view.images(output)
+    sizes = (size // scale for size, scale in zip(images.shape[2:], scales, strict=True))
+    shapes = (*images.shape[:2], *sizes), tuple(images.shape)
+    return Growth("reshape", scales, *shapes, None, images, False, True, directions, view, tuple(output.shape))
 
 
-def _is_of_windows(partitions: set[tuple[int, ...]], h: int, r: int, w: int, s: int) -> bool:
-    """Whether windows are put back together, in their own size or enlarged meanwhile."""
-    splits = [split for split in partitions if len(split) == 4]
-    return any((h, w) == (rows, columns) and r % y == 0 and s % x == 0 for rows, y, columns, x in splits)
+def _runs_along_one(axis: Axis) -> bool:
+    """Whether all places of an axis lie along one direction: pixels in a row, as tokens are, are no image's axis."""
+    return len([factor for factor in axis if factor.role in ("places", "unknown")]) == 1
 
 
-def _splits_features(source: Tensor, output: Tensor) -> bool:
-    """Whether the last axis is split into heads, or phases, and the features of each."""
-    features, parts = source.shape[-1], math.prod(output.shape[-2:])
-    return output.shape[-1] < features and parts > 0 and features % parts == 0
-
-
-def _merged_axes(shape: tuple[int, ...], out: tuple[int, ...]) -> tuple[tuple[int, int, int, int, int], bool] | None:
-    """The (c, h, r, w, s) of a reshape to (c, h*r, w*s), and whether it is to (h*r, w*s, c) instead."""
-    n = shape[0]
-    readings = []
-    if len(shape) == 6 and out == (n, shape[1], shape[2] * shape[3], shape[4] * shape[5]):
-        _, c, h, r, w, s = shape
-        readings.append(((c, h, r, w, s), False))
-    if len(shape) == 6 and out == (n, shape[1] * shape[2], shape[3] * shape[4], shape[5]):
-        _, h, r, w, s, c = shape
-        readings.append(((c, h, r, w, s), True))
-    if readings:  # where axes of one pixel allow both, one that merges nothing is right: FIR filters are written so
-        return min(readings, key=lambda reading: reading[0][2] * reading[0][4] > 1)
-    if len(shape) == 5 and out == (n, shape[1], shape[2] * shape[3], shape[4]):
-        _, c, h, r, w = shape
-        return (c, h, r, w, 1), False
-    if len(shape) == 5 and out == (n, shape[1], shape[2], shape[3] * shape[4]):
-        _, c, h, w, s = shape
-        return (c, h, 1, w, s), False
-    return None
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    """(vertical, horizontal) of an argument that may be one number."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    return pair[0], pair[-1]
+def _each(value: Any, directions: int) -> tuple[int, ...]:
+    """One number for each direction, of an argument that may be one number for all."""
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values if len(values) == directions else (values[0],) * directions
 
 
 def _operators(*names: str) -> tuple[Callable[..., Any], ...]:
@@ -230,18 +232,23 @@ OWN_DETECTORS = {
     "interpolate": SiteDetector((F.interpolate, F.upsample), _interpolated),
     "upsample_nearest": SiteDetector((F.upsample_nearest,), growth_by_size("interpolate", nearest=True)),
     "upsample_bilinear": SiteDetector((F.upsample_bilinear,), growth_by_size("interpolate")),
-    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), _transposed),
+    "conv_transpose1d": SiteDetector((F.conv_transpose1d, *_operators("conv_transpose1d")), _transposed(1)),
+    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), _transposed(2)),
+    "conv_transpose3d": SiteDetector((F.conv_transpose3d, *_operators("conv_transpose3d")), _transposed(3)),
+    "convolution": SiteDetector(_operators("convolution"), _convolved),
     "pixel_shuffle": SiteDetector((F.pixel_shuffle, *_operators("pixel_shuffle")), growth_by_size("pixel_shuffle")),
     "grid_sample": SiteDetector(
-        (F.grid_sample, torch.grid_sampler, *_operators("grid_sampler", "grid_sampler_2d")),
+        (F.grid_sample, torch.grid_sampler, *_operators("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")),
         growth_by_size("grid_sample"),
     ),
     "fold": SiteDetector((F.fold,), _folded),
+    "max_unpool1d": SiteDetector((F.max_unpool1d,), growth_by_size("max_unpool1d")),
     "max_unpool2d": SiteDetector((F.max_unpool2d,), growth_by_size("max_unpool2d")),
+    "max_unpool3d": SiteDetector((F.max_unpool3d,), growth_by_size("max_unpool3d")),
     "repeat_interleave": SiteDetector(
         (torch.repeat_interleave, Tensor.repeat_interleave), growth_by_size("repeat_interleave")
     ),
-    "reshape": SiteDetector((torch.reshape, Tensor.reshape, Tensor.view, torch.flatten, Tensor.flatten), _reshaped),
+    "reshape": SiteDetector(VIEWS, _reshaped),
 }
 """The kinds of sites that need no other package."""
 for _name, _detector in OWN_DETECTORS.items():

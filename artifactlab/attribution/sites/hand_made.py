@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.sites.upsampling import MIN_MODULE_GROWTH, Growth, growth_between
-from artifactlab.models.outputs import is_image
+from artifactlab.attribution.sites.axes import Axes, direction_of
+from artifactlab.attribution.sites.axis_steps import AxesOf
+from artifactlab.attribution.sites.upsampling import MIN_MODULE_GROWTH, Growth, growth_between, has_values
 from artifactlab.models.torch_internals import without_dispatch_modes
 
 NO_LATTICE = (
-    *("pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "conv2d", "convolution", "linear"),
+    *("pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d"),
+    *("conv1d", "conv2d", "conv3d", "convolution", "linear"),
     *("cat", "concat", "concatenate", "hstack", "vstack", "row_stack", "column_stack"),
     *("expand", "expand_as", "broadcast_to", "repeat", "tile", "as_strided"),
 )
@@ -31,12 +33,12 @@ EVEN = 1e-3
 """Largest relative difference between the values that a product makes of a constant image, if it enlarges images."""
 
 
-def growth_by_hand(func: Any, args: Any, kwargs: Any, output: Tensor) -> Growth | None:
+def growth_by_hand(func: Any, args: Any, kwargs: Any, output: Tensor, axes_of: AxesOf) -> Growth | None:
     """The growth in a call of any function, None where there is none, or where it could be something else."""
-    if output.ndim != 4:
+    if not 3 <= output.ndim <= 5:
         return None
-    source = _only_image(func, args, kwargs)
-    if source is None or not _is_enlarged(source, output):
+    source = _only_image(func, args, kwargs, output.ndim)
+    if source is None or not _is_enlarged(source, output) or not _is_of_places(axes_of(source), source.ndim):
         return None
     name = function_name(func)
     if name in NO_LATTICE or name.startswith("new_"):
@@ -47,7 +49,7 @@ def growth_by_hand(func: Any, args: Any, kwargs: Any, output: Tensor) -> Growth 
         nearest = _is_nearest(source, output)
         # a constant image is both; a call is to be the same site whatever its input
         if not nearest and _is_tiled(source, output):
-            return growth_between(name, source, output, scale=(1, 1))
+            return growth_between(name, source, output, scale=(1,) * (output.ndim - 2))
         return growth_between(name, source, output, nearest=nearest)
 
 
@@ -57,11 +59,18 @@ def function_name(func: Any) -> str:
     return name.split(".")[0].strip("_") or "call"
 
 
-def _only_image(func: Any, args: Any, kwargs: Any) -> Tensor | None:
-    """The one (N, C, H, W) tensor among the arguments; of two, which grows cannot be told by sizes."""
+def _is_of_places(axes: Axes | None, rank: int) -> bool:
+    """Whether a tensor is (N, C, *space), by all that is known; of four axes that is assumed where nothing is."""
+    if axes is None:
+        return rank == 4
+    return all(direction_of(axis) is not None or (rank == 4 and not axis) for axis in axes[2:])
+
+
+def _only_image(func: Any, args: Any, kwargs: Any, rank: int) -> Tensor | None:
+    """The one tensor of so many axes among the arguments; of two, which grows cannot be told by sizes."""
     found: Tensor | None = None
     for value in _flat(args, kwargs):
-        if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
+        if isinstance(value, Tensor) and value.ndim == rank and value.is_floating_point():
             if func is torch.kron:  # the second one is the block
                 return value
             if found is not None:
@@ -81,7 +90,7 @@ def _flat(args: Any, kwargs: Any) -> Iterator[Any]:
 def _is_enlarged(source: Tensor, output: Tensor) -> bool:
     """Whether the same images and channels came out larger; a side of one pixel is a value that is spread."""
     before, after = source.shape, output.shape
-    if before[:2] != after[:2] or not is_image(output):
+    if before[:2] != after[:2] or not has_values(output):
         return False
     axes = [(b, a) for b, a in zip(before[2:], after[2:], strict=True) if a != b]
     return all(1 < b < a for b, a in axes) and any(a >= MIN_MODULE_GROWTH * b for b, a in axes)
@@ -114,5 +123,5 @@ def _is_tiled(source: Tensor, output: Tensor) -> bool:
 
 def _is_nearest(source: Tensor, output: Tensor) -> bool:
     """Whether pixels were repeated, so that the repair may start from what went in."""
-    size = output.shape[-2:]
+    size = output.shape[2:]
     return output.dtype == source.dtype and torch.equal(F.interpolate(source, size, mode="nearest"), output)

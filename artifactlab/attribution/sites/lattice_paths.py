@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-Scale = tuple[Fraction, Fraction]
-"""Factor of a spacing, (vertical, horizontal)."""
-UNCHANGED: Scale = (Fraction(1), Fraction(1))
+Scale = tuple[Fraction, Fraction, Fraction]
+"""Factor of a spacing along each direction, the fastest first, see `axes.DIRECTIONS`."""
+UNCHANGED: Scale = (Fraction(1), Fraction(1), Fraction(1))
 # A net that is run over and over on its own output multiplies the scales without end. A feature pyramid
 # joins four or five levels.
 MOST_SCALES = 8
 """How many scales are kept of one site, the largest ones."""
+
+
+def product(one: Scale, other: Scale) -> Scale:
+    """Both factors."""
+    return one[0] * other[0], one[1] * other[1], one[2] * other[2]
 
 
 class LatticeStep(NamedTuple):
@@ -51,7 +56,7 @@ class LatticePath:
         """The path that begins one step earlier."""
         scales = self.scales
         if step.scale != UNCHANGED:
-            scales = frozenset((v * step.scale[0], h * step.scale[1]) for v, h in scales)
+            scales = frozenset(product(scale, step.scale) for scale in scales)
         return LatticePath(scales, self.pointwise and step.pointwise, self.bounded or step.bounding)
 
 
@@ -59,13 +64,13 @@ END_OF_PATH = LatticePath(frozenset([UNCHANGED]), pointwise=True)
 """The path of no steps, from the output to itself."""
 
 
-def period_of(path: LatticePath) -> tuple[float, float]:
-    """The spacing of a site's lattice at the end of a path, (vertical, horizontal).
+def period_of(path: LatticePath) -> tuple[float, float, float]:
+    """The spacing of a site's lattice at the end of a path, along each direction.
 
     Where paths of different scale join, the smallest spacing that holds all of them.
     """
-    vertical, horizontal = zip(*path.scales, strict=True)
-    return _common_spacing(set(vertical)), _common_spacing(set(horizontal))
+    along, across, through = (_common_spacing(set(scales)) for scales in zip(*path.scales, strict=True))
+    return along, across, through
 
 
 def _common_spacing(scales: set[Fraction]) -> float:

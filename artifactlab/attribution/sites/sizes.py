@@ -37,7 +37,7 @@ class Extent(NamedTuple):
     """Rows."""
     width: float
     """Columns."""
-    grown: tuple[float, float] = (1.0, 1.0)
+    grown: tuple[float, ...] = (1.0, 1.0)
     """Growth that was seen on the way, (vertical, horizontal)."""
     since: str = "the input"
     """The site that it came through last."""
@@ -55,12 +55,12 @@ class UnseenGrowth:
     """Where it was last as it should be: a site, as its module and operation, or `the input`."""
     until: str
     """Where it was found: a site, or `the output`."""
-    scale: tuple[float, float]
+    scale: tuple[float, ...]
     """How many times larger the image is than it should be, (vertical, horizontal)."""
-    grown: tuple[float, float]
+    grown: tuple[float, ...]
     """Growth that was seen on the way to the output."""
-    period: tuple[float, float] = (1, 1)
-    """Spacing of the lattice it may draw, in output pixels."""
+    period: tuple[float, ...] = (1, 1)
+    """Spacing of the lattice it may draw, in output pixels, along each direction of the output."""
 
 
 def extent_of(image: Tensor) -> Extent:

@@ -21,16 +21,18 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from artifactlab.attribution.sites.axes import axes_of_images, direction_of, role_of
+from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import FRAMING, framing
-from artifactlab.attribution.sites.upsampling import Growth, module_growth
+from artifactlab.attribution.sites.upsampling import ALIKE, ByDirection, Growth, has_values, module_growth
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.occupation import watched_by_thread
-from artifactlab.models.outputs import is_image
-from artifactlab.models.torch_internals import is_in_backward, is_in_vmap, without_dispatch_modes
+from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.torch_internals import is_in_backward, is_in_vmap, without_dispatch_modes, without_function_modes
 from artifactlab.models.wrappers import unwrap
 
 
@@ -41,7 +43,7 @@ class Visit:
     key: SiteKey
     """Which call it is."""
     growth: Growth
-    """What grew, by how much; it holds the (N, C, H, W) input and output."""
+    """What grew, by how much; it holds the (N, C, *space) input and output."""
     line: str | None = None
     """File and line of the user's code that made the call; None where a module of torch made it."""
 
@@ -64,7 +66,7 @@ class _Frame:
     name: str
     of_torch: bool = False
     grew_inside: bool = False
-    grown: tuple[float, float] = (1.0, 1.0)
+    grown: ByDirection = ALIKE
     """Product of all growth in it, that of frames around the image included."""
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -76,18 +78,23 @@ class _Run:
     visitor: Visitor
     finished: Finished | None
     merged: Callable[[Merge], None] | None
-    wiring: Wiring | None
     makers: Makers | None
-    growths: GrowthDetection = field(default_factory=GrowthDetection)
+    wiring: Wiring | None = None
+    flow: AxisFlow = field(default_factory=AxisFlow)
     thread: int = field(default_factory=threading.get_ident)
     frames: list[_Frame] = field(default_factory=list)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     paused: bool = False
 
+    def __post_init__(self) -> None:
+        self.growths = GrowthDetection(self.flow)
+        if self.finished or self.merged:
+            self.wiring = Wiring(self.flow.of)
+
     def start(self, inputs: Any) -> None:
         self.frames.clear()
         self.calls.clear()
-        self.growths.start()
+        self.flow.start(inputs)
         if self.wiring:
             self.wiring.start(inputs)
         if self.makers:
@@ -107,7 +114,7 @@ class _Run:
         """
         for frame in self.frames:
             frame.grew_inside = True
-        if not is_image(growth.output):  # of no detection, a mask head grows nothing
+        if not has_values(growth.output):  # of no detection, a mask head grows nothing
             return None, None
         self.note_growth(growth.enlargement)
         if not growth.lattice:
@@ -117,20 +124,37 @@ class _Run:
         with self._pause():
             return key, self.visitor(Visit(key, growth, line))
 
-    def note_growth(self, scale: tuple[float, float]) -> None:
+    def note_growth(self, scale: ByDirection) -> None:
         """Growth that the modules which are running need not have made by unseen means."""
         for frame in self.frames:
-            frame.grown = (frame.grown[0] * scale[0], frame.grown[1] * scale[1])
+            along, across, through = (a * b for a, b in zip(frame.grown, scale, strict=True))
+            frame.grown = (along, across, through)
 
-    def rest(self, module: nn.Module, inputs: Any, output: Any) -> Growth | None:
+    def rest(self, module: nn.Module, images: _Images, inputs: Any) -> Growth | None:
         """The growth that a module made by unseen means; of the whole model only where nothing in it was seen to grow.
 
         Its output would be repaired, and that of a whole model is what is judged.
         """
         frame = self.frames[-1]
-        if frame.grew_inside and len(self.frames) == 1:
+        if images[0] is None or images[1] is None or (frame.grew_inside and len(self.frames) == 1):
             return None
-        return module_growth(module, inputs, output, frame.grown)
+        with without_function_modes():
+            tokens = any(tensor.ndim == 3 for _, tensor in tensors(inputs))
+            return module_growth(module, *images, frame.grown, tokens)
+
+    def images(self, inputs: Any, output: Any) -> _Images:
+        """What a module takes and returns, as (N, C, *space): the largest image, and the output if it is one."""
+        with without_function_modes():
+            source = max(filter(self._is_image, (x for _, x in tensors(inputs))), key=Tensor.numel, default=None)
+            return source, output if isinstance(output, Tensor) and self._is_image(output) else None
+
+    def _is_image(self, tensor: Tensor) -> bool:
+        axes = self.flow.of(tensor)
+        if axes is None:
+            return is_image(tensor)
+        rank = tensor.ndim
+        is_plain = 3 <= rank <= 5 and all(direction_of(axis) is not None for axis in axes[2:])
+        return is_plain and role_of(axes[1]) == "features" and has_values(tensor)
 
     @contextmanager
     def _pause(self) -> Iterator[None]:
@@ -162,6 +186,10 @@ class _Run:
                 self.merged(replace(merge, number=number, line=line))
 
 
+_Images = tuple["Tensor | None", "Tensor | None"]
+"""What a module takes, and what it returns."""
+
+
 class _FunctionWatch(TorchFunctionMode):
     """Sees every torch function the running model calls."""
 
@@ -176,12 +204,16 @@ class _FunctionWatch(TorchFunctionMode):
             return func(*args, **kwargs)
         run.visit_merge(func, args, kwargs)
         output = func(*args, **kwargs)
+        run.flow.called(func, args, kwargs, output)
         growth = run.growths.of_call(func, args, kwargs, output)
         if func in FRAMING:
-            run.note_growth(framing(func, args, output))
+            vertical, horizontal = framing(func, args, output)
+            run.note_growth((horizontal, vertical, 1))
         key, replacement = run.visit(growth) if growth else (None, None)
         if growth and replacement is not None:
+            seen = output
             output = growth.restore(replacement)
+            run.flow.replaced(seen, output)
         if run.makers:
             run.makers.called((args, kwargs), output)
         if run.wiring:
@@ -207,8 +239,7 @@ def watch(
         RegistryError: if an installed package's kind of site cannot be used.
     """
     unwrapped = unwrap(model)
-    wiring = Wiring() if finished or merged else None
-    run = _Run(visitor, finished, merged, wiring, Makers() if merged else None)
+    run = _Run(visitor, finished, merged, Makers() if merged else None)
     with ExitStack() as stack:
         stack.enter_context(watched_by_thread(unwrapped))
         for name, module in unwrapped.named_modules():
@@ -233,7 +264,8 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         if not run.frames or run.is_outside_pass():
             return None
         try:
-            growth = run.rest(module, (args, kwargs), output)
+            images = run.images((args, kwargs), output)
+            growth = run.rest(module, images, (args, kwargs))
             key, replacement = run.visit(growth) if growth else (None, None)
         finally:
             run.frames.pop()
@@ -241,8 +273,10 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         returned = output if replaced is None else replaced
         if run.makers:
             run.makers.returned(name, returned)
+        if growth is not None:
+            run.flow.set(returned, axes_of_images(growth.out_shape))
         if run.wiring:
-            run.wiring.returned(args, kwargs, returned, growth, key)
+            run.wiring.returned(args, kwargs, returned, growth, key, images)
             if not run.frames and run.finished:
                 run.finished(returned, run.wiring)
         return replaced

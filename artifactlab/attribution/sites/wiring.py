@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from artifactlab.attribution.sites.axes import Axes
+from artifactlab.attribution.sites.axis_steps import AxesOf
 from artifactlab.attribution.sites.lattice_paths import (
     END_OF_PATH,
     UNCHANGED,
@@ -19,8 +20,9 @@ from artifactlab.attribution.sites.lattice_paths import (
     LatticeStep,
     Scale,
     period_of,
+    product,
 )
-from artifactlab.attribution.sites.lattice_steps import FINEST, own_lattice, step_of, unseen_step
+from artifactlab.attribution.sites.lattice_steps import exact, no_axes, own_lattice, step_of, unseen_step
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import (
     PLACING,
@@ -64,7 +66,8 @@ class _Origin(NamedTuple):
 class Wiring:
     """Follows tensors through the forward pass in progress."""
 
-    def __init__(self) -> None:
+    def __init__(self, axes_of: AxesOf = no_axes) -> None:
+        self._axes_of = axes_of
         self._origins = WeakTensorKeyDictionary()
         self._keys: list[SiteKey] = []
         self._made = 0
@@ -80,11 +83,10 @@ class Wiring:
         self._unseen.clear()
         with without_function_modes():
             for _, tensor in tensors(inputs):
-                if is_image(tensor):
-                    self._made += 1
-                    extent = extent_of(tensor)
-                    self._origins[tensor] = _Origin(self._made, 0, (), LatticeStep(), None, False, extent)
-                    self._latest = joined([extent, self._latest])
+                self._made += 1
+                extent = extent_of(tensor) if is_image(tensor) else None
+                self._origins[tensor] = _Origin(self._made, 0, (), LatticeStep(), None, False, extent)
+                self._latest = joined([extent, self._latest])
 
     def sites(self, value: Any) -> int:
         """The sites that a value came through, as bits: of two values, the one with the latest site has more."""
@@ -92,6 +94,17 @@ class Wiring:
         for origin in self._of(value):
             bits |= origin.sites
         return bits
+
+    def reached(self, value: Any) -> frozenset[SiteKey] | None:
+        """The sites that a value came through; None where nothing is known of where it came from."""
+        if not self._of(value):
+            return None
+        bits = self.sites(value)
+        return frozenset(key for number, key in enumerate(self._keys) if bits >> number & 1)
+
+    def axes(self, tensor: Tensor) -> Axes | None:
+        """What each axis of a tensor runs over, where that is known."""
+        return self._axes_of(tensor)
 
     def latest(self, value: Any) -> str:
         """The site that a value came through last, as its module and operation; empty where it came through none."""
@@ -102,7 +115,7 @@ class Wiring:
         """The paths from each site, by its key, to an output."""
         end = END_OF_PATH
         if unseen := self._unseen_at(output):
-            end = end.preceded_by(LatticeStep(_exact(unseen.scale)))
+            end = end.preceded_by(LatticeStep(_plane(unseen.scale)))
         ahead = {origin.number: (origin, end) for origin in self._of(output)}
         found: dict[SiteKey, LatticePath] = {}
         while ahead:
@@ -123,14 +136,14 @@ class Wiring:
         found = [] if last is None else [replace(last, period=last.scale)]
         for key, unseen in reversed(self._unseen.items()):
             if key in paths:
-                spacing = paths[key].preceded_by(LatticeStep(_exact(unseen.scale)))
-                found.append(replace(unseen, period=period_of(spacing)))
+                spacing = paths[key].preceded_by(LatticeStep(_plane(unseen.scale)))
+                found.append(replace(unseen, period=period_of(spacing)[1::-1]))
         extent = self._extent_of(output)
         return [replace(unseen, grown=extent.grown) for unseen in found] if extent else found
 
     def _unseen_at(self, output: Tensor) -> UnseenGrowth | None:
         """Between what was known of last, and the output; the way there may not have been seen at all."""
-        return unseen_between(self._extent_of(output), output.shape, "the output")
+        return unseen_between(self._extent_of(output), output.shape, "the output") if output.ndim == 4 else None
 
     def _extent_of(self, output: Tensor) -> Extent | None:
         origins = self._of(output)
@@ -152,20 +165,21 @@ class Wiring:
         """
         target = args[0] if func is Tensor.__setitem__ else output
         origins = self._of((args, kwargs)) if self._made else ()
-        step = step_of(func, args, kwargs, output, growth) if origins else LatticeStep()
+        step = step_of(func, args, kwargs, output, growth, self._axes_of) if origins else LatticeStep()
         if key and growth:
             self._keys.append(key)
             reached, unseen = self._grown(origins, growth, key)
             if unseen:
                 self._unseen[key] = unseen
-                step = step._replace(scale=_product(step.scale, _exact(unseen.scale)))
+                step = step._replace(scale=product(step.scale, _plane(unseen.scale)))
             self._latest = reached
-            step = step._replace(scale=_product(step.scale, followed_by))
-            self._add(target, self._made_of(origins, step, reached, _product(own_lattice(growth), followed_by)))
+            step = step._replace(scale=product(step.scale, followed_by))
+            self._add(target, self._made_of(origins, step, reached, product(own_lattice(growth), followed_by)))
         elif origins:
             extent = _extent_after(origins, func, args, target, step)
             if growth and extent:  # images side by side
-                extent = extent.scaled(*growth.enlargement)
+                horizontal, vertical, _ = growth.enlargement
+                extent = extent.scaled(vertical, horizontal)
             made = self._made_of(origins, step, extent)
             self._add(target, made)
             if isinstance(target, Tensor) and args and target is args[0]:
@@ -173,8 +187,12 @@ class Wiring:
                 if base is not None:  # a tensor that is filled through views of it, part by part
                     self._add(base, self._placed(made, target, base))
 
-    def _grown(self, origins: Sequence[_Origin], growth: Growth, key: SiteKey) -> tuple[Extent, UnseenGrowth | None]:
-        """The extent of a site's output, and what has enlarged its input unseen."""
+    def _grown(
+        self, origins: Sequence[_Origin], growth: Growth, key: SiteKey
+    ) -> tuple[Extent | None, UnseenGrowth | None]:
+        """The extent of a site's output, and what has enlarged its input unseen; of images only."""
+        if len(growth.scale) != 2:
+            return None, None
         expected = joined(origin.extent for origin in origins) if origins else self._latest
         unseen = unseen_between(expected, growth.in_shape, key.operation)
         grown = expected.grown if expected else (1.0, 1.0)
@@ -189,8 +207,19 @@ class Wiring:
         factors = (after / max(1, before) for before, after in zip(part.shape[-2:], whole.shape[-2:], strict=True))
         return self._made_of([made], LatticeStep(), made.extent.scaled(*factors))
 
-    def returned(self, args: Any, kwargs: Any, output: Any, growth: Growth | None, key: SiteKey | None) -> None:
-        """A module returned `output`: if no call was seen to make it, it came the way of the module's arguments."""
+    def returned(
+        self,
+        args: Any,
+        kwargs: Any,
+        output: Any,
+        growth: Growth | None,
+        key: SiteKey | None,
+        images: tuple[Tensor | None, Tensor | None],
+    ) -> None:
+        """A module returned `output`: if no call was seen to make it, it came the way of the module's arguments.
+
+        `images` are what it takes and returns, as (N, C, *space), where that is known.
+        """
         if key and growth:
             within = [inner for inner in self._unseen if f"{inner.name}.".startswith(f"{key.name}.")]
             seen = self._grown_after(within, output)
@@ -204,14 +233,14 @@ class Wiring:
         unseen = self._made and isinstance(output, Tensor) and not self._of(output)
         origins = self._of((args, kwargs)) if unseen else ()
         if origins:
-            step = unseen_step((args, kwargs), output)
+            step = unseen_step(*images)
             extent = joined([self._latest, *(origin.extent for origin in origins)])
             self._add(output, self._made_of(origins, step, extent))
 
     def _grown_after(self, unseen: Sequence[SiteKey], output: Any) -> Scale:
         """The growth that was seen on the way from the first of what was not seen to the output of its module."""
         path = self.paths(output).get(unseen[0]) if unseen and isinstance(output, Tensor) else None
-        return UNCHANGED if path is None else _exact(period_of(path))
+        return UNCHANGED if path is None else exact(period_of(path))
 
     def _of(self, value: Any) -> tuple[_Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
@@ -267,14 +296,10 @@ def _extent_after(origins: Sequence[_Origin], func: Any, args: Any, target: Any,
         return None
     if func not in PLACING and step.scale is UNCHANGED:
         return extent
-    vertical, horizontal = placement(func, args, target) if func in PLACING else map(float, step.scale)
+    vertical, horizontal = placement(func, args, target) if func in PLACING else map(float, step.scale[1::-1])
     return extent if vertical == 1 == horizontal else extent.scaled(vertical, horizontal)
 
 
-def _product(one: Scale, other: Scale) -> Scale:
-    return one[0] * other[0], one[1] * other[1]
-
-
-def _exact(scale: tuple[float, float]) -> Scale:
-    vertical, horizontal = (Fraction(factor).limit_denominator(FINEST) for factor in scale)
-    return vertical, horizontal
+def _plane(scale: Sequence[float]) -> Scale:
+    """A (vertical, horizontal) scale for every direction."""
+    return exact((scale[1], scale[0], 1))

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
+from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites import SITE_DETECTORS, FunctionCall, Growth, SiteDetector, growth_by_size
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.errors import RegistryError
@@ -101,7 +102,7 @@ def test_growth_that_is_no_ratio_of_two_sizes_is_read_off_the_arguments(plant: o
 def test_two_kinds_for_one_function_are_refused_with_both_names(plant: object) -> None:
     plant("my_shuffle", SiteDetector((F.pixel_shuffle,), growth_by_size("my_shuffle")))  # type: ignore[operator]
     with pytest.raises(RegistryError, match="'pixel_shuffle' and 'my_shuffle' both say what a call of pixel_shuffle"):
-        GrowthDetection()
+        GrowthDetection(AxisFlow())
 
 
 def test_what_is_no_detector_is_refused_with_its_type() -> None:

@@ -1,0 +1,193 @@
+"""What each axis of a tensor runs over: places along a direction of the image, features, or the batch.
+
+Followed through every view and reshape, this tells depth to space by hand (features are laid between places) from
+windows that are put together again (places beside places), and heads of attention (features beside features) from both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+Role = Literal["batch", "features", "places", "stacked", "unknown"]
+DIRECTIONS = 3
+"""Directions that an image can have. They are numbered from the fastest: 0 along a row or a signal, 1 along a column,
+2 along depth or time."""
+
+
+class Factor(NamedTuple):
+    """A part of an axis: an axis of `(h, r)` merged runs over `h` places, and over `r` features at each of them."""
+
+    size: int
+    """How many there are."""
+    role: Role
+    """What they are; `stacked` are tensors that were stacked along a new axis, which may be phases or frames."""
+    direction: int | None = None
+    """Of places, along which direction; None where that is not known."""
+
+
+Axis = tuple[Factor, ...]
+"""The factors of an axis, slowest first; none of an axis of one entry."""
+Axes = tuple[Axis, ...]
+"""All axes of a tensor."""
+
+
+class ImageView(NamedTuple):
+    """How a tensor is read as `(N, C, *space)`: its axes in that order, and how many of them make each."""
+
+    order: tuple[int, ...]
+    """The tensor's axes: of the batch, of features, of places."""
+    batch: int
+    """How many axes are the batch's."""
+    features: int
+    """How many axes are features."""
+
+    def images(self, tensor: Tensor) -> Tensor:
+        """The tensor as `(N, C, *space)`."""
+        if self.is_trivial:
+            return tensor
+        moved = tensor.permute(self.order)
+        n, c = (math.prod(moved.shape[slice(*part)]) for part in ((0, self.batch), (self.batch, self._first_place)))
+        return moved.reshape(n, c, *moved.shape[self._first_place :])
+
+    def restore(self, images: Tensor, shape: Sequence[int]) -> Tensor:
+        """`(N, C, *space)` as a tensor of `shape`, laid out as the model expects it."""
+        if self.is_trivial:
+            return images
+        moved = images.reshape([shape[axis] for axis in self.order])
+        return moved.permute([self.order.index(axis) for axis in range(len(self.order))]).contiguous()
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether the tensor is `(N, C, *space)` already."""
+        return self.batch == 1 == self.features and self.order == tuple(range(len(self.order)))
+
+    @property
+    def _first_place(self) -> int:
+        return self.batch + self.features
+
+
+def plain_view(rank: int) -> ImageView:
+    """The view of a tensor that is `(N, C, *space)` already."""
+    return ImageView(tuple(range(rank)), 1, 1)
+
+
+def axis_of(size: int, role: Role, direction: int | None = None) -> Axis:
+    """An axis of one kind."""
+    return () if size == 1 else (Factor(size, role, direction),)
+
+
+def axes_of_images(shape: Sequence[int], directions: Sequence[int] | None = None) -> Axes:
+    """The axes of `(N, C, *space)`."""
+    space = shape[2:]
+    named = directions or range(len(space) - 1, -1, -1)
+    places = (axis_of(size, "places", direction) for size, direction in zip(space, named, strict=True))
+    return (axis_of(shape[0], "batch"), axis_of(shape[1], "features"), *places)
+
+
+def unknown_axes(shape: Sequence[int]) -> Axes:
+    """Axes of which nothing is known."""
+    return tuple(axis_of(size, "unknown") for size in shape)
+
+
+def size_of(axis: Axis) -> int:
+    """How many entries an axis has."""
+    return math.prod(factor.size for factor in axis)
+
+
+def role_of(axis: Axis) -> Role:
+    """What an axis is on the whole: one that runs over places is one of places, whatever lies between them."""
+    roles = {factor.role for factor in axis}
+    for role in ("places", "unknown", "batch", "stacked", "features"):
+        if role in roles:
+            return role
+    return "features"
+
+
+def direction_of(axis: Axis) -> int | None:
+    """The direction of an axis of places."""
+    return next((factor.direction for factor in axis if factor.role == "places"), None)
+
+
+def regrouped(axes: Axes, shape: Sequence[int]) -> Axes | None:
+    """The axes after a reshape to `shape`; None where it cuts a factor in a way that keeps no meaning."""
+    ahead = [factor for axis in axes for factor in axis][::-1]
+    result = []
+    for size in shape:
+        axis: list[Factor] = []
+        while size > 1:
+            if not ahead:
+                return None
+            factor = ahead.pop()
+            if factor.size % size == 0 and factor.size > size:
+                ahead.append(factor._replace(size=factor.size // size))
+                factor = factor._replace(size=size)
+            elif size % factor.size:
+                return None
+            axis.append(factor)
+            size //= factor.size
+        result.append(_joined(axis))
+    return None if ahead else tuple(result)
+
+
+def _joined(factors: Sequence[Factor]) -> Axis:
+    """The same, neighbours of a kind as one; places that were cut into windows are whole again."""
+    joined: list[Factor] = []
+    for factor in factors:
+        last = joined[-1] if joined else None
+        if last and last.role == factor.role != "unknown" and last.direction == factor.direction is not None:
+            joined[-1] = factor._replace(size=last.size * factor.size)
+        elif last and last.role == factor.role == "features":
+            joined[-1] = factor._replace(size=last.size * factor.size)
+        else:
+            joined.append(factor)
+    return tuple(joined)
+
+
+def phases_between(axis: Axis) -> int:
+    """How many features lie at each place of an axis, merged into it: the scale of depth to space by hand."""
+    places = [k for k, factor in enumerate(axis) if factor.role in ("places", "unknown")]
+    if not places:
+        return 1
+    return math.prod(factor.size for factor in axis[places[0] :] if factor.role in ("features", "stacked"))
+
+
+def merged(axes: Axes) -> Axes:
+    """The same after depth to space: what lies between places is places, along directions that are known or free."""
+    taken = {direction_of(axis) for axis in axes}
+    free = iter([k for k in range(DIRECTIONS + len(axes)) if k not in taken])
+    whole: list[Axis] = []
+    for axis in reversed(axes):
+        if phases_between(axis) > 1:
+            known = direction_of(axis)
+            axis = axis_of(size_of(axis), "places", next(free) if known is None else known)
+        whole.insert(0, axis)
+    return tuple(whole)
+
+
+def with_directions(axes: Axes, last: int) -> Axes:
+    """The same, its `last` axes as places along a direction each: their own, or the fastest that are free.
+
+    Where windows are in the batch, their places have directions; in one frame of a film per item, they are free.
+    """
+    head, tail = axes[: len(axes) - last], axes[len(axes) - last :]
+    taken = {factor.direction for axis in head for factor in axis} | {direction_of(axis) for axis in tail}
+    free = iter([k for k in range(len(axes) + DIRECTIONS) if k not in taken])
+    placed: list[Axis] = []
+    for axis in reversed(tail):
+        known = direction_of(axis)
+        placed.insert(0, axis_of(size_of(axis), "places", next(free) if known is None else known))
+    return (*head, *placed)
+
+
+def view_of(axes: Axes) -> ImageView:
+    """How a tensor with these axes is read as images: axes of places last, slowest direction first."""
+    roles: list[Role] = ["batch" if k == 0 and role_of(a) != "places" else role_of(a) for k, a in enumerate(axes)]
+    batch = [k for k, role in enumerate(roles) if role in ("batch", "unknown")]
+    features = [k for k, role in enumerate(roles) if role in ("features", "stacked")]
+    places = [k for k, role in enumerate(roles) if role == "places"]
+    places.sort(key=lambda k: -(direction_of(axes[k]) or 0))
+    return ImageView((*batch, *features, *places), len(batch), len(features))

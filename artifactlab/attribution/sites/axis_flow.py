@@ -1,0 +1,101 @@
+"""Which axes each tensor of a forward pass has, see `axes`, and what was made of weights alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from artifactlab.attribution.sites.axes import Axes, axes_of_images, axis_of, unknown_axes
+from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
+from artifactlab.models.layout import layout_by_shape
+from artifactlab.models.outputs import tensors
+from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
+
+
+class AxisFlow:
+    """Follows the axes of tensors through the forward pass in progress, and what was made of weights alone."""
+
+    def __init__(self) -> None:
+        self._axes = WeakTensorKeyDictionary()
+        self._of_weights = WeakTensorKeyDictionary()
+
+    def start(self, inputs: Any) -> None:
+        """Forget the pass before, and begin one with these arguments of the model."""
+        self._axes.clear()
+        self._of_weights.clear()
+        with without_function_modes():
+            for _, tensor in tensors(inputs):
+                self._axes[tensor] = _axes_of_input(tensor.shape)
+
+    def of(self, tensor: Any) -> Axes | None:
+        """The axes of a tensor; None where nothing is known of them."""
+        return self._axes.get(tensor) if isinstance(tensor, Tensor) else None
+
+    def is_of_weights(self, tensor: Tensor) -> bool:
+        """Whether it was made of parameters alone, and so is the same whatever the input."""
+        return isinstance(tensor, nn.Parameter) or tensor in self._of_weights
+
+    def called(self, func: Any, args: Any, kwargs: Any, output: Any) -> None:
+        """A call made `output` of its arguments."""
+        if isinstance(output, Tensor):
+            self._note(func, args, kwargs, output)
+        elif isinstance(output, (tuple, list)):
+            for part in output:
+                if isinstance(part, Tensor):
+                    self._note(func, args, kwargs, part)
+        elif func is Tensor.__setitem__ and isinstance(args[0], Tensor) and self.of(args[0]) is None:
+            axes = self.of(args[2])
+            if axes and len(axes) == args[0].ndim:
+                self._axes[args[0]] = resized(axes, args[0].shape)
+
+    def replaced(self, old: Tensor, new: Tensor) -> None:
+        """A tensor was put in the place of another."""
+        if (axes := self.of(old)) is not None:
+            self._axes[new] = axes
+
+    def set(self, tensor: Tensor, axes: Axes) -> None:
+        """Say what the axes of a tensor are."""
+        self._axes[tensor] = axes
+
+    def _note(self, func: Any, args: Any, kwargs: Any, output: Tensor) -> None:
+        given = list(_flat((args, kwargs)))
+        if given and all(map(self.is_of_weights, given)):
+            self._of_weights[output] = True
+        source = given[0] if given else None
+        known = self.of(source)
+        handler = HANDLERS.get(func)
+        if handler is None:
+            if known is not None and source is not None and source.shape == output.shape:
+                axes: Axes | None = known
+            else:
+                axes = aligned([found for x in given if (found := self.of(x))], output.shape)
+        else:
+            axes = handler(args, kwargs, output, self.of)
+        if axes is not None:
+            self._axes[output] = axes
+
+
+def _axes_of_input(shape: Sequence[int]) -> Axes:
+    """Of four axes it is a batch of images; of others their use will tell."""
+    layout = layout_by_shape(shape) if len(shape) == 4 else None
+    if layout is None:
+        return unknown_axes(shape)
+    axes = axes_of_images(shape)
+    if layout.axes == "NHWC":
+        n, h, w, c = shape
+        axes = (axis_of(n, "batch"), axis_of(h, "places", 1), axis_of(w, "places", 0), axis_of(c, "features"))
+    return axes
+
+
+def _flat(value: Any, depth: int = 0) -> Iterator[Tensor]:
+    """The tensors among arguments, and in lists of them."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)) and depth < 3:
+        for item in value:
+            yield from _flat(item, depth + 1)
+    elif isinstance(value, Mapping) and depth < 3:
+        for item in value.values():
+            yield from _flat(item, depth + 1)

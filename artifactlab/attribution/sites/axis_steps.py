@@ -1,0 +1,231 @@
+"""What a call does to the axes of its tensors, see `axes`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from artifactlab.attribution.sites.axes import (
+    Axes,
+    Axis,
+    axis_of,
+    regrouped,
+    role_of,
+    size_of,
+    unknown_axes,
+    with_directions,
+)
+
+AxesOf = Callable[[Any], "Axes | None"]
+"""Tells the axes of a tensor, None where they are not known."""
+Handler = Callable[[Any, Any, Tensor, AxesOf], "Axes | None"]
+"""Takes the arguments of a call, what it returned, and what is known of axes; returns the axes of the result."""
+
+
+def resized(axes: Axes, shape: Sequence[int]) -> Axes:
+    """Axes of the same kinds, of other sizes."""
+    result = []
+    for axis, size in zip(axes, shape, strict=True):
+        if size_of(axis) != size:
+            directions = {factor.direction for factor in axis}
+            axis = axis_of(size, role_of(axis), directions.pop() if len(directions) == 1 else None)
+        result.append(axis)
+    return tuple(result)
+
+
+def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
+    """Axes of a result of `shape`: of each, those of an operand that has it in full; what spreads is features."""
+    fitting = [axes for axes in sources if len(axes) == len(shape)]
+    if not fitting:
+        shorter = [axes for axes in sources if 1 < len(axes) < len(shape)]
+        return aligned([((),) * (len(shape) - len(axes)) + axes for axes in shorter], shape) if shorter else None
+    result: list[Axis] = []
+    for k, size in enumerate(shape):
+        same = [axes[k] for axes in fitting if size_of(axes[k]) == size]
+        known = [axis for axis in same if role_of(axis) != "unknown"]
+        kinds = [axes[k] for axes in fitting if axes[k]]
+        if same:
+            result.append((known or same)[0])
+        elif kinds:
+            result.extend(resized((kinds[0],), (size,)))
+        else:
+            result.append(axis_of(size, "batch" if k == 0 else "features"))
+    return tuple(result)
+
+
+def _source(args: Any, kwargs: Any) -> Any:
+    return args[0] if args else kwargs.get("input")
+
+
+def _viewed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """A reshape in any spelling."""
+    axes = of(_source(args, kwargs))
+    return None if axes is None else regrouped(axes, output.shape)
+
+
+def _moved(func: Any) -> Handler:
+    """Axes in another order: the call is made with a tensor whose strides say which axis is which."""
+
+    def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+        source = _source(args, kwargs)
+        axes = of(source)
+        if axes is None:
+            return None
+        rank = source.ndim
+        probe = torch.empty_strided((1,) * rank, range(1, rank + 1), device="meta")
+        moved = func(probe, *args[1:], **{k: v for k, v in kwargs.items() if k != "input"})
+        return tuple(axes[stride - 1] for stride in moved.stride())
+
+    return handler
+
+
+def _in_space(directions: int) -> Handler:
+    """Layers that work along the last axes, and mix features: those after the first axis are features, then places."""
+
+    def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+        along = directions or output.ndim - 2
+        if output.ndim < along + 1 or along < 1:
+            return None
+        source = _source(args, kwargs)
+        known = of(source)
+        if known is None or len(known) != output.ndim:
+            known = unknown_axes(output.shape)
+        placed = resized(with_directions(known, along), output.shape)
+        head = list(placed[: output.ndim - along])
+        head[-1] = axis_of(output.shape[len(head) - 1], "features")
+        if len(head) > 1 and role_of(head[0]) == "unknown":
+            head[0] = axis_of(output.shape[0], "batch")
+        return (*head, *placed[output.ndim - along :])
+
+    return handler
+
+
+def _linear(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """The last axis holds new features; where nothing was known, the first is the batch and those between are places."""
+    known = of(_source(args, kwargs))
+    if known is None or all(role_of(axis) == "unknown" for axis in known if axis):
+        middle = tuple(axis_of(size, "unknown") for size in output.shape[1:-1])
+        first = (axis_of(output.shape[0], "batch"),) if output.ndim > 1 else ()
+        return (*first, *middle, axis_of(output.shape[-1], "features"))
+    return (*known[:-1], axis_of(output.shape[-1], "features"))
+
+
+def _product(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """Rows of the first operand, columns of the second; a matrix of weights has none, and its columns are features."""
+    one, other = (*args, *kwargs.values())[:2]
+    a, b = of(one), of(other)
+    if output.ndim < 2:
+        return None
+    batch = aligned([axes[:-2] for axes in (a, b) if axes and len(axes) > 2], output.shape[:-2])
+    if output.ndim > 2 and batch is None:
+        return None
+    rows = a[-2] if a and len(a) > 1 else axis_of(output.shape[-2], "features")
+    columns = b[-1] if b and len(b) > 1 else axis_of(output.shape[-1], "features")
+    return (*(batch or ()), rows, columns)
+
+
+def _attention(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """Attention: where the queries are, what the values have."""
+    query, value = (args[k] if len(args) > k else kwargs.get(name) for k, name in ((0, "query"), (2, "value")))
+    asked, has = of(query), of(value)
+    return None if asked is None else (*asked[:-1], has[-1] if has else axis_of(output.shape[-1], "features"))
+
+
+def _summed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`einsum`: each letter is the axis of the first operand that has it and of which something is known."""
+    if not args or not isinstance(args[0], str) or "->" not in args[0] or "." in args[0]:
+        return None
+    left, right = args[0].replace(" ", "").split("->")
+    operands = args[1] if len(args) > 1 and isinstance(args[1], (list, tuple)) else args[1:]
+    letters: dict[str, Axis] = {}
+    for names, operand in zip(left.split(","), operands, strict=False):
+        axes = of(operand)
+        if axes and len(axes) == len(names):
+            for name, axis in zip(names, axes, strict=True):
+                letters.setdefault(name, axis)
+    return tuple(letters.get(name, axis_of(size, "features")) for name, size in zip(right, output.shape, strict=True))
+
+
+def _stacked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """A new axis of the tensors that were stacked."""
+    parts = args[0] if args else kwargs.get("tensors", ())
+    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    known = next((axes for part in parts if (axes := of(part))), None)
+    if known is None:
+        return None
+    place = dim % output.ndim
+    return (*known[:place], axis_of(output.shape[place], "stacked"), *known[place:])
+
+
+def _without(position: int) -> Handler:
+    """One axis less, that of the argument `dim`."""
+
+    def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+        known = of(_source(args, kwargs))
+        dim = kwargs.get("dim", args[position] if len(args) > position else 0)
+        if known is None or len(known) != output.ndim + 1 or not isinstance(dim, int):
+            return None
+        place = dim % len(known)
+        return (*known[:place], *known[place + 1 :])
+
+    return handler
+
+
+def _indexed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """Axes that an index takes one entry of go, those that it cuts stay what they are, and None makes new ones."""
+    known = of(args[0])
+    if known is None:
+        return None
+    index = args[1] if isinstance(args[1], tuple) else (args[1],)
+    whole = len(known) - sum(1 for part in index if part is not None and part is not Ellipsis)
+    ahead, kept = list(known), list[Axis]()
+    for part in (*index, Ellipsis) if Ellipsis not in [p for p in index if not isinstance(p, Tensor)] else index:
+        if part is None:
+            kept.append(())
+        elif part is Ellipsis:
+            kept, ahead = kept + ahead[:whole], ahead[whole:]
+        elif isinstance(part, int):
+            ahead.pop(0)
+        elif isinstance(part, (slice, list)) or (isinstance(part, Tensor) and part.ndim == 1):
+            kept.append(ahead.pop(0))
+        else:
+            return None
+    return resized(tuple(kept), output.shape) if len(kept) == output.ndim else None
+
+
+VIEWS = (
+    *(torch.reshape, Tensor.reshape, Tensor.view, torch.flatten, Tensor.flatten, Tensor.unflatten, torch.unflatten),
+    *(torch.squeeze, Tensor.squeeze, torch.unsqueeze, Tensor.unsqueeze, Tensor.view_as, Tensor.reshape_as),
+    *(torch.ravel, Tensor.ravel),
+)
+MOVES = (
+    *(torch.permute, Tensor.permute, torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes),
+    *(torch.swapdims, Tensor.swapdims, torch.movedim, Tensor.movedim, torch.moveaxis, Tensor.moveaxis),
+    *(torch.t, Tensor.t, Tensor.T.__get__, Tensor.mT.__get__),  # type: ignore[attr-defined]  # a getter
+)
+IN_SPACE: dict[int, tuple[Any, ...]] = {
+    1: (F.conv1d, F.conv_transpose1d, F.avg_pool1d, F.max_pool1d, F.adaptive_avg_pool1d, F.max_unpool1d),
+    2: (F.conv2d, F.conv_transpose2d, F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, F.max_unpool2d),
+    3: (F.conv3d, F.conv_transpose3d, F.avg_pool3d, F.max_pool3d, F.adaptive_avg_pool3d, F.max_unpool3d),
+    0: (F.interpolate, F.upsample, F.upsample_nearest, F.upsample_bilinear, F.pixel_shuffle, F.grid_sample, F.fold),
+}
+"""By the number of directions that they work along; 0 for all after the first two axes."""
+PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.mm, Tensor.mm)
+HANDLERS: dict[Any, Handler] = {
+    **dict.fromkeys(VIEWS, _viewed),
+    **{func: _moved(func) for func in MOVES},
+    **{func: _in_space(along) for along, functions in IN_SPACE.items() for func in functions},
+    F.pixel_unshuffle: _in_space(2),
+    F.linear: _linear,
+    **dict.fromkeys(PRODUCTS, _product),
+    F.scaled_dot_product_attention: _attention,
+    torch.einsum: _summed,
+    torch.stack: _stacked,
+    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), _without(1)),
+    Tensor.__getitem__: _indexed,
+}
+"""What functions do to axes; others keep those whose size they keep."""

@@ -1,0 +1,59 @@
+"""What the axes of a model's output are, by how it was made: its layout, and which direction each runs along."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, direction_of, role_of
+from artifactlab.models.layout import DIRECTIONS as LETTERS
+from artifactlab.models.layout import Layout, layout_by_shape
+
+VIDEO_CHANNELS = 3
+"""Channels of a volume that is a film: volumes of scanners and simulations have one, or one per class."""
+
+
+def layout_of(output: Tensor, axes: Axes | None) -> Layout | None:
+    """The layout of an output; by its shape alone where its axes do not tell.
+
+    Frames that came through the net in the batch, or were stacked, are time.
+    """
+    by_shape = layout_by_shape(output.shape)
+    if axes is None or by_shape is None or len(axes) != output.ndim:
+        return by_shape
+    letters = _letters(output, axes)
+    is_whole = len(set(letters)) == len(letters) and set(letters) & set(LETTERS)
+    return Layout(letters) if is_whole else by_shape
+
+
+def _letters(output: Tensor, axes: Axes) -> str:
+    roles = [role_of(axis) if axis or k == 0 else "single" for k, axis in enumerate(axes)]
+    places = sum(role == "places" for role in roles)
+    letters = ["N" if k == 0 and role != "places" else "" for k, role in enumerate(roles)]
+    if "features" in roles[1:]:
+        letters[roles.index("features", 1)] = "C"
+    elif "single" in roles[1:]:
+        letters[roles.index("single", 1)] = "C"
+    channels = output.shape[letters.index("C")] if "C" in letters else 1
+    depth = "T" if channels == VIDEO_CHANNELS else "D"
+    for k, role in enumerate(roles):
+        if role == "places":
+            names = ("L",) if places == 1 else ("W", "H", depth)
+            direction = direction_of(axes[k]) or 0
+            letters[k] = names[0] if places == 1 else names[min(direction, DIRECTIONS - 1)]
+        elif not letters[k]:
+            letters[k] = "T"
+    if places == 1 and "T" in letters:  # one direction of space, and frames
+        letters = ["W" if letter == "L" else letter for letter in letters]
+    return "".join(letters)
+
+
+def directions_of(layout: Layout, axes: Axes | None) -> tuple[int | None, ...]:
+    """Which direction each axis of the output's images runs along; None for frames that came in the batch.
+
+    Where that is not known they are the fastest directions.
+    """
+    letters = [letter for letter in "TDHWL" if letter in layout.axes]
+    if axes is None or len(axes) != len(layout.axes):
+        return tuple(range(len(letters) - 1, -1, -1))
+    found = [direction_of(axes[layout.axes.index(letter)]) for letter in letters]
+    return tuple(direction if direction is None or direction < DIRECTIONS else None for direction in found)
