@@ -26,7 +26,7 @@ class Factor(NamedTuple):
     role: Role
     """What they are; `stacked` are tensors that were stacked along a new axis, which may be phases or frames."""
     direction: int | None = None
-    """Of places, along which direction; None where that is not known."""
+    """Of places, along which direction, None where that is not known; of an unknown axis, its number."""
 
 
 Axis = tuple[Factor, ...]
@@ -90,7 +90,7 @@ def axes_of_images(shape: Sequence[int], directions: Sequence[int] | None = None
 
 def unknown_axes(shape: Sequence[int]) -> Axes:
     """Axes of which nothing is known."""
-    return tuple(axis_of(size, "unknown") for size in shape)
+    return tuple(axis_of(size, "unknown", number) for number, size in enumerate(shape))
 
 
 def size_of(axis: Axis) -> int:
@@ -110,6 +110,11 @@ def role_of(axis: Axis) -> Role:
 def direction_of(axis: Axis) -> int | None:
     """The direction of an axis of places."""
     return next((factor.direction for factor in axis if factor.role == "places"), None)
+
+
+def is_direction(axis: Axis) -> bool:
+    """Whether an axis runs along one known direction: pixels in a row, as tokens are, run along two."""
+    return len(axis) == 1 and axis[0].role == "places" and axis[0].direction is not None
 
 
 def regrouped(axes: Axes, shape: Sequence[int]) -> Axes | None:
@@ -138,7 +143,7 @@ def _joined(factors: Sequence[Factor]) -> Axis:
     joined: list[Factor] = []
     for factor in factors:
         last = joined[-1] if joined else None
-        if last and last.role == factor.role != "unknown" and last.direction == factor.direction is not None:
+        if last and last[1:] == factor[1:] and factor.direction is not None:
             joined[-1] = factor._replace(size=last.size * factor.size)
         elif last and last.role == factor.role == "features":
             joined[-1] = factor._replace(size=last.size * factor.size)
@@ -149,10 +154,12 @@ def _joined(factors: Sequence[Factor]) -> Axis:
 
 def phases_between(axis: Axis) -> int:
     """How many features lie at each place of an axis, merged into it: the scale of depth to space by hand."""
-    places = [k for k, factor in enumerate(axis) if factor.role in ("places", "unknown")]
-    if not places:
+    first = next((factor for factor in axis if factor.role in ("places", "unknown")), None)
+    if first is None:
         return 1
-    return math.prod(factor.size for factor in axis[places[0] :] if factor.role in ("features", "stacked"))
+    later = axis[axis.index(first) + 1 :]
+    # of one unknown axis between entries of another, one holds places and the other features
+    return math.prod(f.size for f in later if f.role in ("features", "stacked") or f.role == first.role == "unknown")
 
 
 def merged(axes: Axes) -> Axes:
@@ -174,7 +181,8 @@ def with_directions(axes: Axes, last: int) -> Axes:
     Where windows are in the batch, their places have directions; in one frame of a film per item, they are free.
     """
     head, tail = axes[: len(axes) - last], axes[len(axes) - last :]
-    taken = {factor.direction for axis in head for factor in axis} | {direction_of(axis) for axis in tail}
+    taken = {factor.direction for axis in head for factor in axis if factor.role == "places"}
+    taken |= {direction_of(axis) for axis in tail}
     free = iter([k for k in range(len(axes) + DIRECTIONS) if k not in taken])
     placed: list[Axis] = []
     for axis in reversed(tail):

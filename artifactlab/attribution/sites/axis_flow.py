@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, axes_of_images, axis_of, unknown_axes
+from artifactlab.attribution.sites.axes import Axes, unknown_axes
 from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
-from artifactlab.models.layout import layout_by_shape
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
+
+
+# zeros are filled by parts, often through views of them
+CONSTANTS = {torch.eye, torch.arange, torch.linspace, torch.ones, torch.full, torch.tensor}
+"""Functions that make a tensor of no other, the same each time, which is seldom written into."""
 
 
 class AxisFlow:
@@ -19,23 +24,23 @@ class AxisFlow:
 
     def __init__(self) -> None:
         self._axes = WeakTensorKeyDictionary()
-        self._of_weights = WeakTensorKeyDictionary()
+        self._constant = WeakTensorKeyDictionary()
 
     def start(self, inputs: Any) -> None:
         """Forget the pass before, and begin one with these arguments of the model."""
         self._axes.clear()
-        self._of_weights.clear()
+        self._constant.clear()
         with without_function_modes():
             for _, tensor in tensors(inputs):
-                self._axes[tensor] = _axes_of_input(tensor.shape)
+                self._axes[tensor] = unknown_axes(tensor.shape)  # their use will tell
 
     def of(self, tensor: Any) -> Axes | None:
         """The axes of a tensor; None where nothing is known of them."""
         return self._axes.get(tensor) if isinstance(tensor, Tensor) else None
 
-    def is_of_weights(self, tensor: Tensor) -> bool:
+    def is_constant(self, tensor: Tensor) -> bool:
         """Whether it was made of parameters alone, and so is the same whatever the input."""
-        return isinstance(tensor, nn.Parameter) or tensor in self._of_weights
+        return isinstance(tensor, nn.Parameter) or tensor in self._constant
 
     def called(self, func: Any, args: Any, kwargs: Any, output: Any) -> None:
         """A call made `output` of its arguments."""
@@ -61,8 +66,10 @@ class AxisFlow:
 
     def _note(self, func: Any, args: Any, kwargs: Any, output: Tensor) -> None:
         given = list(_flat((args, kwargs)))
-        if given and all(map(self.is_of_weights, given)):
-            self._of_weights[output] = True
+        if all(map(self.is_constant, given)) if given else func in CONSTANTS:
+            self._constant[output] = True
+        elif output in self._constant:
+            del self._constant[output]  # it was written into
         source = given[0] if given else None
         known = self.of(source)
         handler = HANDLERS.get(func)
@@ -75,18 +82,6 @@ class AxisFlow:
             axes = handler(args, kwargs, output, self.of)
         if axes is not None:
             self._axes[output] = axes
-
-
-def _axes_of_input(shape: Sequence[int]) -> Axes:
-    """Of four axes it is a batch of images; of others their use will tell."""
-    layout = layout_by_shape(shape) if len(shape) == 4 else None
-    if layout is None:
-        return unknown_axes(shape)
-    axes = axes_of_images(shape)
-    if layout.axes == "NHWC":
-        n, h, w, c = shape
-        axes = (axis_of(n, "batch"), axis_of(h, "places", 1), axis_of(w, "places", 0), axis_of(c, "features"))
-    return axes
 
 
 def _flat(value: Any, depth: int = 0) -> Iterator[Tensor]:

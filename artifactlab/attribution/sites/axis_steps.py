@@ -76,7 +76,7 @@ def _moved(func: Any) -> Handler:
         if axes is None:
             return None
         rank = source.ndim
-        probe = torch.empty_strided((1,) * rank, range(1, rank + 1), device="meta")
+        probe = torch.empty_strided((1,) * rank, tuple(range(1, rank + 1)), device="meta")
         moved = func(probe, *args[1:], **{k: v for k, v in kwargs.items() if k != "input"})
         return tuple(axes[stride - 1] for stride in moved.stride())
 
@@ -108,24 +108,24 @@ def _linear(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """The last axis holds new features; where nothing was known, the first is the batch and those between are places."""
     known = of(_source(args, kwargs))
     if known is None or all(role_of(axis) == "unknown" for axis in known if axis):
-        middle = tuple(axis_of(size, "unknown") for size in output.shape[1:-1])
+        middle = unknown_axes(output.shape)[1:-1]
         first = (axis_of(output.shape[0], "batch"),) if output.ndim > 1 else ()
         return (*first, *middle, axis_of(output.shape[-1], "features"))
     return (*known[:-1], axis_of(output.shape[-1], "features"))
 
 
 def _product(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-    """Rows of the first operand, columns of the second; a matrix of weights has none, and its columns are features."""
+    """Rows of the first operand, columns of the second; a matrix of weights leaves an axis what it was."""
     one, other = (*args, *kwargs.values())[:2]
     a, b = of(one), of(other)
-    if output.ndim < 2:
+    if output.ndim < 2 or (a is None and b is None):
         return None
     batch = aligned([axes[:-2] for axes in (a, b) if axes and len(axes) > 2], output.shape[:-2])
     if output.ndim > 2 and batch is None:
         return None
-    rows = a[-2] if a and len(a) > 1 else axis_of(output.shape[-2], "features")
-    columns = b[-1] if b and len(b) > 1 else axis_of(output.shape[-1], "features")
-    return (*(batch or ()), rows, columns)
+    last = (a or b or ())[-2:], (b or a or ())[-2:]
+    ends = (last[0][0], last[1][-1])
+    return (*(batch or ()), *resized(ends, output.shape[-2:]))
 
 
 def _attention(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:

@@ -75,13 +75,13 @@ class Capture:
             )
         sites: list[CapturedSite] = []
         latest: dict[tuple[Any, ...], Evidence] = {}
-        reaching = [observed.reaches_output for observed in self._observed.values()]
+        reaching = {observed.layer for observed in self._observed.values() if observed.reaches_output}
         for key, observed in self._observed.items():
-            if any(reaching) and not observed.reaches_output:
-                continue  # an inner use of it, such as a map of where to look
             if observed.measured:
                 latest[observed.layer] = mean_evidence(observed.evidence)
-            sites.append(CapturedSite(_site(key, observed), latest[observed.layer]))
+            # what stays within is an inner use of it, such as a map of where to look
+            if observed.layer in reaching or not reaching:
+                sites.append(CapturedSite(_site(key, observed), latest[observed.layer]))
         return sites
 
     @property

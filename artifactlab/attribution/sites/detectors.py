@@ -129,14 +129,14 @@ class GrowthDetection:
 
     def _placed(self, growth: Growth, args: Any, output: Tensor) -> Growth | None:
         """The growth with its directions; None of what is no image's, or is made of weights alone."""
-        if self._flow.is_of_weights(output):  # position embeddings of another size
+        if self._flow.is_constant(output):  # position embeddings of another size
             return None
         if growth.view is not None:  # features lie between places, which from now on are places
             self._flow.set(output, merged(self._flow.of(output) or ()))
             return growth
         axes = self._flow.of(output)
         directions = [direction for axis in (axes or ())[2:] if (direction := direction_of(axis)) is not None]
-        if len(directions) != len(growth.scale):
+        if len(set(directions)) != len(growth.scale):
             self._flow.set(output, axes_of_images(output.shape))
             return growth
         # what is looked up for each pixel, with pixels in the batch, is no image
@@ -194,7 +194,7 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     if axes is None or not has_values(output):
         return None
     phases = [1, *(phases_between(axis) for axis in axes[1:])]
-    if max(phases) == 1 or sum(role_of(axis) in ("features", "stacked") for axis in axes) > 1:
+    if max(phases) == 1 or sum(role_of(axis) in ("features", "stacked") for axis in axes if axis) > 1:
         return None
     grown = [axis for axis, scale in zip(axes, phases, strict=True) if scale > 1]
     if not all(map(_runs_along_one, grown)) or (len(grown) == 1 and direction_of(grown[0]) is None):
@@ -213,7 +213,7 @@ def _reshaped(call: FunctionCall) -> Growth | None:
 
 def _runs_along_one(axis: Axis) -> bool:
     """Whether all places of an axis lie along one direction: pixels in a row, as tokens are, are no image's axis."""
-    return len([factor for factor in axis if factor.role in ("places", "unknown")]) == 1
+    return len([factor for factor in axis if factor.role == "places"]) <= 1
 
 
 def _each(value: Any, directions: int) -> tuple[int, ...]:

@@ -97,9 +97,10 @@ class Wiring:
 
     def reached(self, value: Any) -> frozenset[SiteKey] | None:
         """The sites that a value came through; None where nothing is known of where it came from."""
-        if not self._of(value):
+        found = [tensor for _, tensor in tensors(value)]
+        if not self._of(found):
             return None
-        bits = self.sites(value)
+        bits = self.sites(found)
         return frozenset(key for number, key in enumerate(self._keys) if bits >> number & 1)
 
     def axes(self, tensor: Tensor) -> Axes | None:

@@ -124,6 +124,6 @@ def test_what_is_no_detector_is_refused_with_its_type() -> None:
 )
 def test_nearest_neighbour_resizes_are_told_from_others(function: object, arguments: dict, nearest: bool) -> None:
     x, output = torch.rand(1, 4, 8, 8), torch.rand(1, 4, 16, 16)
-    growth = GrowthDetection().of_call(function, (x,), arguments, output)
+    growth = GrowthDetection(AxisFlow()).of_call(function, (x,), arguments, output)
     assert growth is not None
     assert growth.nearest == nearest
