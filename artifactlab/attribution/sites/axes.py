@@ -93,6 +93,11 @@ def unknown_axes(shape: Sequence[int]) -> Axes:
     return tuple(axis_of(size, "unknown", number) for number, size in enumerate(shape))
 
 
+def is_unknown(axes: Axes | None) -> bool:
+    """Whether nothing is known of any of the axes."""
+    return axes is None or all(role_of(axis) == "unknown" for axis in axes if axis)
+
+
 def size_of(axis: Axis) -> int:
     """How many entries an axis has."""
     return math.prod(factor.size for factor in axis)
@@ -194,7 +199,9 @@ def with_directions(axes: Axes, last: int) -> Axes:
 def view_of(axes: Axes) -> ImageView:
     """How a tensor with these axes is read as images: axes of places last, slowest direction first."""
     roles: list[Role] = ["batch" if k == 0 and role_of(a) != "places" else role_of(a) for k, a in enumerate(axes)]
-    batch = [k for k, role in enumerate(roles) if role in ("batch", "unknown")]
+    other: Role = "batch" if "features" in roles or "stacked" in roles else "features"  # frames, or the features
+    roles = [other if role == "unknown" else role for role in roles]
+    batch = [k for k, role in enumerate(roles) if role == "batch"]
     features = [k for k, role in enumerate(roles) if role in ("features", "stacked")]
     places = [k for k, role in enumerate(roles) if role == "places"]
     places.sort(key=lambda k: -(direction_of(axes[k]) or 0))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, unknown_axes
+from artifactlab.attribution.sites.axes import Axes, is_unknown, unknown_axes
 from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
@@ -50,7 +50,7 @@ class AxisFlow:
             for part in output:
                 if isinstance(part, Tensor):
                     self._note(func, args, kwargs, part)
-        elif func is Tensor.__setitem__ and isinstance(args[0], Tensor) and self.of(args[0]) is None:
+        elif func is Tensor.__setitem__ and isinstance(args[0], Tensor) and is_unknown(self.of(args[0])):
             axes = self.of(args[2])
             if axes and len(axes) == args[0].ndim:
                 self._axes[args[0]] = resized(axes, args[0].shape)

@@ -13,6 +13,7 @@ from artifactlab.attribution.sites.axes import (
     Axes,
     Axis,
     axis_of,
+    is_unknown,
     regrouped,
     role_of,
     size_of,
@@ -107,7 +108,7 @@ def _in_space(directions: int) -> Handler:
 def _linear(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """The last axis holds new features; where nothing was known, the first is the batch and those between are places."""
     known = of(_source(args, kwargs))
-    if known is None or all(role_of(axis) == "unknown" for axis in known if axis):
+    if known is None or is_unknown(known):
         middle = unknown_axes(output.shape)[1:-1]
         first = (axis_of(output.shape[0], "batch"),) if output.ndim > 1 else ()
         return (*first, *middle, axis_of(output.shape[-1], "features"))

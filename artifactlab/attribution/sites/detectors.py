@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import Any
 
 import torch
@@ -196,8 +197,8 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     phases = [1, *(phases_between(axis) for axis in axes[1:])]
     if max(phases) == 1 or sum(role_of(axis) in ("features", "stacked") for axis in axes if axis) > 1:
         return None
-    grown = [axis for axis, scale in zip(axes, phases, strict=True) if scale > 1]
-    if not all(map(_runs_along_one, grown)) or (len(grown) == 1 and direction_of(grown[0]) is None):
+    grown = {number: axis for number, (axis, scale) in enumerate(zip(axes, phases, strict=True)) if scale > 1}
+    if not all(map(_runs_along_one, grown.values())) or (len(grown) == 1 and not all(starmap(_is_sure, grown.items()))):
         return None
     whole = merged(axes)
     view = view_of(whole)
@@ -209,6 +210,11 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     sizes = (size // scale for size, scale in zip(images.shape[2:], scales, strict=True))
     shapes = (*images.shape[:2], *sizes), tuple(images.shape)
     return Growth("reshape", scales, *shapes, None, images, False, True, directions, view, tuple(output.shape))
+
+
+def _is_sure(number: int, axis: Axis) -> bool:
+    """Whether one axis that grows is one of an image, and not the batch with heads of attention merged into it."""
+    return direction_of(axis) is not None or (number > 1 and axis[-1].role == "stacked")
 
 
 def _runs_along_one(axis: Axis) -> bool:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import Axes, is_direction, role_of
+from artifactlab.attribution.sites.axes import Axes, is_direction, is_unknown
 from artifactlab.attribution.sites.axis_steps import AxesOf
 from artifactlab.attribution.sites.upsampling import MIN_MODULE_GROWTH, Growth, growth_between, has_values
 from artifactlab.models.torch_internals import without_dispatch_modes
@@ -61,7 +61,7 @@ def function_name(func: Any) -> str:
 
 def _is_of_places(axes: Axes | None, rank: int) -> bool:
     """Whether a tensor is (N, C, *space), by all that is known; of four axes that is assumed where nothing is."""
-    if rank == 4 and (axes is None or all(role_of(axis) == "unknown" for axis in axes if axis)):
+    if rank == 4 and is_unknown(axes):
         return True
     return axes is not None and all(is_direction(axis) or (rank == 4 and not axis) for axis in axes[2:])
 

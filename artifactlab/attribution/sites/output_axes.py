@@ -53,7 +53,15 @@ def directions_of(layout: Layout, axes: Axes | None) -> tuple[int | None, ...]:
     Where that is not known they are the fastest directions.
     """
     letters = [letter for letter in "TDHWL" if letter in layout.axes]
+    fastest = list(range(len(letters) - 1, -1, -1))
     if axes is None or len(axes) != len(layout.axes):
-        return tuple(range(len(letters) - 1, -1, -1))
-    found = [direction_of(axes[layout.axes.index(letter)]) for letter in letters]
-    return tuple(direction if direction is None or direction < DIRECTIONS else None for direction in found)
+        return tuple(fastest)
+    places = [axes[layout.axes.index(letter)] for letter in letters]
+    known = {direction_of(axis) for axis in places}
+    found: list[int | None] = []
+    for axis, fast in zip(places, fastest, strict=True):
+        direction = direction_of(axis)
+        if direction is None and (role_of(axis) == "unknown" or not axis) and fast not in known:
+            direction = fast  # nothing is known that speaks against it
+        found.append(direction if direction is None or direction < DIRECTIONS else None)
+    return tuple(found)

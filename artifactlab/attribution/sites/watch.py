@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from artifactlab.attribution.sites.axes import axes_of_images, is_direction, role_of
+from artifactlab.attribution.sites.axes import axes_of_images, is_direction, is_unknown, role_of
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
@@ -150,7 +150,7 @@ class _Run:
 
     def _is_image(self, tensor: Tensor) -> bool:
         axes = self.flow.of(tensor)
-        if axes is None or all(role_of(axis) == "unknown" for axis in axes if axis):
+        if axes is None or is_unknown(axes):
             return is_image(tensor)
         rank = tensor.ndim
         is_plain = 3 <= rank <= 5 and all(map(is_direction, axes[2:]))

@@ -146,7 +146,7 @@ HAND_MADE: dict[str, tuple[Function, str]] = {
     "padded spectrum": (by_spectrum, ""),
     "another library": (by_kernel, ""),
     "index of tokens": (by_tokens, ""),
-    "view_as": (by_view_as, ""),
+    "view_as": (by_view_as, "reshape"),
     "vmap": (lambda x: torch.vmap(lambda t: F.interpolate(t[None], scale_factor=2)[0])(x), ""),
     "zeros by a matrix": (by_sparse_matrix, ""),
 }

@@ -24,7 +24,7 @@ import artifactlab
         (lambda x: x.reshape(1, 1, 2, 2, 32, 32).permute(0, 1, 4, 2, 5, 3).reshape(1, 1, 64, 64), "reshape#0"),
         (lambda x: x[:, :, :, None, :, None].expand(1, 4, 32, 2, 32, 2).reshape(1, 4, 64, 64), "reshape#0"),
         (lambda x: torch.stack([x, x], 4).flatten(3), "reshape#0"),
-        (lambda x: F.fold(torch.ones(1, 16, 1024), (64, 64), kernel_size=2, stride=2), "fold#0"),
+        (lambda x: F.fold(x.flatten(2).repeat(1, 4, 1), (64, 64), kernel_size=2, stride=2), "fold#0"),
         (lambda x: x.new_zeros(1, 4, 64, 64).index_put_((torch.tensor(0),), torch.tensor(1.0)), "module#0"),
     ],
     ids=["interpolate", "sized", "transposed", "shuffle", "grid", "depth2space", "expand", "stack", "fold", "unseen"],
@@ -99,13 +99,18 @@ def test_padding_downsizing_and_stride_one_are_no_sites() -> None:
     assert keys(model, IMAGE) == ["3/interpolate#0"]
 
 
-def test_patchify_and_unpatchify_is_a_site_although_it_looks_like_windows() -> None:
+@pytest.mark.parametrize(("mixes", "expected"), [(True, ["reshape#0"]), (False, [])])
+def test_patches_are_a_site_where_a_layer_mixes_them_and_else_the_same_pixels(mixes: bool, expected: list[str]) -> None:
+    mixing = nn.Linear(192, 192)
+
     def autoencoder(x: Tensor) -> Tensor:
         patches = x.reshape(1, 3, 4, 8, 4, 8).permute(0, 2, 4, 3, 5, 1).reshape(1, 16, 192)
-        grid = patches.reshape(1, 4, 4, 8, 8, 3)
-        return torch.einsum("nhwpqc->nchpwq", grid).reshape(1, 3, 32, 32)
+        grid = (mixing(patches) if mixes else patches).reshape(1, 4, 4, 8, 8, 3)
+        image = torch.einsum("nhwpqc->nchpwq", grid).reshape(1, 3, 32, 32)
+        return image if mixes else F.interpolate(image, scale_factor=2)
 
-    assert keys(AnyForward(autoencoder), torch.rand(1, 3, 32, 32)) == ["reshape#0"]
+    found = keys(AnyForward(autoencoder), torch.rand(1, 3, 32, 32))
+    assert [key for key in found if "reshape" in key] == expected
 
 
 def test_windows_split_straight_from_tokens_are_no_site() -> None:
