@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from artifactlab.models.layout import FEW_CHANNELS
+
 Role = Literal["batch", "features", "places", "stacked", "unknown"]
 DIRECTIONS = 3
 """Directions that an image can have. They are numbered from the fastest: 0 along a row or a signal, 1 along a column,
@@ -93,6 +95,18 @@ def unknown_axes(shape: Sequence[int]) -> Axes:
     return tuple(axis_of(size, "unknown", number) for number, size in enumerate(shape))
 
 
+def axes_of_input(shape: Sequence[int]) -> Axes:
+    """What a shape suggests: images of four axes, tokens of three; of others, and where it is wrong, use will tell."""
+    if len(shape) == 3:
+        return (axis_of(shape[0], "batch"), axis_of(shape[1], "unknown", 1), axis_of(shape[2], "features"))
+    if len(shape) != 4:
+        return unknown_axes(shape)
+    n, c, h, w = axes_of_images(shape)
+    if shape[3] <= FEW_CHANNELS < shape[1] or shape[1] == shape[2] != shape[3]:
+        return (n, axis_of(shape[1], "places", 1), axis_of(shape[2], "places", 0), axis_of(shape[3], "features"))
+    return n, c, h, w
+
+
 def is_unknown(axes: Axes | None) -> bool:
     """Whether nothing is known of any of the axes."""
     return axes is None or all(role_of(axis) == "unknown" for axis in axes if axis)
@@ -159,12 +173,10 @@ def _joined(factors: Sequence[Factor]) -> Axis:
 
 def phases_between(axis: Axis) -> int:
     """How many features lie at each place of an axis, merged into it: the scale of depth to space by hand."""
-    first = next((factor for factor in axis if factor.role in ("places", "unknown")), None)
-    if first is None:
+    places = [k for k, factor in enumerate(axis) if factor.role in ("places", "unknown")]
+    if not places:
         return 1
-    later = axis[axis.index(first) + 1 :]
-    # of one unknown axis between entries of another, one holds places and the other features
-    return math.prod(f.size for f in later if f.role in ("features", "stacked") or f.role == first.role == "unknown")
+    return math.prod(factor.size for factor in axis[places[0] :] if factor.role in ("features", "stacked"))
 
 
 def merged(axes: Axes) -> Axes:
@@ -172,8 +184,9 @@ def merged(axes: Axes) -> Axes:
     taken = {direction_of(axis) for axis in axes}
     free = iter([k for k in range(DIRECTIONS + len(axes)) if k not in taken])
     whole: list[Axis] = []
-    for axis in reversed(axes):
-        if phases_between(axis) > 1:
+    for number in reversed(range(len(axes))):
+        axis = axes[number]
+        if phases_between(axis) > 1 or (number > 1 and role_of(axis) == "unknown"):
             known = direction_of(axis)
             axis = axis_of(size_of(axis), "places", next(free) if known is None else known)
         whole.insert(0, axis)

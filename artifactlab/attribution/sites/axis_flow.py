@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, is_unknown, unknown_axes
+from artifactlab.attribution.sites.axes import Axes, axes_of_input, is_unknown
 from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
@@ -32,7 +32,7 @@ class AxisFlow:
         self._constant.clear()
         with without_function_modes():
             for _, tensor in tensors(inputs):
-                self._axes[tensor] = unknown_axes(tensor.shape)  # their use will tell
+                self._axes[tensor] = axes_of_input(tensor.shape)
 
     def of(self, tensor: Any) -> Axes | None:
         """The axes of a tensor; None where nothing is known of them."""
