@@ -40,6 +40,8 @@ def resized(axes: Axes, shape: Sequence[int]) -> Axes:
 
 def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
     """Axes of a result of `shape`: of each, those of an operand that has it in full; what spreads is features."""
+    if not shape:
+        return ()
     fitting = [axes for axes in sources if len(axes) == len(shape)]
     if not fitting:
         shorter = [axes for axes in sources if 1 < len(axes) < len(shape)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes
+from artifactlab.attribution.sites.axes import Axes, role_of
 from artifactlab.attribution.sites.axis_steps import AxesOf
 from artifactlab.attribution.sites.lattice_paths import (
     END_OF_PATH,
@@ -176,6 +176,9 @@ class Wiring:
             self._latest = reached
             step = step._replace(scale=product(step.scale, followed_by))
             self._add(target, self._made_of(origins, step, reached, product(own_lattice(growth), followed_by)))
+        elif origins and self._has_no_place(output):
+            self._made += 1  # a mean over all places, or the features of none, has no lattice
+            self._add(target, _Origin(self._made, 0, (), LatticeStep(), None, False))
         elif origins:
             extent = _extent_after(origins, func, args, target, step)
             if growth and extent:  # images side by side
@@ -187,6 +190,11 @@ class Wiring:
                 base = view_base(target)
                 if base is not None:  # a tensor that is filled through views of it, part by part
                     self._add(base, self._placed(made, target, base))
+
+    def _has_no_place(self, output: Any) -> bool:
+        """Whether a tensor is known to run over no places."""
+        axes = self._axes_of(output)
+        return axes is not None and not any(role_of(axis) in ("places", "unknown") for axis in axes if axis)
 
     def _grown(
         self, origins: Sequence[_Origin], growth: Growth, key: SiteKey
