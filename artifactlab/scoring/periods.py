@@ -35,3 +35,8 @@ def joint_period(periods: Iterable[Sequence[float]], size: Sequence[int]) -> tup
 def smallest_side(period: int) -> int:
     """Pixels per side of the smallest image in which a grid of `period` can be measured."""
     return MIN_CYCLES * period + MARGIN_PIXELS
+
+
+def smallest_sides(period: Sequence[int], size: Sequence[int]) -> list[int]:
+    """Samples along each axis of the smallest output in which grids of a `period` along each can be measured."""
+    return [smallest_side(p) for p in period]

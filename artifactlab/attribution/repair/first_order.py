@@ -32,7 +32,8 @@ from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.crops import crop_counts
-from artifactlab.scoring.severity import VISIBLE, differentiable_severity
+from artifactlab.scoring.objective import differentiable_severity
+from artifactlab.scoring.severity import VISIBLE
 
 POOLS: dict[int, Callable[..., Tensor]] = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
 """Means over so many parts, by the number of axes."""

@@ -166,7 +166,5 @@ def _cubic(source: Tensor, size: Sequence[int]) -> Tensor:
         return resized.view(n, c, *size)
     lines = resized.view(n, c, sizes[0], math.prod(sides))
     if sizes[0] != size[0]:
-        lines = F.interpolate(
-            lines, (size[0], math.prod(sides)), mode="bicubic", align_corners=False, antialias=True
-        )
+        lines = F.interpolate(lines, (size[0], math.prod(sides)), mode="bicubic", align_corners=False, antialias=True)
     return lines.view(n, c, *size)
