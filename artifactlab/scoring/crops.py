@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 
 import torch
@@ -28,16 +27,19 @@ def split_crops(images: Tensor, period: Sequence[int]) -> Tensor:
 
     The crops of all images at one place stand together; places follow each other as in memory, last axis first.
     """
+    return torch.cat(crops_of(images, period))
+
+
+def crops_of(images: Tensor, period: Sequence[int]) -> list[Tensor]:
+    """The same crops as views, (N, C, *space) for each place."""
     size = images.shape[SPATIAL:]
     counts = crop_counts(size, period)
     sides = [s if n == 1 else s // n // p * p for s, n, p in zip(size, counts, period, strict=True)]
-    if math.prod(counts) == 1:
-        return images
     crops = []
     for place in itertools.product(*map(range, counts)):
         inside = (slice(i * side, (i + 1) * side) for i, side in zip(place, sides, strict=True))
         crops.append(images[(..., *inside)])
-    return torch.cat(crops)
+    return crops
 
 
 def crop_counts(size: Sequence[int], period: Sequence[int]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from artifactlab.metrics.inputs import LARGEST_PERIOD, as_lattice, as_signals, p
 from artifactlab.metrics.period_reading import Forms, powers_of
 from artifactlab.metrics.spectral_repair import drawn_by
 from artifactlab.metrics.synchronous import SynchronousSums
-from artifactlab.scoring.crops import split_crops
+from artifactlab.scoring.crops import crops_of
 from artifactlab.scoring.periods import smallest_sides
 from artifactlab.scoring.severity import SILENT, severity_of_crops
 
@@ -79,7 +79,7 @@ def differentiable_severity(
     """
     with torch.no_grad():
         measured, groups = images.detach(), groups.to(images)
-        crops = severity_of_crops(split_crops(measured, period), period)
+        crops = severity_of_crops(crops_of(measured, period), period)
         of_crops = groups.repeat(1, crops.crops // len(images))
         value, gradient = images.new_zeros(len(groups)), torch.zeros_like(measured)
         for p, sums in crops.sums.items():

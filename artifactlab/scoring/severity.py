@@ -9,7 +9,7 @@ see `artifactlab.scoring.limits`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from artifactlab.metrics.period_reading import Forms, Reading, content_wanted, r
 from artifactlab.metrics.significance import confirmed
 from artifactlab.metrics.spectral_sums import SpectralSums, joined, lattice_sums
 from artifactlab.metrics.visible import visible_grid
-from artifactlab.scoring.crops import split_crops
+from artifactlab.scoring.crops import crops_of
 from artifactlab.scoring.limits import Limits, audible_content_wanted, audible_limits, visible_limits
 from artifactlab.scoring.surroundings import Surroundings, joined_surroundings, surroundings
 
@@ -188,12 +188,20 @@ def confirmed_energy(reading: Reading, found: Reading) -> Tensor:
 
 def measure_severity(output: Tensor, period: Sequence[int], data_range: float) -> Severity:
     """Severity of the crops of an (N, C, *space) output, for all periods that the lattice `period` contains."""
-    crops = split_crops(output.float() / data_range, period)
-    return severity_of_crops(crops, period)
+    return severity_of_crops((crop.float() / data_range for crop in crops_of(output, period)), period)
 
 
-def severity_of_crops(crops: Tensor, period: Sequence[int]) -> Severity:
-    """Severity of (N, C, *space) crops of data range 1, each in phase with the lattice."""
+def severity_of_crops(crops: Iterable[Tensor], period: Sequence[int]) -> Severity:
+    """Severity of (N, C, *space) crops of data range 1, each in phase with the lattice.
+
+    Those of volumes are measured one by one, as memory for all of them would be many times a volume's.
+    """
+    if len(period) > 2:
+        return pool([_severity_of(one, period) for crop in crops for one in crop.split(1)])
+    return _severity_of(torch.cat(list(crops)), period)
+
+
+def _severity_of(crops: Tensor, period: Sequence[int]) -> Severity:
     sums = lattice_sums(crops, period) if max(period) > 1 else {}
     around = surroundings(crops, period[0], list(sums)) if len(period) == 1 else {}
     return Severity(len(crops), sums, around)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,8 @@ LACKING = 0.1
 docs/decisions.md, "Replication is told by what blocks lack"."""
 CACHED = 1 << 17
 """Number of values that are worked on at a time; half a megabyte, so that temporaries stay in a core's cache."""
+Part = tuple[slice, slice]
+"""Some of several fields, and a part of their first axis."""
 POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 """Means over blocks, by the number of axes."""
 
@@ -64,9 +66,25 @@ def remove_lattice(activation: Tensor, period: Sequence[int], neighbours: int = 
     if max(period) == 1:
         return activation.clone()
     fields = activation.float().flatten(0, 1)
+    repaired = fields.clone()
+    for part, pattern in _phase_patterns(fields, period, neighbours):
+        repaired[part] -= pattern
+    return repaired.view_as(activation).to(activation.dtype)
+
+
+def _phase_patterns(fields: Tensor, period: Sequence[int], neighbours: int) -> Iterator[tuple[Part, Tensor]]:
+    """The local phase pattern of (P, *space) fields: some fields at a time, or strips of one that is large."""
     together = max(1, CACHED // max(1, fields[0].numel()))
-    repaired = [part - _phase_pattern(part, period, neighbours) for part in fields.split(together)]
-    return torch.cat(repaired).view_as(activation).to(activation.dtype)
+    p, size = period[0], fields.shape[1]
+    reach = neighbours * p  # of what a pattern is made of, in whole periods
+    rows = max(2 * reach, CACHED * size // max(1, fields[0].numel()) // p * p)
+    for first in range(0, len(fields), together):
+        some = slice(first, first + together)
+        for start in range(0, size, rows):
+            low = max(0, start - reach)
+            around = fields[some, low : start + rows + reach]
+            pattern = _phase_pattern(around, period, neighbours)
+            yield (some, slice(start, start + rows)), pattern[:, start - low : start - low + rows]
 
 
 def _phase_pattern(fields: Tensor, period: Sequence[int], neighbours: int) -> Tensor:
