@@ -38,7 +38,7 @@ def crops_of(images: Tensor, period: Sequence[int]) -> list[Tensor]:
     crops = []
     for place in itertools.product(*map(range, counts)):
         inside = (slice(i * side, (i + 1) * side) for i, side in zip(place, sides, strict=True))
-        crops.append(images[(..., *inside)])
+        crops.append(images[(slice(None), slice(None), *inside)])
     return crops
 
 

@@ -86,13 +86,13 @@ class Severity:
     def only(self, crops: Tensor) -> Severity:
         """The severity of some of the crops, given by their numbers."""
         chosen = torch.eye(self.crops)[crops]
-        sums, around = ({p: one.pooled(chosen) for p, one in of.items()} for of in (self.sums, self.surroundings))
-        return Severity(len(crops), sums, around)
+        sums = {p: of.pooled(chosen) for p, of in self.sums.items()}
+        return Severity(len(crops), sums, {p: of.pooled(chosen) for p, of in self.surroundings.items()})
 
     def at(self, period: int) -> Severity:
         """The severity of one of the periods."""
-        sums, around = ({p: one for p, one in of.items() if p == period} for of in (self.sums, self.surroundings))
-        return Severity(self.crops, sums, around)
+        around = {period: self.surroundings[period]} if self.surroundings else {}
+        return Severity(self.crops, {period: self.sums[period]}, around)
 
     @property
     def _all(self) -> Tensor:

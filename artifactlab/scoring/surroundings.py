@@ -66,7 +66,8 @@ def _spectral_density(signals: Tensor, lattice: int) -> Tensor:
     side = min(side, signals.shape[-1] // (SPACINGS * lattice) * SPACINGS * lattice)
     window = torch.hann_window(side, device=signals.device, dtype=signals.dtype)
     frames = signals.unfold(-1, side, side // 2)
-    return torch.fft.rfft(frames * window).abs().square() / window.square().sum()
+    spectrum: Tensor = torch.fft.rfft(frames * window)
+    return spectrum.abs().square() / window.square().sum()
 
 
 def _around(density: Tensor, samples: int, lattice: int, period: int) -> Surroundings:

@@ -142,7 +142,7 @@ def smooth_blocks(activation: Tensor, scale: Sequence[int]) -> Tensor:
         return activation
     means, size = means[:, levelled], values.shape[SPATIAL:]
     ramps = _resized(means, size) - F.interpolate(means, size, mode="nearest")
-    wanted = ramps[(..., *map(slice, sizes))] * lacking[levelled].view(-1, *[1] * len(sizes))
+    wanted = ramps[(slice(None), slice(None), *map(slice, sizes))] * lacking[levelled].view(-1, *[1] * len(sizes))
     return activation.index_add(1, levelled, wanted.to(activation.dtype))
 
 
@@ -161,7 +161,8 @@ def _ramp_variance(means: Tensor, scale: Sequence[int]) -> Tensor:
 def _energy(values: Tensor) -> Tensor:
     """Mean square of each channel (C,)."""
     space = tuple(range(SPATIAL, values.ndim))
-    return torch.linalg.vector_norm(values, dim=space).square().mean(0) / max(1, values[0, 0].numel())
+    norms: Tensor = torch.linalg.vector_norm(values, dim=space)
+    return norms.square().mean(0) / max(1, values[0, 0].numel())
 
 
 def _resized(source: Tensor, size: Sequence[int]) -> Tensor:
