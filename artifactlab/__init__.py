@@ -20,8 +20,8 @@ from artifactlab.inputs.probes import make_probe
 from artifactlab.lint import LintFinding, lint
 from artifactlab.models.factory import load_model
 from artifactlab.registry import announce
+from artifactlab.scoring.objective import severity
 from artifactlab.scoring.score import score_images
-from artifactlab.scoring.severity import severity
 
 announce(
     "artifactlab.views",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, folded, inside, spread_over
-from artifactlab.metrics.inputs import as_images, as_lattice, reduce
+from artifactlab.metrics.inputs import as_images, as_lattice, as_signals, reduce
 from artifactlab.metrics.period_reading import counted, read
 from artifactlab.metrics.spectral_reading import SpectralImages
 from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums, periods_of, spectral_sums
@@ -22,7 +22,7 @@ each, over which phases are averaged."""
 
 
 def checkerboard_energy(
-    x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0, reduction: str = "mean"
+    x: Tensor, period: int | tuple[int, ...] = 2, *, data_range: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
     """Share of an image's fine structure that is a constant grid of the given period.
 
@@ -31,8 +31,8 @@ def checkerboard_energy(
     grid is; the variance of 8-bit rounding is added to it, so that invisible grids on flat images do not count.
 
     Args:
-        x: `(N, C, H, W)` images or activations; channels are pooled.
-        period: lattice spacing in pixels, one number or (vertical, horizontal); 1 means no lattice in that direction.
+        x: `(N, C, L)` signals, `(N, C, H, W)` images or `(N, C, D, H, W)` volumes, or activations; channels are pooled.
+        period: lattice spacing in samples, one number or one per axis; 1 means no lattice in that direction.
         data_range: distance between the darkest and the brightest possible value.
         reduction: "mean", "sum" or "none" over the batch.
 
@@ -41,7 +41,7 @@ def checkerboard_energy(
         whether it can be told.
 
     Raises:
-        InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
+        InputError: if `x` is no finite tensor of that kind or an argument is out of range.
 
     Source: a reading of `spectral_images`; the artifact is described in A. Odena, V. Dumoulin, C. Olah, "Deconvolution
     and checkerboard artifacts", Distill 2016.
@@ -52,13 +52,14 @@ def checkerboard_energy(
     >>> bool(checkerboard_energy(board, 2) > 0.99)
     True
     """
-    images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
+    images = as_signals(x, data_range, reduction)
+    lattice = as_lattice(period, images.ndim - SPATIAL)
     sums = _measured(images, lattice)
     return reduce(locked_share(sums) if sums else images.new_zeros(len(images)), reduction)
 
 
 def lattice_amplitude(
-    x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0, reduction: str = "mean"
+    x: Tensor, period: int | tuple[int, ...] = 2, *, data_range: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
     """Root-mean-square amplitude of the constant grid of the given period, as a fraction of the data range.
 
@@ -81,7 +82,8 @@ def lattice_amplitude(
     >>> round(float(lattice_amplitude(board, 2)), 4)
     0.02
     """
-    images, lattice = as_images(x, data_range, reduction), as_lattice(period, 2)
+    images = as_signals(x, data_range, reduction)
+    lattice = as_lattice(period, images.ndim - SPATIAL)
     powers = [grid_power(sums) for sums in _measured(images, lattice).values()]
     power = torch.stack(powers).sum(0) if powers else images.new_zeros(len(images))
     return reduce(power.clamp_min(0).sqrt(), reduction)
@@ -122,7 +124,7 @@ def lattice_spectrum(
     return reduce(torch.stack(powers, 1).clamp_min(0), reduction)
 
 
-def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range: float = 1.0) -> Tensor:
+def checkerboard_map(x: Tensor, period: int | tuple[int, ...] = 2, *, data_range: float = 1.0) -> Tensor:
     """Where the grid is: local rms amplitude of the period's phase pattern, as a fraction of the data range.
 
     Unlike `lattice_amplitude` it looks at each window alone, so texture of the same spacing shows as well.
@@ -131,7 +133,7 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
         x, period, data_range: as for `checkerboard_energy`.
 
     Returns:
-        `(N, 1, H, W)`, the rms over channels.
+        `(N, 1, *space)`, the rms over channels.
 
     Raises:
         InputError: as `checkerboard_energy`.
@@ -140,15 +142,17 @@ def checkerboard_map(x: Tensor, period: int | tuple[int, int] = 2, *, data_range
     >>> checkerboard_map(torch.zeros(1, 3, 32, 32), 2).shape
     torch.Size([1, 1, 32, 32])
     """
-    images, lattice = as_images(x, data_range), as_lattice(period, 2)
+    images = as_signals(x, data_range)
+    lattice = as_lattice(period, images.ndim - SPATIAL)
     size = images.shape[SPATIAL:]
     sides = [spacing * math.ceil(WINDOW / spacing) for spacing in lattice]
     if any(side > length for side, length in zip(sides, size, strict=True)):
         return images.new_zeros(len(images), 1, *size)
     parts = blocks(images - baseband(images, math.lcm(*lattice)), sides)
     means = folded(parts, lattice) / (math.prod(sides) / math.prod(lattice))
-    means = means - parts.mean(inside(sides))[..., None, None]
-    amplitude = means.square().mean((1, -2, -1), keepdim=True)[..., 0, 0].sqrt()
+    phases = tuple(range(-len(size), 0))
+    means = means - parts.mean(inside(sides))[(..., *[None] * len(size))]
+    amplitude = means.square().mean((1, *phases), keepdim=True).squeeze(phases).sqrt()
     return spread_over(amplitude, sides, size)
 
 

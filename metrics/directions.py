@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
+from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.edges import CELL, Core, EdgePoints, edge_points, runs
 from artifactlab.metrics.gradients import gradient
-from artifactlab.metrics.inputs import accumulation_dtype, as_images, check_reduction, reduce
+from artifactlab.metrics.inputs import accumulation_dtype, as_images, as_planes, check_reduction, reduce
 
 FINE_SIGMA = 0.7
 """Pixels of the Gaussian whose derivatives give directions. It is fine, as the smallest stairs are one pixel high."""
@@ -78,7 +79,8 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
     of axis-parallel gradients.
 
     Args:
-        x: `(N, C, H, W)` images or activations; channels are pooled.
+        x: `(N, C, H, W)` images or `(N, C, D, H, W)` volumes, or activations; channels are pooled. Of volumes it is the
+            mean over the three directions in which they can be sliced.
         data_range: distance between the darkest and the brightest possible value.
         reduction: "mean", "sum" or "none" over the batch.
 
@@ -86,7 +88,7 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
         A share in [0, 1]; 0 for an image without oblique edges.
 
     Raises:
-        InputError: if `x` is no finite `(N, C, H, W)` tensor or an argument is out of range.
+        InputError: if `x` is no finite tensor of that kind or an argument is out of range.
 
     Source: our definition; gradients of 2 x 2 pixels within 5 degrees of an axis, around the points of coherent edges
     that are at least 10 degrees away from both axes (see `edges`).
@@ -96,8 +98,26 @@ def axis_excess(x: Tensor, *, data_range: float = 1.0, reduction: str = "mean") 
     >>> bool(axis_excess(stairs) > 0.5)
     True
     """
-    images = as_images(x, data_range, reduction)
-    return reduce(pooled_axis_excess(axis_statistics(images)).to(images), reduction)
+    images = as_planes(x, data_range, reduction)
+    shares = [pooled_axis_excess(_of_slices(images, along)) for along in slicings(images)]
+    return reduce(torch.stack(shares).mean(0).to(images), reduction)
+
+
+def slicings(images: Tensor) -> list[int | None]:
+    """The axes across which slices are taken: None of images, which are one; of volumes the three of their space."""
+    return [None] if images.ndim == SPATIAL + 2 else [SPATIAL, SPATIAL + 1, SPATIAL + 2]
+
+
+def slices(images: Tensor, across: int | None, start: int = 0, step: int = 1) -> Tensor:
+    """`(N * slices, C, H, W)` images of all slices of a volume across an axis, or of every so many."""
+    if across is None:
+        return images
+    return images.movedim(across, 1)[:, start::step].flatten(0, 1)
+
+
+def _of_slices(images: Tensor, across: int | None) -> Tensor:
+    """`axis_statistics` (N, 2) of all slices together."""
+    return axis_statistics(slices(images, across)).view(len(images), -1, 2).sum(1)
 
 
 def axis_statistics(images: Tensor, core: Core | None = None, points: EdgePoints | None = None) -> Tensor:

@@ -38,6 +38,11 @@ def as_signals(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
     return _checked(x, (3, 4, 5), "(N, C, L), (N, C, H, W) or (N, C, D, H, W)", data_range, reduction)
 
 
+def as_planes(x: Tensor, data_range: float, reduction: str = "none") -> Tensor:
+    """The same for images `(N, C, H, W)` and volumes `(N, C, D, H, W)`: what has edges with a direction."""
+    return _checked(x, (4, 5), "(N, C, H, W) or (N, C, D, H, W)", data_range, reduction)
+
+
 def _checked(x: Tensor, axes: tuple[int, ...], shapes: str, data_range: float, reduction: str) -> Tensor:
     _check_shape(x, axes, shapes)
     if not (isinstance(data_range, (int, float)) and math.isfinite(data_range) and data_range > 0):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SCHEMA_VERSION = "1.5"
-OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures))
-"""Names of what a diagnosis measures on the output itself."""
+OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures) if measure.name != "slices")
+"""Names of the numbers that a diagnosis measures on the output itself."""
 VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")
 """The views of a diagnosis by name (`page`, `figure`, `maps`), which `artifactlab.report` registers: a record knows
 nothing of pages."""

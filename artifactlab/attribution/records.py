@@ -117,13 +117,24 @@ class SeverityMeasures(ReadableByName):
 
 
 @dataclass(frozen=True)
+class SliceMeasures(SeverityMeasures):
+    """How bad the slices of volumes are that lie one way, as pictures: what somebody sees who leafs through them."""
+
+    axes: tuple[int, int]
+    """Which two of the volumes' directions, counted from 0, the slices show."""
+
+
+@dataclass(frozen=True)
 class OutputMeasures(SeverityMeasures):
     """What a diagnosis measures on the outputs themselves."""
 
-    axis_excess: float
-    """Excess of edges along the axes, as `artifactlab.metrics.axis_excess` measures it."""
+    axis_excess: float | None
+    """Excess of edges along the axes, as `artifactlab.metrics.axis_excess` measures it; None of signals, which have no
+    edges with a direction."""
     checkerboard_energy: float
     """Share of the energy in step with the lattice, as `artifactlab.metrics.checkerboard_energy` measures it."""
+    slices: tuple[SliceMeasures, ...] = ()
+    """Of volumes, the slices along each two of their directions; empty for images and signals."""
 
 
 @dataclass(frozen=True)

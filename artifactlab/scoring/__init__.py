@@ -5,9 +5,9 @@
 
 from artifactlab.scoring.gates import Gate, GateFailure, parse_gate
 from artifactlab.scoring.measures import METRICS, Metric
+from artifactlab.scoring.objective import severity
 from artifactlab.scoring.score import score_images
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
-from artifactlab.scoring.severity import severity
 from artifactlab.scoring.tiles import Tile
 
 __all__ = [

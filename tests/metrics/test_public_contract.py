@@ -26,8 +26,17 @@ FACTORS = {"replication_factor": 2}
 READINGS = {"spectral_images": 4}
 """several per image, without a reduction"""
 SCORES = [name for name in NAMES if name not in (*MAPS, *SPECTRA, *FACTORS, *READINGS)]
-ANY_AXES = ["remove_spectral_images", "spectral_images", "spectral_images_map"]
+ANY_AXES = [
+    "checkerboard_energy",
+    "checkerboard_map",
+    "lattice_amplitude",
+    "remove_spectral_images",
+    "spectral_images",
+    "spectral_images_map",
+]
 """that take signals and volumes, too"""
+PLANES = ["axis_excess"]
+"""that take volumes, but no signals"""
 TINY = [(1, 1), (1, 50), (50, 1), (2, 2), (5, 7), (3, 200), (17, 17), (31, 33)]
 
 
@@ -71,11 +80,13 @@ WRONG = [
     (torch.zeros(1, 3, 8, 0), "(1, 3, 8, 0)"),
 ]
 NO_IMAGES = [(torch.zeros(3, 8, 8), "(3, 8, 8)"), (torch.zeros(1, 1, 1, 8, 8), "(1, 1, 1, 8, 8)")]
+"""a signal, and a volume"""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_anything_but_a_filled_real_nchw_tensor_is_refused_and_named(name, call):
-    for x, named in WRONG if name in ANY_AXES else WRONG + NO_IMAGES:
+    others = [] if name in ANY_AXES else NO_IMAGES[:1] if name in PLANES else NO_IMAGES
+    for x, named in WRONG + others:
         with pytest.raises(InputError, match=re.escape(named)):
             call(name, x)
 

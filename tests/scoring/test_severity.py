@@ -213,7 +213,7 @@ def test_a_pair_is_a_lattice_of_two_spacings_and_a_list_holds_several() -> None:
     [
         (torch.zeros(1, 3, 40, 64), {}, "40x64 pixels is too small to measure periods 8, which takes 48x48"),
         (torch.zeros(1, 3, 4, 4), {"periods": 2}, "4x4 pixels is too small to measure periods 2, which takes 24x24"),
-        (torch.zeros(3, 64, 64), {}, r"expected a real tensor of shape \(N, C, H, W\)"),
+        (torch.zeros(64, 64), {}, r"expected a real tensor of shape \(N, C, L\)"),
         (torch.full((1, 1, 64, 64), math.nan), {}, "hold NaN"),
         (torch.zeros(1, 1, 64, 64), {"periods": 1}, "periods must be lattice spacings"),
         (torch.zeros(1, 1, 64, 64), {"periods": []}, "periods must be lattice spacings"),

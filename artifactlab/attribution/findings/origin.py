@@ -191,7 +191,7 @@ def _standing_still(
 
 def _at(severity: Severity, period: int) -> tuple[float, float]:
     """The grids and steps of a severity that stand at a period's own frequencies."""
-    return Severity(severity.crops, {period: severity.sums[period]}).together()
+    return severity.at(period).together()
 
 
 def _remaining_power(period: int, step: int) -> float:

@@ -10,7 +10,7 @@ An estimate is no repair; see docs/decisions.md, "First order is nearly enough".
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +26,17 @@ from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.errors import ModelError, first_line
+from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.period_reading import Forms, Reading
 from artifactlab.models.calls import Call
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.crops import crop_counts
-from artifactlab.scoring.severity import VISIBLE, differentiable_severity
+from artifactlab.scoring.objective import differentiable_severity
+from artifactlab.scoring.severity import VISIBLE
+
+POOLS: dict[int, Callable[..., Tensor]] = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+"""Means over so many parts, by the number of axes."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,8 @@ class _GradientWatch:
         self._keys = keys
         self.leaf = torch.zeros((), requires_grad=True)
         """Start of a graph that leads through all sites, though no parameter asks for one."""
-        self.crops = (0, 0, 0)
-        """Number of images, and of rows and columns of their crops; known when the forward pass is over."""
+        self.crops: tuple[int, ...] = ()
+        """Number of images, and of their crops along each axis; known when the forward pass is over."""
         self.drops: dict[SiteKey, Tensor | None] = {}
         """First-order drop of every crop's severity (crops,), by call of a site; None where no gradient came."""
 
@@ -128,7 +133,7 @@ def _drops(
     call: Call,
     keys: Collection[SiteKey],
     found: Mapping[int, Reading],
-    period: tuple[int, int],
+    period: Sequence[int],
     data_range: float,
 ) -> dict[SiteKey, Tensor | None]:
     """First-order drop of every crop's severity (crops,), by call of a site that ran; None where no gradient came."""
@@ -143,7 +148,7 @@ def _drops(
         except ModelError as error:
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
         image = pick_output(results[-1], runner.output, runner.layout).float() / data_range
-        gradients.crops = (image.shape[0], *crop_counts(image.shape[-2:], period))
+        gradients.crops = (image.shape[0], *crop_counts(image.shape[SPATIAL:], period))
         try:
             with runner.guarded():  # parts of a model may run again
                 torch.autograd.grad(_severity_of_all(image, found, period), gradients.leaf)
@@ -165,22 +170,23 @@ def _gradients_enabled(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _severity_of_all(image: Tensor, found: Mapping[int, Reading], period: tuple[int, int]) -> Tensor:
+def _severity_of_all(image: Tensor, found: Mapping[int, Reading], period: Sequence[int]) -> Tensor:
     """Severity of all crops together, times their number, so that each crop's part of its drop is a crop's severity."""
     # clones, as what was made in inference mode has no place in a graph
     confirmed = {p: Forms(*(form.clone() for form in reading.found)) for p, reading in found.items()}
     together = differentiable_severity(image, period, torch.ones(1, len(image)), confirmed).sum()
-    return len(image) * math.prod(crop_counts(image.shape[-2:], period)) * together
+    return len(image) * math.prod(crop_counts(image.shape[SPATIAL:], period)) * together
 
 
-def _by_crop(gradient: Tensor, change: Tensor, crops: tuple[int, int, int]) -> Tensor:
+def _by_crop(gradient: Tensor, change: Tensor, crops: tuple[int, ...]) -> Tensor:
     """Products of gradient and change, added up over the part of the activation under each crop; in the crops' order.
 
-    Where the activation is of another batch than the output, nobody knows which: all crops get the same.
+    Where the activation is of another batch than the output, nobody knows which: all crops get the same. So do those of
+    activations that have other axes, as the frames of a video that are worked on one by one.
     """
     product = (gradient.float() * change.float()).sum(1)
-    images, rows, columns = crops
-    if product.shape[0] != images:
+    images, *counts = crops
+    if product.shape[0] != images or product.ndim != len(crops):
         return (product.sum() / math.prod(crops)).expand(math.prod(crops)).cpu()
-    per_crop = F.adaptive_avg_pool2d(product, (rows, columns)) * (product[0].numel() / (rows * columns))
-    return per_crop.permute(1, 2, 0).flatten().cpu()
+    per_crop = POOLS[len(counts)](product, tuple(counts)) * (product[0].numel() / math.prod(counts))
+    return per_crop.movedim(0, -1).flatten().cpu()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.attribution.sites.upsampling import Growth
-from artifactlab.metrics.bands import running_sum
+from artifactlab.metrics.bands import SPATIAL, running_sum
 from artifactlab.scoring.periods import lattice_period
 
 NEIGHBOURS = 3
@@ -18,6 +21,10 @@ LACKING = 0.1
 docs/decisions.md, "Replication is told by what blocks lack"."""
 CACHED = 1 << 17
 """Number of values that are worked on at a time; half a megabyte, so that temporaries stay in a core's cache."""
+Part = tuple[slice, slice]
+"""Some of several fields, and a part of their first axis."""
+POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+"""Means over blocks, by the number of axes."""
 
 
 def repair(growth: Growth) -> Tensor:
@@ -29,51 +36,75 @@ def repair(growth: Growth) -> Tensor:
     with torch.no_grad(), torch.autocast(growth.output.device.type, enabled=False):
         output = growth.output.detach()
         if growth.nearest and growth.input is not None:
-            return _resized(growth.input.detach().float(), output.shape[-2:]).to(output.dtype)
+            return _resized(growth.input.detach().float(), output.shape[SPATIAL:]).to(output.dtype)
         return without_lattice(output, lattice_period(growth.scale))
 
 
-def without_lattice(activation: Tensor, period: tuple[int, int]) -> Tensor:
-    """An (N, C, H, W) activation or output less its local phase pattern, and less the replicated part of its blocks."""
+def without_lattice(activation: Tensor, period: Sequence[int]) -> Tensor:
+    """An (N, C, *space) activation or output less its local phase pattern, and the replicated part of its blocks."""
     return smooth_blocks(remove_lattice(activation, period), period)
 
 
-def remove_lattice(activation: Tensor, period: tuple[int, int], neighbours: int = NEIGHBOURS) -> Tensor:
-    """Notch out the lattice frequencies of `period`, everywhere in an (N, C, H, W) activation.
+def remove_lattice(activation: Tensor, period: Sequence[int], neighbours: int = NEIGHBOURS) -> Tensor:
+    """Notch out the lattice frequencies of `period`, everywhere in an (N, C, *space) activation.
 
-    What a triangle of two periods leaves over, averaged over the neighbouring blocks' pixels of the same phase, is the
+    What a triangle of two periods leaves over, averaged over the neighbouring blocks' samples of the same phase, is the
     local phase pattern, and is subtracted. The triangle passes ramps and is blind to the lattice, so that slopes are no
     pattern, and grids are nothing else. Constants pass unchanged, up to the border. The more `neighbours` a side, the
     less texture looks like a pattern, and the less a grid may change from place to place.
+
+    Args:
+        activation: of one to three axes of space; it is not written to.
+        period: spacing along each of them, 1 where there is no lattice.
+        neighbours: blocks per side that are averaged over, twice.
 
     >>> import torch
     >>> board = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8)[None, None]
     >>> remove_lattice(board, (2, 2))[..., 6:-6, 6:-6].std().item() < 1e-6
     True
     """
-    if period == (1, 1):
+    if max(period) == 1:
         return activation.clone()
-    planes = activation.float().flatten(0, 1)
-    together = max(1, CACHED // max(1, planes[0].numel()))
-    repaired = [part - _phase_pattern(part, period, neighbours) for part in planes.split(together)]
-    return torch.cat(repaired).view_as(activation).to(activation.dtype)
+    fields = activation.float().flatten(0, 1)
+    repaired = fields.clone()
+    for part, pattern in _phase_patterns(fields, period, neighbours):
+        repaired[part] -= pattern
+    return repaired.view_as(activation).to(activation.dtype)
 
 
-def _phase_pattern(planes: Tensor, period: tuple[int, int], neighbours: int) -> Tensor:
-    """The local phase pattern of (P, H, W) planes."""
-    (ph, pw), (count, h, w) = period, planes.shape
-    smooth = planes
-    for axis, p in ((1, ph), (2, pw)):
+def _phase_patterns(fields: Tensor, period: Sequence[int], neighbours: int) -> Iterator[tuple[Part, Tensor]]:
+    """The local phase pattern of (P, *space) fields: some fields at a time, or strips of one that is large."""
+    together = max(1, CACHED // max(1, fields[0].numel()))
+    p, size = period[0], fields.shape[1]
+    reach = neighbours * p  # of what a pattern is made of, in whole periods
+    rows = max(2 * reach, CACHED * size // max(1, fields[0].numel()) // p * p)
+    for first in range(0, len(fields), together):
+        some = slice(first, first + together)
+        for start in range(0, size, rows):
+            low = max(0, start - reach)
+            around = fields[some, low : start + rows + reach]
+            pattern = _phase_pattern(around, period, neighbours)
+            yield (some, slice(start, start + rows)), pattern[:, start - low : start - low + rows]
+
+
+def _phase_pattern(fields: Tensor, period: Sequence[int], neighbours: int) -> Tensor:
+    """The local phase pattern of (P, *space) fields."""
+    sizes = fields.shape[1:]
+    smooth = fields
+    for axis, p in enumerate(period, 1):
         if p > 1:  # else the sums are the model's own activation, which must not be divided in place
             smooth = running_sum(running_sum(_extended(smooth, axis, p - 1, p - 1), p, axis), p, axis).div_(p**2)
-    detail = _extended(_extended(planes - smooth, 1, 0, -h % ph), 2, 0, -w % pw)
-    phases = detail.view(count, detail.shape[1] // ph, ph, detail.shape[2] // pw, pw)
+    detail = fields - smooth
+    for axis, (p, size) in enumerate(zip(period, sizes, strict=True), 1):
+        detail = _extended(detail, axis, 0, -size % p)
+    blocks = [(length // p, p) for length, p in zip(detail.shape[1:], period, strict=True)]
+    phases = detail.view(len(fields), *(n for pair in blocks for n in pair))
     k = neighbours
-    for axis in (1, 3):
+    for axis in range(1, phases.ndim, 2):
         phases = running_sum(running_sum(_extended(phases, axis, k - 1, k - 1), k, axis), k, axis).div_(k**2)
-    block_means = F.avg_pool2d(phases.reshape(detail.shape), period)
-    pattern = phases - block_means[:, :, None, :, None]
-    return pattern.reshape(detail.shape)[:, :h, :w]
+    block_means = POOLS[len(period)](phases.reshape(detail.shape), tuple(period))
+    pattern = phases - block_means.view(len(fields), *(n for count, _ in blocks for n in (count, 1)))
+    return pattern.reshape(detail.shape)[(slice(None), *map(slice, sizes))]
 
 
 def _extended(values: Tensor, axis: int, before: int, after: int) -> Tensor:
@@ -82,7 +113,7 @@ def _extended(values: Tensor, axis: int, before: int, after: int) -> Tensor:
     return torch.cat([*[first] * before, values, *[last] * after], axis) if before + after else values
 
 
-def smooth_blocks(activation: Tensor, scale: tuple[int, int]) -> Tensor:
+def smooth_blocks(activation: Tensor, scale: Sequence[int]) -> Tensor:
     """Put the ramps back into blocks of `scale` that an upsampler has levelled, channel by channel.
 
     Where means of neighbouring blocks differ, a smooth upsampler varies within the blocks as a ramp between them does;
@@ -95,45 +126,64 @@ def smooth_blocks(activation: Tensor, scale: tuple[int, int]) -> Tensor:
     >>> bool((smooth_blocks(steps, (2, 2)) - ramp)[..., 8:-8].abs().max() < 0.1 * (steps - ramp).abs().max())
     True
     """
-    h, w = activation.shape[-2:]
-    if scale == (1, 1) or h < 3 * scale[0] or w < 3 * scale[1]:
+    sizes = activation.shape[SPATIAL:]
+    if max(scale) == 1 or any(size < 3 * p for size, p in zip(sizes, scale, strict=True) if p > 1):
         return activation
-    values, beyond = activation.float(), (0, -w % scale[1], 0, -h % scale[0])
-    if any(beyond):
-        values = F.pad(values, beyond, mode="replicate")
-    means = F.avg_pool2d(values, scale)
+    values = activation.float()
+    beyond = [(0, -size % p) for size, p in zip(sizes, scale, strict=True)]
+    if any(after for _, after in beyond):
+        values = F.pad(values, [n for pair in reversed(beyond) for n in pair], mode="replicate")
+    means = POOLS[len(scale)](values, tuple(scale))
     within = _energy(values) - _energy(means)
     lacking = 1 - (within.clamp_min(0) / _ramp_variance(means, scale).clamp_min(1e-30)).sqrt()
     lacking = lacking.where(lacking > LACKING, 0.0)
     levelled = lacking.nonzero()[:, 0]
     if len(levelled) == 0:
         return activation
-    means, size = means[:, levelled], values.shape[-2:]
-    ramps = (_resized(means, size) - F.interpolate(means, size, mode="nearest"))[..., :h, :w]
-    wanted = ramps * lacking[levelled, None, None]
+    means, size = means[:, levelled], values.shape[SPATIAL:]
+    ramps = _resized(means, size) - F.interpolate(means, size, mode="nearest")
+    wanted = ramps[(slice(None), slice(None), *map(slice, sizes))] * lacking[levelled].view(-1, *[1] * len(sizes))
     return activation.index_add(1, levelled, wanted.to(activation.dtype))
 
 
-def _ramp_variance(means: Tensor, scale: tuple[int, int]) -> Tensor:
+def _ramp_variance(means: Tensor, scale: Sequence[int]) -> Tensor:
     """The variance (C,) within blocks that ramps between their means have."""
-    smooth = remove_lattice(means, (2, 2))
-    rows, columns = smooth[:, :, 2:] - smooth[:, :, :-2], smooth[..., 2:] - smooth[..., :-2]
-    slopes = (_energy(step) / (2 * p) ** 2 for step, p in zip((rows, columns), scale, strict=True))
-    vertical, horizontal = (slope * (p**2 - 1) / 12 for slope, p in zip(slopes, scale, strict=True))
-    return vertical + horizontal
+    smooth = remove_lattice(means, (2,) * len(scale))
+    variance = means.new_zeros(means.shape[1])
+    for axis, p in enumerate(scale, SPATIAL):
+        if p > 1:
+            inner = means.shape[axis] - 2
+            slope = _energy(smooth.narrow(axis, 2, inner) - smooth.narrow(axis, 0, inner)) / (2 * p) ** 2
+            variance = variance + slope * (p**2 - 1) / 12
+    return variance
 
 
 def _energy(values: Tensor) -> Tensor:
     """Mean square of each channel (C,)."""
-    return torch.linalg.vector_norm(values, dim=(2, 3)).square().mean(0) / max(1, values[0, 0].numel())
+    space = tuple(range(SPATIAL, values.ndim))
+    norms: Tensor = torch.linalg.vector_norm(values, dim=space)
+    return norms.square().mean(0) / max(1, values[0, 0].numel())
 
 
-def _resized(source: Tensor, size: torch.Size) -> Tensor:
+def _resized(source: Tensor, size: Sequence[int]) -> Tensor:
     """A smooth resize, but for a grid of period 2 in `source`, at its Nyquist frequency.
 
     That stays as a nearest resize leaves it: interpolation would halve it, and the site that drew it would go free.
     """
-    smooth = remove_lattice(source, (2, 2))
+    smooth = remove_lattice(source, (2,) * len(size))
+    return _cubic(smooth, size) + F.interpolate(source - smooth, tuple(size), mode="nearest")
+
+
+def _cubic(source: Tensor, size: Sequence[int]) -> Tensor:
+    """A cubic resize of (N, C, *space), which torch has of images only: the last two axes, then the first of three."""
+    n, c, *sizes = source.shape
+    flat = source.reshape(n, -1, *([1, *sizes] if len(sizes) == 1 else sizes[-2:]))
     # with antialias torch takes Keys' cubic, which keeps straight ramps straight; its other cubic does not
-    cubic = F.interpolate(smooth, size, mode="bicubic", align_corners=False, antialias=True)
-    return cubic + F.interpolate(source - smooth, size, mode="nearest")
+    sides = [1, *size] if len(size) == 1 else list(size[-2:])
+    resized = F.interpolate(flat, sides, mode="bicubic", align_corners=False, antialias=True)
+    if len(size) < 3:
+        return resized.view(n, c, *size)
+    lines = resized.view(n, c, sizes[0], math.prod(sides))
+    if sizes[0] != size[0]:
+        lines = F.interpolate(lines, (size[0], math.prod(sides)), mode="bicubic", align_corners=False, antialias=True)
+    return lines.view(n, c, *size)

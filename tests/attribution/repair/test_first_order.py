@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import InputError, ModelError
+from artifactlab.attribution.repair.first_order import _by_crop
+from artifactlab.scoring.crops import crop_counts, split_crops
 
 
 @pytest.mark.parametrize("guilty", ["up1", "up2", "up3"])
@@ -185,3 +187,18 @@ def test_the_sentence_speaks_of_estimates(three_sites, scene: Tensor) -> None:
     assert "repairing it alone would remove an estimated" in text
     assert "Also suspect: " in text
     assert "All repaired" not in text
+
+
+@pytest.mark.parametrize("size", [(9 * 1024,), (128, 192), (128, 128, 128), (8, 192, 192)])
+def test_each_crop_gets_the_part_of_the_activation_under_it(size: tuple[int, ...]) -> None:
+    period = (2,) * len(size)
+    gradient, change = torch.rand(2, 3, *size), torch.rand(2, 3, *size)
+    found = _by_crop(gradient, change, (2, *crop_counts(size, period)))
+    expected = split_crops(gradient * change, period).flatten(1).sum(1)
+    assert len(expected) > 8
+    assert torch.allclose(found, expected, rtol=1e-4)
+
+
+def test_frames_that_are_worked_on_one_by_one_are_shared_out_to_all_crops_alike() -> None:
+    found = _by_crop(torch.ones(8, 1, 32, 32), torch.ones(8, 1, 32, 32), (1, 1, 2, 2))
+    assert found.tolist() == [8 * 32 * 32 / 4] * 4

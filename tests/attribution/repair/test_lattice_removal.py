@@ -8,13 +8,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.repair.lattice_removal import remove_lattice, repair, smooth_blocks
+from artifactlab.attribution.repair import lattice_removal
+from artifactlab.attribution.repair.lattice_removal import remove_lattice, repair, smooth_blocks, without_lattice
 from artifactlab.attribution.sites.upsampling import Growth
 
 
-def growth(output: Tensor, scale: tuple[int, int], source: Tensor | None = None, nearest: bool = False) -> Growth:
-    n, c, h, w = output.shape
-    return Growth("x", scale, (n, c, h // scale[0], w // scale[1]), tuple(output.shape), source, output, nearest)
+def growth(output: Tensor, scale: tuple[int, ...], source: Tensor | None = None, nearest: bool = False) -> Growth:
+    small = [size // by for size, by in zip(output.shape[2:], scale, strict=True)]
+    return Growth("x", scale, (*output.shape[:2], *small), tuple(output.shape), source, output, nearest)
+
+
+def wave(*sizes: int) -> Tensor:
+    """Smooth content along any number of axes, (1, 3, *sizes)."""
+    field = torch.ones(1, 3, *sizes)
+    for axis, size in enumerate(sizes):
+        line = torch.sin((axis + 1) * torch.linspace(0.3, 3, size))
+        field = field * line.view(-1, *[1] * (len(sizes) - axis - 1))
+    return field
+
+
+def enlarged(source: Tensor, by: int) -> Tensor:
+    """By repeating samples along all axes."""
+    for axis in range(2, source.ndim):
+        source = source.repeat_interleave(by, axis)
+    return source
+
+
+def inside(field: Tensor, margin: int) -> Tensor:
+    return field[(..., *[slice(margin, -margin)] * (field.ndim - 2))]
 
 
 @pytest.mark.parametrize("period", [2, 3, 4, 8])
@@ -121,10 +142,79 @@ def test_a_scale_that_is_no_integer_has_no_lattice_to_remove() -> None:
     assert torch.equal(repair(Growth("x", (1.5, 1.5), (1, 1, 20, 20), (1, 1, 30, 30), None, output)), output)
 
 
-@pytest.mark.parametrize("period", [(1, 2), (2, 1), (1, 1), (2, 4)])
-def test_the_activation_is_not_written_to(period: tuple[int, int]) -> None:
-    activation = torch.rand(1, 4, 32, 32)
+@pytest.mark.parametrize(
+    "period", [(1, 2), (2, 1), (1, 1), (2, 4), (2,), (1,), (1, 1, 2), (2, 1, 1), (1, 2, 2), (1, 1, 1), (2, 2, 2)]
+)
+def test_the_activation_is_not_written_to(period: tuple[int, ...]) -> None:
+    activation = torch.rand(1, 4, *[24] * len(period))
     before, version = activation.clone(), activation._version
     remove_lattice(activation, period)
     assert activation._version == version
     assert torch.equal(activation, before)
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_a_grid_of_a_signal_or_a_volume_is_gone_and_smooth_content_stays(axes: int, period: int) -> None:
+    pattern = torch.randn(1, 3, *[period] * axes)
+    pattern -= pattern.flatten(2).mean(2).view(1, 3, *[1] * axes)
+    size, content = 12 * period, wave(*[12 * period] * axes)
+    gridded = content + 0.1 * pattern.repeat(1, 1, *[12] * axes)
+    left = remove_lattice(gridded, (period,) * axes) - content
+    assert inside(left, 4 * period).abs().max() < 0.05 * inside(gridded - content, 4 * period).abs().max()
+    assert left.shape == (1, 3, *[size] * axes)
+
+
+@pytest.mark.parametrize("across", [0, 1, 2])
+def test_a_volume_that_is_the_same_in_all_slices_is_repaired_like_a_slice(across: int) -> None:
+    image = enlarged(torch.rand(1, 2, 12, 12), 2) + torch.rand(1, 2, 24, 24)
+    volume = image.unsqueeze(2 + across).repeat_interleave(10, 2 + across)
+    period = [2, 4]
+    expected = without_lattice(image, period)
+    for third in (1, 2):
+        found = without_lattice(volume, [*period[:across], third, *period[across:]])
+        assert torch.allclose(found, expected.unsqueeze(2 + across).expand_as(found), atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_a_nearest_resize_of_a_signal_or_a_volume_is_swapped_for_a_smooth_one(axes: int) -> None:
+    truth = wave(*[48] * axes)
+    source = truth.clone()
+    for axis in range(2, 2 + axes):
+        source = source.unflatten(axis, (-1, 4)).mean(axis + 1)
+    nearest = enlarged(source, 4)
+    linear = F.interpolate(source, [48] * axes, mode="linear" if axes == 1 else "trilinear")
+    far = [
+        float(inside(x - truth, 8).square().mean().sqrt())
+        for x in (repair(growth(nearest, (4,) * axes, source, nearest=True)), linear, nearest)
+    ]
+    assert far[0] < far[1] < far[2] / 2
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_levelled_blocks_of_a_signal_or_a_volume_get_their_ramps_back(axes: int) -> None:
+    truth = wave(*[48] * axes)
+    source = truth.clone()
+    for axis in range(2, 2 + axes):
+        source = source.unflatten(axis, (-1, 4)).mean(axis + 1)
+    nearest = enlarged(source, 4)
+    after = smooth_blocks(nearest, (4,) * axes)
+    assert inside(after - truth, 8).abs().mean() < 0.3 * inside(nearest - truth, 8).abs().mean()
+    assert torch.equal(smooth_blocks(truth, (4,) * axes), truth)
+
+
+def test_few_frames_are_no_reason_to_leave_blocks_of_their_pictures_as_they_are() -> None:
+    frames = enlarged(F.avg_pool2d(wave(48, 48), 4), 4).unsqueeze(2).repeat_interleave(2, 2)
+    after = smooth_blocks(frames, (1, 4, 4))
+    assert torch.allclose(after[:, :, 0], smooth_blocks(frames[:, :, 0], (4, 4)), atol=1e-6)
+    assert not torch.equal(after, frames)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 700, 301), (1, 2, 70, 61, 33), (3, 1, 300_001)])
+def test_what_is_repaired_in_strips_is_what_is_repaired_in_one_go(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activation, period = torch.rand(shape), (4,) * (len(shape) - 2)
+    in_strips = remove_lattice(activation, period)
+    monkeypatch.setattr(lattice_removal, "CACHED", activation.numel())
+    assert torch.equal(remove_lattice(activation, period), in_strips)

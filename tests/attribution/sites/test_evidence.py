@@ -68,3 +68,23 @@ def test_the_spread_is_that_of_quantiles_and_zero() -> None:
     assert spread(values) == pytest.approx(high - low, rel=1e-3)
     assert spread(values.abs() + 2) == pytest.approx(torch.quantile(values.abs(), 0.995).item() + 2, rel=1e-3)
     assert spread(torch.zeros(1, 1, 4, 4)) == 0
+
+
+@pytest.mark.parametrize(("scale", "shape"), [((4.0,), (5000,)), ((4.0, 4.0, 4.0), (48, 48, 48))])
+def test_signals_and_volumes_have_evidence_of_steps_and_grids(scale: tuple[float, ...], shape: tuple[int, ...]) -> None:
+    content = torch.randn(1, 4, *[size // 4 for size in shape])
+    steps = content
+    for axis in range(2, content.ndim):
+        steps = steps.repeat_interleave(4, axis)
+    assert measure_evidence(steps, scale).edge_jaggedness > 0.5
+    pattern = torch.randn(*[4] * len(shape)).repeat(*[size // 4 for size in shape])
+    assert measure_evidence(torch.randn(1, 4, *shape) + 0.5 * pattern, scale).checkerboard_energy > 0.05
+    assert measure_evidence(torch.randn(1, 4, *shape), scale).checkerboard_energy < 0.01
+
+
+def test_of_large_volumes_and_long_signals_the_middle_is_measured() -> None:
+    signal = torch.rand(1, 1, SIDE**2 + 8)
+    assert measure_evidence(signal, (4.0,)) == measure_evidence(signal[..., 4 : SIDE**2 + 4], (4.0,))
+    volume = torch.rand(1, 1, 8, SIDE // 4 + 8, 40)
+    middle = volume[:, :, :, 4 : SIDE // 4 + 4]
+    assert measure_evidence(volume, (1.0, 2.0, 2.0)) == measure_evidence(middle, (1.0, 2.0, 2.0))
