@@ -150,7 +150,9 @@ def diagnose(
         findings=brought + causes,
         per_input=tuple(severity_measures(severity) for severity in judgement.severities),
         half_samples=severity_of_halves(judgement.severity, seed),
-        examples=kept_examples(judgement.calls, judgement.outputs, chosen, examined.alone, survey.activations),
+        examples=kept_examples(
+            judgement.calls, judgement.outputs, chosen, examined.alone, survey.activations, runner.layout
+        ),
     )
 
 

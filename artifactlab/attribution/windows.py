@@ -4,44 +4,71 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from torch import Tensor
+from torch.nn import functional as F
 
-from artifactlab.attribution.sites.activations import MAX_PICTURE_SIDE
+from artifactlab.attribution.sites.activations import picture_side
 
 EXAMPLES = 4
 """Number of calls of whose first image something is kept for pictures; enough to compare, and a page of at most 5 MB is
 to hold them."""
+POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+"""Means of boxes, by the number of directions."""
 
 
 @dataclass(frozen=True)
 class Window:
     """A part of an output."""
 
-    top: int
-    """Row of its first pixel in the output."""
-    left: int
-    """Column of its first pixel in the output."""
+    corner: tuple[int, ...]
+    """Where its first pixel is in the output, along each direction."""
     pixels: Tensor
-    """The part itself, (C, h, w)."""
+    """The part itself, (C, *space)."""
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Pixels along each direction."""
+        return tuple(self.pixels.shape[1:])
 
     def cut(self, image: Tensor) -> Tensor:
-        """The same part of another (C, H, W) image."""
-        height, width = self.pixels.shape[1:]
-        return image[:, self.top : self.top + height, self.left : self.left + width].float()
+        """The same part of another (C, *space) image."""
+        return part(image, self.corner, self.size).float()
 
 
-def busiest(change: Tensor, side: int) -> tuple[int, int]:
-    """Top and left of the square window of `side` pixels where an (H, W) change is largest."""
+def examples_of(output: Tensor) -> int:
+    """Of how many calls something is kept whose outputs are (N, C, *space).
+
+    A map of a volume or a video takes as much as those of a hundred images, for every site, so it is one there.
+    """
+    return 1 if output.ndim > 4 else EXAMPLES
+
+
+def kept_map(change: Tensor) -> Tensor:
+    """A (*space) change as it is kept: of a volume, of which every site has one, in half precision."""
+    return change.half() if change.ndim > 2 else change
+
+
+def part(image: Tensor, corner: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    """A box of a (..., *space) tensor."""
+    return image[(..., *(slice(start, start + length) for start, length in zip(corner, size, strict=True)))]
+
+
+def busiest(change: Tensor, side: int) -> tuple[int, ...]:
+    """Where the box of `side` pixels a side begins in which a (*space) change is largest, of those tried.
+
+    They begin a quarter of a side from each other, so that three quarters of the best one are in one of them.
+    """
     size = [min(side, length) for length in change.shape]
-    stride = [max(1, length // 4) for length in size]
-    sums = torch.nn.functional.avg_pool2d(change[None, None].float(), size, stride)[0, 0]
-    row, column = divmod(int(sums.argmax()), sums.shape[1])
-    return row * stride[0], column * stride[1]
+    strides = [max(1, length // 4) for length in size]
+    means = POOLS[change.ndim](change[None, None].float(), size, strides)[0, 0]
+    place = np.unravel_index(int(means.argmax()), means.shape)
+    return tuple(int(index) * stride for index, stride in zip(place, strides, strict=True))
 
 
 def window(image: Tensor, change: Tensor) -> Window:
-    """The part of a (C, H, W) image where an (H, W) change is largest."""
-    top, left = busiest(change, MAX_PICTURE_SIDE)
-    part = image[:, top : top + MAX_PICTURE_SIDE, left : left + MAX_PICTURE_SIDE]
-    return Window(top, left, part.float().cpu().clone())
+    """The part of a (C, *space) image where a (*space) change is largest."""
+    side = picture_side(change.ndim)
+    corner = busiest(change, side)
+    size = tuple(min(side, length) for length in change.shape)
+    return Window(corner, part(image, corner, size).float().cpu().clone())

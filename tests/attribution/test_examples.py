@@ -59,10 +59,13 @@ def test_the_pair_is_the_output_before_and_after_where_the_repair_acts(diagnosis
         smooth = repair(Growth("conv_transpose2d", (3, 3), image.shape, grown.shape, image, grown))
         after = nn.functional.interpolate(model.out(smooth), scale_factor=2.0, mode="bilinear")[0]
     kept = diagnosis.examples[0].repaired["up/conv_transpose2d#0"]
-    assert kept.top >= 2 * 300 - MAX_PICTURE_SIDE - MAX_PICTURE_SIDE // 4, "the grid is at the bottom"
-    assert kept.left == 0 or kept.left + MAX_PICTURE_SIDE <= 264
+    assert kept.corner[0] >= 2 * 300 - MAX_PICTURE_SIDE - MAX_PICTURE_SIDE // 4, "the grid is at the bottom"
+    assert kept.corner[1] == 0 or kept.corner[1] + MAX_PICTURE_SIDE <= 264
     shown = diagnosis.before_and_after("up/conv_transpose2d#0")
-    rows, columns = slice(kept.top, kept.top + MAX_PICTURE_SIDE), slice(kept.left, kept.left + MAX_PICTURE_SIDE)
+    rows, columns = (
+        slice(kept.corner[0], kept.corner[0] + MAX_PICTURE_SIDE),
+        slice(kept.corner[1], kept.corner[1] + MAX_PICTURE_SIDE),
+    )
     torch.testing.assert_close(shown[0], before[:, rows, columns])
     torch.testing.assert_close(shown[1], after[:, rows, columns])
     change = (after - before).abs().mean(0)
