@@ -28,8 +28,8 @@ class Trial:
     severity: Severity
     """What the outputs show when the sites are repaired."""
     changes: list[Tensor]
-    """(*space) for each of the first calls: how far the repair moves each pixel of the first image, as a fraction of the
-    data range."""
+    """(*space) for each of the first calls: how far the repair moves each pixel of the first image, as a fraction of
+    the data range."""
     windows: list[Window]
     """The repaired output of each of the first calls where the repair moves it most."""
 
