@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from artifactlab.attribution.handles import Handles
 from artifactlab.attribution.records import (
     DiagnoseSettings,
     Finding,
@@ -90,6 +91,11 @@ class Diagnosis:
     def directions(self) -> tuple[str, ...]:
         """Names of the directions of the output: `t`, `z`, `y`, `x`."""
         return Layout(self.config.layout).names
+
+    @property
+    def handles(self) -> Handles:
+        """Short names of sites whose keys are long, for what people read."""
+        return Handles.of(site.site.key for site in self.sites)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that validates against `artifactlab/schemas/diagnosis.json`: None instead of NaN."""

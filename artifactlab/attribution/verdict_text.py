@@ -95,8 +95,8 @@ def _main_finding(
     if sites[0].site.opaque:
         return (
             f"The output shows {artifact_text(output, names)}, and nothing inside the model could be seen to enlarge"
-            " anything: it is an exported or fused graph, or one function. Give the Python model to learn which layer it"
-            " is."
+            " anything: it is an exported or fused graph, or one function. Give the Python model to learn which layer"
+            " it is."
         )
     if all(site.effect.low is None for site in sites):
         return (

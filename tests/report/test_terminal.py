@@ -30,7 +30,7 @@ EFFECT = Effect(-1234.5, -23456.7, -1001.2, -0.123, "checkerboard")
 def diagnosis() -> Diagnosis:
     site = Site(LONG, "conv_transpose2d", 0, (2, 2), (16, 8), (1, 512, 8, 8), (1, 256, 16, 16))
     found = SiteDiagnosis(site, Evidence(0.12, 0.0, 0.34), EFFECT, "compensated", 1, 1)
-    return Diagnosis((found,), f"Leave {LONG} alone.", {"severity": 1.0}, {"fast": False})
+    return Diagnosis((found,), f"Leave {LONG} alone.", {"severity": 1.0}, SimpleNamespace(layout="NCHW"))
 
 
 def lint_findings() -> list[LintFinding]:
