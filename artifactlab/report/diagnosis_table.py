@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +21,7 @@ NUMBERS = ("period", "evidence", "effect (90%)", "share")
 def diagnosis_table(diagnosis: Diagnosis) -> Group:
     """The ranked sites, the verdict in a sentence below them."""
     handles = diagnosis.handles
-    rows = [_row(site, handles, diagnosis.directions) for site in diagnosis.sites]
+    rows = [_row(site, handles) for site in diagnosis.sites]
     longest = max((len(str(row[1])) for row in rows), default=0)
     table = Table(title=TITLE, title_justify="left", box=None)
     table.add_column("#", justify="right")
@@ -38,11 +36,17 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
     note = Text(
         f"evidence: lattice share of the activation / jaggedness in {pixel}.  effect: drop of the output's severity"
         " when this site alone is repaired; 1 just shows."
+        + _directions(diagnosis)
         + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
     )
     verdict = literal(handles.shorten(diagnosis.verdict), "bold")
     return Group(Fitting(table, _stacked(rows)), Text(), note, *_legend(diagnosis, handles), Text(), verdict)
+
+
+def _directions(diagnosis: Diagnosis) -> str:
+    """What the numbers of a period are, where there are more than vertical and horizontal."""
+    return f"  period: along {', '.join(diagnosis.directions)}." if len(diagnosis.directions) > 2 else ""
 
 
 def _legend(diagnosis: Diagnosis, handles: Handles) -> list[RenderableType]:
@@ -65,13 +69,13 @@ def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
     return Group(Text(TITLE, style="italic"), named_lines(lines))
 
 
-def _row(diagnosed: SiteDiagnosis, handles: Handles, names: Sequence[str]) -> tuple[str | Text, ...]:
+def _row(diagnosed: SiteDiagnosis, handles: Handles) -> tuple[str | Text, ...]:
     site, evidence, effect = diagnosed.site, diagnosed.evidence, diagnosed.effect
     interval = "" if effect.low is None else f" [{signed(effect.low)}, {signed(effect.high)}]"
     return (
         str(diagnosed.rank),
         literal(handles.shorten(site.label)),
-        period_text(site.period, names),
+        period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
         ("" if diagnosed.verified else "~") + signed(effect.value) + interval,
         "-" if effect.share is None else f"{effect.share:.0%}",

@@ -100,7 +100,7 @@ def draw_change(
     flat = flat_for(change[None], names, place)
     values, most = in_255ths(flat.change(change))
     if isinstance(flat, Track):
-        _draw_course(ax, values[0], flat.space[0])
+        _draw_course(ax, values[-1], flat.space[0])
     else:
         image = ax.imshow(values, cmap="magma", vmin=0, vmax=most)
         ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")

@@ -26,7 +26,7 @@ CLOSE_UP = 540
 MOST_MARKED = 16
 """Period up to which the points of a lattice are told apart in a spectrum, eight pixels from each other."""
 
-LARGEST_TILE = 256
+LARGEST_TILE = 512
 """Pixels per side of the slices or the spectrogram of a channel, at most."""
 LEAST_RIM = 0.01
 """Least share that reaches the rim of a rose; 1/36 is even, so that less is an image without gradients."""

@@ -19,8 +19,12 @@ class PageWords:
 
     pixel: str
     """The unit of displacements."""
+    beside: str
+    """The same where there is room for two letters only, which others than pixels have none of."""
     cycle: str
     """What frequencies are counted per."""
+    whole: str
+    """What changes are counted in 1/255 of."""
     laid: str
     """How an output is laid flat, as the end of a caption."""
 
@@ -28,7 +32,14 @@ class PageWords:
 def page_words(names: Sequence[str]) -> PageWords:
     """The captions for outputs whose directions have these names."""
     words = words_for(names)
-    return PageWords(words.pixel, words.pixels.removesuffix("s"), _laid(names))
+    beside = words.pixel if words.pixel == "px" else ""
+    return PageWords(
+        words.pixel,
+        beside,
+        words.pixels.removesuffix("s"),
+        "the data range" if len(names) == 1 else "white",
+        _laid(names),
+    )
 
 
 def _laid(names: Sequence[str]) -> str:
@@ -38,7 +49,7 @@ def _laid(names: Sequence[str]) -> str:
         return ""
     across, down, first = names[2], names[1], names[0]
     if first == "t":
-        return f": frames, and on the right one row ({across}) over time, downwards"
+        return f": frames, and below them one row ({across}) and one column ({down}) over time, which goes down"
     return f": slices {down}-{across}, {down}-{first} on the right and {first}-{across} below"
 
 

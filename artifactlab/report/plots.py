@@ -86,7 +86,7 @@ def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
 
 
 def _site_label(site: SiteDiagnosis, diagnosis: Diagnosis) -> str:
-    period = period_text(site.site.period, diagnosis.directions)
+    period = period_text(site.site.period)
     return literal_label(f"{diagnosis.handles[site.site.key]}  (period {period})", LABEL)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from artifactlab.report.pictures import displayable, grey
@@ -18,6 +17,8 @@ GAP = 2
 """Pixels between slices."""
 BETWEEN = 0.5
 """What is between slices, neither black nor white: it is to be told from both."""
+AS_MUCH = 0.9
+"""Share of the largest change from which on a slice holds as much as the one that holds it."""
 MOST_SLICES = 32
 """Slices of one direction whose spectra and gradients are averaged, evenly spread: more change a picture little."""
 
@@ -119,7 +120,7 @@ class Slices:
 
 
 def slices(space: Sequence[int], names: Sequence[str], place: Sequence[int] | None = None) -> Slices:
-    """An image as it is; three orthogonal slices of a volume; of a video some frames, and one row of each over time.
+    """An image as it is; three orthogonal slices of a volume; of a video some frames, and a row and a column over time.
 
     Args:
         space: pixels along each direction.
@@ -132,7 +133,7 @@ def slices(space: Sequence[int], names: Sequence[str], place: Sequence[int] | No
     if names[0] == "t":
         first = min(max(0, at[0] - FRAMES // 2), max(0, space[0] - FRAMES))
         film = [Plane(1, 2, (frame, *at[1:])) for frame in range(first, min(first + FRAMES, space[0]))]
-        return Slices(tuple(space), ((*film, Plane(0, 2, at)),))
+        return Slices(tuple(space), (tuple(film), (Plane(0, 2, at), Plane(0, 1, at))))
     return Slices(tuple(space), ((Plane(1, 2, at), Plane(1, 0, at)), (Plane(0, 2, at),)))
 
 
@@ -162,10 +163,17 @@ def _spread(batch: Tensor) -> Tensor:
 
 
 def strongest(change: Tensor) -> tuple[int, ...]:
-    """Where a (*space) change is largest, as the mean over a pixel and its neighbours: a single one may stand out."""
-    pools = {1: torch.nn.functional.avg_pool1d, 2: torch.nn.functional.avg_pool2d, 3: torch.nn.functional.avg_pool3d}
-    means = pools[change.ndim](change[None, None].float(), 3, 1, 1)[0, 0]
-    return tuple(int(index) for index in np.unravel_index(int(means.argmax()), means.shape))
+    """Where slices of a (*space) change meet that hold most of it, each among those of its direction.
+
+    Of several that hold about as much, as those of a regular grid do, it is the one nearest to the middle, which has
+    more of the output around it.
+    """
+    place = []
+    for axis, length in enumerate(change.shape):
+        held = change.float().movedim(axis, 0).reshape(length, -1).sum(1)
+        most = (held >= AS_MUCH * held.max()).nonzero()[:, 0]
+        place.append(int(most[(most - length // 2).abs().argmin()]))
+    return tuple(place)
 
 
 def _meets(plane: Plane, corner: Sequence[int], size: Sequence[int]) -> bool:

@@ -20,6 +20,8 @@ COLUMNS = 512
 """Columns of a spectrogram or a waveform, at most: about as many as the page has pixels for it."""
 ROWS = 96
 """Rows of a waveform."""
+BAND = 16
+"""Rows below it, where changes stand: over it they would hide it."""
 LONG_FRAME = 2048
 """Samples of a frame of the spectrum, whose lines are to be narrow."""
 DECIBELS = 80.0
@@ -40,7 +42,7 @@ class Track:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the waveform."""
-        return ROWS, min(COLUMNS, self.space[0])
+        return ROWS + BAND, min(COLUMNS, self.space[0])
 
     def close_up(self, image: Tensor, like: Tensor) -> np.ndarray:
         """The spectrogram of a (C, L) signal, (frequencies, frames) in [0, 1], 1 for the loudest of `like`."""
@@ -57,16 +59,18 @@ class Track:
         least, most = -_columns(-scaled.amin(0)), _columns(scaled.amax(0))
         heights = np.arange(ROWS)[::-1, None]
         inked = (heights >= np.floor(least)[None]) & (heights <= np.ceil(most)[None])
-        return np.where(inked, INK, 1.0)
+        return np.pad(np.where(inked, INK, 1.0), ((0, BAND), (0, 0)), constant_values=1.0)
 
     def change(self, change: Tensor) -> np.ndarray:
-        """The largest change in each column, (H, W)."""
-        return np.broadcast_to(_columns(change.float()), self.size).copy()
+        """The largest change in each column, (H, W), in a band below the waveform."""
+        changed = np.zeros(self.size, np.float32)
+        changed[ROWS:] = _columns(change.float())
+        return changed
 
     def frames(self, corner: Sequence[int], size: Sequence[int]) -> list[Rectangle]:
         """Where a stretch of the signal is."""
         scale = self.size[1] / self.space[0]
-        return [Rectangle(corner[0] * scale, 0, size[0] * scale, ROWS)]
+        return [Rectangle(corner[0] * scale, 0, size[0] * scale, ROWS + BAND)]
 
 
 def signal_spectrum(signal: Tensor, period: int = 1) -> np.ndarray:
@@ -105,6 +109,12 @@ def _frames(signal: Tensor, frame: int, hop: int) -> Tensor:
     taper = torch.sin(math.pi * (torch.arange(frame) + 0.5) / frame).square()
     parts = (parts - parts.mean(-1, keepdim=True)) * taper / taper.sum()
     return torch.fft.rfft(parts).abs().square().mean(0)
+
+
+def middle(signal: Tensor, samples: int) -> Tensor:
+    """At most so many samples from the middle of a (..., L) signal."""
+    beyond = max(0, signal.shape[-1] - samples)
+    return signal.narrow(-1, beyond // 2, signal.shape[-1] - beyond)
 
 
 def _columns(values: Tensor) -> np.ndarray:
