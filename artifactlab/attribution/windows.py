@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from artifactlab.attribution.sites.activations import picture_side
 
 EXAMPLES = 4
 """Number of calls of whose first image something is kept for pictures; enough to compare, and a page of at most 5 MB is
 to hold them."""
-POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
-"""Means of boxes, by the number of directions."""
+STEPS = 4
+"""Places per side at which a box may begin."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,26 @@ def kept_map(change: Tensor) -> Tensor:
 
 def part(image: Tensor, corner: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
     """A box of a (..., *space) tensor."""
-    return image[(..., *(slice(start, start + length) for start, length in zip(corner, size, strict=True)))]
+    for axis, (start, length) in enumerate(zip(corner, size, strict=True), start=image.ndim - len(size)):
+        image = image.narrow(axis, start, length)
+    return image
 
 
 def busiest(change: Tensor, side: int) -> tuple[int, ...]:
     """Where the box of `side` pixels a side begins in which a (*space) change is largest, of those tried.
 
-    They begin a quarter of a side from each other, so that three quarters of the best one are in one of them.
+    They begin at most a quarter of a side from each other, from one end to the other, so that three quarters of the
+    best one are in one of them.
     """
-    size = [min(side, length) for length in change.shape]
-    strides = [max(1, length // 4) for length in size]
-    means = POOLS[change.ndim](change[None, None].float(), size, strides)[0, 0]
-    place = np.unravel_index(int(means.argmax()), means.shape)
-    return tuple(int(index) * stride for index, stride in zip(place, strides, strict=True))
+    sums, starts = change.float(), []
+    for axis, length in enumerate(change.shape):
+        size = min(side, length)
+        tries = 1 + -(-STEPS * (length - size) // size)
+        starts.append(torch.linspace(0, length - size, tries).round().long())
+        up_to = torch.cat([torch.zeros_like(sums.narrow(axis, 0, 1)), sums.cumsum(axis)], axis)
+        sums = up_to.index_select(axis, starts[-1] + size) - up_to.index_select(axis, starts[-1])
+    place = np.unravel_index(int(sums.argmax()), sums.shape)
+    return tuple(int(tried[index]) for tried, index in zip(starts, place, strict=True))
 
 
 def window(image: Tensor, change: Tensor) -> Window:

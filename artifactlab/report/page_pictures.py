@@ -14,7 +14,7 @@ from torch import Tensor
 from artifactlab.report.flat import Flat, flat_for
 from artifactlab.report.pictures import DECIBELS, VERMILION, decibels, in_255ths
 from artifactlab.report.tracks import DECIBELS as TONE_DECIBELS
-from artifactlab.report.tracks import middle, signal_spectrum
+from artifactlab.report.tracks import signal_spectrum
 
 THUMB = 448
 """Pixels of the longer side of an output below its maps, at most; the screen has no more for them."""
@@ -27,8 +27,6 @@ TILES = 4
 WIDE = 160
 """Pixels from which on a tile is wide, and half as many are beside each other: slices and spectrograms are to be seen,
 too."""
-TILE_SAMPLES = 8192
-"""Samples of a signal's channel in a sheet, from the middle; eight whole ones would be half of a page."""
 SPECTRUM_SIDE = 128
 """Pixels of a side of a spectrum, about as many as it takes of the screen."""
 STEP = 3.0
@@ -80,7 +78,6 @@ def map_uri(change: Tensor, flat: Flat) -> tuple[str, float]:
 def sheet_uri(activation: Tensor, names: Sequence[str], side: int) -> str:
     """The channels of a (C, *space) activation beside and below each other, each on its own scale."""
     tiles = []
-    activation = middle(activation, TILE_SAMPLES) if activation.ndim == 2 else activation
     flat = flat_for(activation, names)
     for channel in activation[:, None]:
         low, high = float(channel.min()), float(channel.max())

@@ -26,6 +26,8 @@ CLOSE_UP = 540
 MOST_MARKED = 16
 """Period up to which the points of a lattice are told apart in a spectrum, eight pixels from each other."""
 
+TILE_SAMPLES = 32
+"""Samples of a signal's channel in a sheet per pixel of a close-up: eight whole ones would be half of a page."""
 LARGEST_TILE = 512
 """Pixels per side of the slices or the spectrogram of a channel, at most."""
 LEAST_RIM = 0.01
@@ -128,9 +130,7 @@ def view_of(found: SiteDiagnosis, shown: Shown, drawn: Drawn, side: int) -> View
         pair=pair,
         frames=frames,
         zoom=max(zoom for zoom in ZOOMS if zoom == 1 or (pair and zoom * pair[0].width <= CLOSE_UP)),
-        sheet=None
-        if activation is None
-        else pictures.sheet_uri(activation, names_for(activation, names), _tile(activation, side)),
+        sheet=None if activation is None else _sheet(activation, names, side),
         drawn=drawn,
     )
 
@@ -167,17 +167,19 @@ def _framed(window: Window, side: int) -> tuple[list[int], list[int]]:
     return [at + (all_of - own) // 2 for at, all_of, own in zip(window.corner, window.size, size, strict=True)], size
 
 
-def _middle_of(output: Tensor) -> Tensor:
-    """A whole image; of a volume or a long signal as much from the middle as of a repaired one."""
-    if output.ndim == 3:
-        return output
-    size = tuple(min(picture_side(output.ndim - 1), length) for length in output.shape[1:])
-    return part(output, tuple((whole - own) // 2 for whole, own in zip(output.shape[1:], size, strict=True)), size)
+def _middle_of(image: Tensor, side: int | None = None) -> Tensor:
+    """A whole image; of others so many pixels a side from the middle, by default as many as are kept."""
+    if image.ndim == 3:
+        return image
+    side = side or picture_side(image.ndim - 1)
+    size = tuple(min(side, length) for length in image.shape[1:])
+    return part(image, tuple((whole - own) // 2 for whole, own in zip(image.shape[1:], size, strict=True)), size)
 
 
-def _tile(activation: Tensor, side: int) -> int:
-    """Pixels per side of a channel's picture, at most; of slices all, as their middle is where they meet."""
-    return side // 2 if activation.ndim == 3 else LARGEST_TILE
+def _sheet(activation: Tensor, names: Sequence[str], side: int) -> str:
+    """Channels of an activation, the smaller the smaller close-ups are."""
+    shown = _middle_of(activation, side * TILE_SAMPLES if activation.ndim == 2 else side // 4)
+    return pictures.sheet_uri(shown, names_for(activation, names), side // 2 if activation.ndim == 3 else LARGEST_TILE)
 
 
 def _spectra(title: str, image: Tensor, period: tuple[int, ...], names: Sequence[str]) -> list[Spectrum]:

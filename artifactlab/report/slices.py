@@ -86,7 +86,7 @@ class Slices:
         """The slices of a (..., *space) tensor."""
         return [plane.of(tensor) for strip in self.strips for plane in strip]
 
-    def frames(self, corner: Sequence[int], size: Sequence[int]) -> list[Rectangle]:
+    def frames(self, corner: Sequence[float], size: Sequence[float]) -> list[Rectangle]:
         """Where the slices cut a box of the tensor."""
         return [
             Rectangle(left + corner[plane.columns], top + corner[plane.rows], size[plane.columns], size[plane.rows])
@@ -176,7 +176,7 @@ def strongest(change: Tensor) -> tuple[int, ...]:
     return tuple(place)
 
 
-def _meets(plane: Plane, corner: Sequence[int], size: Sequence[int]) -> bool:
+def _meets(plane: Plane, corner: Sequence[float], size: Sequence[float]) -> bool:
     """Whether a slice goes through a box."""
     others = [axis for axis in range(len(corner)) if axis not in (plane.rows, plane.columns)]
     return all(corner[axis] <= plane.place[axis] < corner[axis] + size[axis] for axis in others)

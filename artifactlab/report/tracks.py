@@ -67,7 +67,7 @@ class Track:
         changed[ROWS:] = _columns(change.float())
         return changed
 
-    def frames(self, corner: Sequence[int], size: Sequence[int]) -> list[Rectangle]:
+    def frames(self, corner: Sequence[float], size: Sequence[float]) -> list[Rectangle]:
         """Where a stretch of the signal is."""
         scale = self.size[1] / self.space[0]
         return [Rectangle(corner[0] * scale, 0, size[0] * scale, ROWS + BAND)]
@@ -108,13 +108,8 @@ def _frames(signal: Tensor, frame: int, hop: int) -> Tensor:
     parts = signal.float().cpu().unfold(-1, frame, hop)
     taper = torch.sin(math.pi * (torch.arange(frame) + 0.5) / frame).square()
     parts = (parts - parts.mean(-1, keepdim=True)) * taper / taper.sum()
-    return torch.fft.rfft(parts).abs().square().mean(0)
-
-
-def middle(signal: Tensor, samples: int) -> Tensor:
-    """At most so many samples from the middle of a (..., L) signal."""
-    beyond = max(0, signal.shape[-1] - samples)
-    return signal.narrow(-1, beyond // 2, signal.shape[-1] - beyond)
+    power: Tensor = torch.fft.rfft(parts).abs().square().mean(0)
+    return power
 
 
 def _columns(values: Tensor) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.report.slices import Rectangle
-from artifactlab.report.tracks import BAND, COLUMNS, ROWS, Track, middle, signal_spectrum, tones
+from artifactlab.report.tracks import BAND, COLUMNS, ROWS, Track, signal_spectrum, tones
 
 
 def tone(frequency: float, samples: int = 4096) -> Tensor:
@@ -74,8 +74,3 @@ def test_a_lattice_has_peaks_at_its_tones_and_nowhere_else(period: int) -> None:
         assert min(abs(peak - frequency) for frequency in tones(period)) < 0.002
     for frequency in tones(period):
         assert min(abs(peak - frequency) for peak in peaks) < 0.002
-
-
-def test_the_middle_of_a_signal_is_as_long_as_asked() -> None:
-    assert middle(torch.arange(10)[None], 4).tolist() == [[3, 4, 5, 6]]
-    assert middle(torch.arange(3)[None], 4).tolist() == [[0, 1, 2]]
