@@ -34,12 +34,16 @@ class Words:
     """The unit that a displacement is told in."""
     pixels: str
     """What outputs are made of."""
+    whole: str
+    """What changes are told in 1/255 of."""
 
 
-IMAGES = Words("images", "checkerboard", "grid", "stair-steps", "jaggedness", "px", "pixels")
-VOLUMES = Words("volumes", "grid", "grid", "stair-steps", "jaggedness", "voxels", "voxels")
-VIDEOS = Words("videos", "grid", "grid", "stair-steps", "jaggedness", "px", "pixels")
-SIGNALS = Words("signals", "tones", "tones", "spectral images", "spectral images", "samples", "samples")
+IMAGES = Words("images", "checkerboard", "grid", "stair-steps", "jaggedness", "px", "pixels", "white")
+VOLUMES = Words("volumes", "grid", "grid", "stair-steps", "jaggedness", "voxels", "voxels", "white")
+VIDEOS = Words("videos", "grid", "grid", "stair-steps", "jaggedness", "px", "pixels", "white")
+SIGNALS = Words(
+    "signals", "tones", "tones", "spectral images", "spectral images", "samples", "samples", "the data range"
+)
 
 
 def words_for(names: Sequence[str]) -> Words:

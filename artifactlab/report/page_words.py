@@ -37,7 +37,7 @@ def page_words(names: Sequence[str]) -> PageWords:
         words.pixel,
         beside,
         words.pixels.removesuffix("s"),
-        "the data range" if len(names) == 1 else "white",
+        words.whole,
         _laid(names),
     )
 

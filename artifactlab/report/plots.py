@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from artifactlab.attribution.artifact_words import period_text
+from artifactlab.attribution.artifact_words import period_text, words_for
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.errors import InputError
@@ -241,7 +241,8 @@ def plot_artifact_map(
     colour = [channel / 255 for channel in VERMILION]
     fading = LinearSegmentedColormap.from_list("fading", [(*colour, 0.0), (*colour, 1.0)])
     drawn = axes.imshow(moved, cmap=fading, vmin=0, vmax=most, interpolation="nearest")
-    axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label="moved by, 1/255 of white")
+    whole = words_for(diagnosis.directions).whole
+    axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label=f"moved by, 1/255 of {whole}")
     axes.set_title(literal_label(diagnosis.handles[key], LABEL), fontsize=10)
     axes.set_axis_off()
     return axes
