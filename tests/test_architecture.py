@@ -29,7 +29,14 @@ ROOMS = (
     ("__main__",),
 )
 """the rooms of the house, ground floor first; a file imports from its own room and from lower floors"""
-WITHIN_ATTRIBUTION = (("sites",), ("records", "windows"), ("diagnosis",), ("verdicts",), ("repair",), ("findings",))
+WITHIN_ATTRIBUTION = (
+    ("sites",),
+    ("records", "windows", "handles"),
+    ("diagnosis",),
+    ("verdicts",),
+    ("repair",),
+    ("findings",),
+)
 """likewise; what is not named here lies above"""
 SOURCES = sorted([*ROOT.glob("artifactlab/**/*.py"), *ROOT.glob("metrics/*.py")])
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from artifactlab.attribution.artifact_words import IMAGE
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.examples import kept_examples
 from artifactlab.attribution.findings.causes import artifact_origin, coarse_causes
@@ -125,6 +126,7 @@ def diagnose(
         judgement.severity.content_wanted,
         brought=brought[0].text if acquitted else "",
         unseen=survey.unseen,
+        names=runner.layout.names if runner.layout else IMAGE,
     )
     return Diagnosis(
         sites=judgement.sites,
@@ -150,7 +152,9 @@ def diagnose(
         findings=brought + causes,
         per_input=tuple(severity_measures(severity) for severity in judgement.severities),
         half_samples=severity_of_halves(judgement.severity, seed),
-        examples=kept_examples(judgement.calls, judgement.outputs, chosen, examined.alone, survey.activations),
+        examples=kept_examples(
+            judgement.calls, judgement.outputs, chosen, examined.alone, survey.activations, runner.layout
+        ),
     )
 
 

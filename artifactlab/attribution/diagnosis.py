@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from artifactlab.attribution.handles import Handles
 from artifactlab.attribution.records import (
     DiagnoseSettings,
     Finding,
@@ -19,6 +20,7 @@ from artifactlab.attribution.records import (
 )
 from artifactlab.attribution.windows import Window
 from artifactlab.errors import InputError
+from artifactlab.models.layout import Layout
 from artifactlab.registry import Registry
 from artifactlab.serialize import json_data, program
 
@@ -39,15 +41,15 @@ class Example:
     """One input with what the pictures need: shown, never serialised."""
 
     input: Tensor | None
-    """The first image-like input tensor (C, H, W); None where the model takes no image."""
+    """The first input tensor that looks like the output, (C, *space); None where the model takes none, but latents."""
     output: Tensor
-    """The output (C, H, W)."""
+    """The output (C, *space)."""
     changes: dict[str, Tensor]
-    """How far repairing a site moves each output pixel (H, W), as a fraction of the data range, by site key."""
+    """How far repairing a site moves each output pixel (*space), as a fraction of the data range, by site key."""
     repaired: dict[str, Window] = field(default_factory=dict)
     """The output with a site repaired, where that changes it most, by site key."""
     activations: dict[str, Tensor] = field(default_factory=dict)
-    """Some channels of the middle of a site's own output (C, h, w), by site key."""
+    """Some channels of the middle of a site's own output (C, *space), by site key."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ class Diagnosis:
         """The sites whose verdict is `offender`, largest effect first."""
         return tuple(site for site in self.sites if site.verdict == "offender")
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Names of the directions of the output: `t`, `z`, `y`, `x`."""
+        return Layout(self.config.layout).names
+
+    @property
+    def handles(self) -> Handles:
+        """Short names of sites whose keys are long, for what people read."""
+        return Handles.of(site.site.key for site in self.sites)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data that validates against `artifactlab/schemas/diagnosis.json`: None instead of NaN."""
         return json_data(
@@ -115,12 +127,14 @@ class Diagnosis:
             example: which of the first calls; of each it is the first image.
 
         Returns:
-            (H, W), in fractions of the data range.
+            (*space) as the output: (H, W) of images, (D, H, W) or (T, H, W) of volumes and video, (L,) of signals; in
+            fractions of the data range.
 
         Raises:
             InputError: if there is no such site or example, or the diagnosis was a fast one.
         """
-        return self._kept("changes", key, example)
+        change: Tensor = self._kept("changes", key, example)
+        return change.float()  # those of volumes are kept in half precision
 
     def before_and_after(self, key: str, example: int = 0) -> tuple[Tensor, Tensor]:
         """The output as it is and with one site repaired, in the window where the repair changes it most.
@@ -130,7 +144,8 @@ class Diagnosis:
             example: which of the first calls; of each it is the first image.
 
         Returns:
-            Two (C, h, w) tensors of at most 256 pixels a side, in the model's own values.
+            Two (C, *space) tensors in the model's own values: of images at most 256 pixels a side, of volumes and video
+            64, of signals 65536 samples.
 
         Raises:
             InputError: as `artifact_map`.
@@ -146,7 +161,7 @@ class Diagnosis:
             example: which of the first calls; of each it is the first image.
 
         Returns:
-            (C, h, w) of at most 256 pixels a side, in step with the site's lattice.
+            (C, *space), as much as of an output in `before_and_after`, in step with the site's lattice.
 
         Raises:
             InputError: if there is no such site or example.

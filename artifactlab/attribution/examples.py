@@ -10,8 +10,10 @@ from artifactlab.attribution.diagnosis import Example
 from artifactlab.attribution.repair.trials import Trial
 from artifactlab.attribution.sites.activations import Activations
 from artifactlab.attribution.sites.records import Site
+from artifactlab.attribution.windows import examples_of
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import first_image
+from artifactlab.models.layout import FEW_CHANNELS, Layout
+from artifactlab.models.outputs import first_image, is_spatial, tensors
 
 
 def kept_examples(
@@ -20,15 +22,26 @@ def kept_examples(
     sites: Sequence[Site],
     alone: Mapping[Site, Trial],
     activations: Sequence[Activations],
+    layout: Layout | None = None,
 ) -> tuple[Example, ...]:
-    """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes."""
+    """The first inputs with their outputs, the sites' own outputs, and what repairing each site changes.
+
+    Args:
+        calls: the inputs.
+        outputs: (N, C, *space) of each.
+        sites: those that are reported.
+        alone: what repairing a site by itself did.
+        activations: of the first calls, what the sites put out.
+        layout: what the axes of raw outputs are, which inputs of as many axes share.
+    """
     examples = []
-    for k, (call, image, recorded) in enumerate(zip(calls, outputs, activations, strict=False)):
-        source = first_image((call.args, call.kwargs))
+    several = examples_of(outputs[0])
+    for k, (call, image, recorded) in enumerate(zip(calls[:several], outputs, activations, strict=False)):
+        source = _source(call, image, layout)
         kept = {site.key: recorded.kept.get(site.first_key) for site in sites}
         examples.append(
             Example(
-                input=None if source is None else source[0].cpu(),
+                input=source,
                 output=image[0],
                 changes={site.key: trial.changes[k] for site, trial in alone.items()},
                 repaired={site.key: trial.windows[k] for site, trial in alone.items()},
@@ -37,3 +50,14 @@ def kept_examples(
             )
         )
     return tuple(examples)
+
+
+def _source(call: Call, output: Tensor, layout: Layout | None) -> Tensor | None:
+    """The first of the inputs that look like the output; None for latents, spectra and numbers, which show nothing."""
+    if output.ndim == 4:
+        image = first_image((call.args, call.kwargs))
+        return None if image is None else image[0].cpu()
+    alike = [tensor for _, tensor in tensors((call.args, call.kwargs)) if is_spatial(tensor)]
+    alike = [layout.images(tensor) if layout and layout.fits(tensor) else tensor for tensor in alike]
+    alike = [tensor for tensor in alike if tensor.ndim == output.ndim and tensor.shape[1] <= FEW_CHANNELS]
+    return max(alike, key=Tensor.numel)[0].cpu() if alike else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from artifactlab.attribution.artifact_words import IMAGE, artifact_text, levels_text, period_text, size_text, words_for
 from artifactlab.attribution.records import Finding, JointStep, SeverityMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.verdicts import LIKELY_SHARE, worsens
-from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.scoring.periods import lattice_period, smallest_side
-from artifactlab.scoring.severity import VISIBLE
+from artifactlab.scoring.severity import SILENT, VISIBLE
 
 
 def verdict_text(
@@ -18,10 +18,11 @@ def verdict_text(
     joint: Sequence[JointStep] | None,
     findings: Sequence[Finding],
     output: SeverityMeasures,
-    period: tuple[int, int],
+    period: tuple[int, ...],
     content_wanted: float = 0.0,
     brought: str = "",
     unseen: Sequence[UnseenGrowth] = (),
+    names: Sequence[str] = IMAGE,
 ) -> str:
     """The verdict in plain words, the main finding first.
 
@@ -34,33 +35,37 @@ def verdict_text(
         content_wanted: how many times as much content it takes to tell; up to 1 is enough.
         brought: what the inputs brought along, where that is all of what shows.
         unseen: what enlarges images and is none of the sites.
+        names: of the directions of the outputs, as `artifactlab.models.layout.Layout` has them.
+
+    Returns:
+        A paragraph in which sites stand with their full keys: it is read by programs, too, and keys are pasted. Where
+        people read it, `artifactlab.attribution.handles` shortens them.
     """
     in_doubt = bool(unseen) and not brought and not any(site.verdict == "offender" for site in sites)
     in_doubt = in_doubt and output.severity >= VISIBLE
     return (
-        (_in_doubt(unseen, output) if in_doubt else _main_finding(sites, joint, output, content_wanted, brought))
+        (
+            _in_doubt(unseen, output, names)
+            if in_doubt
+            else _main_finding(sites, joint, output, content_wanted, brought, names)
+        )
         + _compensated(sites)
         + _unrepaired(sites, output)
-        + _unmeasured(sites, period)
+        + _unmeasured(sites, period, names)
         + "".join(f" Besides, {finding.text}" for finding in findings)
-        + (f" Besides, {unseen_text(unseen)}." if unseen and not in_doubt else "")
+        + (f" Besides, {unseen_text(unseen, names)}." if unseen and not in_doubt else "")
     )
 
 
-def period_text(period: tuple[float, float]) -> str:
-    """A period as people write it: 4, or 4x2."""
-    return f"{period[0]:g}" if period[0] == period[1] else f"{period[0]:g}x{period[1]:g}"
-
-
-def unseen_text(unseen: Sequence[UnseenGrowth]) -> str:
+def unseen_text(unseen: Sequence[UnseenGrowth], names: Sequence[str] = IMAGE) -> str:
     """What the sizes of images say beyond what the sites explain, as the beginning of a sentence."""
     last = unseen[0]
-    missing = [math.prod(growth.scale[axis] for growth in unseen) for axis in (0, 1)]
-    total = (last.grown[0] * missing[0], last.grown[1] * missing[1])
+    missing = [math.prod(scales) for scales in zip(*(growth.scale for growth in unseen), strict=True)]
+    total = [seen * factor for seen, factor in zip(last.grown, missing, strict=True)]
     places = " and ".join(f"between {growth.since} and {growth.until}" for growth in unseen)
     return (
-        f"the sites explain x{period_text(last.grown)} of the x{period_text(total)} by which images grow on their way"
-        f" to the output; what enlarges the rest, {places}, was not seen"
+        f"the sites explain x{period_text(last.grown)} of the x{period_text(total)} by which {words_for(names).outputs}"
+        f" grow on their way to the output; what enlarges the rest, {places}, was not seen"
     )
 
 
@@ -78,77 +83,70 @@ def _main_finding(
     output: SeverityMeasures,
     content_wanted: float,
     brought: str,
+    names: Sequence[str],
 ) -> str:
     offenders = [site for site in sites if site.verdict == "offender"]
     if output.severity < VISIBLE:
-        return _clean(output, content_wanted)
+        return _clean(output, content_wanted, names)
     if brought:
-        return f"No offender: the output shows {_artifact(output)}, but {brought}"
+        return f"No offender: the output shows {artifact_text(output, names)}, but {brought}"
     if offenders:
-        return _guilty(offenders, joint, output)
+        return _guilty(offenders, joint, output, names)
     if sites[0].site.opaque:
         return (
-            f"The output shows {_artifact(output)}, and nothing inside the model could be seen to enlarge anything: it"
-            " is an exported or fused graph, or one function. Give the Python model to learn which layer it is."
+            f"The output shows {artifact_text(output, names)}, and nothing inside the model could be seen to enlarge"
+            " anything: it is an exported or fused graph, or one function. Give the Python model to learn which layer"
+            " it is."
         )
     if all(site.effect.low is None for site in sites):
         return (
-            f"Cannot tell: the output shows {_artifact(output)}, but is too small for an interval; give more"
+            f"Cannot tell: the output shows {artifact_text(output, names)}, but is too small for an interval; give more"
             " or larger inputs."
         )
     if sites[0].effect.value >= LIKELY_SHARE * output.severity:
-        return _likely(sites[0], output)
+        return _likely(sites[0], output, names)
     nobody = "no site is estimated to cause it" if joint is None else "repairing no single site removes it"
-    return f"No offender: the output shows {_artifact(output)}, but {nobody}."
+    return f"No offender: the output shows {artifact_text(output, names)}, but {nobody}."
 
 
-def _in_doubt(unseen: Sequence[UnseenGrowth], output: SeverityMeasures) -> str:
+def _in_doubt(unseen: Sequence[UnseenGrowth], output: SeverityMeasures, names: Sequence[str]) -> str:
     """An output in which something shows that a site of which nothing is known may have drawn."""
     return (
-        f"Cannot tell: the output shows {_artifact(output)}, and {unseen_text(unseen)}, so nobody is named for its"
-        " lattice. Make that a module of its own, or a call of torch that enlarges, and diagnose again."
+        f"Cannot tell: the output shows {artifact_text(output, names)}, and {unseen_text(unseen, names)}, so nobody is"
+        " named for its lattice. Make that a module of its own, or a call of torch that enlarges, and diagnose again."
     )
 
 
-def _clean(output: SeverityMeasures, content_wanted: float) -> str:
+def _clean(output: SeverityMeasures, content_wanted: float, names: Sequence[str]) -> str:
     """An output in which nothing was found, and whether anything could hide in it."""
     if content_wanted > 1:
         more = max(2, math.ceil(content_wanted))
         return (
             "Cannot tell: nothing was found in the output, but what shows could hide in its noise and texture;"
-            f" it takes about {more} times as many inputs, or as many pixels."
+            f" it takes about {more} times as many inputs, or as many {words_for(names).pixels}."
         )
-    levels = f"grid {_grid(output)}, jaggedness {output.edge_jaggedness:.2f} px"
-    return f"No offender: the output is clean ({levels}; neither shows)."
+    return f"No offender: the output is clean ({levels_text(output, names)}; neither shows)."
 
 
-def _guilty(offenders: Sequence[SiteDiagnosis], joint: Sequence[JointStep] | None, output: SeverityMeasures) -> str:
+def _guilty(
+    offenders: Sequence[SiteDiagnosis],
+    joint: Sequence[JointStep] | None,
+    output: SeverityMeasures,
+    names: Sequence[str],
+) -> str:
     first = offenders[0]
+    artifact = artifact_text(output, names, _drawn_at(first))
     removes = "would remove an estimated" if joint is None else "removes"
-    also = _also_estimated(offenders[1:], output) if joint is None else _also(joint, output)
+    also = _also_estimated(offenders[1:], output) if joint is None else _also(first.site.key, joint, output)
     return (
-        f"{first.site.key} causes the output's {_artifact(output, first)}: repairing it alone {removes} "
+        f"{first.site.key} causes the output's {artifact}: repairing it alone {removes} "
         f"{_share(first.effect.value, output)} of it.{also}"
     )
 
 
-def _artifact(output: SeverityMeasures, offender: SiteDiagnosis | None = None) -> str:
-    """The output's larger artifact and, if the other shows as well, both; with the offender's period."""
-    by_grid = offender is not None and offender.effect.kind == "checkerboard"
-    where = f", period {period_text(offender.site.period)}" if offender and by_grid else ""
-    # the rest is the grid: its amplitude alone does not say how visible it is
-    steps = (output.edge_jaggedness / VISIBLE_STEPS) ** 2
-    names = [
-        (output.severity - steps, f"checkerboard ({_grid(output)}{where})"),
-        (steps, f"stair-steps ({output.edge_jaggedness:.2f} px)"),
-    ]
-    names.sort(reverse=True)
-    visible = [name for size, name in names if size >= VISIBLE] or [names[0][1]]
-    return " and ".join(visible)
-
-
-def _grid(output: SeverityMeasures) -> str:
-    return f"{255 * output.lattice_amplitude:.1f}/255 rms"
+def _drawn_at(site: SiteDiagnosis) -> tuple[float, ...] | None:
+    """The period of what a site draws; None for stair-steps, which are told in pixels."""
+    return site.site.period if site.effect.kind == "checkerboard" else None
 
 
 def _share(value: float, output: SeverityMeasures) -> str:
@@ -163,23 +161,32 @@ def _also_estimated(others: Sequence[SiteDiagnosis], output: SeverityMeasures) -
     return f" Also suspect: {rest}."
 
 
-def _also(joint: Sequence[JointStep], output: SeverityMeasures) -> str:
-    """What repairing the other offenders adds, one after the other, and what remains then."""
+def _also(first: str, joint: Sequence[JointStep], output: SeverityMeasures) -> str:
+    """What repairing the other offenders adds, one after the other, and what remains then.
+
+    All are shares of one whole, so that they add up with that of the first: each step takes a part of what those
+    before it left, by energy as everywhere.
+    """
     if len(joint) < 2:
         return ""
-    rest = ", ".join(f"{step.key} ({_share(step.adds.value, output)} more)" for step in joint[1:])
-    remaining = joint[-1].severity
+    left, severity, shares = 1.0, output.severity, []
+    for step in joint:
+        taken = left * min(1.0, max(0.0, step.adds.value / severity))
+        shares.append((step.key, taken))
+        left, severity = left - taken, max(step.severity, SILENT)
+    rest = ", ".join(f"{key} ({share:.0%} more)" for key, share in shares if key != first)
     return f" Also guilty: {rest}. All repaired, " + (
-        "nothing shows." if remaining < VISIBLE else f"{_share(remaining, output)} is left."
+        "nothing shows." if joint[-1].severity < VISIBLE else f"{left:.0%} is left."
     )
 
 
-def _likely(site: SiteDiagnosis, output: SeverityMeasures) -> str:
+def _likely(site: SiteDiagnosis, output: SeverityMeasures, names: Sequence[str]) -> str:
     """What is known where a repair takes most of the artifact, and its interval does not exclude nothing."""
     effect = site.effect
+    artifact = artifact_text(output, names, _drawn_at(site))
     low, high = (min(1.0, max(0.0, (end or 0.0) / output.severity)) for end in (effect.low, effect.high))
     return (
-        f"Cannot tell for sure: the output shows {_artifact(output, site)}, and {site.site.key} is the likeliest cause:"
+        f"Cannot tell for sure: the output shows {artifact}, and {site.site.key} is the likeliest cause:"
         f" repairing it removes an estimated {_share(effect.value, output)} of it, {low:.0%} to {high:.0%} with"
         " nine chances in ten. More or larger inputs narrow that down."
     )
@@ -209,15 +216,15 @@ def _compensated(sites: Sequence[SiteDiagnosis]) -> str:
     return f" Leave {', '.join(keys)} alone: later layers cancel what {what}."
 
 
-def _unmeasured(sites: Sequence[SiteDiagnosis], period: tuple[int, int]) -> str:
-    """Sites whose own lattice has a longer period than the outputs can show."""
-    too_long = [
-        site.site
-        for site in sites
-        if any(joint % own for joint, own in zip(period, lattice_period(site.site.period), strict=True))
-    ]
+def _unmeasured(sites: Sequence[SiteDiagnosis], period: tuple[int, ...], names: Sequence[str]) -> str:
+    """Sites whose own lattice has a longer period than the outputs can show, in the directions where it has."""
+    too_long: dict[str, list[tuple[str, int]]] = {}
+    for diagnosed in sites:
+        own = lattice_period(diagnosed.site.period)
+        for name, joint, spacing in zip(names, period, own, strict=True):
+            if joint % spacing:
+                too_long.setdefault(diagnosed.site.key, []).append((name, smallest_side(spacing)))
     if not too_long:
         return ""
-    side = smallest_side(max(max(lattice_period(site.period)) for site in too_long))
-    keys = ", ".join(site.key for site in too_long)
-    return f" Not measured in full: {keys}; that takes outputs of {side} pixels a side."
+    size = size_text([side for sides in too_long.values() for side in sides], names)
+    return f" Not measured in full: {', '.join(too_long)}; that takes outputs of {size}."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from artifactlab.attribution.artifact_words import period_text, words_for
 from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.handles import Handles
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdict_text import period_text, signed
-from artifactlab.printable import printable
+from artifactlab.attribution.verdict_text import signed
 from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
@@ -19,8 +20,9 @@ NUMBERS = ("period", "evidence", "effect (90%)", "share")
 
 def diagnosis_table(diagnosis: Diagnosis) -> Group:
     """The ranked sites, the verdict in a sentence below them."""
-    rows = [_row(site) for site in diagnosis.sites]
-    longest = max((len(printable(site.site.label)) for site in diagnosis.sites), default=0)
+    handles = diagnosis.handles
+    rows = [_row(site, handles) for site in diagnosis.sites]
+    longest = max((len(str(row[1])) for row in rows), default=0)
     table = Table(title=TITLE, title_justify="left", box=None)
     table.add_column("#", justify="right")
     table.add_column("site", overflow="fold", min_width=min(MIN_NAME, longest))
@@ -30,13 +32,30 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
     for row in rows:
         table.add_row(*row)
     estimated = not all(site.verified for site in diagnosis.sites)
+    pixel = words_for(diagnosis.directions).pixel
     note = Text(
-        "evidence: lattice share of the activation / jaggedness in px.  effect: drop of the output's severity"
+        f"evidence: lattice share of the activation / jaggedness in {pixel}.  effect: drop of the output's severity"
         " when this site alone is repaired; 1 just shows."
+        + _directions(diagnosis)
         + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
     )
-    return Group(Fitting(table, _stacked(rows)), Text(), note, Text(), literal(diagnosis.verdict, "bold"))
+    verdict = literal(handles.shorten(diagnosis.verdict), "bold")
+    return Group(Fitting(table, _stacked(rows)), Text(), note, *_legend(diagnosis, handles), Text(), verdict)
+
+
+def _directions(diagnosis: Diagnosis) -> str:
+    """What the numbers of a period are, where there are more than vertical and horizontal."""
+    return f"  period: along {', '.join(diagnosis.directions)}." if len(diagnosis.directions) > 2 else ""
+
+
+def _legend(diagnosis: Diagnosis, handles: Handles) -> list[RenderableType]:
+    """The full keys of the sites whose names were shortened, which commands and code take."""
+    long = [site for site in diagnosis.sites if handles[site.site.key] != site.site.key]
+    if not long:
+        return []
+    lines = named_lines((str(site.rank), literal(site.site.key)) for site in long)
+    return [Text(), Text("Full names of the sites that are shortened above:", "dim"), lines]
 
 
 def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
@@ -50,12 +69,12 @@ def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
     return Group(Text(TITLE, style="italic"), named_lines(lines))
 
 
-def _row(diagnosed: SiteDiagnosis) -> tuple[str | Text, ...]:
+def _row(diagnosed: SiteDiagnosis, handles: Handles) -> tuple[str | Text, ...]:
     site, evidence, effect = diagnosed.site, diagnosed.evidence, diagnosed.effect
     interval = "" if effect.low is None else f" [{signed(effect.low)}, {signed(effect.high)}]"
     return (
         str(diagnosed.rank),
-        literal(site.label),
+        literal(handles.shorten(site.label)),
         period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
         ("" if diagnosed.verified else "~") + signed(effect.value) + interval,

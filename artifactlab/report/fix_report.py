@@ -13,16 +13,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.verdict_text import period_text
-from artifactlab.attribution.windows import busiest
+from artifactlab.attribution.artifact_words import amplitude_text, period_text, words_for
 from artifactlab.files import followed
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace import Replacement
 from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import fixed_bytes, write_for_fix
 from artifactlab.metrics.visible import VISIBLE_STEPS
-from artifactlab.report.figures import VERDICT, ZOOM, png_of
-from artifactlab.report.pictures import draw_change, draw_image, literal_label
+from artifactlab.report.drawing import crop_of, draw_change, draw_crop, draw_image
+from artifactlab.report.figures import VERDICT, png_of
+from artifactlab.report.pictures import TITLE, literal_label
 from artifactlab.report.terminal import literal
 from artifactlab.serialize import json_data, program
 
@@ -46,12 +46,16 @@ def fix_table(made: Fix) -> Group:
     for name in ("before", "after"):
         table.add_column(name, justify="right", overflow="fold", min_width=len("123.45/255"))
     table.add_column("gone", justify="right", min_width=len("-123% of its"))
-    grid = [f"{255 * amplitude:.2f}/255" for amplitude in check.lattice_amplitude]
+    names = made.before.directions
+    words = words_for(names)
+    grid = [amplitude_text(amplitude, names, digits=2) for amplitude in check.lattice_amplitude]
     table.add_row(
-        f"grid of period {period_text(check.period)}, rms", *grid, f"{_percent(check.energy_drop)} of its energy"
+        f"{words.level} of period {period_text(check.period, names)}, rms",
+        *grid,
+        f"{_percent(check.energy_drop)} of its energy",
     )
-    steps = [f"{jaggedness:.2f} px" for jaggedness in check.edge_jaggedness]
-    table.add_row("stair-steps", *steps, f"{_percent(check.steps_drop)} of their energy")
+    steps = [f"{jaggedness:.2f} {words.pixel}" for jaggedness in check.edge_jaggedness]
+    table.add_row(words.steps, *steps, f"{_percent(check.steps_drop)} of their energy")
     both = (made.before, made.after)
     table.add_row("severity, all periods", *(f"{diagnosis.output.severity:.2f}" for diagnosis in both), "")
     offenders = [", ".join(site.site.key for site in diagnosis.offenders) or "none" for diagnosis in both]
@@ -105,20 +109,19 @@ def plot_fix(made: Fix) -> Figure:
     outputs = [diagnosis.examples[0].output for diagnosis in (made.before, made.after)]
     scale = made.before.config.data_range
     change = (outputs[1].float() - outputs[0].float()).abs().mean(0) / scale
-    top, left = busiest(change, ZOOM)
+    names, crop = made.before.directions, crop_of(change)
     figure = Figure(figsize=(12, 8), layout="constrained")
     above, below = figure.subplots(2, 3)
     for column, (image, name) in enumerate(zip(outputs, ("before", "after"), strict=True)):
-        draw_image(above[column], image, f"output {name}")
-        crop = image[:, top : top + ZOOM, left : left + ZOOM]
-        draw_image(below[column], crop, f"{name}, {ZOOM}x{ZOOM} pixels")
-    draw_change(above[2], change, "how far the fix moves it")
-    _plot_bars(below[2], check)
+        draw_image(above[column], image, f"output {name}", names, crop.place)
+        draw_crop(below[column], image, crop, name, names)
+    draw_change(above[2], change, "how far the fix moves it", TITLE, names, crop.place)
+    _plot_bars(below[2], check, names)
     figure.suptitle(literal_label(check.verdict, VERDICT), fontsize=12, fontweight="bold")
     return figure
 
 
-def _plot_bars(ax: Axes, check: FixCheck) -> None:
+def _plot_bars(ax: Axes, check: FixCheck, names: Sequence[str]) -> None:
     """Grid and stair-steps before and after, in units of what just shows."""
     steps = [jaggedness / VISIBLE_STEPS for jaggedness in check.edge_jaggedness]
     # the rest of severity is the grid's, and what shows of it depends on its period
@@ -130,7 +133,9 @@ def _plot_bars(ax: Axes, check: FixCheck) -> None:
             ax.text(place + offset, height, f"{value:.2f}", ha="center", va="bottom", fontsize=9)
     ax.axhline(1, color="0.3", linewidth=0.8, linestyle="--")
     ax.text(1.45, 1, "just shows", ha="right", va="bottom", fontsize=8)
-    ax.set_xticks([0, 1], [f"grid, period {period_text(check.period)}\n(1/255 rms)", "stair-steps\n(px)"])
+    words = words_for(names)
+    grid = f"{words.level}, period {period_text(check.period, names)}\n(1/255 rms)"
+    ax.set_xticks([0, 1], [grid, f"{words.steps}\n({words.pixel})"])
     ax.set_title("before (orange) and after (green)", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
 

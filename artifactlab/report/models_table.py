@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.verdict_text import period_text
+from artifactlab.attribution.artifact_words import period_text
 from artifactlab.comparing.model_comparison import LatticePair, ModelComparison
 from artifactlab.report.terminal import PIPED_WIDTH, as_text, literal
 

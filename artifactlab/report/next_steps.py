@@ -79,15 +79,16 @@ def _lint(called: Invocation | None) -> Step:
 
 def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
     key = site.site.key
-    extra = ("--site", key, "--distil", "IMAGES/", "-o", "fixed.safetensors")
+    inputs = "images" if len(diagnosis.directions) == 2 else "inputs"
+    extra = ("--site", key, "--distil", f"{inputs.upper()}/", "-o", "fixed.safetensors")
     return Step(
         "Swap the layer, keep the model",
         "The new upsampler starts as this one's copy without a lattice. With --distil it is trained, alone and without"
-        " labels, on any images of the right kind; leave that out for the closed form, which takes a second.",
+        f" labels, on any {inputs} of the right kind; leave that out for the closed form, which takes a second.",
         command=_line(called, "fix", *extra),
         code=(
             "from artifactlab.fix import fix_site\n\n"
-            f"fixed = fix_site(model, inputs, {key!r}, distil_on=images, {_settings(diagnosis)})\n"
+            f"fixed = fix_site(model, inputs, {key!r}, distil_on={inputs}, {_settings(diagnosis)})\n"
             "print(fixed.check.verdict)"
         ),
     )
@@ -124,7 +125,7 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
         "Diagnose again on the same inputs, and compare in pairs: better, worse or cannot tell, with an interval.",
         command=commands,
         code=(
-            f"after = artifactlab.diagnose(fixed.model, inputs, {_settings(diagnosis)})\n"
+            f"after = artifactlab.diagnose(fixed.model, inputs, {_settings(diagnosis)}{_layout(diagnosis)})\n"
             "print(artifactlab.compare(diagnosis, after).text)"
         ),
     )
@@ -135,6 +136,12 @@ def _settings(diagnosis: Diagnosis) -> str:
     config = diagnosis.config
     given = {"output": config.output, "data_range": config.data_range, "seed": config.seed}
     return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
+
+
+def _layout(diagnosis: Diagnosis) -> str:
+    """What the axes of the output are, where they may have been told."""
+    layout = diagnosis.config.layout
+    return "" if layout == "NCHW" else f", layout={layout!r}"
 
 
 def _line(called: Invocation | None, command: str, *extra: str, lint: bool = False) -> str:

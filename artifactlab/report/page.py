@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from artifactlab.attribution.diagnosis import Diagnosis, Example
+from artifactlab.attribution.artifact_words import kind_text, period_text
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdict_text import period_text, signed
-from artifactlab.attribution.windows import Window
-from artifactlab.metrics.spectrum import lattice_frequencies
-from artifactlab.report import page_pictures as pictures
+from artifactlab.attribution.verdict_text import signed
+from artifactlab.report.flat import NAMES
 from artifactlab.report.next_steps import Invocation, Step, next_steps
-from artifactlab.report.pictures import direction_shares
-from artifactlab.scoring.periods import lattice_period
+from artifactlab.report.page_views import ZOOMS, Drawn, Shown, View, drawn_of, view_of
+from artifactlab.report.page_words import level_numbers, page_words, sides_text
 from artifactlab.scoring.severity import VISIBLE
 
 if TYPE_CHECKING:
@@ -31,71 +28,6 @@ MOST_PICTURED = 12
 """Sites that have pictures; the others have their numbers. Each one more would leave smaller close-ups to all."""
 SIZES = ((256, 4), (192, 4), (128, 4), (96, 3), (64, 2), (48, 1))
 """(pixels per side of close-ups, inputs) to try until the page is small enough, from all that a diagnosis keeps."""
-ZOOMS = (1, 2, 4, 8)
-"""Whole multiples of pixels, as any other zoom would draw a lattice of its own."""
-CLOSE_UP = 540
-"""Pixels of the screen that a close-up takes at first, at most: a column of the page."""
-MOST_MARKED = 16
-"""Period up to which the points of a lattice are told apart in a spectrum, eight pixels from each other."""
-
-LEAST_RIM = 0.01
-"""Least share that reaches the rim of a rose; 1/36 is even, so that less is an image without gradients."""
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """A power spectrum with the points of a lattice."""
-
-    title: str
-    """Heading, which says of what it is the spectrum."""
-    picture: str
-    """The spectrum as a PNG, in a data URI."""
-    marks: list[tuple[float, float]]
-    """Points of the lattice, (x, y) in [0, 1] of the picture."""
-
-
-@dataclass(frozen=True)
-class Rose:
-    """Directions of gradients as petals, and those of another image as a line around them."""
-
-    title: str
-    """Heading, which says of what the directions are."""
-    petals: str
-    """SVG path of the petals."""
-    line: str
-    """SVG path of the line around the petals; empty where there is no other image."""
-    most: float
-    """Share of the gradients that reaches the rim."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The pictures of one site on one input that do not depend on the size of close-ups."""
-
-    change: tuple[str, float] | None
-    """Picture of where the repair changes the output, and by how many 1/255 where it is opaque."""
-    spectra: list[Spectrum]
-    """Spectra of the activation, where the site runs, and of the output."""
-    roses: list[Rose]
-    """Directions in the activation, where the site runs, and in the output."""
-
-
-@dataclass(frozen=True)
-class View:
-    """The pictures of one site on one input; None where a fast diagnosis has none, or the site does not run."""
-
-    ran: bool
-    """Whether the site runs for this input."""
-    pair: tuple[str, str] | None
-    """Close-ups of the output as it is and with the site repaired."""
-    side: tuple[int, int]
-    """Width and height of a close-up in pixels."""
-    zoom: int
-    """Zoom at which the close-up is opened, the largest that fits."""
-    sheet: str | None
-    """Channels of the activation."""
-    drawn: Drawn
-    """Pictures that do not depend on the size of close-ups."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +36,14 @@ class Panel:
 
     found: SiteDiagnosis
     """The site and what was found out about it."""
+    handle: str
+    """What the site is called where its key is long."""
     period: str
     """Period of the site's lattice as text."""
+    kind: str
+    """The artifact that its repair changes most, by name."""
+    sides: str
+    """What its sizes are: channels, and its own directions."""
     steps: list[Step]
     """What the reader may do next about the site."""
     views: list[View]
@@ -135,23 +73,26 @@ def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
     >>> page.startswith("<!DOCTYPE html>"), "src=\\"http" in page
     (True, False)
     """
+    largest = diagnosis.sites[0].site.key
+    shown = [Shown.of(example, diagnosis.directions, largest) for example in diagnosis.examples]
     drawn = {
-        (site.site.key, number): _drawn(site, example)
+        (site.site.key, number): drawn_of(site, each)
         for site in diagnosis.sites[:MOST_PICTURED]
-        for number, example in enumerate(diagnosis.examples)
+        for number, each in enumerate(shown)
     }
     for side, inputs in SIZES:
-        page = _rendered(diagnosis, called, drawn, side, inputs)
+        page = _rendered(diagnosis, called, shown[:inputs], drawn, side)
         if len(page.encode()) <= LARGEST:
             break
     return page
 
 
-def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, side: int, inputs: int) -> str:
+def _rendered(
+    diagnosis: Diagnosis, called: Invocation | None, shown: Sequence[Shown], drawn: AllDrawn, side: int
+) -> str:
     folder = resources.files("artifactlab.report").joinpath("page")
     style = folder.joinpath("report.css").read_text()
     script = folder.joinpath("report.js").read_text()
-    examples = diagnosis.examples[:inputs]
     page = (
         _environment()
         .get_template("report.html.j2")
@@ -159,9 +100,11 @@ def _rendered(diagnosis: Diagnosis, called: Invocation | None, drawn: AllDrawn, 
             diagnosis=diagnosis,
             severity=diagnosis.output.severity,
             visible=VISIBLE,
-            grid=255 * diagnosis.output.lattice_amplitude,
-            wholes=[pictures.output_uri(example.output) for example in examples],
-            panels=[_panel(diagnosis, site, examples, called, drawn, side) for site in diagnosis.sites],
+            levels=level_numbers(diagnosis.output, diagnosis.directions),
+            handles=diagnosis.handles,
+            words=page_words(diagnosis.directions),
+            wholes=[each.whole for each in shown],
+            panels=[_panel(diagnosis, site, shown, called, drawn, side) for site in diagnosis.sites],
             largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
             most_pictured=MOST_PICTURED,
             zooms=ZOOMS,
@@ -207,64 +150,19 @@ def _policy(style: str, script: str) -> str:
 def _panel(
     diagnosis: Diagnosis,
     site: SiteDiagnosis,
-    examples: Sequence[Example],
+    shown: Sequence[Shown],
     called: Invocation | None,
     drawn: AllDrawn,
     side: int,
 ) -> Panel:
-    pictured = examples if site.rank <= MOST_PICTURED else ()
+    key, names, own = site.site.key, diagnosis.directions, NAMES[len(site.site.out_shape) - 2]
+    pictured = shown if site.rank <= MOST_PICTURED else ()
     return Panel(
         found=site,
-        period=period_text(site.site.period),
+        handle=diagnosis.handles[key],
+        period=period_text(site.site.period, names),
+        kind=kind_text(site.effect.kind, names),
+        sides=sides_text(names if len(names) == len(own) else own),
         steps=next_steps(diagnosis, site, called),
-        views=[_view(site, example, drawn[site.site.key, k], side) for k, example in enumerate(pictured)],
+        views=[view_of(site, each, drawn[key, number], side) for number, each in enumerate(pictured)],
     )
-
-
-def _view(found: SiteDiagnosis, example: Example, drawn: Drawn, side: int) -> View:
-    """The pictures of a site on one input; a fast diagnosis has only those of the activation and the output."""
-    activation, after = _activation_and_repair(found, example)
-    before = example.output if after is None else after.cut(example.output)
-    height, width = (min(side, length) for length in before.shape[1:])
-    return View(
-        ran=activation is not None,
-        pair=None if after is None else pictures.pair_uris(before, after.pixels, example.output, side),
-        side=(width, height),
-        zoom=max(zoom for zoom in ZOOMS if zoom == 1 or zoom * width <= CLOSE_UP),
-        sheet=None if activation is None else pictures.sheet_uri(activation, side // 2),
-        drawn=drawn,
-    )
-
-
-def _drawn(found: SiteDiagnosis, example: Example) -> Drawn:
-    """The pictures that are the same however small the page has to be."""
-    site = found.site
-    activation, after = _activation_and_repair(found, example)
-    before = example.output if after is None else after.cut(example.output)
-    spectra = [_spectrum("of the output", before, lattice_period(site.period))]
-    roses = [_rose("of the output", before, None if after is None else after.pixels)]
-    if activation is not None:
-        spectra.insert(0, _spectrum("of the activation", activation, lattice_period(site.scale)))
-        roses.insert(0, _rose("of the activation", activation, None))
-    return Drawn(None if after is None else pictures.map_uri(example.changes[site.key]), spectra, roses)
-
-
-def _activation_and_repair(found: SiteDiagnosis, example: Example) -> tuple[Tensor | None, Window | None]:
-    """A site's activation and the repaired output; None where it does not run, or nothing is repaired."""
-    activation = example.activations.get(found.site.key)
-    return activation, None if activation is None else example.repaired.get(found.site.key)
-
-
-def _spectrum(title: str, image: Tensor, period: tuple[int, int]) -> Spectrum:
-    marked = lattice_frequencies(period) if max(period) <= MOST_MARKED else []
-    return Spectrum(title, pictures.spectrum_uri(image, period), [(h + 0.5, v + 0.5) for v, h in marked])
-
-
-def _rose(title: str, image: Tensor, other: Tensor | None) -> Rose:
-    shares = direction_shares(image[None])
-    if other is None:
-        most = max(LEAST_RIM, shares.max())
-        return Rose(title, pictures.petals(shares, most), "", most)
-    around = direction_shares(other[None])
-    most = max(LEAST_RIM, shares.max(), around.max())
-    return Rose(title, pictures.petals(shares, most), pictures.outline(around, most), most)

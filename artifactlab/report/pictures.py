@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -13,9 +12,6 @@ from artifactlab.metrics import gradient_direction_histogram
 from artifactlab.metrics.spectrum import SIDE, power_spectrum
 from artifactlab.printable import printable_lines
 from artifactlab.scoring.data_range import spread
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 VERMILION = (213, 94, 0)
 """Okabe and Ito's vermilion in RGB, for what a repair changes."""
@@ -51,16 +47,16 @@ def _colours_or_first(image: Tensor) -> Tensor:
     return (image[:3] if image.shape[0] >= 3 else image[:1]).float().cpu()
 
 
-def grey(image: Tensor) -> np.ndarray:
-    """(H, W) values in [0, 1], a ground for what is drawn over it."""
-    pixels = displayable(image)
+def grey(image: Tensor, like: Tensor | None = None) -> np.ndarray:
+    """(H, W) values in [0, 1], a ground for what is drawn over it; see `displayable`."""
+    pixels = displayable(image, like)
     luma: np.ndarray = pixels if pixels.ndim == 2 else pixels @ np.array([0.299, 0.587, 0.114])
     return luma
 
 
-def in_255ths(change: Tensor) -> tuple[np.ndarray, float]:
-    """An (H, W) change in 1/255 of the data range, and nearly its largest: a few pixels may stand out."""
-    values = 255 * change.numpy()
+def in_255ths(change: np.ndarray) -> tuple[np.ndarray, float]:
+    """A change in 1/255 of the data range, and nearly its largest: a few pixels may stand out."""
+    values = 255 * change
     return values, max(1.0, float(np.quantile(values, 0.995)))
 
 
@@ -82,19 +78,3 @@ def _size(batch: Tensor) -> float:
     """The spread of an image, against which it is measured; of what is no image 1, as the metric then says so."""
     size = spread(batch) if isinstance(batch, Tensor) and batch.numel() else 1.0
     return size if math.isfinite(size) and size > 0 else 1.0
-
-
-def draw_image(ax: Axes, image: Tensor, title: str) -> None:
-    """An image as it is if its values fit [0, 1], else stretched to its own range."""
-    ax.imshow(displayable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    ax.set_title(literal_label(title, TITLE), fontsize=10)
-    ax.set_axis_off()
-
-
-def draw_change(ax: Axes, change: Tensor, title: str, width: int = TITLE) -> None:
-    """How far a repair moves each pixel, in 1/255 of the data range, below a title in lines of so many characters."""
-    values, most = in_255ths(change)
-    image = ax.imshow(values, cmap="magma", vmin=0, vmax=most)
-    ax.figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, label="1/255 of the data range")
-    ax.set_title(literal_label(title, width), fontsize=10)
-    ax.set_axis_off()

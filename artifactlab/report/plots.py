@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from artifactlab.attribution.artifact_words import period_text, words_for
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.errors import InputError
+from artifactlab.metrics.inputs import as_lattice, as_signals
 from artifactlab.metrics.spectrum import lattice_frequencies
+from artifactlab.report.flat import flat_for
 from artifactlab.report.pictures import (
     BINS,
     DECIBELS,
     VERMILION,
     decibels,
     direction_shares,
-    grey,
     in_255ths,
     literal_label,
 )
+from artifactlab.report.slices import strongest
+from artifactlab.report.tracks import signal_spectrum, tones
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +77,7 @@ def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
     beside = axes.get_yaxis_transform()
     for row, site in enumerate(sites):
         axes.text(1.02, row, site.verdict, va="center", color=colours[row], fontweight="bold", transform=beside)
-    axes.set_yticks(rows, [_site_label(site) for site in sites])
+    axes.set_yticks(rows, [_site_label(site, diagnosis) for site in sites])
     axes.invert_yaxis()
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set_xlabel(f"effect on the output in colour, 1.0 = severity {size:.3g}; evidence in grey")
@@ -81,8 +85,9 @@ def plot_sites(diagnosis: Diagnosis, *, ax: Axes | None = None) -> Axes:
     return axes
 
 
-def _site_label(site: SiteDiagnosis) -> str:
-    return literal_label(f"{site.site.key}  (period {site.site.period[0]:g})", LABEL)
+def _site_label(site: SiteDiagnosis, diagnosis: Diagnosis) -> str:
+    period = period_text(site.site.period)
+    return literal_label(f"{diagnosis.handles[site.site.key]}  (period {period})", LABEL)
 
 
 def _interval_lengths(sites: Sequence[SiteDiagnosis]) -> np.ndarray:
@@ -96,11 +101,14 @@ def _interval_lengths(sites: Sequence[SiteDiagnosis]) -> np.ndarray:
 
 
 def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *, ax: Axes | None = None) -> Axes:
-    """The power spectrum of an image or an activation, with the frequencies of a lattice circled.
+    """The power spectrum of an image, an activation or a signal, with the frequencies of a lattice marked.
 
     Args:
-        image: (C, H, W) or (N, C, H, W); powers of channels and images are averaged.
-        period: lattice spacing in pixels, one number or (vertical, horizontal), whose frequencies are circled.
+        image: (C, H, W) or (N, C, H, W); powers of channels and images are averaged. Of a volume (C, D, H, W) give the
+            slices that are to be seen, `volume.movedim(1, 0)` for those along the last two directions. A (C, L) signal
+            is drawn as a line.
+        period: lattice spacing in pixels, one number or (vertical, horizontal), whose frequencies are circled; in
+            samples of a signal, where they are dashed.
         ax: where to draw; default is pyplot's current axes.
 
     Returns:
@@ -117,6 +125,8 @@ def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *,
     >>> len(ax.collections[0].get_offsets())
     3
     """
+    if isinstance(image, Tensor) and image.ndim == 2:
+        return _plot_tones(image, 1 if period is None else as_lattice(period, 1)[0], _axes(ax))
     below = decibels(_batch(image), 1 if period is None else period)
     axes = _axes(ax)
     height, width = below.shape
@@ -131,6 +141,19 @@ def plot_spectrum(image: Tensor, period: int | tuple[int, int] | None = None, *,
     axes.set_xlabel("horizontal, cycles per pixel")
     axes.set_ylabel("vertical, cycles per pixel")
     axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.06, label="power, dB")
+    return axes
+
+
+def _plot_tones(signal: Tensor, period: int, axes: Axes) -> Axes:
+    """The spectrum of a (C, L) signal as a line."""
+    as_signals(signal[None], 1.0)
+    below = signal_spectrum(signal, period)
+    axes.plot(np.linspace(0, 0.5, len(below)), below, color="0.2", linewidth=0.8)
+    for frequency in tones(period):
+        axes.axvline(frequency, color=IMAGE_COLOUR, linewidth=1, linestyle="--", zorder=0)
+    axes.set_xlim(0, 0.505)
+    axes.set_xlabel("cycles per sample")
+    axes.set_ylabel("power, dB")
     return axes
 
 
@@ -184,6 +207,9 @@ def plot_artifact_map(
 ) -> Axes:
     """Where in the output a site acts: the output in grey, and in orange how far repairing that site moves each pixel.
 
+    Of a volume three slices are drawn through where it acts most, of a video some frames and one row of them over time,
+    of a signal its waveform.
+
     Args:
         diagnosis: what `artifactlab.diagnose` returned.
         key: of the site, e.g. `dec.up2/interpolate#0`; default is the one with the largest effect.
@@ -204,16 +230,20 @@ def plot_artifact_map(
     'dec.up2/conv_transpose2d#0'
     """
     key = diagnosis.sites[0].site.key if key is None else key
-    change, most = in_255ths(diagnosis.artifact_map(key, example))
+    change = diagnosis.artifact_map(key, example)
     from matplotlib.colors import LinearSegmentedColormap
 
+    output = diagnosis.examples[example].output
+    flat = flat_for(output, diagnosis.directions, strongest(change))
+    moved, most = in_255ths(flat.change(change))
     axes = _axes(ax)
-    axes.imshow(grey(diagnosis.examples[example].output), cmap="gray", vmin=0, vmax=1.4)
+    axes.imshow(flat.ground(output), cmap="gray", vmin=0, vmax=1.4)
     colour = [channel / 255 for channel in VERMILION]
     fading = LinearSegmentedColormap.from_list("fading", [(*colour, 0.0), (*colour, 1.0)])
-    drawn = axes.imshow(change, cmap=fading, vmin=0, vmax=most, interpolation="nearest")
-    axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label="moved by, 1/255 of white")
-    axes.set_title(literal_label(key, LABEL), fontsize=10)
+    drawn = axes.imshow(moved, cmap=fading, vmin=0, vmax=most, interpolation="nearest")
+    whole = words_for(diagnosis.directions).whole
+    axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.04, label=f"moved by, 1/255 of {whole}")
+    axes.set_title(literal_label(diagnosis.handles[key], LABEL), fontsize=10)
     axes.set_axis_off()
     return axes
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.diagnosis import Diagnosis, Example
+from artifactlab.attribution.examples import kept_examples
 from artifactlab.attribution.repair.lattice_removal import repair
-from artifactlab.attribution.sites.activations import CHANNELS, MAX_PICTURE_SIDE
+from artifactlab.attribution.sites.activations import CHANNELS, MAX_PICTURE_SIDE, PICTURE_SIDES, Activations
+from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.upsampling import Growth
-from artifactlab.attribution.windows import busiest
+from artifactlab.attribution.windows import EXAMPLES, busiest, examples_of, kept_map, part, window
 from artifactlab.errors import InputError
+from artifactlab.models.calls import Call
+from artifactlab.models.layout import Layout
 
 
 class Net(nn.Module):
@@ -59,10 +67,13 @@ def test_the_pair_is_the_output_before_and_after_where_the_repair_acts(diagnosis
         smooth = repair(Growth("conv_transpose2d", (3, 3), image.shape, grown.shape, image, grown))
         after = nn.functional.interpolate(model.out(smooth), scale_factor=2.0, mode="bilinear")[0]
     kept = diagnosis.examples[0].repaired["up/conv_transpose2d#0"]
-    assert kept.top >= 2 * 300 - MAX_PICTURE_SIDE - MAX_PICTURE_SIDE // 4, "the grid is at the bottom"
-    assert kept.left == 0 or kept.left + MAX_PICTURE_SIDE <= 264
+    assert kept.corner[0] >= 2 * 300 - MAX_PICTURE_SIDE - MAX_PICTURE_SIDE // 4, "the grid is at the bottom"
+    assert kept.corner[1] == 0 or kept.corner[1] + MAX_PICTURE_SIDE <= 264
     shown = diagnosis.before_and_after("up/conv_transpose2d#0")
-    rows, columns = slice(kept.top, kept.top + MAX_PICTURE_SIDE), slice(kept.left, kept.left + MAX_PICTURE_SIDE)
+    rows, columns = (
+        slice(kept.corner[0], kept.corner[0] + MAX_PICTURE_SIDE),
+        slice(kept.corner[1], kept.corner[1] + MAX_PICTURE_SIDE),
+    )
     torch.testing.assert_close(shown[0], before[:, rows, columns])
     torch.testing.assert_close(shown[1], after[:, rows, columns])
     change = (after - before).abs().mean(0)
@@ -96,3 +107,77 @@ def test_sites_and_examples_that_are_not_there_are_named(diagnosis: Diagnosis) -
             ask("up")
         with pytest.raises(InputError, match="no example 1: this diagnosis carries 1"):
             ask("up/conv_transpose2d#0", 1)
+
+
+@pytest.mark.parametrize(("shape", "side"), [((300,), 40), ((37, 90), 8), ((20, 30, 25), 8)])
+def test_the_busiest_box_is_found_in_any_number_of_directions(shape: tuple[int, ...], side: int) -> None:
+    change = torch.zeros(shape)
+    far = tuple(slice(length - 5, length) for length in shape)
+    change[far] = 1.0
+    corner = busiest(change, side)
+    box = part(change, corner, tuple(min(side, length) for length in shape))
+    assert box.sum() >= 0.6 * change.sum()
+
+
+@pytest.mark.parametrize("shape", [(70000,), (300, 270), (70, 66, 90)])
+def test_a_window_is_a_bounded_part_that_any_other_output_is_cut_to(shape: tuple[int, ...]) -> None:
+    image = torch.rand(2, *shape)
+    change = torch.zeros(shape)
+    change[tuple(length - 1 for length in shape)] = 1.0
+    kept = window(image, change)
+    side = PICTURE_SIDES[len(shape)]
+    assert kept.size == tuple(min(side, length) for length in shape)
+    torch.testing.assert_close(kept.cut(image), kept.pixels)
+    assert part(change, kept.corner, kept.size).sum() == 1
+
+
+@pytest.mark.parametrize("directions", [1, 2, 3])
+def test_an_activation_is_cut_in_step_with_its_lattice_along_every_direction(directions: int) -> None:
+    scale = (3, 2, 5)[:directions]
+    shape = tuple(factor * (PICTURE_SIDES[directions] // factor + 7) for factor in scale)
+    output = torch.arange(float(math.prod(shape))).reshape(1, 1, *shape)
+    source = torch.zeros(1, 1, *(length // factor for length, factor in zip(shape, scale, strict=True)))
+    key = SiteKey("up", "interpolate", 0)
+    recorded = Activations()
+    growth = SimpleNamespace(output=output, scale=scale, input=source)
+    recorded.visit(SimpleNamespace(layer=("up",), key=key, growth=growth))  # type: ignore[arg-type]
+    kept = recorded.kept[key]
+    first = int(kept.flatten()[0])
+    corner = [int(index) for index in np.unravel_index(first, shape)]
+    assert [at % factor for at, factor in zip(corner, scale, strict=True)] == [0] * directions
+    assert kept.shape == (1, *[PICTURE_SIDES[directions]] * directions)
+    torch.testing.assert_close(kept, part(output[0], tuple(corner), tuple(kept.shape[1:])))
+
+
+def kept_of(call: Call, output: Tensor, layout: str) -> Example:
+    (example,) = kept_examples([call], [output], [], {}, [Activations()], Layout(layout))
+    return example
+
+
+def test_the_input_of_a_volume_is_kept_where_it_looks_like_one_and_latents_are_left_out() -> None:
+    output = torch.zeros(1, 1, 8, 16, 16)
+    scan, latents = torch.rand(1, 1, 4, 8, 8), torch.rand(1, 16, 2, 4, 4)
+    kept = kept_of(Call((latents, scan, torch.rand(1, 512)), {}), output, "NCDHW").input
+    assert kept is not None
+    torch.testing.assert_close(kept, scan[0])
+    assert kept_of(Call((latents,), {}), output, "NCDHW").input is None
+    frames = torch.rand(1, 4, 3, 8, 8)
+    kept = kept_of(Call((frames,), {}), torch.zeros(1, 3, 8, 16, 16), "NTCHW").input
+    assert kept is not None
+    torch.testing.assert_close(kept, frames[0].transpose(0, 1))
+
+
+def test_of_a_signal_the_input_is_kept_where_it_is_one_and_spectra_are_left_out() -> None:
+    output = torch.zeros(1, 1, 256)
+    assert kept_of(Call((torch.rand(1, 80, 32),), {}), output, "NCL").input is None
+    kept = kept_of(Call((torch.rand(1, 1, 128),), {}), output, "NCL").input
+    assert kept is not None
+    assert kept.shape == (1, 128)
+
+
+def test_of_volumes_one_call_is_kept_as_every_site_has_a_map_as_large() -> None:
+    assert [examples_of(torch.zeros(1, 1, *[8] * directions)) for directions in (1, 2, 3)] == [EXAMPLES, EXAMPLES, 1]
+    calls, outputs = [Call((), {})] * 3, [torch.zeros(1, 1, 8, 8, 8)] * 3
+    assert len(kept_examples(calls, outputs, [], {}, [Activations()] * 3)) == 1
+    assert kept_map(torch.zeros(8, 8, 8)).dtype == torch.float16
+    assert kept_map(torch.zeros(8, 8)).dtype == torch.float32

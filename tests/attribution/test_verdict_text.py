@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from artifactlab.attribution.records import Effect, Finding, JointStep, SeverityMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
+from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.verdict_text import verdict_text
 from artifactlab.metrics.visible import VISIBLE_STEPS
 
@@ -69,13 +70,90 @@ def test_the_text_admits_that_one_crop_cannot_tell() -> None:
 def test_several_offenders_are_listed_with_what_each_adds_and_what_is_left() -> None:
     sites = [diagnosed("a", "offender", 0.6, (4, 2)), diagnosed("b", "offender", 0.3)]
     total = output(3.0, 0.31).severity
-    adds = effect(total * 0.25, 1.0, 9.0, 0.4)
-    joint = (JointStep("a/interpolate#0", adds, 9.0), JointStep("b/interpolate#0", adds, 0.5))
+    first = JointStep("a/interpolate#0", sites[0].effect, 12.0)
+    joint = (first, JointStep("b/interpolate#0", effect(9.0, 1.0, 9.0), 0.5))
     text = verdict_text(sites, joint, (), output(3.0, 0.31), (4, 4))
     assert text.startswith("a/interpolate#0 causes the output's stair-steps (0.31 px) and checkerboard (3.0/255 rms, ")
-    assert text.endswith("Also guilty: b/interpolate#0 (25% more). All repaired, nothing shows.")
-    remaining = (joint[0], JointStep("b/interpolate#0", adds, total * 0.1))
-    assert verdict_text(sites, remaining, (), output(3.0, 0.31), (4, 4)).endswith("All repaired, 10% is left.")
+    alone = 5.4 / total  # of the rest, the second one takes three quarters
+    more = f"{(1 - alone) * 0.75:.0%}"
+    assert f"removes {alone:.0%} of it" in text
+    assert text.endswith(f"Also guilty: b/interpolate#0 ({more} more). All repaired, nothing shows.")
+    remaining = (first, JointStep("b/interpolate#0", effect(9.0, 1.0, 9.0), 3.0))
+    left = f"{(1 - alone) * 0.25:.0%} is left."
+    assert verdict_text(sites, remaining, (), output(3.0, 0.31), (4, 4)).endswith(f"All repaired, {left}")
+
+
+def test_shares_never_add_up_to_more_than_the_whole() -> None:
+    """By energy the first takes 90% alone; of what is left then shows 60% of the severity, all of it the second's."""
+    total = output(5.0, 0.0).severity
+    sites = [diagnosed("a", "offender", 0.1), diagnosed("b", "offender", 0.1)]
+    sites[0] = replace(sites[0], effect=effect(0.9 * total, 1.0, total))
+    second = effect(0.6 * total, 1.0, total)
+    joint = (JointStep("a/interpolate#0", sites[0].effect, 0.6 * total), JointStep("b/interpolate#0", second, 0.0))
+    text = verdict_text(sites, joint, (), output(5.0, 0.0), (4, 4))
+    assert text.endswith("removes 90% of it. Also guilty: b/interpolate#0 (10% more). All repaired, nothing shows.")
+
+
+def test_the_main_offender_is_not_also_guilty_where_another_was_repaired_before_it() -> None:
+    sites = [diagnosed("whole", "offender", 0.6), diagnosed("whole.up", "offender", 0.5)]
+    joint = (
+        JointStep("whole.up/interpolate#0", effect(4.5, 1.0, 9.0), 4.0),
+        JointStep("whole/interpolate#0", effect(2.0, 1.0, 9.0), 0.0),
+    )
+    text = verdict_text(sites, joint, (), output(3.0, 0.0), (4, 4))
+    assert "Also guilty: whole.up/interpolate#0 (50% more). All repaired, nothing shows." in text
+
+
+def of_signals(share: float, period: tuple[int, ...] = (8,)) -> SiteDiagnosis:
+    found = diagnosed("net.up", "offender", share)
+    site = replace(
+        found.site, op="conv_transpose1d", scale=(8,), period=period, in_shape=(1, 1, 8), out_shape=(1, 1, 64)
+    )
+    return replace(found, site=site)
+
+
+def test_what_a_signal_shows_is_told_in_decibels_and_has_no_pixels() -> None:
+    loud = SeverityMeasures(9.0, 0.008, 0.0)
+    text = verdict_text([of_signals(0.9)], (), (), loud, (8,), names=("t",))
+    assert text.startswith("net.up/conv_transpose1d#0 causes the output's tones (-42 dB rms, period 8): ")
+    copies = SeverityMeasures((0.3 / VISIBLE_STEPS) ** 2, 0.0, 0.3)
+    text = verdict_text([replace(of_signals(0.0), verdict="clean")], (), (), copies, (8,), names=("t",))
+    assert "shows spectral images (3.0 times what just shows), but" in text
+    clean = SeverityMeasures(0.0, 0.0, 0.0)
+    text = verdict_text([of_signals(0.0)], (), (), clean, (8,), names=("t",))
+    assert "(tones below -120 dB rms, spectral images 0.0 times what just shows; neither shows)" in text
+    assert "as many samples" in verdict_text([of_signals(0.0)], (), (), clean, (8,), 3.0, names=("t",))
+
+
+def of_video(period: tuple[int, ...]) -> SiteDiagnosis:
+    found = diagnosed("up", "offender", 0.9)
+    site = replace(found.site, scale=(2, 2, 2), period=period, in_shape=(1, 1, 4, 8, 8), out_shape=(1, 1, 8, 16, 16))
+    return replace(found, site=site)
+
+
+def test_the_period_of_a_video_is_told_by_direction() -> None:
+    text = verdict_text([of_video((1, 8, 8))], (), (), output(3.0, 0.0), (1, 8, 8), names=("t", "y", "x"))
+    assert "causes the output's grid (3.0/255 rms, period t 1, y 8, x 8)" in text
+
+
+def test_what_is_missing_is_told_by_direction() -> None:
+    for names, period, joint, size in (
+        (("t", "y", "x"), (4, 8, 8), (1, 8, 8), "32 frames"),
+        (("t", "y", "x"), (4, 8, 8), (1, 8, 1), "32 frames and 48 pixels a side"),
+        (("z", "y", "x"), (8, 8, 8), (1, 8, 8), "48 slices"),
+    ):
+        text = verdict_text([of_video(period)], (), (), output(0.0, 0.0), joint, names=names)
+        assert text.endswith(f"Not measured in full: up/interpolate#0; that takes outputs of {size}.")
+    text = verdict_text([of_signals(0.0, (64,))], (), (), output(0.0, 0.0), (1,), names=("t",))
+    assert text.endswith("Not measured in full: net.up/conv_transpose1d#0; that takes outputs of 272 samples.")
+
+
+def test_growth_that_was_not_seen_is_told_by_direction() -> None:
+    unseen = (UnseenGrowth("the input", "the output", (1, 2, 2), (1, 4, 4)),)
+    text = verdict_text(
+        [of_video((1, 4, 4))], (), (), output(0.0, 0.0), (1, 4, 4), unseen=unseen, names=("t", "y", "x")
+    )  # type: ignore[arg-type]
+    assert "the sites explain x1x4x4 of the x1x8x8 by which videos grow" in text
 
 
 def test_coarse_causes_are_told_besides() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import click
 import pytest
 import torch
@@ -93,3 +95,19 @@ def test_a_site_that_is_no_offender_is_not_to_be_replaced(diagnosis: Diagnosis, 
     (step,) = next_steps(diagnosis, replace(diagnosis.sites[0], verdict=verdict), CALLED)
     assert words in step.title
     assert step.command == step.code == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "layout"), [(by_hand.a_signal, "NCL"), (by_hand.a_volume, "NCDHW"), (by_hand.a_video, "NCTHW")]
+)
+def test_of_a_volume_the_layout_is_repeated_and_full_keys_are_there_to_paste(
+    made: Callable[[], Diagnosis], layout: str
+) -> None:
+    found = made()
+    key = found.sites[0].site.key
+    steps = next_steps(found, found.sites[0], CALLED)
+    assert f"layout={layout!r}" in steps[-1].code
+    fix = next(shlex.split(step.command) for step in steps if step.command.startswith("artifactlab fix"))
+    assert fix[fix.index("--site") + 1] == key
+    assert repr(key) in next(step.code for step in steps if "fix_site" in step.code)
+    assert not any("images" in step.text + step.code or "IMAGES" in step.command for step in steps)

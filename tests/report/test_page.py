@@ -114,7 +114,7 @@ def test_the_frame_in_the_map_is_where_the_close_up_is_cut(diagnosis: Diagnosis,
     frame = page.having("rect", class_="frame")[0]
     height, width = kept.pixels.shape[1:]
     assert [frame[side] for side in ("x", "y", "width", "height")] == [
-        str(n) for n in (kept.left, kept.top, width, height)
+        str(n) for n in (kept.corner[1], kept.corner[0], width, height)
     ]
 
 
@@ -205,7 +205,7 @@ def test_red_stays_red_and_the_frame_is_where_a_cut_close_up_is() -> None:
     blue, green, red = close_up.reshape(-1, 3).mean(0)  # as OpenCV reads it
     assert (red, green, blue) == pytest.approx((0.9 * 255, 0.2 * 255, 0.1 * 255), abs=1)
     frame = page.having("rect", class_="frame")[0]
-    assert (frame["x"], frame["y"], frame["width"]) == (str(kept.left + 78), str(kept.top + 78), "100")
+    assert (frame["x"], frame["y"], frame["width"]) == (str(kept.corner[1] + 78), str(kept.corner[0] + 78), "100")
 
 
 class Branches(Net):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import by_hand
 import pytest
 import torch
 from rich.console import Console, RenderableType
@@ -30,7 +31,7 @@ EFFECT = Effect(-1234.5, -23456.7, -1001.2, -0.123, "checkerboard")
 def diagnosis() -> Diagnosis:
     site = Site(LONG, "conv_transpose2d", 0, (2, 2), (16, 8), (1, 512, 8, 8), (1, 256, 16, 16))
     found = SiteDiagnosis(site, Evidence(0.12, 0.0, 0.34), EFFECT, "compensated", 1, 1)
-    return Diagnosis((found,), f"Leave {LONG} alone.", {"severity": 1.0}, {"fast": False})
+    return Diagnosis((found,), f"Leave {LONG} alone.", {"severity": 1.0}, SimpleNamespace(layout="NCHW"))
 
 
 def lint_findings() -> list[LintFinding]:
@@ -99,6 +100,17 @@ def test_a_long_name_is_folded_and_can_be_put_together_again(width: int) -> None
     lines = [line.strip() for line in rendered(diagnosis_table(diagnosis()), width)]
     first = next(k for k, line in enumerate(lines) if LONG[:20] in line)
     assert f"{LONG}/conv_transpose2d#0" in "".join(lines[first : first + 2])
+
+
+def test_short_names_stand_in_the_table_and_the_full_ones_below_it() -> None:
+    lines = rendered(diagnosis_table(by_hand.a_volume()), 100)
+    text = "\n".join(lines)
+    for rank, block in ((1, 1), (2, 0)):
+        key = f"generator.backbone.decoder.up_blocks.{block}.upsamplers.0.conv/interpolate#0"
+        assert [line for line in lines if key in line] == [f"{rank}  {key}"]
+    assert "4x2x2" in text
+    assert "period: along z, y, x." in text
+    assert "...up_blocks.1.upsamplers.0.conv/interpolate#0 causes the output's grid" in text.replace("\n", " ")
 
 
 def test_piped_there_are_no_colours(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from artifactlab.attribution.repair.lattice_removal import repair, without_latti
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.verdicts import adds_enough
-from artifactlab.attribution.windows import EXAMPLES, Window, window
+from artifactlab.attribution.windows import Window, examples_of, kept_map, window
 from artifactlab.errors import ModelError
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
@@ -28,8 +28,8 @@ class Trial:
     severity: Severity
     """What the outputs show when the sites are repaired."""
     changes: list[Tensor]
-    """(H, W) for each of the first calls: how far the repair moves each pixel of the first image, as a fraction of the
-    data range."""
+    """(*space) for each of the first calls: how far the repair moves each pixel of the first image, as a fraction of
+    the data range."""
     windows: list[Window]
     """The repaired output of each of the first calls where the repair moves it most."""
 
@@ -67,10 +67,10 @@ class Trials:
         for number in range(len(known.severities), len(self.calls)):
             image = repaired_output(self.runner, self.calls[number], sites)
             _refuse_other_size(image, self.outputs[number])
-            if number < EXAMPLES:
+            if number < examples_of(image):
                 before = self.outputs[number][0].float()
                 change = (image[0].cpu().float() - before).abs().mean(0) / self.data_range
-                known.changes.append(change)
+                known.changes.append(kept_map(change))
                 known.windows.append(window(image[0], change))
             known.severities.append(measure_severity(image, self.period, self.data_range))
             self.on_pass()

@@ -1,0 +1,77 @@
+"""Short handles of sites: the tail of a long key, by which people find the layer in their code.
+
+Records, JSON and commands hold full keys. Where people read (tables, headings, plots), a long one stands as its tail,
+`...up_blocks.1.upsampler/interpolate#0`: the parts of the path that are nearest to the layer are those in its code, and
+what sites have in common, which comes first, tells them apart from nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+# Of a piped table's 100 columns the numbers take 60. A key of this length stands beside them on one line.
+LONGEST = 32
+"""Characters of a key that is left as it is, and of a handle where so few are unique."""
+FEWEST_PARTS = 2
+"""Parts of the path that a handle has at least: `conv` alone is in every block."""
+ELLIPSIS = "..."
+"""What stands for the parts that are left out, in ASCII for every terminal."""
+
+
+@dataclass(frozen=True)
+class Handles:
+    """The handles of all sites of a diagnosis.
+
+    >>> handles = Handles.of(["unet.decoder.up_blocks.0.upsamplers.0.conv/interpolate#0", "vae.up/interpolate#0"])
+    >>> handles["unet.decoder.up_blocks.0.upsamplers.0.conv/interpolate#0"]
+    '...upsamplers.0.conv/interpolate#0'
+    >>> handles["vae.up/interpolate#0"], list(handles.full.values())
+    ('vae.up/interpolate#0', ['unet.decoder.up_blocks.0.upsamplers.0.conv/interpolate#0'])
+    """
+
+    by_key: Mapping[str, str]
+    """Handles by key; a key that is short is its own."""
+
+    @classmethod
+    def of(cls, keys: Iterable[str]) -> Handles:
+        """The handles that tell these keys apart."""
+        known = sorted(set(keys))
+        return cls({key: _handle(key, known) for key in known})
+
+    def __getitem__(self, key: str) -> str:
+        """The handle of a key; what is no key of a site, such as a parameter's name, is left as it is."""
+        return self.by_key.get(key, key)
+
+    @property
+    def full(self) -> dict[str, str]:
+        """Full keys by those handles that are shorter."""
+        return {handle: key for key, handle in self.by_key.items() if handle != key}
+
+    def shorten(self, text: str) -> str:
+        """A text with handles in the place of keys."""
+        if not self.full:
+            return text
+        # the longest first, as one key may be the end of another, and whole, as #1 begins #10
+        keys = "|".join(re.escape(key) for key in sorted(self.by_key, key=len, reverse=True))
+        return re.sub(rf"(?<![\w.])(?:{keys})(?!\d)", lambda found: self[found.group()], text)
+
+
+def _handle(key: str, keys: list[str]) -> str:
+    """As many parts from the end as fit, or as many as it takes to be no other key's end."""
+    if len(key) <= LONGEST:
+        return key
+    parts = key.split(".")
+    handle = key
+    for start in range(len(parts) - FEWEST_PARTS, 0, -1):
+        tail = ".".join(parts[start:])
+        alone = not any(other != key and f".{other}".endswith(f".{tail}") for other in keys)
+        # a number is one of many in a list, whose name belongs to it
+        if not alone or parts[start].partition("/")[0].isdigit():
+            continue
+        shorter = ELLIPSIS + tail
+        if handle != key and len(shorter) > LONGEST:
+            break
+        handle = shorter
+    return handle if len(handle) < len(key) else key
