@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -211,7 +212,7 @@ def _spun(runner: Runner, call: Call, output: Tensor, layout: Layout, step: int,
     """The mean of an output and those on inputs shifted along axes, shifts undone, less the frame that came around."""
     mean = output.float() / (len(axes) + 1)
     for axis in axes:
-        shifted = runner.run(with_pictures(call, layout, lambda picture, axis=axis: picture.roll(step, axis)))
+        shifted = runner.run(with_pictures(call, layout, partial(torch.roll, shifts=step, dims=axis)))
         mean = mean + shifted.cpu().float().roll(-step, axis) / (len(axes) + 1)
     for axis in axes:
         mean = mean.narrow(axis, step, mean.shape[axis] - 2 * step)
@@ -237,7 +238,7 @@ def _is_picture(image: Tensor, output: Tensor) -> bool:
 
 def _enlarged(call: Call, output: Tensor, layout: Layout) -> Tensor:
     """The picture among the inputs, enlarged by plain interpolation and brought to the output's contrast."""
-    image = next(image for image in pictures(call, layout) if _is_picture(image, output)).float().cpu()
+    image = next(filter(partial(_is_picture, output=output), pictures(call, layout))).float().cpu()
     mode = ("linear", "bilinear", "trilinear")[output.ndim - SPACE - 1]
     contrast = float(output.float().std()) / float(image.std())
     return contrast * F.interpolate(image, output.shape[SPACE:], mode=mode, align_corners=False)

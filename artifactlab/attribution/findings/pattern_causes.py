@@ -90,9 +90,9 @@ def _has_lattice(activation: Tensor, lattice: Lattice) -> bool:
     middle = activation.float()
     for axis, size in enumerate(activation.shape[2:], 2):
         middle = middle.narrow(axis, size // 4, size - 2 * (size // 4))
-    size, varies = rms(middle), rms(middle - middle.mean(tuple(range(2, middle.ndim)), keepdim=True))
+    whole, varies = rms(middle), rms(middle - middle.mean(tuple(range(2, middle.ndim)), keepdim=True))
     pattern = rms(phase_pattern(activation, lattice))
-    return pattern >= FAINT * size and pattern**2 >= LOCKED * varies**2 and pattern > 0
+    return pattern >= FAINT * whole and pattern**2 >= LOCKED * varies**2 and pattern > 0
 
 
 def find_cause(runner: Runner, call: Call, output: Tensor, lattice: Lattice, biases: Sequence[str]) -> Cause | None:
@@ -129,7 +129,7 @@ def _is_map(tensor: Tensor, output: Tensor) -> bool:
 
 
 def _covering(size: Sequence[int]) -> set[tuple[int, ...]]:
-    """Sides of the grids of square cells that cover an output, or all of its frames, be these fewer by a factor, too."""
+    """Sides of the grids of square cells that cover an output; with its frames, or fewer by a factor, as well."""
     ratios = [r for r in range(1, min(size[-2:]) // 2 + 1) if all(side % r == 0 for side in size[-2:])]
     planes = {tuple(side // r for side in size[-2:]) for r in ratios}
     if len(size) < 3:

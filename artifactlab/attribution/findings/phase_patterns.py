@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -29,11 +28,11 @@ def phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:
     cells = blocks(residual, lattice)
     within = inside(lattice)
     phases = cells.mean([axis for axis in range(cells.ndim) if axis != 1 and axis not in within])
-    return phases - phases.mean(_directions(phases), keepdim=True)
+    return phases - phases.mean(tuple(range(1, phases.ndim)), keepdim=True)
 
 
 def foreign_part(pattern: Tensor, lattice: Lattice) -> Tensor:
-    """A pattern (C, *phases) without what it has at the phases of a lattice: a multiple of a period shows it as well."""
+    """A pattern (C, *phases) without what it has at the phases of a lattice: multiples of a period show it, too."""
     explained = pattern
     for axis, period in enumerate(lattice, 1):
         explained = _mean_per_phase(explained, axis, math.gcd(pattern.shape[axis], period))
@@ -45,10 +44,6 @@ def _mean_per_phase(pattern: Tensor, axis: int, period: int) -> Tensor:
     size = pattern.shape[axis]
     cells = pattern.unflatten(axis, (size // period, period))
     return cells.mean(axis, keepdim=True).expand_as(cells).flatten(axis, axis + 1)
-
-
-def _directions(pattern: Tensor) -> Sequence[int]:
-    return tuple(range(1, pattern.ndim))
 
 
 def height_in(other: Tensor, pattern: Tensor) -> float:
