@@ -24,7 +24,7 @@ BORDER = 3
 one more than have no step of their own (docs/decisions.md, "Seams against the same lines in another order")."""
 MAX_DEVIATIONS = 6.0
 """Robust deviations of the profile up to which a line counts, so that no single one makes a comb: one of three lines
-gives 3.5 standard errors then, less than `CERTAIN`."""
+gives 3.5 standard errors then, less than `seams.CERTAIN`."""
 QUIETEST = 0.03
 """Smallest robust deviation of a profile that is believed, in octaves: 2% of a step. A smaller one, of images that are
 nearly flat, would make lines of what is rounding."""

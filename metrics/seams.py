@@ -40,6 +40,9 @@ line is to count where it is, and not beside."""
 CERTAIN = 5.2
 """Standard errors by which a comb must stand out in each half of the evidence, where the inputs have the outputs' size.
 That is more than for one reading alone, as every phase of every period is tried."""
+CERTAIN_OF_ONE = 6.0
+"""The same for a single image: its halves show one scene, whose own lines are common to both. See docs/decisions.md,
+"Seams against the same lines in another order"."""
 CERTAIN_ALONE = 8.0
 """The same without such inputs, as nothing then takes off what repeats in the content itself, such as bricks."""
 
@@ -88,11 +91,12 @@ def find_seams(
     sources = [None if x is None else _matched_source(x, image) for x, image in zip(given, images, strict=True)]
     # an input of another size is as sharp as the output nowhere: it explains some, not all
     comparable = all(x is not None and x.shape[2:] == image.shape[2:] for x, image in zip(given, images, strict=True))
+    alone = sum(map(len, images)) == 1
     found = []
     for axis in range(axes):
         halves = _halves(images, sources, axis, comparable)
         known = {float(spacing[axis]) for spacing in explained if spacing[axis] > 1}
-        certain = CERTAIN if comparable else CERTAIN_ALONE
+        certain = (CERTAIN_OF_ONE if alone else CERTAIN) if comparable else CERTAIN_ALONE
         own = [line for x in sources if x is not None for line in _lines(_rows(x, axis), None)]
         source_profile = _mean_profile(own) if own else None
         found.append(best_comb(halves, known, certain, source_profile) if len(halves) == 2 else None)

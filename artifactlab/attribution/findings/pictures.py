@@ -6,7 +6,6 @@ pictures, and nothing is shifted, blurred or made constant in them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from torch import Tensor
@@ -37,9 +36,10 @@ def picture_layout(tensor: Tensor, output: Layout) -> Layout | None:
         return None
     by_shape = layout_by_shape(tensor.shape)
     guesses = [by_shape] if by_shape and "C" in by_shape.axes else []
-    fitting = (layout for layout in (*guesses, output, STANDARD[len(output.names)]) if layout.fits(tensor))
-    found = next((layout for layout in fitting if len(layout.names) == len(output.names)), None)
-    return found if found and math.prod(found.images(tensor).shape[SPACE:]) > 1 else None
+    choices = (*guesses, output, STANDARD[len(output.names)])
+    fitting = (layout for layout in choices if layout.fits(tensor) and len(layout.names) == len(output.names))
+    # a latent (1, 512, 1, 1) has one place, in whatever order
+    return next((layout for layout in fitting if min(layout.images(tensor).shape[SPACE:][-2:]) > 1), None)
 
 
 def pictures(call: Call, output: Layout) -> list[Tensor]:
