@@ -28,7 +28,7 @@ def test_the_verdict_ends_with_the_note_and_sites_keep_their_words() -> None:
     assert random.offenders[0].site.key == "1/conv_transpose2d#0"
     net[0].bias.data += torch.arange(4.0)
     net[1].bias.data += 1
-    net[1].weight.data *= 3
+    net[1].weight.data *= 10
     moved = diagnose(net, flat)
     assert UNTRAINED not in moved.verdict
     assert moved.offenders[0].site.key == "1/conv_transpose2d#0"

@@ -193,7 +193,7 @@ def _standing_still(
 
 
 def _at(severity: Severity, period: int) -> tuple[float, float]:
-    """The severity of grids and stair-steps at one of its periods."""
+    """The grids and steps of a severity that stand at a period's own frequencies."""
     return Severity(severity.crops, {period: severity.sums[period]}).together()
 
 
