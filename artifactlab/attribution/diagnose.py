@@ -23,6 +23,7 @@ from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.screening import Examination, passes_wanted
 from artifactlab.attribution.survey import Survey, measurable_period
 from artifactlab.attribution.until_sure import Deadline, enforced, extend, first_and_more
+from artifactlab.attribution.untrained import untrained_note
 from artifactlab.attribution.verdict_text import verdict_text
 from artifactlab.errors import InputError
 from artifactlab.models.calls import Call, as_calls
@@ -130,7 +131,7 @@ def diagnose(
     )
     return Diagnosis(
         sites=judgement.sites,
-        verdict=text + examined.note + ending,
+        verdict=text + examined.note + untrained_note(runner.model) + ending,
         output=judgement.measures,
         config=DiagnoseSettings(
             inputs=len(judgement.calls),

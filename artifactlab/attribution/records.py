@@ -81,9 +81,10 @@ class Finding:
     `input`: what shows came in with the input; `constant pattern`: a grid that is the same whatever the input."""
     where: str
     """Key of the merge, e.g. `dec/cat#0`; `output` for a seam; `input`; the parameter that draws a constant pattern."""
-    value: tuple[float, float]
-    """Vertical and horizontal displacement in pixels of the merge, or period in output pixels, 0 for none."""
-    error: tuple[float, float]
+    value: tuple[float, ...]
+    """Displacement in pixels of the merge, or period in output pixels (0 for none), along each direction: (vertical,
+    horizontal) of images, (depth or time, vertical, horizontal) of volumes."""
+    error: tuple[float, ...]
     """Standard error of `value`; 0 for a period, which is a whole number."""
     text: str
     """What was found and what to do, in one or two sentences."""

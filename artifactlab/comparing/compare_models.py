@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.findings.seams import foreign_periods
+from artifactlab.attribution.findings.seams import foreign_periods, spacings_of
 from artifactlab.attribution.sites.records import Site
 from artifactlab.comparing.lattices import (
     Layer,
@@ -66,7 +66,8 @@ def compare_models(
     these, where scale and number of channels are the same: so a replaced upsampler and a wrapped model find partners.
 
     Args:
-        first, second: two `nn.Module`s, whose output holds an image-like (N, C, H, W) tensor each.
+        first, second: two `nn.Module`s, whose output holds an image-like (N, C, H, W) tensor each,
+            or volumes, video or signals, see `artifactlab.models.layout`.
         inputs: as for `diagnose`; tensors of floating type are given to each model in the precision of its parameters.
         output: key, attribute or index of the output to compare; default is the largest image-like tensor.
         data_range: distance between the output's darkest and brightest value; default is the first output's own spread.
@@ -96,6 +97,7 @@ def compare_models(
     count_passes = _pass_counter(progress, PASSES * len(calls))
     sides = [_Side(unwrap(model), calls, output, seed, count_passes) for model in (first, second)]
     one, two = (side.survey() for side in sides)
+    _refuse_other_kinds(one.outputs[0].shape, two.outputs[0].shape)
     scale = data_range or max(map(spread, one.outputs)) or 1.0
     pairs = matched_layers(one.layers, two.layers)
     plans = [Plan(_common_lattice(pair, pairs[:number]), pair[0].spread or 1.0) for number, pair in enumerate(pairs)]
@@ -147,6 +149,15 @@ class _Side:
         return [in_precision(call, dtype) for call in self.calls]
 
 
+def _refuse_other_kinds(one: Sequence[int], two: Sequence[int]) -> None:
+    if (one[1], len(one)) == (two[1], len(two)):
+        return
+    differ = f"{one[1]} and {two[1]} channels" if len(one) == len(two) else f"shapes {tuple(one)} and {tuple(two)}"
+    raise ModelError(
+        f"the outputs have {differ}, so they are no variants of one model; name the right ones with --output / output="
+    )
+
+
 def _compared_layers(
     sides: Sequence[_Side], pairs: Sequence[tuple[Layer, Layer]], plans: Sequence[Plan]
 ) -> list[LatticePair]:
@@ -162,12 +173,6 @@ def _compared_layers(
 
 def _compared_outputs(one: LayerSurvey, two: LayerSurvey, scale: float) -> list[LatticePair]:
     """The outputs as the last place; nothing where they are too small."""
-    channels = one.outputs[0].shape[1], two.outputs[0].shape[1]
-    if channels[0] != channels[1]:
-        raise ModelError(
-            f"the outputs have {channels[0]} and {channels[1]} channels, so they are no variants of one model; name the"
-            " right ones with --output / output="
-        )
     plan = Plan(_output_lattice([*one.layers, *two.layers], [*one.outputs, *two.outputs]), scale)
     if not plan.measurable:
         return []
@@ -193,16 +198,15 @@ def compared(where: Site | None, other: Site | None, plan: Plan, first: Measured
     )
 
 
-def _common_lattice(pair: tuple[Layer, Layer], before: Sequence[tuple[Layer, Layer]]) -> tuple[int, int]:
+def _common_lattice(pair: tuple[Layer, Layer], before: Sequence[tuple[Layer, Layer]]) -> tuple[int, ...]:
     """The lattice that both activations are large enough for."""
     first, second = pair
-    least = (min(first.size[0], second.size[0]), min(first.size[1], second.size[1]))
-    return lattice_at(first._replace(size=least), [earlier for earlier, _ in before])
+    return lattice_at(first._replace(size=tuple(map(min, first.size, second.size))), [earlier for earlier, _ in before])
 
 
-def _output_lattice(layers: Sequence[Layer], outputs: Sequence[Tensor]) -> tuple[int, int]:
+def _output_lattice(layers: Sequence[Layer], outputs: Sequence[Tensor]) -> tuple[int, ...]:
     """The lattice of the layers' periods that every output is large enough for."""
-    size = [min(image.shape[axis] for image in outputs) for axis in (2, 3)]
+    size = [min(image.shape[axis] for image in outputs) for axis in range(2, outputs[0].ndim)]
     return joint_period([layer.site.period for layer in layers], size)
 
 
@@ -221,10 +225,12 @@ def _severity(side: LayerSurvey, scale: float) -> float | None:
     return None if max(lattice) == 1 or may_hide else severity
 
 
-def _own_seams(side: LayerSurvey, other: LayerSurvey, scale: float) -> tuple[float, float]:
+def _own_seams(side: LayerSurvey, other: LayerSurvey, scale: float) -> tuple[float, ...]:
     """The period of straight lines that a model's outputs have and the other model's have not."""
-    found = foreign_periods(side.outputs, other.outputs, [layer.site.period for layer in side.layers], scale)
-    return found[0].value if found else (0.0, 0.0)
+    sizes = {tuple(output.shape[2:]) for output in side.outputs}
+    explained = [spacing for size in sizes for layer in side.layers for spacing in spacings_of(layer.site, size)]
+    found = foreign_periods(side.outputs, other.outputs, explained, scale)
+    return found[0].value if found else (0.0,) * (side.outputs[0].ndim - 2)
 
 
 def _pass_counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None]:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from artifactlab.attribution.findings.seams import last_directions
 from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.evidence import LATTICE_CHANNELS, some_channels
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.attribution.sites.wiring import Wiring
-from artifactlab.metrics.bands import baseband
+from artifactlab.metrics.bands import SPATIAL, baseband
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.metrics.spectral_sums import SpectralSums, lattice_sums
 from artifactlab.models.calls import Call
@@ -23,7 +24,7 @@ from artifactlab.models.runner import Runner
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.periods import joint_period
 
-Signature = tuple[int, tuple[float, float], int]
+Signature = tuple[int, tuple[float, ...], int]
 """How many layers with a partner run before a layer, its scale, and its number of channels."""
 SAMPLES = 1 << 14
 """Values of an activation that are kept, to see how much of its content another one has: enough for a share to 1%."""
@@ -36,8 +37,8 @@ class Layer(NamedTuple):
     """The layer as a site."""
     channels: int
     """Number of channels of its activations."""
-    size: tuple[int, int]
-    """Height and width of the smallest activation."""
+    size: tuple[int, ...]
+    """The smallest activation's size along each of its directions."""
     spread: float
     """What the values of the activation of the widest range span, see `data_range.spread`."""
 
@@ -45,8 +46,8 @@ class Layer(NamedTuple):
 class Plan(NamedTuple):
     """How a lattice is to be measured, so that two measurements can be compared."""
 
-    lattice: tuple[int, int]
-    """Spacing in samples of the activation; (1, 1) where it is too small for any."""
+    lattice: tuple[int, ...]
+    """Spacing in samples of the activation along each direction; all 1 where it is too small for any."""
     scale: float
     """What the activation is divided by."""
 
@@ -86,7 +87,7 @@ class LayerSurvey(NamedTuple):
     layers: list[Layer]
     """The layers in running order."""
     outputs: list[Tensor]
-    """The outputs (N, C, H, W) as float32 on the CPU, one per input."""
+    """The outputs (N, C, *space) as float32 on the CPU, one per input."""
 
 
 @dataclass
@@ -94,7 +95,7 @@ class _CallStatistics:
     """What all activations at one call are like."""
 
     spread: float = 0.0
-    size: tuple[int, int] = (1 << 30, 1 << 30)
+    size: tuple[int, ...] = ()
     channels: int = 0
 
 
@@ -109,10 +110,10 @@ class _Surveyor:
         """Note what an activation is like."""
         self.capture.visit(visit)
         activation = visit.growth.output
-        height, width = activation.shape[2:]
+        size = tuple(activation.shape[SPATIAL:])
         call = self.statistics.setdefault(visit.key, _CallStatistics())
         call.spread = max(call.spread, spread(activation))
-        call.size = min(call.size[0], height), min(call.size[1], width)
+        call.size = tuple(map(min, call.size or size, size))
         call.channels = activation.shape[1]
 
 
@@ -133,21 +134,22 @@ def survey(runner: Runner, calls: Sequence[Call]) -> LayerSurvey:
 def _layer(site: Site, statistics: Mapping[SiteKey, _CallStatistics]) -> Layer:
     """A layer, of what its calls are like."""
     calls = [statistics[key] for key in sorted(site.keys)]
-    height, width = (min(call.size[axis] for call in calls) for axis in (0, 1))
-    return Layer(site, calls[0].channels, (height, width), max(call.spread for call in calls))
+    size = tuple(map(min, *(call.size for call in calls))) if len(calls) > 1 else calls[0].size
+    return Layer(site, calls[0].channels, size, max(call.spread for call in calls))
 
 
-def lattice_at(layer: Layer, before: Iterable[Layer]) -> tuple[int, int]:
-    """The smallest lattice that holds a layer's own and those of the layers `before` it; (1, 1) where none fits.
+def lattice_at(layer: Layer, before: Iterable[Layer]) -> tuple[int, ...]:
+    """The smallest lattice that holds a layer's own and those of the layers `before` it; all 1 where none fits.
 
     Coarser ones than are looked for in images (16 samples) are left to the layers that follow and to the output.
     """
     spacings = [layer.site.scale]
+    axes = len(layer.site.scale)  # of frames one by one two, where the output's periods may have three
+    own_period = last_directions(layer.site.period, axes)
     for other in before:
-        along = zip(layer.site.scale, other.site.period, layer.site.period, strict=True)
-        vertical, horizontal = (max(1.0, scale * period / own) for scale, period, own in along)
-        spacings.append((vertical, horizontal))
-    return joint_period([pair for pair in spacings if max(pair) <= max(PERIODS)], layer.size)
+        along = zip(layer.site.scale, last_directions(other.site.period, axes), own_period, strict=True)
+        spacings.append(tuple(max(1.0, scale * period / own) for scale, period, own in along))
+    return joint_period([spacing for spacing in spacings if max(spacing) <= max(PERIODS)], layer.size)
 
 
 def measured(runner: Runner, calls: Sequence[Call], plans: Mapping[Site, Plan]) -> dict[Site, Measured]:
@@ -168,7 +170,7 @@ def measured(runner: Runner, calls: Sequence[Call], plans: Mapping[Site, Plan]) 
 
 
 def measured_in(activation: Tensor, plan: Plan) -> Measured:
-    """The lattice in at most 32 channels of an (N, C, H, W) activation, evenly spread; each has relations of its own.
+    """The lattice in at most 32 channels of an (N, C, *space) activation, evenly spread; each has relations of its own.
 
     Measured in float32 on the CPU, so that what differs is not the measurement.
     """

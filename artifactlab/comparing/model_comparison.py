@@ -45,9 +45,9 @@ class LatticePair:
     """Key of the layer in the second model: another one where the layer was replaced or wrapped."""
     calls: tuple[int, int]
     """How often the layer runs in a forward pass of the first and of the second model: tiles run it several times."""
-    period: tuple[int, int]
-    """(Vertical, horizontal) spacing of the lattice that was measured, in samples there: the layer's own, with those of
-    the layers before it."""
+    period: tuple[int, ...]
+    """Spacing of the lattice that was measured along each direction, (vertical, horizontal) of images, in samples
+    there: the layer's own, with those of the layers before it."""
     first: LatticeStrength
     """The lattice in the first model, as far as it is beyond chance."""
     second: LatticeStrength
@@ -94,9 +94,9 @@ class ModelComparison:
     """Keys of layers of the second model that have no partner in the first."""
     unmeasured: tuple[str, ...]
     """Keys of common layers whose activations are too small for their lattice."""
-    seams: tuple[tuple[float, float], tuple[float, float]]
-    """(Vertical, horizontal) period of seams that only the outputs of the first model have, and of those that only the
-    second one's have; 0 for none."""
+    seams: tuple[tuple[float, ...], tuple[float, ...]]
+    """Period along each direction, (vertical, horizontal) of images, of seams that only the outputs of the first model
+    have, and of those that only the second one's have; 0 for none."""
     config: ModelComparisonSettings
     """The settings that produced the comparison."""
     model: tuple[dict[str, str | None], dict[str, str | None]] = (_UNKNOWN, _UNKNOWN)
@@ -187,6 +187,7 @@ def _difference_text(place: LatticePair) -> str:
     return f"stair-steps of {one.steps:.2f} and {two.steps:.2f} samples, {apart.steps:.2f} apart"
 
 
-def _seam_text(period: tuple[float, float]) -> str:
-    sides = [f"every {spacing:g} {way}" for spacing, way in zip(period, ("rows", "columns"), strict=True) if spacing]
+def _seam_text(period: tuple[float, ...]) -> str:
+    ways = ("slices", "rows", "columns")[-len(period) :]
+    sides = [f"every {spacing:g} {way}" for spacing, way in zip(period, ways, strict=True) if spacing]
     return " and ".join(sides)

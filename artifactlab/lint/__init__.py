@@ -6,6 +6,6 @@ is how grave a finding is: a warning, or a note.
 
 from artifactlab.lint.checks import lint
 from artifactlab.lint.rules import NOT_SEEN, RULES, Level, LintFinding, Rule
-from artifactlab.lint.trained import looks_trained
+from artifactlab.models.trained import looks_trained
 
 __all__ = ["NOT_SEEN", "RULES", "Level", "LintFinding", "Rule", "lint", "looks_trained"]

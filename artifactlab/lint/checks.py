@@ -28,7 +28,7 @@ from artifactlab.lint.rules import (
     LintFinding,
     Rule,
 )
-from artifactlab.lint.trained import looks_trained
+from artifactlab.models.trained import looks_trained
 from artifactlab.models.wrappers import unwrap
 
 TRAINED_TOLERANCE = 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 
 import jsonschema
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import InputError, ModelError, compare_models
+from artifactlab.attribution.sites.records import Site
+from artifactlab.comparing.compare_models import _refuse_other_kinds, compared
+from artifactlab.comparing.lattices import Layer, Plan, lattice_at, measured_in
 from artifactlab.comparing.model_comparison import LatticeStrength
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "compare_models.json").read_text())
@@ -244,3 +248,39 @@ def test_mistakes_are_errors(three_sites, scene: Tensor) -> None:
         compare_models(three_sites, three_sites, iter([scene]))
     with pytest.raises(InputError, match="data_range must be a positive number"):
         compare_models(three_sites, three_sites, scene, data_range=-1)
+
+
+def test_a_layers_lattice_has_its_own_directions_where_the_output_has_more() -> None:
+    """Frames one by one: rows and columns, of an output that has frames, too."""
+
+    def layer(scale: tuple[float, ...], period: tuple[float, ...], size: tuple[int, ...]) -> Layer:
+        return Layer(Site("up", "interpolate", 0, scale, period, (), ()), 4, size, 1.0)
+
+    early, late = layer((2, 2), (1, 4, 4), (64, 64)), layer((2, 2), (1, 2, 2), (128, 128))
+    assert lattice_at(late, [early]) == (4, 4)
+    in_time = layer((2, 1, 1), (2, 1, 1), (32, 64, 64))
+    assert lattice_at(in_time, [early]) == (2, 4, 4)
+    assert lattice_at(layer((2, 2, 2), (2, 2, 2), (4, 64, 64)), []) == (1, 2, 2), "too few frames to measure"
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_lattices_are_measured_in_any_number_of_directions(axes: int) -> None:
+    side = (4096, 96, 40)[axes - 1]
+    noise = torch.rand(1, 2, *(side,) * axes, generator=torch.Generator().manual_seed(0))
+    cell = torch.zeros((2,) * axes)
+    cell[(0,) * axes] = 0.5
+    gridded = noise + cell.repeat((side // 2,) * axes)
+    plan = Plan((2,) * axes, 1.0)
+    first, second = (measured_in(x, plan) for x in (noise, gridded))
+    assert compared(None, None, plan, first, second).verdict == "part"
+    assert compared(None, None, plan, first, first).verdict != "part"
+    assert compared(None, None, plan, second, second).first.grid == pytest.approx(
+        0.5 * 2**-axes * (2**axes - 1) ** 0.5, rel=0.1
+    )
+
+
+def test_models_of_other_outputs_are_no_variants(scene: Tensor) -> None:
+    film = nn.Sequential(nn.Upsample(scale_factor=2), nn.Unflatten(1, (3, 1)))
+    shape = tuple(film(scene).shape)
+    with pytest.raises(ModelError, match=re.escape(f"and {shape}, so they are no variants")):
+        _refuse_other_kinds((1, 3, 64, 64), shape)

@@ -151,3 +151,62 @@ def test_three_faint_lines_are_found_where_little_else_stands_out(pair):
     """What is no line, at the border, once stood for three strong ones, among which any comb was one of chance."""
     seamed = [x + tiles(256, 80, 0.008, seed=k) for k, x in enumerate(pair)]
     assert found(find_seams(seamed, pair)) == (80, 80)
+
+
+def knots(corners: bool, seed: int, size: int = 128) -> torch.Tensor:
+    """A random image, enlarged by 8, with its knots 8 or (size - 1) / (size / 8 - 1) pixels apart."""
+    small = torch.rand(1, 3, size // 8, size // 8, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear", align_corners=corners)
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_knots_that_are_no_whole_number_of_pixels_apart_are_explained_with_their_multiples(size: int) -> None:
+    images = [knots(True, seed, size) for seed in range(2)]
+    spacing = (size - 1) / (size // 8 - 1)
+    by_whole_pixels = find_seams(images, explained=[(8, 8)])
+    assert any(by_whole_pixels), "these lines would be taken for tiles"
+    assert all(abs(comb.period / spacing - round(comb.period / spacing)) < 0.05 for comb in by_whole_pixels if comb)
+    assert find_seams(images, explained=[(8, 8), (spacing, spacing)]) == (None, None)
+
+
+@pytest.mark.parametrize("side", [48, 60, 64])
+def test_tiles_are_still_found_beside_knots(pair, side: int) -> None:
+    spacing = 255 / 31
+    seamed = [x + tiles(256, side, 0.05, seed=k) for k, x in enumerate(pair)]
+    assert found(find_seams(seamed, pair, explained=[(8, 8), (spacing, spacing)])) == (side, side)
+
+
+def test_planes_in_a_volume_are_found_along_each_direction() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(2, 1, 70, 70, 70, generator=generator)
+    volumes = [torch.nn.functional.avg_pool3d(x[None], 7, 1) for x in noise]
+    levels = 0.05 * torch.rand(2, 1, 4, 1, 4, generator=generator)
+    apart = [x.repeat_interleave(16, 1).repeat_interleave(16, 3) for x in levels]
+    seamed = [x + step for x, step in zip(volumes, apart, strict=True)]
+    assert found(find_seams(volumes, volumes)) == (None, None, None)
+    assert found(find_seams(seamed, volumes)) == (16, None, 16)
+    assert found(find_seams(seamed, volumes, explained=[(16, 1, 1)])) == (None, None, 16)
+
+
+def test_a_volume_whose_frames_are_one_image_shows_what_the_image_shows(pair) -> None:
+    seamed = [x + tiles(256, 48, 0.05, seed=k) for k, x in enumerate(pair)]
+    films = [x[:, :, None].repeat(1, 1, 2, 1, 1) for x in seamed]
+    assert found(find_seams(films))[1:] == found(find_seams(seamed)) == (48, 48)
+
+
+def test_signals_have_no_lines_and_kinds_are_not_mixed(pair) -> None:
+    signal = torch.arange(16.0).sin().repeat_interleave(64)[None, None]
+    assert find_seams([signal, signal]) == (None,)
+    with pytest.raises(InputError, match="all images or all volumes"):
+        find_seams([pair[0], torch.rand(1, 1, 64, 64, 64)])
+    with pytest.raises(InputError, match="2 each, one per axis"):
+        find_seams(pair, explained=[(8, 8, 8)])
+
+
+def test_a_single_image_must_show_more_than_two() -> None:
+    """Lines of one scene are common to both of its halves: the horizontal ones here stand out by 5.4 errors only."""
+    noise = torch.rand(1, 1, 262, 262, generator=torch.Generator().manual_seed(3))
+    image = torch.nn.functional.avg_pool2d(noise, 7, 1)
+    seamed = image + tiles(256, 48, 0.02)
+    assert found(find_seams([seamed], [image])) == (None, 48)
+    assert found(find_seams([seamed, seamed], [image, image])) == (48, 48)

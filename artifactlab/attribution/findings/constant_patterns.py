@@ -15,10 +15,11 @@ from torch import Tensor
 
 from artifactlab.attribution.findings.pattern_causes import Cause, find_cause, run_with_biases
 from artifactlab.attribution.findings.phase_patterns import Lattice, foreign_part, height_in, phase_pattern, rms
+from artifactlab.attribution.findings.pictures import constant_input, output_layout
 from artifactlab.attribution.records import Finding
 from artifactlab.metrics import spectral_images
 from artifactlab.metrics.visible import visible_grid
-from artifactlab.models.calls import Call, constant_call
+from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.severity import VISIBLE, Severity
 
@@ -67,12 +68,13 @@ def constant_patterns(
     periods = ([own] if own else []) + others
     if not periods:
         return ()
-    mean, darker = (constant_call(calls[0], level) for level in LEVELS)
+    layout, nothing = output_layout(runner, outputs[0]), (1,) * len(lattice)
+    mean, darker = (constant_input(calls[0], layout, level) for level in LEVELS)
     on_mean, biases = run_with_biases(runner, mean)
     on_constant = on_mean, runner.run(darker).cpu()
     found = []
     for period in periods:
-        amplitude = _constant_amplitude(outputs, on_constant, period, lattice if period in others else (1, 1))
+        amplitude = _constant_amplitude(outputs, on_constant, period, lattice if period in others else nothing)
         if amplitude / data_range < visible_grid(max(period)):
             continue
         cause = find_cause(runner, mean, on_mean, period, biases)
@@ -99,28 +101,36 @@ def _own_grid(before: Severity, lattice: Lattice) -> Lattice | None:
     total = sum(power.values())
     held = {period: sum(of for p, of in power.items() if period % p == 0) for period in power}
     period = min(period for period, of in held.items() if of >= MOST_OF_IT * total)
-    return math.gcd(period, lattice[0]), math.gcd(period, lattice[1])
+    return tuple(math.gcd(period, spacing) for spacing in lattice)
 
 
 def _other_grids(outputs: Sequence[Tensor], lattice: Lattice, data_range: float) -> list[Lattice]:
     """Periods of no site at which all of the first outputs show a grid."""
     found: set[int] | None = None
     for output in outputs[:SEARCHED]:
-        top, left = (max(0, size - SIDE) // 2 for size in output.shape[2:])
-        reading = spectral_images(output[:1, :, top : top + SIDE, left : left + SIDE].float() / data_range)
+        reading = spectral_images(_middle(output[:1]).float() / data_range)
         period = int(reading.period[0])
         period = period if period and float(reading.grid[0]) >= visible_grid(period) else 0
         found = {period} if found is None else found & {period}
-    return [(period, period) for period in sorted(found or ()) if period and any(side % period for side in lattice)]
+    new = [period for period in sorted(found or ()) if period and any(side % period for side in lattice)]
+    return [(period,) * len(lattice) for period in new]
+
+
+def _middle(output: Tensor) -> Tensor:
+    """At most `SIDE` pixels a side."""
+    for axis in range(2, output.ndim):
+        size = output.shape[axis]
+        output = output.narrow(axis, max(0, size - SIDE) // 2, min(SIDE, size))
+    return output
 
 
 def _finding(lattice: Lattice, amplitude: float, cause: Cause | None) -> Finding:
-    vertical, horizontal = (float(period) if period > 1 else 0.0 for period in lattice)
-    spacing = f"{lattice[0]}" if lattice[0] == lattice[1] else f"{lattice[0]}x{lattice[1]}"
+    periods = tuple(float(period) if period > 1 else 0.0 for period in lattice)
+    spacing = "x".join(map(str, lattice[:1] if len(set(lattice)) == 1 else lattice))
     text = f"a grid of period {spacing} ({255 * amplitude:.1f}/255 rms) is the same whatever the input"
     if cause is None:
         text += ": constant inputs show it as well. No site has that period, and no bias or embedding alone draws it."
     else:
         text += f", and {min(1.0, cause.share):.0%} of it goes without {cause.name}. "
         text += OF_BIAS if cause.bias else OF_EMBEDDING
-    return Finding("constant pattern", cause.name if cause else "output", (vertical, horizontal), (0.0, 0.0), text)
+    return Finding("constant pattern", cause.name if cause else "output", periods, (0.0,) * len(periods), text)

@@ -99,6 +99,8 @@ class Features:
         """The visitor, see `artifactlab.attribution.sites.watch.watch`."""
         if len(self.at) >= MOST_MERGES:
             return
+        if merge.upsampled.ndim != 4:
+            return
         height, width = merge.upsampled.shape[2:]
         nothing = torch.empty(0)
         self.at[merge.key] = MergeSample(
@@ -138,6 +140,8 @@ def misregistrations(
 ) -> tuple[Finding, ...]:
     """The merges at which skip and decoder features meet displaced, in the order they run, one finding per layer.
 
+    Of volumes and signals nothing is said: a half turn is one of planes.
+
     What does not depend on the input (an embedding of positions, what biases and padding draw) cannot be displaced, and
     is not turned along: where a displacement is found, it is measured again less the features of a constant input.
 
@@ -150,6 +154,8 @@ def misregistrations(
     Raises:
         ModelError: if the model fails. CaptureError: if its output holds NaN or Inf, or is too small.
     """
+    if any(output.ndim != 4 for _, output in straight):
+        return ()
     suspected = {shift.key for shift in measure_shifts(runner, calls, straight) if shift.is_significant}
     if not suspected:
         return ()

@@ -24,11 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from artifactlab.attribution.findings.pictures import SPACE, output_layout, pictures, with_pictures
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.repair.effects import REPAIR_ERROR_OF_SEVERITY
-from artifactlab.metrics.gradients import gaussian, separable
-from artifactlab.models.calls import Call, with_images
-from artifactlab.models.outputs import is_image, tensors
+from artifactlab.metrics.gradients import gaussian
+from artifactlab.models.calls import Call
+from artifactlab.models.layout import Layout
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.data_range import spread
 from artifactlab.scoring.severity import VISIBLE, Severity, measure_severity, pool
@@ -65,7 +66,7 @@ class Origin:
     """Severity of the outputs as they are."""
     own: float
     """The part of `severity` that the model draws."""
-    period: tuple[int, int]
+    period: tuple[int, ...]
     """The lattice that severity was measured at."""
     grid: float = 0.0
     """The part of `severity` that are grids."""
@@ -92,8 +93,8 @@ class Origin:
         if self.brought < LARGE_PART:
             return ()
         text = SHIFTED if self.test == "shift" else BLURRED
-        period = float(self.period[0]), float(self.period[1])
-        return (Finding("input", "input", period, (0.0, 0.0), text.format(share=f"{self.brought:.0%}")),)
+        period, nothing = tuple(map(float, self.period)), (0.0,) * len(self.period)
+        return (Finding("input", "input", period, nothing, text.format(share=f"{self.brought:.0%}")),)
 
 
 SHIFTED = (
@@ -112,7 +113,7 @@ def origin_of(
     calls: Sequence[Call],
     outputs: Sequence[Tensor],
     parts: Sequence[Severity],
-    period: tuple[int, int],
+    period: tuple[int, ...],
     data_range: float,
 ) -> Origin | None:
     """Tell what the inputs bring from what the model draws; None where nothing shows, or it cannot be told.
@@ -135,13 +136,13 @@ def origin_of(
         return None
     # what a few inputs alone are too little to confirm is not acquitted by them
     unconfirmed = max(0.0, sum(pool(parts).together()) - severity)
-    chosen = [(calls[k], outputs[k]) for k in most]
-    if all(_carries_lattice(call, output, period) for call, output in chosen):
-        own, own_grid = _standing_still(runner, chosen, before, period, data_range)
+    chosen, layout = [(calls[k], outputs[k]) for k in most], output_layout(runner, outputs[0])
+    if all(_carries_lattice(call, output, layout, period) for call, output in chosen):
+        own, own_grid = _standing_still(runner, chosen, layout, before, data_range, period)
         return Origin("shift", severity + unconfirmed, own + unconfirmed, period, before.together()[0], own_grid)
-    if all(_pictures(call, output) for call, output in chosen):
-        after = pool([_measured(_of_twin(runner, call, output), period, data_range) for call, output in chosen])
-        bilinear = sum(pool([_measured(_enlarged(*one), period, data_range) for one in chosen]).together())
+    if all(_picture(call, output, layout) is not None for call, output in chosen):
+        after = pool([_measured(_of_twin(runner, *one, layout), period, data_range) for one in chosen])
+        bilinear = sum(pool([_measured(_enlarged(*one, layout), period, data_range) for one in chosen]).together())
         if bilinear < VISIBLE:  # the input has no steps, and what a twin takes along is what the model makes of details
             return None
         own = max(sum(after.together()), severity - AMPLIFIED * bilinear)
@@ -152,38 +153,40 @@ def origin_of(
     return None
 
 
-def _measured(image: Tensor, period: tuple[int, int], data_range: float) -> Severity:
+def _measured(image: Tensor, period: tuple[int, ...], data_range: float) -> Severity:
     return measure_severity(image.cpu(), period, data_range)
 
 
-def _images(call: Call) -> list[Tensor]:
-    return [tensor for _, tensor in tensors((call.args, dict(call.kwargs))) if is_image(tensor)]
-
-
-def _carries_lattice(call: Call, output: Tensor, period: tuple[int, int]) -> bool:
-    """Whether all images that go in have the output's size, and anything at all is found in one of them.
+def _carries_lattice(call: Call, output: Tensor, layout: Layout, period: tuple[int, ...]) -> bool:
+    """Whether all pictures that go in have the output's size, and anything at all is found in one of them.
 
     A filter amplifies a lattice along with the content that hides it: what is not found in the input, the model drew.
     """
-    images = _images(call)
-    if not images or any(image.shape[2:] != output.shape[2:] for image in images):
+    images = pictures(call, layout)
+    if not images or any(image.shape[SPACE:] != output.shape[SPACE:] for image in images):
         return False
     found = (measure_severity(image.cpu(), period, spread(image) or 1.0) for image in images)
     return any(sum(severity.together()) > 0 for severity in found)
 
 
 def _standing_still(
-    runner: Runner, chosen: Sequence[tuple[Call, Tensor]], before: Severity, period: tuple[int, int], data_range: float
+    runner: Runner,
+    chosen: Sequence[tuple[Call, Tensor]],
+    layout: Layout,
+    before: Severity,
+    data_range: float,
+    period: tuple[int, ...],
 ) -> tuple[float, float]:
     """What the model draws itself, and its grids alone, period by period: what is lost in the mean over shifts."""
     severity, own, own_grid = sum(before.together()), 0.0, 0.0
+    axes = [axis for axis, spacing in enumerate(period, SPACE) if spacing > 1]
     for p in before.sums:
         grid, steps = _at(before, p)
         if grid + steps < LEAST_PART * severity:
             continue
-        step = p // 2
-        after = _at(pool([_measured(_spun(runner, *one, step), period, data_range) for one in chosen]), p)
-        lost = 1 - _remaining_power(p, step)
+        spun = [_spun(runner, *one, layout, p // 2, axes) for one in chosen]
+        after = _at(pool([_measured(image, period, data_range) for image in spun]), p)
+        lost = 1 - _remaining_power(p, p // 2, len(axes))
         own += max(0.0, grid + steps - sum(after)) / lost
         own_grid += max(0.0, grid - after[0]) / lost
     return own, own_grid
@@ -194,54 +197,67 @@ def _at(severity: Severity, period: int) -> tuple[float, float]:
     return severity.at(period).together()
 
 
-def _remaining_power(period: int, step: int) -> float:
-    """Power that what stands still keeps in the mean of an image and its shifts along both axes.
+def _remaining_power(period: int, step: int, axes: int = 2) -> float:
+    """Power that what stands still keeps in the mean of an image and its shifts along so many axes.
 
-    A ninth for even periods, whose own frequencies half a period turns over. Of others the most that any of theirs
-    keeps: the model's part is rather read too large than acquitted.
+    Of images a ninth for even periods, whose own frequencies half a period turns over. Of others the most that any of
+    theirs keeps: the model's part is rather read too large than acquitted.
     """
     own = (k for k in range(1, period) if math.gcd(k, period) == 1)
-    return max((5 + 4 * math.cos(2 * math.pi * k * step / period)) / 9 for k in own)
+    still = (axes**2 + 1 + 2 * axes * math.cos(2 * math.pi * k * step / period) for k in own)
+    return max(still) / (axes + 1) ** 2
 
 
-def _spun(runner: Runner, call: Call, output: Tensor, step: int) -> Tensor:
-    """The mean of an output and those on shifted inputs, shifts undone, less the frame that came around."""
-    spun = [output.float()]
-    for by in ((step, 0), (0, step)):
-        shifted = runner.run(with_images(call, partial(torch.roll, shifts=by, dims=(2, 3))))
-        spun.append(shifted.cpu().float().roll((-by[0], -by[1]), (2, 3)))
-    height, width = output.shape[2:]
-    return torch.stack(spun).mean(0)[..., step : height - step, step : width - step]
+def _spun(runner: Runner, call: Call, output: Tensor, layout: Layout, step: int, axes: Sequence[int]) -> Tensor:
+    """The mean of an output and those on inputs shifted along axes, shifts undone, less the frame that came around."""
+    mean = output.float() / (len(axes) + 1)
+    for axis in axes:
+        shifted = runner.run(with_pictures(call, layout, partial(torch.roll, shifts=step, dims=axis)))
+        mean = mean + shifted.cpu().float().roll(-step, axis) / (len(axes) + 1)
+    for axis in axes:
+        mean = mean.narrow(axis, step, mean.shape[axis] - 2 * step)
+    return mean
 
 
-def _pictures(call: Call, output: Tensor) -> bool:
-    """Whether the output is an enlarged picture of an image among the inputs."""
-    return any(_is_picture(image, output) for image in _images(call))
+def _picture(call: Call, output: Tensor, layout: Layout) -> Tensor | None:
+    """The first picture that goes in of which the output is an enlarged one; None where there is none."""
+    return next((image for image in pictures(call, layout) if _is_picture(image, output)), None)
 
 
 def _is_picture(image: Tensor, output: Tensor) -> bool:
     """Whether the output, reduced to an image's size, is that image, but for contrast."""
-    scale = output.shape[2] // image.shape[2]
-    if scale < 2 or output.shape != (*image.shape[:2], scale * image.shape[2], scale * image.shape[3]):
+    sides = list(zip(output.shape[SPACE:], image.shape[SPACE:], strict=True))
+    grown = any(large > small for large, small in sides) and not any(large % small for large, small in sides)
+    if not grown or output.shape[:SPACE] != image.shape[:SPACE]:
         return False
-    both = [x.float().cpu() for x in (image, F.avg_pool2d(output.float(), scale))]
-    a, b = ((x - x.mean((2, 3), keepdim=True)).flatten() for x in both)
+    reduced = F.interpolate(output.float(), image.shape[SPACE:], mode="area")  # the mean of each block
+    space = tuple(range(SPACE, image.ndim))
+    a, b = ((x - x.mean(space, keepdim=True)).flatten() for x in (image.float().cpu(), reduced))
     return float(a @ b) >= PICTURE_CORRELATION * float(a.norm() * b.norm()) > 0
 
 
-def _enlarged(call: Call, output: Tensor) -> Tensor:
+def _enlarged(call: Call, output: Tensor, layout: Layout) -> Tensor:
     """The picture among the inputs, enlarged by plain interpolation and brought to the output's contrast."""
-    image = next(image for image in _images(call) if _is_picture(image, output)).float().cpu()
+    image = next(filter(partial(_is_picture, output=output), pictures(call, layout))).float().cpu()
+    mode = ("linear", "bilinear", "trilinear")[output.ndim - SPACE - 1]
     contrast = float(output.float().std()) / float(image.std())
-    return contrast * F.interpolate(image, output.shape[2:], mode="bilinear", align_corners=False)
+    return contrast * F.interpolate(image, output.shape[SPACE:], mode=mode, align_corners=False)
 
 
-def _of_twin(runner: Runner, call: Call, output: Tensor) -> Tensor:
+def _of_twin(runner: Runner, call: Call, output: Tensor, layout: Layout) -> Tensor:
     """What the model makes of the input with its pictures anti-aliased."""
-    return runner.run(with_images(call, lambda image: _blurred(image) if _is_picture(image, output) else image))
+    twin = with_pictures(call, layout, lambda image: _blurred(image, output) if _is_picture(image, output) else image)
+    return runner.run(twin)
 
 
-def _blurred(image: Tensor) -> Tensor:
-    """An anti-aliased twin: images blurred by a Gaussian of `BLUR`, their border repeated."""
-    kernel = gaussian(BLUR, image.float())
-    return separable(image.float(), kernel, kernel).to(image.dtype)
+def _blurred(image: Tensor, output: Tensor) -> Tensor:
+    """An anti-aliased twin: blurred by a Gaussian of `BLUR` along what is enlarged, its border repeated."""
+    blurred, kernel = image.float(), gaussian(BLUR, image.float()).tolist()
+    radius = len(kernel) // 2
+    for axis in range(SPACE, image.ndim):
+        size = image.shape[axis]
+        if output.shape[axis] > size:
+            place = torch.arange(-radius, size + radius, device=image.device).clamp(0, size - 1)
+            around = blurred.index_select(axis, place)
+            blurred = torch.stack([k * around.narrow(axis, n, size) for n, k in enumerate(kernel)]).sum(0)
+    return blurred.to(image.dtype)

@@ -6,6 +6,7 @@ Which one it is cannot be read off activations, where embeddings and biases of a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ def run_with_biases(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
         last[0] = module
 
     def collect(visit: Visit) -> None:
-        if visit.key[1] == "conv_transpose2d":  # one value for all phases, before and after: its kernel draws the grid
+        if visit.key[1].startswith(
+            "conv_transpose"
+        ):  # one value for all phases, before and after: its kernel draws the grid
             return
         if _has_lattice(visit.growth.output.detach(), lattice_period(visit.growth.scale)):
             for owner in (runner.model.get_submodule(visit.key[0]), last[0]):
@@ -84,11 +87,12 @@ def _has_lattice(activation: Tensor, lattice: Lattice) -> bool:
     """Whether an activation that has no content varies with the phase of a lattice."""
     if max(lattice) == 1 or any(size < 2 * period for size, period in zip(activation.shape[2:], lattice, strict=True)):
         return False
-    middle = [size // 4 for size in activation.shape[2:]]
-    inside = activation[..., middle[0] : -middle[0], middle[1] : -middle[1]].float()
-    size, varies = rms(inside), rms(inside - inside.mean((2, 3), keepdim=True))
+    middle = activation.float()
+    for axis, size in enumerate(activation.shape[2:], 2):
+        middle = middle.narrow(axis, size // 4, size - 2 * (size // 4))
+    whole, varies = rms(middle), rms(middle - middle.mean(tuple(range(2, middle.ndim)), keepdim=True))
     pattern = rms(phase_pattern(activation, lattice))
-    return pattern >= FAINT * size and pattern**2 >= LOCKED * varies**2 and pattern > 0
+    return pattern >= FAINT * whole and pattern**2 >= LOCKED * varies**2 and pattern > 0
 
 
 def find_cause(runner: Runner, call: Call, output: Tensor, lattice: Lattice, biases: Sequence[str]) -> Cause | None:
@@ -117,12 +121,21 @@ def _is_map(tensor: Tensor, output: Tensor) -> bool:
     """Whether a parameter has a value for each place of a grid that covers the output, as a map or as tokens."""
     if not tensor.is_floating_point() or tensor.ndim < 2:
         return False
-    height, width = output.shape[2:]
-    ratios = [r for r in range(1, min(height, width) // 2 + 1) if height % r == 0 and width % r == 0]
-    sides = {(height // r, width // r) for r in ratios}
-    if tensor.ndim > 2 and tuple(tensor.shape[-2:]) in sides:
-        return min(tensor.shape[-2:]) >= SMALLEST_MAP
-    return any(tensor.shape[-2] - extra in {h * w for h, w in sides} for extra in (0, 1))  # one may be a class token
+    sides = _covering(output.shape[2:])
+    as_map = next((side for side in sides if tensor.ndim > len(side) and tensor.shape[-len(side) :] == side), None)
+    if as_map:
+        return min(as_map[-2:]) >= SMALLEST_MAP
+    return any(tensor.shape[-2] - extra in set(map(math.prod, sides)) for extra in (0, 1))  # one may be a class token
+
+
+def _covering(size: Sequence[int]) -> set[tuple[int, ...]]:
+    """Sides of the grids of square cells that cover an output; with its frames, or fewer by a factor, as well."""
+    ratios = [r for r in range(1, min(size[-2:]) // 2 + 1) if all(side % r == 0 for side in size[-2:])]
+    planes = {tuple(side // r for side in size[-2:]) for r in ratios}
+    if len(size) < 3:
+        return planes
+    frames = [size[0] // r for r in range(1, size[0] + 1) if size[0] % r == 0]
+    return planes | {(count, *plane) for count in frames for plane in planes}
 
 
 @contextmanager

@@ -6,34 +6,44 @@ import math
 
 from torch import Tensor
 
-from artifactlab.metrics.bands import baseband, blocks
+from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside
 
-Lattice = tuple[int, int]
+Lattice = tuple[int, ...]
+"""Spacing of a lattice along each direction."""
 PATTERN_CORRELATION = 0.7
 """Correlation from which on two patterns are the same one: half of their power is common then. See docs/decisions.md,
 "A constant pattern stands on constant inputs"."""
 
 
 def phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:
-    """The mean (C, ph, pw) at each phase of a lattice of what an (N, C, H, W) image has beside its smooth content.
+    """The mean (C, *phases) at each phase of a lattice of what an (N, C, *space) image has beside its smooth content.
 
     Only its middle counts, as padding draws rings along the border; phases are counted from the image's first pixel.
     """
     residual = image.float() - baseband(image.float(), max(lattice))
-    for axis, period in zip((2, 3), lattice, strict=True):
+    for axis, period in enumerate(lattice, SPATIAL):
         aside = -(-image.shape[axis] // (4 * period)) * period
         if image.shape[axis] - 2 * aside >= period:
             residual = residual.narrow(axis, aside, image.shape[axis] - 2 * aside)
-    phases = blocks(residual, lattice).mean((0, 2, 4))
-    return phases - phases.mean((1, 2), keepdim=True)
+    cells = blocks(residual, lattice)
+    within = inside(lattice)
+    phases = cells.mean([axis for axis in range(cells.ndim) if axis != 1 and axis not in within])
+    return phases - phases.mean(tuple(range(1, phases.ndim)), keepdim=True)
 
 
 def foreign_part(pattern: Tensor, lattice: Lattice) -> Tensor:
-    """A pattern (C, ph, pw) without what it has at the phases of a lattice: a multiple of a period shows it as well."""
-    _, height, width = pattern.shape
-    vertical, horizontal = math.gcd(height, lattice[0]), math.gcd(width, lattice[1])
-    cells = pattern.unflatten(1, (-1, vertical)).unflatten(3, (-1, horizontal))
-    return (cells - cells.mean((1, 3), keepdim=True)).flatten(3).flatten(1, 2)
+    """A pattern (C, *phases) without what it has at the phases of a lattice: multiples of a period show it, too."""
+    explained = pattern
+    for axis, period in enumerate(lattice, 1):
+        explained = _mean_per_phase(explained, axis, math.gcd(pattern.shape[axis], period))
+    return pattern - explained
+
+
+def _mean_per_phase(pattern: Tensor, axis: int, period: int) -> Tensor:
+    """The mean of all that is at one phase of a period along an axis, in its place."""
+    size = pattern.shape[axis]
+    cells = pattern.unflatten(axis, (size // period, period))
+    return cells.mean(axis, keepdim=True).expand_as(cells).flatten(axis, axis + 1)
 
 
 def height_in(other: Tensor, pattern: Tensor) -> float:

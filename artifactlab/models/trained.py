@@ -48,10 +48,26 @@ def looks_trained(model: nn.Module) -> bool:
     >>> looks_trained(healthy()), looks_trained(DemoUNet())
     (True, False)
     """
+    votes = _votes(model)
+    return 2 * sum(votes) > len(votes)
+
+
+def looks_untrained(model: nn.Module) -> bool:
+    """Whether there is something to train in a model, and it does not look trained; the same guess.
+
+    >>> from artifactlab.demo.unet import DemoUNet, healthy
+    >>> looks_untrained(healthy()), looks_untrained(DemoUNet()), looks_untrained(nn.Upsample(scale_factor=2))
+    (False, True, False)
+    """
+    votes = _votes(model)
+    return bool(votes) and 2 * sum(votes) <= len(votes)
+
+
+def _votes(model: nn.Module) -> list[bool]:
+    """Of each layer with weights, whether it has left the values that it started with."""
     modules = list(unwrap(model).modules())
     votes = [_has_moved(layer.weight, layer.bias) for layer in modules if isinstance(layer, LAYERS)]
-    votes += [_norm_has_moved(norm) for norm in modules if isinstance(norm, NORMS)]
-    return 2 * sum(votes) > len(votes)
+    return votes + [_norm_has_moved(norm) for norm in modules if isinstance(norm, NORMS)]
 
 
 def _has_moved(weight: Tensor, bias: Tensor | None) -> bool:
