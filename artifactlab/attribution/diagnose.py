@@ -20,13 +20,14 @@ from artifactlab.attribution.records import DiagnoseSettings
 from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.screening import Examination, passes_wanted
+from artifactlab.attribution.sites.records import Site
 from artifactlab.attribution.survey import Survey, measurable_period
 from artifactlab.attribution.until_sure import Deadline, enforced, extend, first_and_more
 from artifactlab.attribution.verdict_text import verdict_text
-from artifactlab.errors import InputError
+from artifactlab.errors import InputError, ModelError
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.layout import Layout
-from artifactlab.models.outputs import tensors
+from artifactlab.models.outputs import SHAPES, Judged, tensors
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import DataRange, data_range_of
@@ -106,6 +107,7 @@ def diagnose(
         chosen = survey.select(sites)
         count = _counter(progress, len(passes) * passes_wanted(chosen, fast, verify_all))
         judged = runner.judged
+        _refuse_vector(judged, chosen, layout)
         values = data_range_of(outputs, data_range, judged.values.data_range)
         trials = _trials(runner, survey, passes, outputs, values, count)
         origin = artifact_origin(trials)
@@ -169,6 +171,15 @@ def diagnose(
 def _check_data_range(data_range: float | None) -> None:
     if data_range is not None and not (math.isfinite(data_range) and data_range > 0):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
+
+
+def _refuse_vector(judged: Judged, sites: Sequence[Site], layout: str | None) -> None:
+    """Two axes may be a batch of signals; behind layers that enlarge images they are scores of classes, or flattened."""
+    if judged.layout.axes == "NL" and layout is None and all(len(site.scale) > 1 for site in sites):
+        raise ModelError(
+            f"the model's output is no image: {judged.path} is {judged.shape}, a vector, and {sites[0].key} enlarges"
+            f" images; expected a real {SHAPES} tensor; name the right one with output=/--output"
+        )
 
 
 def _trials(

@@ -20,8 +20,6 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.models.calls import Call
-from artifactlab.models.layout import layout_by_shape
-from artifactlab.models.outputs import pick_tensor
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
 
@@ -105,9 +103,7 @@ def measurable_period(
 def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None:
     """Note where the output that is judged came from; where there is none, the runner says so."""
     with suppress(ModelError):
-        output = pick_tensor(result, runner.output)
-        runner.layout = runner.layout or layout_by_shape(output.shape)
-        found.finish(output, wiring)
+        found.finish(runner.picked(result), wiring)
 
 
 def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -126,8 +126,11 @@ class Judged:
         Raises:
             ModelError: if there is none of the kind.
         """
-        _, tensor = pick_named(output, self.path, self.layout)
-        return self.values.measurable(_arranged(tensor, self.layout))
+        return self.values.measurable(_arranged(self.tensor(output), self.layout))
+
+    def tensor(self, output: Any) -> Tensor:
+        """That tensor of another output, as it is; the errors are those of `images`."""
+        return pick_named(output, self.path)[1]
 
 
 def judged_in(output: Any, choice: str | int | None = None, layout: Layout | None = None) -> Judged:
@@ -163,7 +166,7 @@ def pick_named(output: Any, choice: str | int | None = None, layout: Layout | No
         kinds = SHAPES if layout is None else layout.axes
         raise ModelError(
             f"the model's output is no image: expected a real {kinds} tensor, got {_listed(output)}"
-            f"{_advice(tensor for _, tensor in tensors(output))}"
+            f"{_advice([tensor for _, tensor in tensors(output)], layout)}"
         )
     path, tensor = max(found, key=lambda item: _likelihood(item[1]))
     return ROOT + path, tensor
@@ -211,9 +214,10 @@ def _named(output: Any, choice: str | int) -> tuple[str, Tensor]:
     if picked is None:
         raise ModelError(f"the model's output has no {choice!r}; it has {_listed(output)}")
     if not isinstance(picked, Tensor) or not is_judgeable(picked):
-        shape = described(picked) if isinstance(picked, Tensor) else f"{type(picked).__name__} of {_listed(picked)}"
-        advice = _advice([picked] if isinstance(picked, Tensor) else [])
-        raise ModelError(f"output {choice!r} is no image: expected a real {SHAPES} tensor, got {shape}{advice}")
+        is_tensor = isinstance(picked, Tensor)
+        got = described(picked) if is_tensor else f"a {type(picked).__name__}; there are {_listed(output)}"
+        advice = _advice([picked] if is_tensor else [])
+        raise ModelError(f"output {choice!r} is no image: expected a real {SHAPES} tensor, got {got}{advice}")
     return next((path for path, tensor in paths.items() if tensor is picked), str(choice)), picked
 
 
@@ -224,11 +228,11 @@ def _listed(output: Any) -> str:
     return ", ".join(found[:MOST_LISTED]) + more or f"{type(output).__name__} without tensors"
 
 
-def _advice(found: Iterable[Tensor]) -> str:
+def _advice(found: Sequence[Tensor], layout: Layout | None = None) -> str:
     """What to do where nothing can be judged."""
     if any(tensor.is_complex() for tensor in found):
         return "; of complex numbers return a part: y.abs(), y.angle() or torch.view_as_real(y) in a wrapper module"
-    return "; name the right one with output=/--output"
+    return "; name the right one with output=/--output" + (", or its axes with layout=/--layout" if layout else "")
 
 
 def _likelihood(tensor: Tensor) -> tuple[bool, int, int]:

@@ -96,9 +96,20 @@ class Runner:
         Raises:
             ModelError: if there is nothing of the kind.
         """
+        return self._judged_of(result).images(result)
+
+    def picked(self, result: Any) -> Tensor:
+        """The tensor itself that is judged of all that the model returned, whatever its axes and type.
+
+        Raises:
+            ModelError: if there is nothing of the kind.
+        """
+        return self._judged_of(result).tensor(result)
+
+    def _judged_of(self, result: Any) -> Judged:
         self._judged = self._judged or judged_in(result, self.output, self.layout)
         self.layout = self._judged.layout
-        return self._judged.images(result)
+        return self._judged
 
     @property
     def judged(self) -> Judged:

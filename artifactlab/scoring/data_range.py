@@ -43,7 +43,7 @@ class Pixels(NamedTuple):
         return self.high - self.low
 
 
-PIXELS = (Pixels(0, 1, 0.25), Pixels(-1, 1, 1.0), Pixels(0, 255, 128.0))
+PIXELS = (Pixels(0.0, 1.0, 0.25), Pixels(-1.0, 1.0, 1.0), Pixels(0.0, 255.0, 128.0))
 """The ranges that pictures have, the likeliest first."""
 
 
@@ -131,15 +131,15 @@ def _said(pixels: Pixels) -> str:
     """A guess that is not the usual one."""
     if pixels == PIXELS[0]:
         return ""
-    return f" Its values were taken for pixels of {pixels.text}; give data_range=/--data-range if they are none."
+    return f" Its values were taken for pixels from {pixels.text}; give data_range=/--data-range if they are none."
 
 
 def _doubt(given: float, size: float, low: float, high: float, likely: Pixels | None) -> str:
     """Why a given range is likely to be wrong."""
     if size == 0 or TOO_LITTLE * given <= size <= TOO_FAR * given:
         return ""
-    other = f"{likely.size:g}, for pixels of {likely.text}" if likely else f"{size:.3g}"
+    other, why = (f"{likely.size:g}", f", as of pixels from {likely.text}") if likely else (f"{size:.3g}", "")
     return (
-        f"Check the data range first: the output runs from {low:.3g} to {high:.3g}, and {given:g} is said to be all"
-        f" of it. Is it {other} (data_range=/--data-range)? As given: "
+        f"Check the data range first: the output runs from {low:.3g} to {high:.3g}, and its range is said to be"
+        f" {given:g}. Is it {other}{why} (data_range={other}, --data-range {other})? As given: "
     )

@@ -28,7 +28,6 @@ from artifactlab.attribution.sites.watch import Visit, watch
 from artifactlab.errors import ModelError, first_line
 from artifactlab.metrics.period_reading import Forms, Reading
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.crops import crop_counts
 from artifactlab.scoring.severity import VISIBLE, differentiable_severity
@@ -142,7 +141,7 @@ def _drops(
             runner.run(call)
         except ModelError as error:
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
-        image = pick_output(results[-1], runner.output, runner.layout).float() / data_range
+        image = runner.images(results[-1]).float() / data_range
         gradients.crops = (image.shape[0], *crop_counts(image.shape[-2:], period))
         try:
             with runner.guarded():  # parts of a model may run again
