@@ -174,7 +174,7 @@ def _check_data_range(data_range: float | None) -> None:
 
 
 def _refuse_vector(judged: Judged, sites: Sequence[Site], layout: str | None) -> None:
-    """Two axes may be a batch of signals; behind layers that enlarge images they are scores of classes, or flattened."""
+    """Two axes may be a batch of signals; behind layers that enlarge images they are scores, or flattened."""
     if judged.layout.axes == "NL" and layout is None and all(len(site.scale) > 1 for site in sites):
         raise ModelError(
             f"the model's output is no image: {judged.path} is {judged.shape}, a vector, and {sites[0].key} enlarges"

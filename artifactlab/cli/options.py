@@ -91,7 +91,7 @@ model_options = declared(
     [
         factory_options,
         image_options("the model"),
-        click.option("--output", metavar="PATH", help="Which of the model's outputs to judge: logits, 1, 'aux[0].mask'."),
+        click.option("--output", metavar="PATH", help="Which of the outputs to judge: logits, 1, 'aux[0].mask'."),
         click.option("--device", default="cpu", show_default=True, help="Where to run the model."),
     ]
 )

@@ -94,12 +94,12 @@ def _of_three(_: int, second: int, third: int) -> Layout:
 
 def _of_four(_: int, second: int, third: int, fourth: int) -> Layout:
     """Images; volumes without an axis of channels look just the same."""
-    return Layout("NHWC" if fourth <= FEW_CHANNELS < min(second, third) else "NCHW")
+    return Layout("NHWC" if fourth <= FEW_CHANNELS and _is_picture(second, third) else "NCHW")
 
 
 def _of_five(_: int, second: int, third: int, fourth: int, fifth: int) -> Layout:
     """Video or volumes, which of the two is a guess by the three channels of colour."""
-    if fifth <= FEW_CHANNELS < min(second, third, fourth):
+    if fifth <= FEW_CHANNELS and _is_picture(third, fourth):
         return Layout("NTHWC" if fifth == 3 else "NDHWC")
     if third <= FEW_CHANNELS < second or third == 3 != second:  # no net makes volumes of three slices
         return Layout("NTCHW")

@@ -64,6 +64,6 @@ def _at(value: Any, step: str | int) -> Any:
             return value[key]
         if isinstance(value, (list, tuple)) and isinstance(key, int) and -len(value) <= key < len(value):
             return value[key]
-        if isinstance(key, str) and (is_dataclass(value) or hasattr(value, "_fields")):
-            return getattr(value, key, None)
+        if isinstance(key, str) and (is_dataclass(value) or hasattr(value, "_fields")) and hasattr(value, key):
+            return getattr(value, key)
     return None

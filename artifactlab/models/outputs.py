@@ -201,8 +201,7 @@ def _candidates(output: Any, layout: Layout | None) -> list[tuple[str, Tensor]]:
     return [
         (path, tensor)
         for path, tensor in tensors(output)
-        if is_judgeable(tensor)
-        and (layout.fits(tensor) if layout else tensor.is_floating_point() or tensor.ndim > 2)
+        if is_judgeable(tensor) and (layout.fits(tensor) if layout else tensor.is_floating_point() or tensor.ndim > 2)
     ]
 
 

@@ -54,7 +54,7 @@ class DataRange:
     size: float
     """That distance."""
     source: RangeFrom
-    """`given`; `pixels`: the values run as those of pictures do; `quantiles`: they do not, and their own spread is it."""
+    """`given`; `pixels`: the values run as those of pictures do; `quantiles`: else, and it is their own spread."""
     text: str = ""
     """What a reader should know of it, as a sentence; empty where nothing is unusual."""
     doubt: str = ""
@@ -74,8 +74,10 @@ def data_range_of(outputs: Sequence[Tensor], given: float | None = None, known: 
     likely = _pixels(outputs, low, high)
     if given:
         return DataRange(given, "given", doubt=_doubt(given, size, low, high, likely))
-    if known or likely:
-        return DataRange(known or likely.size, "pixels", _said(likely) if likely and not known else "")
+    if known:
+        return DataRange(known, "pixels")
+    if likely:
+        return DataRange(likely.size, "pixels", _said(likely))
     if size == 0:
         return DataRange(1.0, "quantiles")
     return DataRange(
