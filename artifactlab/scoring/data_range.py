@@ -12,9 +12,9 @@ from torch import Tensor
 RangeFrom = Literal["given", "pixels", "quantiles"]
 FEW_CHANNELS = (1, 3, 4)
 """Channels of pictures: gray, colour, and colour with transparency."""
-OVERSHOOT = 0.1
+OVERSHOOT = 0.2
 """Part of its range by which a picture may go beyond black and white: nets whose last layer is a convolution overshoot
-at edges, by a few percent."""
+at edges, by a few percent, and more where they draw a strong grid."""
 TOO_FAR = 1.25
 """Times the given range that the output may cover before the range is doubted: more than pictures overshoot at either
 end together. Severity is then at least one and a half times what it should be."""
@@ -118,7 +118,8 @@ def _pixels(outputs: Sequence[Tensor], low: float, high: float) -> Pixels | None
     reach = max(high, 0.0) - min(low, 0.0)
     for pixels in PIXELS:
         over = OVERSHOOT * pixels.size
-        if pixels.low - over <= low and high <= pixels.high + over and reach >= pixels.least:
+        signed = min(low, 0.0) <= pixels.low / 4  # what hardly goes below zero is not signed
+        if pixels.low - over <= low and high <= pixels.high + over and signed and reach >= pixels.least:
             return pixels if all(image.shape[1] in FEW_CHANNELS for image in outputs) or _is_share(outputs) else None
     return None
 

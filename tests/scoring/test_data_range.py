@@ -19,6 +19,7 @@ def values(low: float, high: float, channels: int = 3) -> Tensor:
     [
         (0.0, 1.0, 1.0, ""),
         (-0.05, 1.04, 1.0, ""),
+        (0.0, 1.17, 1.0, ""),
         (0.1, 0.3, 1.0, ""),
         (-0.9, 0.84, 2.0, "pixels from -1 to 1"),
         (-1.1, 1.1, 2.0, "pixels from -1 to 1"),
@@ -43,6 +44,7 @@ def test_values_that_run_as_those_of_pictures_are_pixels(low: float, high: float
         (0.0, 0.2, 3),
         (-0.4, 0.4, 3),
         (0.0, 5.0, 1),
+        (-0.1, 1.3, 3),
         (0.0, 1.05, 21),
         (200.0, 900.0, 1),
     ],
