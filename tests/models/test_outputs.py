@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import CaptureError, ModelError
+from artifactlab.models.calls import Call
 from artifactlab.models.layout import Layout
 from artifactlab.models.outputs import judged_in, pick_named, pick_output, pick_tensor
 from artifactlab.models.runner import Runner
-from artifactlab.models.calls import Call
 
 IMAGE, LARGE = torch.rand(1, 3, 24, 24), torch.rand(1, 3, 32, 32)
 VOLUME, SIGNAL, DEPTH = torch.rand(1, 1, 8, 24, 24), torch.rand(1, 1, 9000), torch.rand(1, 40, 40)
@@ -93,7 +93,7 @@ def test_errors_list_the_tensors_with_paths_shapes_and_precisions() -> None:
         pick_named(None)
 
 
-@pytest.mark.parametrize("choice", [None, "output", 'spectrum'])
+@pytest.mark.parametrize("choice", [None, "output", "spectrum"])
 def test_complex_outputs_are_told_what_to_type(choice: str | None) -> None:
     spectrum = IMAGE.to(torch.complex64)
     with pytest.raises(ModelError, match=r"complex64; .* y\.abs\(\), y\.angle\(\) or torch\.view_as_real\(y\)"):

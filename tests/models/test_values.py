@@ -67,7 +67,7 @@ def test_the_number_of_values_tells_labels_from_numbers() -> None:
 
 
 def test_a_map_of_one_label_has_nothing_to_measure() -> None:
-    with pytest.raises(CaptureError, match="nothing but 4: .*; give inputs in which classes meet, or name the logits"):
+    with pytest.raises(CaptureError, match=r"nothing but 4: .*; give inputs in which classes meet, or name the logits"):
         values_of(torch.full((1, 1, 24, 24), 4))
 
 
