@@ -21,16 +21,18 @@ from artifactlab.attribution.records import DiagnoseSettings
 from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.screening import Examination, passes_wanted
+from artifactlab.attribution.sites.records import Site
 from artifactlab.attribution.survey import Survey, measurable_period
 from artifactlab.attribution.until_sure import Deadline, enforced, extend, first_and_more
 from artifactlab.attribution.untrained import untrained_note
 from artifactlab.attribution.verdict_text import verdict_text
-from artifactlab.errors import InputError
+from artifactlab.errors import InputError, ModelError
 from artifactlab.models.calls import Call, as_calls
-from artifactlab.models.outputs import tensors
+from artifactlab.models.layout import Layout
+from artifactlab.models.outputs import SHAPES, Judged, tensors
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
-from artifactlab.scoring.data_range import spread
+from artifactlab.scoring.data_range import DataRange, data_range_of
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any] | Iterator[Any]
 Progress = Callable[[int, int], None]
@@ -42,6 +44,7 @@ def diagnose(
     *,
     output: str | int | None = None,
     data_range: float | None = None,
+    layout: str | None = None,
     sites: str = "*",
     fast: bool = False,
     calls: bool = False,
@@ -58,12 +61,17 @@ def diagnose(
     gradients and comes back exactly as it was: parameters, buffers, train flags, hooks, random state.
 
     Args:
-        model: any `nn.Module` whose output holds an image-like (N, C, H, W) tensor.
+        model: any `nn.Module` whose output holds images (N, C, H, W), maps (N, H, W), volumes or video
+            (N, C, D, H, W), or signals (N, C, L): real ones, or integers that are labels, masks or 8-bit pixels.
         inputs: a tensor (one call); a list of tensors, whose sizes may differ (one call each); a tuple or a dict (the
             positional or keyword arguments of one call); or a list of tuples or dicts. With `until_sure` also an
             iterator, as of random latents, that may have no end.
-        output: key, attribute or index of the output to judge; default is the largest image-like tensor.
-        data_range: distance between the output's darkest and brightest value; default is its own spread.
+        output: key, attribute, index or path (`aux[0]["mask"]`) of the output to judge; default is the largest
+            image-like tensor. Labels are judged as the masks of their most frequent classes.
+        data_range: distance between the output's darkest and brightest value. By default that of pixels, where values
+            run as those of pictures do, from 0 to 1, -1 to 1 or 0 to 255; else the output's own spread.
+        layout: what the axes of the output are, a letter each, such as `NTCHW` for video (see
+            `artifactlab.models.layout.Layout`); told by its shape by default.
         sites: glob over site keys such as `dec.*`; other sites are neither repaired nor reported.
         fast: estimate all effects from one backward pass, see `artifactlab.attribution.repair.first_order`, instead of
             a forward pass per site; coarser, above all for stair-steps, and without joint repair and artifact maps.
@@ -80,8 +88,9 @@ def diagnose(
         A `Diagnosis`, its sites ranked by effect.
 
     Raises:
-        InputError: if inputs are empty, not finite, too small or of an unknown kind, or `sites` matches nothing.
-        ModelError: if the model fails on an input, or its output is no image.
+        InputError: if inputs are empty, not finite, too small or of an unknown kind, `sites` matches nothing, or there
+            is no such `layout`.
+        ModelError: if the model fails on an input, or its output is nothing that can be judged.
         CaptureError: if the model has no upsampling site, or an activation or output holds NaN or Inf.
 
     >>> _ = torch.manual_seed(0)
@@ -94,12 +103,15 @@ def diagnose(
     first, more = (inputs, iter(())) if deadline is None else first_and_more(inputs)
     passes = as_calls(first)
     _check_data_range(data_range)
-    with Runner(unwrap(model), output, seed) as runner:
+    with Runner(unwrap(model), output, seed, Layout(layout) if layout else None) as runner:
         survey = Survey(runner, calls)
         outputs = [survey.add(call) for call in passes]
         chosen = survey.select(sites)
         count = _counter(progress, len(passes) * passes_wanted(chosen, fast, verify_all))
-        trials = _trials(runner, survey, passes, outputs, data_range, count)
+        judged = runner.judged
+        _refuse_vector(judged, chosen, layout)
+        values = data_range_of(outputs, data_range, judged.values.data_range)
+        trials = _trials(runner, survey, passes, outputs, values, count)
         origin = artifact_origin(trials)
         acquitted = origin is not None and origin.explains
         by_estimates = fast and not acquitted
@@ -131,7 +143,7 @@ def diagnose(
     )
     return Diagnosis(
         sites=judgement.sites,
-        verdict=text + examined.note + untrained_note(runner.model) + ending,
+        verdict=values.doubt + text + examined.note + untrained_note(runner.model) + ending + judged.text + values.text,
         output=judgement.measures,
         config=DiagnoseSettings(
             inputs=len(judgement.calls),
@@ -147,7 +159,9 @@ def diagnose(
             seed=seed,
             period=trials.period,
             confidence=CONFIDENCE,
-            layout=runner.layout.axes if runner.layout else "NCHW",
+            layout=judged.layout.axes,
+            judged=judged.path,
+            range_from=values.source,
         ),
         joint=examined.joint,
         findings=brought + causes,
@@ -164,17 +178,26 @@ def _check_data_range(data_range: float | None) -> None:
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
 
 
+def _refuse_vector(judged: Judged, sites: Sequence[Site], layout: str | None) -> None:
+    """Two axes may be a batch of signals; behind layers that enlarge images they are scores, or flattened."""
+    if judged.layout.axes == "NL" and layout is None and all(len(site.scale) > 1 for site in sites):
+        raise ModelError(
+            f"the model's output is no image: {judged.path} is {judged.shape}, a vector, and {sites[0].key} enlarges"
+            f" images; expected a real {SHAPES} tensor; name the right one with output=/--output"
+        )
+
+
 def _trials(
     runner: Runner,
     survey: Survey,
     calls: Sequence[Call],
     outputs: Sequence[Tensor],
-    data_range: float | None,
+    values: DataRange,
     on_pass: Callable[[], None],
 ) -> Trials:
     """The passes with sites repaired, measured at a lattice and a data range that hold for all outputs."""
     period = measurable_period(survey.sites, outputs, survey.unseen)
-    trials = Trials(runner, period, data_range or max(map(spread, outputs)) or 1.0, on_pass)
+    trials = Trials(runner, period, values.size, on_pass)
     for call, image in zip(calls, outputs, strict=True):
         trials.add(call, image)
     return trials

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from artifactlab.attribution.sites.records import Evidence, Site
+from artifactlab.scoring.data_range import RangeFrom
 
 Verdict = Literal["offender", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
@@ -149,9 +150,9 @@ class DiagnoseSettings(ReadableByName):
     crops: int
     """Number of crops that the outputs were cut into, of which intervals draw halves."""
     output: str | int | None
-    """Key, attribute or index of the output that was judged; None for the largest image-like tensor."""
+    """Key, attribute, index or path of the output that was to be judged; None for the largest image-like tensor."""
     data_range: float
-    """Distance between the output's darkest and brightest value, as given or as read off the outputs."""
+    """Distance between the output's darkest and brightest value, see `range_from`."""
     sites: str
     """Glob over site keys; other sites were neither repaired nor reported."""
     fast: bool
@@ -171,6 +172,10 @@ class DiagnoseSettings(ReadableByName):
     """Confidence level of all intervals."""
     layout: str = "NCHW"
     """What the axes of the output are, see `artifactlab.models.layout.Layout`."""
+    judged: str = "output"
+    """Path of the tensor that was judged, such as `output['logits']`; `output` where it is all the model returned."""
+    range_from: RangeFrom = "given"
+    """How the data range is known: `given`; `pixels`, as the values run as those of pictures do; or `quantiles`."""
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,11 @@ def measurable_period(
 def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None:
     """Note where the output that is judged came from, and what its axes are; where there is none, the runner says so."""
     with suppress(ModelError):
-        tensor = pick_tensor(result, runner.output)
-        runner.layout = runner.layout or layout_of(tensor, wiring.axes(tensor))
-    found.finish(result, wiring, runner.output, runner.layout)
+        if runner.layout is None:
+            tensor = pick_tensor(result, runner.output)
+            runner.layout = layout_of(tensor, wiring.axes(tensor))
+        runner.picked(result)
+        found.finish(result, wiring, runner.judged.path, runner.layout)
 
 
 def _show_to(visitors: Sequence[Callable[[Visit], None]], visited: Visit) -> None:

@@ -21,7 +21,7 @@ def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: P
         checkpoint=typed_again(ctx, {"checkpoint"}),
         running=typed_again(ctx, {"value_range", "data_range", "gray", "crop", "output", "device"}),
         inputs=typed_again(ctx, {"inputs", "probes"}) + tuple(word for path in more for word in ("--input", path)),
-        diagnosing=typed_again(ctx, {"sites", "fast", "calls", "seed"}),
+        diagnosing=typed_again(ctx, {"layout", "sites", "fast", "calls", "seed"}),
         folder=str(folder),
     )
 

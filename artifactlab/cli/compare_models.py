@@ -69,7 +69,7 @@ model_pair_options = declared(
         click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {TWICE}"),
         click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {TWICE}"),
         image_options("the models"),
-        click.option("--output", metavar="KEY_OR_INDEX", help="Which of the models' outputs to compare."),
+        click.option("--output", metavar="PATH", help="Which of the models' outputs to compare."),
     ]
 )
 """The options of two models: those of one, and which may be given twice."""

@@ -13,7 +13,7 @@ from torch import Tensor
 import artifactlab
 from artifactlab.attribution.diagnosis import OUTPUT_NAMES
 from artifactlab.cli.again import diagnosed_by
-from artifactlab.cli.options import Seed, form_option, model_options
+from artifactlab.cli.options import Seed, form_option, layout_option, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
 from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
@@ -49,6 +49,7 @@ class SearchOptions:
 @click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Image files, folders or globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
 @model_options
+@layout_option
 @click.option("--sites", default="*", show_default=True, metavar="GLOB", help="Only sites whose key or name matches.")
 @click.option("--fast", is_flag=True, help="One backward pass for all sites: coarser, no joint repair, no maps.")
 @click.option("--calls", is_flag=True, help="Judge every call of a layer by itself: samplers, ensembles, tiles.")
@@ -119,6 +120,7 @@ def _diagnosed(
                 list(tensors),
                 output=images.output,
                 data_range=images.output_range,
+                layout=images.layout,
                 sites=search.sites,
                 fast=search.fast,
                 calls=search.calls,

@@ -133,7 +133,7 @@ def fix(
             distil_on=trained_on,
             options=options,
             training=training.options(unfinished),
-            judging=JudgingOptions(output=images.output, data_range=images.output_range, seed=seed),
+            judging=JudgingOptions(output=images.output, data_range=images.output_range or 1.0, seed=seed),
             stage=stage,
         )
     describe_sites([site.site.key for site in made.before.sites])

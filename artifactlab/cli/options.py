@@ -63,9 +63,7 @@ def image_options(models: str) -> Callable[[Command], Command]:
                 "--range",
                 "value_range",
                 type=click.Choice(list(RANGES)),
-                default="0,1",
-                show_default=True,
-                help=f"What black and white are to {models}.",
+                help=f"What black and white are to {models}: 0,1 if not given; if given, in the output, too.",
             ),
             click.option(
                 "--data-range",
@@ -93,11 +91,15 @@ model_options = declared(
     [
         factory_options,
         image_options("the model"),
-        click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge."),
+        click.option("--output", metavar="PATH", help="Which of the outputs to judge: logits, 1, 'aux[0].mask'."),
         click.option("--device", default="cpu", show_default=True, help="Where to run the model."),
     ]
 )
 """How a model is built and run, and how images become its inputs."""
+layout_option = click.option(
+    "--layout", metavar="LETTERS", help="What the axes of the output are, e.g. NTCHW; told by its shape by default."
+)
+"""What a tensor that is no picture is."""
 form_option = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 """For people or for programs."""
 

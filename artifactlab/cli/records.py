@@ -22,6 +22,8 @@ Command = Callable[..., Any]
 """The function of a command, with or without options attached to it."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 """Precisions by the names that --dtype takes."""
+DEFAULT_RANGE = "0,1"
+"""What black and white are to models where nothing is said: what `torchvision` makes of images."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,18 @@ class ImageOptions:
     """Image files, folders and glob patterns."""
     probes: Sequence[str]
     """Names of synthetic images."""
-    value_range: str
-    """What black and white are to the models, a key of `RANGES`."""
+    value_range: str | None
+    """What black and white are to the models, a key of `RANGES`; None for 0 to 1, of which the output need not be."""
     data_range: float | None
-    """Distance between black and white in the output; None where it is that of `value_range`."""
+    """Distance between black and white in the output; None where it is that of `value_range`, or read off it."""
     gray: bool
     """Whether images have one channel instead of three."""
     crop: int | None
     """Side of the centred square crop in pixels; None for whole images."""
     output: str | None
-    """Key or index of the output to judge; None where the model has but one image among its outputs."""
+    """Key, index or path of the output to judge; None where the model has but one image among its outputs."""
+    layout: str | None = None
+    """What the axes of the output are, a letter each; None where its shape tells."""
 
     def of(self, inputs: Sequence[str], probes: Sequence[str] = ()) -> ImageOptions:
         """The same treatment of other images."""
@@ -95,17 +99,19 @@ class ImageOptions:
         return load_inputs(
             self.inputs,
             self.probes,
-            value_range=RANGES[self.value_range],
+            value_range=RANGES[self.value_range or DEFAULT_RANGE],
             gray=self.gray,
             crop=self.crop,
             every_crop=every_crop,
         )
 
     @property
-    def output_range(self) -> float:
-        """Distance between black and white in the output."""
+    def output_range(self) -> float | None:
+        """Distance between black and white in the output; None where nobody said it, and it is read off the output."""
+        if self.data_range or not self.value_range:
+            return self.data_range
         low, high = RANGES[self.value_range]
-        return self.data_range or high - low
+        return high - low
 
 
 def gathered(**records: type[Any]) -> Callable[[Command], Command]:

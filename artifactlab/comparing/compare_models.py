@@ -38,7 +38,7 @@ from artifactlab.metrics import relation_difference as relations
 from artifactlab.models.calls import Call, as_calls, in_precision
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
-from artifactlab.scoring.data_range import spread
+from artifactlab.scoring.data_range import data_range_of
 from artifactlab.scoring.periods import joint_period
 from artifactlab.scoring.severity import VISIBLE, measure_severity, pool
 
@@ -69,8 +69,9 @@ def compare_models(
         first, second: two `nn.Module`s, whose output holds an image-like (N, C, H, W) tensor each,
             or volumes, video or signals, see `artifactlab.models.layout`.
         inputs: as for `diagnose`; tensors of floating type are given to each model in the precision of its parameters.
-        output: key, attribute or index of the output to compare; default is the largest image-like tensor.
-        data_range: distance between the output's darkest and brightest value; default is the first output's own spread.
+        output: key, attribute, index or path of the output to compare; default is the largest image-like tensor.
+        data_range: distance between the output's darkest and brightest value; default is that of pixels, where the
+            first model's outputs run as those of pictures do, else their own spread.
         seed: of the random state that every forward pass starts from.
         progress: called with (passes done, passes in all).
 
@@ -98,7 +99,7 @@ def compare_models(
     sides = [_Side(unwrap(model), calls, output, seed, count_passes) for model in (first, second)]
     one, two = (side.survey() for side in sides)
     _refuse_other_kinds(one.outputs[0].shape, two.outputs[0].shape)
-    scale = data_range or max(map(spread, one.outputs)) or 1.0
+    scale = data_range_of(one.outputs, data_range).size
     pairs = matched_layers(one.layers, two.layers)
     plans = [Plan(_common_lattice(pair, pairs[:number]), pair[0].spread or 1.0) for number, pair in enumerate(pairs)]
     places = _compared_layers(sides, pairs, plans) + _compared_outputs(one, two, scale)

@@ -163,11 +163,12 @@ class ArtifactMonitor(Callback):
             warnings.warn(f"ArtifactMonitor, step {self._step}: {problem}", stacklevel=3)
 
     def _draw(self, trainer: Trainer, sites: list[CapturedSite], image: Tensor) -> None:
-        period = joint_period([found.site.period for found in sites], image.shape[2:])
+        periods = [found.site.period for found in sites if len(found.site.period) == 2]  # the picture has no others
+        vertical, horizontal = joint_period(periods, image.shape[2:])
         for logger in trainer.loggers:
             writer: Any = getattr(logger, "experiment", None)
             if hasattr(writer, "add_figure") and bool(image.isfinite().all()):
-                figure = plot_comparison(image, period=period, data_range=spread(image) or 1.0)
+                figure = plot_comparison(image, period=(vertical, horizontal), data_range=spread(image) or 1.0)
                 writer.add_figure("artifacts/output", figure, self._step)
 
 

@@ -14,7 +14,12 @@ DIRECTIONS = {"T": "t", "D": "z", "H": "y", "W": "x", "L": "t"}
 # An axis of so many entries is one of channels: gray, with or without alpha, colour, with or without alpha, and flow.
 FEW_CHANNELS = 4
 """Entries of an axis up to which it is taken for one of channels where the shape is all that is known."""
-LAYOUTS = ("NCHW", "NHWC", "NHW", "NCDHW", "NCTHW", "NTCHW", "NTHWC", "NDHW", "NCL", "NLC", "NL")
+FEWEST_ROWS = 16
+"""Rows and columns of the smallest map that can be measured, see `artifactlab.inputs.images.MIN_SIDE`."""
+LONGEST = 8
+"""Times that a map may be as wide as high, or as high as wide. Panoramas are 2 to 6 times; a second of a signal of 64
+channels is 250 times as long at 16 kHz."""
+LAYOUTS = ("NCHW", "NHWC", "NHW", "NCDHW", "NCTHW", "NTCHW", "NTHWC", "NDHWC", "NDHW", "NCL", "NLC", "NL", "HW")
 """The layouts that people give outputs."""
 
 
@@ -64,23 +69,46 @@ class Layout:
         return tensor.permute([order.index(axis) for axis in range(len(order))])
 
 
-def layout_by_shape(shape: Sequence[int]) -> Layout | None:
-    """What a shape suggests where nothing else is known; None where it is no image, volume or signal.
+def layout_by_shape(shape: Sequence[int]) -> Layout:
+    """What a shape of two to five axes suggests where nothing else is known.
 
     >>> layout_by_shape((1, 3, 9, 64, 64)), layout_by_shape((2, 96, 128)), layout_by_shape((1, 1, 24000))
     (Layout(axes='NCTHW'), Layout(axes='NHW'), Layout(axes='NCL'))
     """
-    if len(shape) == 5:
-        if shape[4] <= FEW_CHANNELS < shape[1]:
-            return Layout("NTHWC")
-        if shape[2] <= FEW_CHANNELS < shape[1]:
-            return Layout("NTCHW")
-        return Layout("NCTHW" if shape[1] == 3 else "NCDHW")
-    if len(shape) == 4:
-        return Layout("NHWC" if shape[3] <= FEW_CHANNELS < shape[1] else "NCHW")
-    if len(shape) == 3:
-        return Layout("NCL" if shape[1] <= FEW_CHANNELS else "NLC" if shape[2] <= FEW_CHANNELS else "NHW")
-    return Layout("NL") if len(shape) == 2 else None
+    if not 2 <= len(shape) <= 5:
+        raise InputError(f"no layout of shape {tuple(shape)}: expected 2 to 5 axes, such as {', '.join(LAYOUTS)}")
+    return (_of_two, _of_three, _of_four, _of_five)[len(shape) - 2](*shape)
+
+
+def _of_two(first: int, second: int) -> Layout:
+    """One map whose batch was squeezed away, or a batch of signals."""
+    return Layout("HW" if _is_picture(first, second) else "NL")
+
+
+def _of_three(_: int, second: int, third: int) -> Layout:
+    """Maps without an axis of channels, or signals."""
+    if _is_picture(second, third):
+        return Layout("NHW")
+    return Layout("NCL" if second <= third else "NLC")
+
+
+def _of_four(_: int, second: int, third: int, fourth: int) -> Layout:
+    """Images; volumes without an axis of channels look just the same."""
+    return Layout("NHWC" if fourth <= FEW_CHANNELS and _is_picture(second, third) else "NCHW")
+
+
+def _of_five(_: int, second: int, third: int, fourth: int, fifth: int) -> Layout:
+    """Video or volumes, which of the two is a guess by the three channels of colour."""
+    if fifth <= FEW_CHANNELS and _is_picture(third, fourth):
+        return Layout("NTHWC" if fifth == 3 else "NDHWC")
+    if third <= FEW_CHANNELS < second or third == 3 != second:  # no net makes volumes of three slices
+        return Layout("NTCHW")
+    return Layout("NCTHW" if second == 3 else "NCDHW")
+
+
+def _is_picture(height: int, width: int) -> bool:
+    """Whether two axes may be rows and columns, and not channels or a batch beside samples."""
+    return min(height, width) >= FEWEST_ROWS and max(height, width) <= LONGEST * min(height, width)
 
 
 def _place(letter: str) -> int:

@@ -1,10 +1,10 @@
-"""Find the image in whatever a model takes or returns: a tensor, a tuple, a dict, a dataclass."""
+"""Find the tensor to judge in whatever a model takes or returns: a tensor, a tuple, a dict, a dataclass."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -12,11 +12,15 @@ from torch import Tensor
 
 from artifactlab.errors import ModelError
 from artifactlab.models.layout import Layout, layout_by_shape
+from artifactlab.models.output_paths import ROOT, follow
+from artifactlab.models.values import Values, values_of
 
 SHAPES = "(N, C, H, W), (N, C, D, H, W), (N, H, W), (N, C, L) or (N, L)"
 """What an output may be."""
 DEEPEST = 100
 """Levels of containers that are looked into; Python itself gives up at a few hundred."""
+MOST_LISTED = 12
+"""Tensors that a message lists; detectors return dozens."""
 
 
 def tensors(value: Any, _around: frozenset[int] = frozenset()) -> Iterator[tuple[str, Tensor]]:
@@ -79,70 +83,158 @@ def first_image(value: Any) -> Tensor | None:
 
 def is_spatial(tensor: Tensor) -> bool:
     """Whether a tensor may hold images, volumes or signals: real, of two to five axes, with values, more than one."""
-    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
+    return tensor.is_floating_point() and _may_be_spatial(tensor)
+
+
+def is_judgeable(tensor: Tensor) -> bool:
+    """Whether an output may be that: spatial, or a map of labels, a mask or a picture of integers."""
+    return _may_be_spatial(tensor) and not tensor.is_complex() and not tensor.is_quantized
+
+
+def _may_be_spatial(tensor: Tensor) -> bool:
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta:
         return False
     return 2 <= tensor.ndim <= 5 and tensor.numel() > 1
 
 
-def pick_tensor(output: Any, choice: str | int | None = None) -> Tensor:
-    """The tensor that a model's output is judged by: the one named by `choice`, or the likeliest one.
+@dataclass(frozen=True)
+class Judged:
+    """Which tensor of what a model returns is judged, and as what: told by the first output, the same for all."""
 
-    That is the largest of those with the most axes, images before volumes.
+    path: str
+    """Where it stands, such as `output['logits']`; `output` where it is all that is returned."""
+    shape: tuple[int, ...]
+    """Its shape, in the first pass."""
+    is_guess: bool
+    """Whether nobody named it, and there were others."""
+    layout: Layout
+    """What its axes are."""
+    values: Values
+    """What its values stand for."""
+
+    @property
+    def text(self) -> str:
+        """What a reader of a verdict cannot know about it, as sentences; empty where there is nothing to say."""
+        which = f" Judged: {self.path} {self.shape}; name another with output=/--output." if self.is_guess else ""
+        unusual = self.layout.axes != "NCHW"
+        axes = f" Its axes {self.shape} are taken for {self.layout.axes}." if unusual else ""
+        return which + axes + self.values.text
+
+    def images(self, output: Any) -> Tensor:
+        """That tensor of another output, as real `(N, C, *space)`.
+
+        Raises:
+            ModelError: if there is none of the kind.
+        """
+        return self.values.measurable(_arranged(self.tensor(output), self.layout))
+
+    def tensor(self, output: Any) -> Tensor:
+        """That tensor of another output, as it is; the errors are those of `images`."""
+        return pick_named(output, self.path)[1]
+
+
+def judged_in(output: Any, choice: str | int | None = None, layout: Layout | None = None) -> Judged:
+    """Which tensor of an output is judged, and as what; the arguments and errors are those of `pick_output`."""
+    path, tensor = pick_named(output, choice, layout)
+    layout = layout or layout_by_shape(tensor.shape)
+    is_guess = choice is None and len(_candidates(output, None)) > 1
+    return Judged(path, tuple(tensor.shape), is_guess, layout, values_of(_arranged(tensor, layout)))
+
+
+def pick_tensor(output: Any, choice: str | int | None = None) -> Tensor:
+    """The tensor that a model's output is judged by, see `pick_named`."""
+    return pick_named(output, choice)[1]
+
+
+def pick_named(output: Any, choice: str | int | None = None, layout: Layout | None = None) -> tuple[str, Tensor]:
+    """The tensor that a model's output is judged by, with its path: the one named, or the likeliest one.
+
+    That is the largest of those with the most axes; real ones before integers, images before volumes.
+
+    Args:
+        output: all that the model returned.
+        choice: a key, an attribute, an index, or any path that a message prints.
+        layout: what its axes are; where it is known, only tensors of as many are looked at.
 
     Raises:
         ModelError: if `choice` names nothing, or if what it names, or the whole output, is no image.
     """
-    if choice is None:
-        found = [tensor for _, tensor in tensors(output) if is_spatial(tensor)]
-        if not found:
-            given = ", ".join(f"{path or 'output'}: {described(tensor)}" for path, tensor in tensors(output))
-            raise ModelError(
-                f"the model's output is no image: expected a real {SHAPES} tensor, got"
-                f" {given or type(output).__name__}; name the right one with --output / output="
-            )
-        return max(found, key=_likelihood)
-    picked = _lookup(output, choice)
-    if picked is None:
-        names = [path for path, _ in tensors(output)]
-        raise ModelError(f"the model's output has no {choice!r}; it has {', '.join(names) if names else 'no tensors'}")
-    if not isinstance(picked, Tensor) or not is_spatial(picked):
-        shape = described(picked) if isinstance(picked, Tensor) else type(picked).__name__
-        raise ModelError(f"output {choice!r} is no image: expected a real {SHAPES} tensor, got {shape}")
-    return picked
-
-
-def _likelihood(tensor: Tensor) -> tuple[int, int]:
-    """Images first, then volumes, then what may be signals; the largest of each."""
-    return (2, 3, 4, 6, 5)[tensor.ndim - 1], math.prod(tensor.shape[2:]) if tensor.ndim > 2 else tensor.shape[1]
+    if choice is not None:
+        return _named(output, choice)
+    found = _candidates(output, layout)
+    if not found:
+        kinds = SHAPES if layout is None else layout.axes
+        raise ModelError(
+            f"the model's output is no image: expected a real {kinds} tensor, got {_listed(output)}"
+            f"{_advice([tensor for _, tensor in tensors(output)], layout)}"
+        )
+    path, tensor = max(found, key=lambda item: _likelihood(item[1]))
+    return ROOT + path, tensor
 
 
 def pick_output(output: Any, choice: str | int | None = None, layout: Layout | None = None) -> Tensor:
-    """What a model returned as `(N, C, *space)`: images, volumes or signals.
+    """What a model returned as real `(N, C, *space)`: images, volumes or signals; of labels a channel per class.
 
     Args:
         output: all that it returned.
-        choice: see `pick_tensor`.
+        choice: see `pick_named`.
         layout: what the axes of the tensor are; None where that is told by its shape.
 
     Raises:
-        ModelError: as `pick_tensor`, and if the tensor is not of that layout.
+        ModelError: as `pick_named`, and if the tensor is not of that layout.
     """
-    picked = pick_tensor(output, choice)
-    layout = layout or layout_by_shape(picked.shape)
-    if layout is None or not layout.fits(picked):
-        axes = "2 to 5" if layout is None else len(layout.axes)
-        raise ModelError(f"the output {described(picked)} has {picked.ndim} axes; expected {axes}")
-    return layout.images(picked)
+    return judged_in(output, choice, layout).images(output)
 
 
-def _lookup(output: Any, choice: str | int) -> Any:
-    """`output[choice]` or `output.choice`; a string of digits may be an index."""
-    keys = [choice, int(choice)] if isinstance(choice, str) and choice.lstrip("-").isdigit() else [choice]
-    for key in keys:
-        if isinstance(output, Mapping) and key in output:
-            return output[key]
-        if isinstance(output, (list, tuple)) and isinstance(key, int) and -len(output) <= key < len(output):
-            return output[key]
-        if isinstance(key, str) and is_dataclass(output) and hasattr(output, key):
-            return getattr(output, key)
-    return None
+def _arranged(tensor: Tensor, layout: Layout) -> Tensor:
+    """A tensor as `(N, C, *space)`."""
+    if not layout.fits(tensor):
+        raise ModelError(
+            f"the output {described(tensor)} has {tensor.ndim} axes; {layout.axes} has {len(layout.axes)}: say what"
+            " they are with layout=/--layout, a letter each"
+        )
+    return layout.images(tensor)
+
+
+def _candidates(output: Any, layout: Layout | None) -> list[tuple[str, Tensor]]:
+    """What may be judged; integers of two axes are rather tokens, or classes of whole images."""
+    return [
+        (path, tensor)
+        for path, tensor in tensors(output)
+        if is_judgeable(tensor) and (layout.fits(tensor) if layout else tensor.is_floating_point() or tensor.ndim > 2)
+    ]
+
+
+def _named(output: Any, choice: str | int) -> tuple[str, Tensor]:
+    """The tensor that somebody named, with the path that leads to it."""
+    paths = {ROOT + path: tensor for path, tensor in tensors(output)}
+    picked = paths.get(str(choice))  # as a message prints it, with keys of any type
+    picked = follow(output, choice) if picked is None else picked
+    if picked is None:
+        raise ModelError(f"the model's output has no {choice!r}; it has {_listed(output)}")
+    if not isinstance(picked, Tensor) or not is_judgeable(picked):
+        is_tensor = isinstance(picked, Tensor)
+        got = described(picked) if is_tensor else f"a {type(picked).__name__}; there are {_listed(output)}"
+        advice = _advice([picked] if is_tensor else [])
+        raise ModelError(f"output {choice!r} is no image: expected a real {SHAPES} tensor, got {got}{advice}")
+    return next((path for path, tensor in paths.items() if tensor is picked), str(choice)), picked
+
+
+def _listed(output: Any) -> str:
+    """The tensors in an output, as messages list them: with paths that are accepted back."""
+    found = [f"{ROOT}{path}: {described(tensor)}" for path, tensor in tensors(output)]
+    more = f", and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    return ", ".join(found[:MOST_LISTED]) + more or f"{type(output).__name__} without tensors"
+
+
+def _advice(found: Sequence[Tensor], layout: Layout | None = None) -> str:
+    """What to do where nothing can be judged."""
+    if any(tensor.is_complex() for tensor in found):
+        return "; of complex numbers return a part: y.abs(), y.angle() or torch.view_as_real(y) in a wrapper module"
+    return "; name the right one with output=/--output" + (", or its axes with layout=/--layout" if layout else "")
+
+
+def _likelihood(tensor: Tensor) -> tuple[bool, int, int]:
+    """Real numbers before integers; images first, then volumes, then what may be signals; the largest of each."""
+    size = math.prod(tensor.shape[2:]) if tensor.ndim > 2 else tensor.shape[1]
+    return tensor.is_floating_point(), (2, 3, 4, 6, 5)[tensor.ndim - 1], size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from artifactlab.models.attributes import hooks_kept
 from artifactlab.models.calls import Call, on_device
 from artifactlab.models.layout import Layout
 from artifactlab.models.occupation import alone_with
-from artifactlab.models.outputs import pick_output, tensors
+from artifactlab.models.outputs import SHAPES, Judged, judged_in, tensors
 from artifactlab.models.random_state import random_states_kept
 from artifactlab.models.state import ModelState
 
@@ -28,7 +29,8 @@ class Runner:
         self.output = output
         self.seed = seed
         self.layout = layout
-        """What the axes of its output are; None until that is known, and where the shape must tell."""
+        """What the axes of its output are; None until that is known."""
+        self._judged: Judged | None = None
         self.before_each: Callable[[], None] | None = None
         """Called before every pass; what it raises ends the work."""
         self._stack = ExitStack()
@@ -58,11 +60,11 @@ class Runner:
         self._stack.close()
 
     def run(self, call: Call) -> Tensor:
-        """The image the model returns for one call.
+        """The images, volumes or signals (N, C, *space) that the model returns for one call, real numbers.
 
         Raises:
-            ModelError: if the model fails, or returns no image.
-            CaptureError: if the image holds NaN or Inf, or is too small to measure.
+            ModelError: if the model fails, or returns nothing of the kind.
+            CaptureError: if they hold NaN or Inf, or are too small to measure.
         """
         if self.before_each:
             self.before_each()
@@ -81,12 +83,46 @@ class Runner:
                 f" ({_hint(call, parameter)})"
             ) from error
         try:
-            return _measurable(pick_output(result, self.output, self.layout))
+            return _measurable(self.images(result))
         except (RuntimeError, TypeError, NotImplementedError) as error:
             raise ModelError(
-                f"the model's output cannot be read: {first_line(error)}; expected a real (N, C, H, W) tensor, got"
+                f"the model's output cannot be read: {first_line(error)}; expected a real {SHAPES} tensor, got"
                 f" {type(result).__name__}"
             ) from error
+
+    def images(self, result: Any) -> Tensor:
+        """What is judged of all that the model returned, as `(N, C, *space)`; with its gradient, if it has one.
+
+        Raises:
+            ModelError: if there is nothing of the kind.
+        """
+        return self._judged_of(result).images(result)
+
+    def picked(self, result: Any) -> Tensor:
+        """The tensor itself that is judged of all that the model returned, whatever its axes and type.
+
+        Raises:
+            ModelError: if there is nothing of the kind.
+        """
+        return self._judged_of(result).tensor(result)
+
+    def _judged_of(self, result: Any) -> Judged:
+        self._judged = self._judged or judged_in(result, self.output, self.layout)
+        self.layout = self._judged.layout
+        return self._judged
+
+    @property
+    def judged(self) -> Judged:
+        """Which tensor of the output is judged, and as what, as the first pass told.
+
+        All passes are judged alike: a repair must not change which classes a mask has.
+
+        Raises:
+            CaptureError: before the first pass.
+        """
+        if self._judged is None:
+            raise CaptureError("the model has not run yet: what is judged of its output is known after the first pass")
+        return self._judged
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -102,20 +138,28 @@ class Runner:
         return stack
 
 
-def _measurable(image: Tensor) -> Tensor:
+def _measurable(images: Tensor) -> Tensor:
     """A copy of an output.
 
     Raises:
         CaptureError: if it holds NaN or Inf, or is too small to measure.
     """
-    if not bool(torch.isfinite(image).all()):
+    if not bool(torch.isfinite(images).all()):
         raise CaptureError("the model's output holds NaN or Inf; check its weights and the input's range")
-    if min(image.shape[2:]) < MIN_SIDE:
+    size = images.shape[2:]
+    if min(size[-2:]) < MIN_SIDE:  # of volumes and video each slice is measured, and there may be few
+        units = ("samples", "pixels", "voxels")[len(size) - 1]
+        wanted = [MIN_SIDE] * len(size) if len(size) < 3 else [size[0], MIN_SIDE, MIN_SIDE]
         raise CaptureError(
-            f"the model's output is {image.shape[2]}x{image.shape[3]} pixels, too small to measure;"
-            f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
+            f"the model's output is {_by(size)} {units}, too small to measure; give inputs that make it at least"
+            f" {_by(wanted)}"
         )
-    return image.detach().clone()
+    return images.detach().clone()
+
+
+def _by(size: Sequence[int]) -> str:
+    """A size as people write it: 48x64."""
+    return "x".join(map(str, size))
 
 
 def _hint(call: Call, parameter: Tensor | None) -> str:

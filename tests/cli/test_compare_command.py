@@ -162,7 +162,7 @@ def test_two_models_are_run_and_the_layer_at_which_they_part_is_named(nets: Path
 
 
 def test_of_two_models_json_and_files_are_as_of_two_measurements(nets: Path) -> None:
-    result = run(NET, NET, *BLOCKY, *PROBE, "--format", "json", "-o", "out.json")
+    result = run(NET, NET, *BLOCKY, *PROBE, "--range", "0,1", "--format", "json", "-o", "out.json")
     assert (result.exit_code, result.stdout) == (0, "")
     data = json.loads((nets / "out.json").read_text())
     jsonschema.Draft202012Validator.check_schema(MODELS_SCHEMA)

@@ -169,3 +169,40 @@ def test_until_sure_takes_the_images_crop_by_crop(zoo: Path) -> None:
     assert json.loads(run(*arguments).stdout)["config"]["inputs"] == 2
     refused = run(*arguments, "--until-sure", "0")
     assert refused.exit_code == 2
+
+
+def settings(*options: str) -> dict:
+    result = run("diagnose", "zoo.py:Two", "--input", "a.png", "--format", "json", *options)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)["config"]
+
+
+def test_an_output_is_named_by_any_path_that_the_verdict_prints(zoo: Path) -> None:
+    table = run("diagnose", "zoo.py:Two", "--input", "a.png").stdout
+    assert "Judged: output['image'] (1, 3, 256, 256)" in " ".join(table.split())
+    for path in ("image", "output['image']", '["image"]'):
+        assert settings("--output", path)["judged"] == "output['image']"
+
+
+@pytest.mark.parametrize(
+    ("options", "data_range", "known"),
+    [
+        ((), 1.0, "pixels"),
+        (("--range", "0,1"), 1.0, "given"),
+        (("--range", "-1,1"), 2.0, "given"),
+        (("--range", "-1,1", "--data-range", "3"), 3.0, "given"),
+        (("--data-range", "3"), 3.0, "given"),
+    ],
+)
+def test_the_outputs_range_is_that_of_the_inputs_only_where_somebody_said_so(
+    zoo: Path, options: tuple[str, ...], data_range: float, known: str
+) -> None:
+    config = settings(*options)
+    assert (config["data_range"], config["range_from"]) == (data_range, known)
+
+
+def test_a_layout_is_taken_and_typed_again(zoo: Path) -> None:
+    assert run("diagnose", "zoo.py:Net", "--input", "a.png", "--layout", "NCHW", "-o", "out").exit_code == 0
+    assert "--layout NCHW" in (zoo / "out" / "report.html").read_text()
+    result = run("diagnose", "zoo.py:Net", "--input", "a.png", "--layout", "HWC3")
+    assert (result.exit_code, "no such layout 'HWC3': expected one such as NCHW" in result.stderr) == (2, True)

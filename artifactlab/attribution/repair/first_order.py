@@ -29,7 +29,6 @@ from artifactlab.errors import ModelError, first_line
 from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.period_reading import Forms, Reading
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import pick_output
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.crops import crop_counts
 from artifactlab.scoring.objective import differentiable_severity
@@ -147,7 +146,7 @@ def _drops(
             runner.run(call)
         except ModelError as error:
             raise ModelError(f"{error}; if it runs without gradients, leave fast out") from error
-        image = pick_output(results[-1], runner.output, runner.layout).float() / data_range
+        image = runner.images(results[-1]).float() / data_range
         gradients.crops = (image.shape[0], *crop_counts(image.shape[SPATIAL:], period))
         try:
             with runner.guarded():  # parts of a model may run again
