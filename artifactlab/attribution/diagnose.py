@@ -24,6 +24,7 @@ from artifactlab.attribution.survey import Survey, measurable_period
 from artifactlab.attribution.until_sure import Deadline, enforced, extend, first_and_more
 from artifactlab.attribution.verdict_text import verdict_text
 from artifactlab.errors import InputError
+from artifactlab.models.arguments import check_arguments
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.outputs import tensors
 from artifactlab.models.runner import Runner
@@ -58,8 +59,9 @@ def diagnose(
     Args:
         model: any `nn.Module` whose output holds an image-like (N, C, H, W) tensor.
         inputs: a tensor (one call); a list of tensors, whose sizes may differ (one call each); a tuple or a dict (the
-            positional or keyword arguments of one call); or a list of tuples or dicts. With `until_sure` also an
-            iterator, as of random latents, that may have no end.
+            positional or keyword arguments of one call); or a list of tuples or dicts. A DataLoader has one input in
+            each batch: of `[x, y]` the first, of a dict all, by name. With `until_sure` also an iterator, as of random
+            latents, that may have no end.
         output: key, attribute or index of the output to judge; default is the largest image-like tensor.
         data_range: distance between the output's darkest and brightest value; default is its own spread.
         sites: glob over site keys such as `dec.*`; other sites are neither repaired nor reported.
@@ -91,6 +93,7 @@ def diagnose(
     deadline = None if until_sure is None else Deadline(until_sure)
     first, more = (inputs, iter(())) if deadline is None else first_and_more(inputs)
     passes = as_calls(first)
+    check_arguments(model, passes)
     _check_data_range(data_range)
     with Runner(unwrap(model), output, seed) as runner:
         survey = Survey(runner, calls)

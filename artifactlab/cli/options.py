@@ -10,9 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from artifactlab.cli.input_options import NOISE_COUNT
 from artifactlab.cli.records import Command
-from artifactlab.errors import first_line, shown
+from artifactlab.errors import InputError, first_line, shown
+from artifactlab.inputs.crops import Size
 from artifactlab.inputs.model_inputs import RANGES
+from artifactlab.inputs.noise import parse_noise
+from artifactlab.models.typed_arguments import parse_argument
 
 
 class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
@@ -55,17 +59,53 @@ def declared(options: Sequence[Callable[[Command], Command]]) -> Callable[[Comma
     return decorator
 
 
-def image_options(models: str) -> Callable[[Command], Command]:
-    """How images become inputs of `models`, and what their outputs' values mean."""
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """A text that a function of ours makes a record of, whose text is the same again.
+
+    Args:
+        name: of the type, for messages.
+        parse: the function; what it refuses with an InputError is a wrong option.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The record; one that was made already is kept."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+def input_options(models: str) -> Callable[[Command], Command]:
+    """What `models` are run on beside files, how files become inputs, and what their outputs' values mean."""
     return declared(
         [
+            click.option("--noise", type=Parsed("noise", parse_noise), multiple=True, metavar="SHAPE", help=OF_NOISE),
+            click.option("--inputs", "inputs_from", metavar="FILE.py:FUNCTION", help="A function that yields inputs."),
+            click.option(
+                "--count",
+                type=click.IntRange(min=1),
+                help=f"How many of --noise, or at most of --inputs.  [default: {NOISE_COUNT}]",
+            ),
+            click.option(
+                *("--arg", "arguments"),
+                type=Parsed("argument", parse_argument),
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Another argument of forward: JSON (a list is a tensor), text, or @FILE of a tensor.",
+            ),
             click.option(
                 "--range",
                 "value_range",
                 type=click.Choice(list(RANGES)),
                 default="0,1",
                 show_default=True,
-                help=f"What black and white are to {models}.",
+                help=f"What black and white are to {models}, in images, videos and volumes; tensors stay as they are.",
             ),
             click.option(
                 "--data-range",
@@ -74,10 +114,16 @@ def image_options(models: str) -> Callable[[Command], Command]:
             ),
             click.option("--gray", is_flag=True, help="One channel instead of three."),
             click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
+            click.option(
+                "--size", type=Parsed("size", Size.parse), metavar="HxW", help="The same: HxW, TxHxW, or L of signals."
+            ),
         ]
     )
 
 
+OF_NOISE = "Random input such as 1x4x64x64, or NAME=1x77x768; repeatable."
+FILES = "Files, folders or globs: images, video, NIfTI, WAV, tensors (.npy, .npz, .safetensors, .pt)."
+"""What --input takes."""
 factory_options = declared(
     [
         click.option(
@@ -92,12 +138,12 @@ factory_options = declared(
 model_options = declared(
     [
         factory_options,
-        image_options("the model"),
+        input_options("the model"),
         click.option("--output", metavar="KEY_OR_INDEX", help="Which of the model's outputs to judge."),
         click.option("--device", default="cpu", show_default=True, help="Where to run the model."),
     ]
 )
-"""How a model is built and run, and how images become its inputs."""
+"""How a model is built and run, and what on."""
 form_option = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 """For people or for programs."""
 

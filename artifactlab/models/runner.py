@@ -13,6 +13,7 @@ from artifactlab.errors import ArtifactLabError, CaptureError, ModelError, first
 from artifactlab.inputs.images import MIN_SIDE
 from artifactlab.models.attributes import hooks_kept
 from artifactlab.models.calls import Call, on_device
+from artifactlab.models.hints import hint
 from artifactlab.models.layout import Layout
 from artifactlab.models.occupation import alone_with
 from artifactlab.models.outputs import pick_output, tensors
@@ -78,7 +79,7 @@ class Runner:
         except (Exception, SystemExit) as error:
             raise ModelError(
                 f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
-                f" ({_hint(call, parameter)})"
+                f"{hint(self.model, call, error)}"
             ) from error
         try:
             return _measurable(pick_output(result, self.output, self.layout))
@@ -116,15 +117,6 @@ def _measurable(image: Tensor) -> Tensor:
             f" give inputs that make it at least {MIN_SIDE}x{MIN_SIDE}"
         )
     return image.detach().clone()
-
-
-def _hint(call: Call, parameter: Tensor | None) -> str:
-    """What to try where a model failed."""
-    given = {tensor.dtype for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()}
-    if parameter is not None and parameter.is_floating_point() and given and parameter.dtype not in given:
-        wanted, had = parameter.dtype, " and ".join(map(str, given))
-        return f"its parameters are {wanted}, the input is {had}; give the input as x.to({wanted})"
-    return "expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256"
 
 
 def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:
