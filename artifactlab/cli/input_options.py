@@ -64,7 +64,7 @@ class InputOptions:
         """Read, draw or fetch the inputs; `for_model` makes them what a model takes.
 
         Args:
-            seed: of the noise.
+            seed: of the noise, and of what a function draws.
             every_crop: whether to go on with the crops beside the centred ones.
 
         Raises:
@@ -72,7 +72,7 @@ class InputOptions:
             ModelError: if the function that yields them cannot be imported.
         """
         self._refuse_contradictions()
-        calls = self._first_arguments(every_crop)
+        calls = self._first_arguments(seed, every_crop)
         drawn = draw_noise(self.noise, len(calls), seed)
         return [
             Call((*call.args, *args), {**call.kwargs, **kwargs})
@@ -90,11 +90,11 @@ class InputOptions:
             calls = [from_file(model, call, names, note) for call in calls]
         return completed(model, calls, self.arguments)
 
-    def _first_arguments(self, every_crop: bool) -> list[Call]:
+    def _first_arguments(self, seed: int, every_crop: bool) -> list[Call]:
         """A call for every input, without what is drawn or typed."""
         count = self.count or NOISE_COUNT
         if self.inputs_from:
-            return as_calls(inputs_from(self.inputs_from, count))
+            return as_calls(inputs_from(self.inputs_from, count, seed))
         if not (self.inputs or self.probes) and (self.noise or self.arguments):  # these are all that forward takes
             return [Call()] * (count if self.noise else 1)
         return as_calls(

@@ -21,7 +21,7 @@ def conversion(value: Any) -> str:
         array = "torch.from_numpy(numpy.array(x.convert('RGB')))"
         return f"a PIL image; give {array}.permute(2, 0, 1)[None].float() / 255"
     if isinstance(value, np.ndarray):
-        steps = _steps(value.shape, value.dtype == np.uint8) or (".float()" if value.dtype == np.float64 else "")
+        steps = _steps(value.shape, value.dtype == np.uint8) + (".float()" if value.dtype == np.float64 else "")
         return f"a numpy array {value.shape} {value.dtype}; give torch.from_numpy(x){steps}"
     return ""
 

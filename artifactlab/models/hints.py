@@ -14,6 +14,8 @@ from artifactlab.models.outputs import is_image, tensors
 
 CHANNELS = re.compile(r"expected input\[[^\]]*\] to have (\d+) channels, but got (\d+) channels")
 """What torch says of a convolution that gets others than its own."""
+UNEQUAL = re.compile(r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension 1\b")
+"""What torch says of a sum of tensors with other channels."""
 SIZES = re.compile(r"(?i)\b(?:sizes?|shapes?|divisible|multiple of|height|width|resolution|spatial)\b")
 """Words of errors that a size can be the reason of."""
 OF_PICTURES = (1, 3)
@@ -46,7 +48,8 @@ def _precision(model: nn.Module, inputs: list[Tensor]) -> str:
 def _channels(error: BaseException) -> str:
     found = CHANNELS.search(first_line(error))
     if found is None:
-        return ""
+        unequal = UNEQUAL.search(first_line(error))
+        return f"the input has other channels than the model takes: {unequal[1]} and {unequal[2]}" if unequal else ""
     wanted, given = found.groups()
     if (wanted, given) == ("1", "3"):
         return "it takes one channel: --gray, or x.mean(1, keepdim=True)"
