@@ -53,7 +53,7 @@ class InputOptions:
     def of(self, inputs: Sequence[str], probes: Sequence[str] = ()) -> InputOptions:
         """The same treatment of other files and probes."""
         named = [noise for noise in self.noise if noise.name is not None]
-        return replace(self, inputs=inputs, probes=probes, inputs_from=None, noise=named)
+        return replace(self, inputs=inputs, probes=probes, inputs_from=None, noise=named, count=None)
 
     @property
     def given(self) -> bool:

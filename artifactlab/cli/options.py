@@ -65,10 +65,12 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in newe
     Args:
         name: of the type, for messages.
         parse: the function; what it refuses with an InputError is a wrong option.
+        example: a text that it takes.
     """
 
-    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+    def __init__(self, name: str, parse: Callable[[str], object], example: str) -> None:
         self.name = name
+        self.example = example
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -81,11 +83,16 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in newe
             self.fail(str(error), param, ctx)
 
 
+NOISE = Parsed("noise", parse_noise, "1x4x64x64")
+ARGUMENT = Parsed("argument", parse_argument, "timestep=500")
+SIZE = Parsed("size", Size.parse, "256x192")
+
+
 def input_options(models: str) -> Callable[[Command], Command]:
     """What `models` are run on beside files, how files become inputs, and what their outputs' values mean."""
     return declared(
         [
-            click.option("--noise", type=Parsed("noise", parse_noise), multiple=True, metavar="SHAPE", help=OF_NOISE),
+            click.option("--noise", type=NOISE, multiple=True, metavar="SHAPE", help=OF_NOISE),
             click.option("--inputs", "inputs_from", metavar="FILE.py:FUNCTION", help="A function that yields inputs."),
             click.option(
                 "--count",
@@ -94,7 +101,7 @@ def input_options(models: str) -> Callable[[Command], Command]:
             ),
             click.option(
                 *("--arg", "arguments"),
-                type=Parsed("argument", parse_argument),
+                type=ARGUMENT,
                 multiple=True,
                 metavar="NAME=VALUE",
                 help="Another argument of forward: JSON (a list is a tensor), text, or @FILE of a tensor.",
@@ -115,7 +122,10 @@ def input_options(models: str) -> Callable[[Command], Command]:
             click.option("--gray", is_flag=True, help="One channel instead of three."),
             click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
             click.option(
-                "--size", type=Parsed("size", Size.parse), metavar="HxW", help="The same: HxW, TxHxW, or L of signals."
+                "--size",
+                type=Parsed("size", Size.parse),
+                metavar="HxW",
+                help="Centred crop: HxW, TxHxW, or L of signals.",
             ),
         ]
     )

@@ -61,7 +61,7 @@ def read_tensors(path: Path) -> Any:
         reason = str(error).replace(f"checkpoint {path}", "it", 1).partition("Save the weights")[0].strip()
         raise unreadable(path, f"{reason} (save tensors alone, best as .safetensors)") from error
     except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, SafetensorError) as error:
-        raise unreadable(path, first_line(error)) from error
+        raise unreadable(path, getattr(error, "strerror", None) or first_line(error)) from error
     _refuse_large(path, content)
     return _single_precision(content)
 
