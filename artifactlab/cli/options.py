@@ -123,7 +123,7 @@ def input_options(models: str) -> Callable[[Command], Command]:
             click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
             click.option(
                 "--size",
-                type=Parsed("size", Size.parse),
+                type=SIZE,
                 metavar="HxW",
                 help="Centred crop: HxW, TxHxW, or L of signals.",
             ),
