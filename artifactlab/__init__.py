@@ -29,6 +29,7 @@ announce(
     figure="artifactlab.report.figures:plot_diagnosis",
     maps="artifactlab.report.figures:plot_maps",
 )
+announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 
 __all__ = [

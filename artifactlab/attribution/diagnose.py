@@ -27,6 +27,7 @@ from artifactlab.attribution.until_sure import Deadline, enforced, extend, first
 from artifactlab.attribution.untrained import untrained_note
 from artifactlab.attribution.verdict_text import verdict_text
 from artifactlab.errors import InputError, ModelError
+from artifactlab.models.arguments import check_arguments
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.layout import Layout
 from artifactlab.models.outputs import SHAPES, Judged, tensors
@@ -64,14 +65,15 @@ def diagnose(
         model: any `nn.Module` whose output holds images (N, C, H, W), maps (N, H, W), volumes or video
             (N, C, D, H, W), or signals (N, C, L): real ones, or integers that are labels, masks or 8-bit pixels.
         inputs: a tensor (one call); a list of tensors, whose sizes may differ (one call each); a tuple or a dict (the
-            positional or keyword arguments of one call); or a list of tuples or dicts. With `until_sure` also an
-            iterator, as of random latents, that may have no end.
+            positional or keyword arguments of one call); or a list of tuples or dicts. A DataLoader has one input in
+            each batch: of `[x, y]` the first, of a dict all, by name. With `until_sure` also an iterator, as of random
+            latents, that may have no end.
         output: key, attribute, index or path (`aux[0]["mask"]`) of the output to judge; default is the largest
             image-like tensor. Labels are judged as the masks of their most frequent classes.
         data_range: distance between the output's darkest and brightest value. By default that of pixels, where values
             run as those of pictures do, from 0 to 1, -1 to 1 or 0 to 255; else the output's own spread.
         layout: what the axes of the output are, a letter each, such as `NTCHW` for video (see
-            `artifactlab.models.layout.Layout`); told by its shape by default.
+            `artifactlab.models.layout.Layout`); told by how it is made, or by its shape, by default.
         sites: glob over site keys such as `dec.*`; other sites are neither repaired nor reported.
         fast: estimate all effects from one backward pass, see `artifactlab.attribution.repair.first_order`, instead of
             a forward pass per site; coarser, above all for stair-steps, and without joint repair and artifact maps.
@@ -102,6 +104,7 @@ def diagnose(
     deadline = None if until_sure is None else Deadline(until_sure)
     first, more = (inputs, iter(())) if deadline is None else first_and_more(inputs)
     passes = as_calls(first)
+    check_arguments(model, passes)
     _check_data_range(data_range)
     with Runner(unwrap(model), output, seed, Layout(layout) if layout else None) as runner:
         survey = Survey(runner, calls)

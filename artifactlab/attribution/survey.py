@@ -104,7 +104,7 @@ def measurable_period(
 
 
 def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None:
-    """Note where the output that is judged came from, and what its axes are; where there is none, the runner says so."""
+    """Note what the axes of the judged output are, and where it came from; where there is none, the runner says so."""
     with suppress(ModelError):
         if runner.layout is None:
             tensor = pick_tensor(result, runner.output)

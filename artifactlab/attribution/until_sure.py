@@ -12,6 +12,7 @@ from typing import Any
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.verdicts import LARGE_SHARE
 from artifactlab.errors import InputError
+from artifactlab.models.batches import inputs_of, is_loader
 from artifactlab.scoring.severity import VISIBLE
 
 now = time.monotonic
@@ -52,6 +53,8 @@ def first_and_more(inputs: Any) -> tuple[Any, Iterator[Any]]:
     Raises:
         InputError: if there is not one.
     """
+    if is_loader(inputs):
+        inputs = inputs_of(inputs)
     if not isinstance(inputs, (list, Iterator)):
         return inputs, iter(())
     more = iter(inputs)

@@ -12,6 +12,11 @@ import click
 from artifactlab.cli.options import flag_of, is_given
 from artifactlab.report.next_steps import Invocation
 
+RUNNING = {"arguments", "value_range", "data_range", "gray", "crop", "size", "output", "device"}
+"""Options that say how a model is run, by their parameters."""
+INPUTS = {"inputs", "probes", "noise", "inputs_from", "count"}
+"""Options that say what it is run on."""
+
 
 def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: Path) -> Invocation:
     """How `diagnose` was called; `more` are the inputs that follow the one of --input."""
@@ -19,8 +24,8 @@ def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: P
         target=target,
         factory=typed_again(ctx, {"kwargs"}),
         checkpoint=typed_again(ctx, {"checkpoint"}),
-        running=typed_again(ctx, {"value_range", "data_range", "gray", "crop", "output", "device"}),
-        inputs=typed_again(ctx, {"inputs", "probes"}) + tuple(word for path in more for word in ("--input", path)),
+        running=typed_again(ctx, RUNNING),
+        inputs=typed_again(ctx, INPUTS) + tuple(word for path in more for word in ("--input", path)),
         diagnosing=typed_again(ctx, {"layout", "sites", "fast", "calls", "seed"}),
         folder=str(folder),
     )

@@ -14,9 +14,10 @@ from rich.console import Group
 import artifactlab
 from artifactlab.cli.compare_models import ModelPairOptions, compared_models, is_model, model_pair_options
 from artifactlab.cli.files import write_text
+from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import Seed, flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
-from artifactlab.cli.records import ImageOptions, gathered
+from artifactlab.cli.records import gathered
 from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
@@ -55,7 +56,7 @@ class Destination:
 
 OF_MEASUREMENTS_ONLY = {field.name for field in fields(MeasurementOptions)}
 """Options that do nothing for two models."""
-OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, ImageOptions) for field in fields(record)}
+OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, InputOptions) for field in fields(record)}
 """Options that do nothing for measurements."""
 
 
@@ -81,7 +82,7 @@ OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, ImageOptions) for 
 )
 @model_pair_options
 @click.pass_context
-@gathered(measurements=MeasurementOptions, models=ModelPairOptions, images=ImageOptions, destination=Destination)
+@gathered(measurements=MeasurementOptions, models=ModelPairOptions, inputs=InputOptions, destination=Destination)
 def compare(
     ctx: click.Context,
     before: str,
@@ -89,7 +90,7 @@ def compare(
     more: tuple[str, ...],
     measurements: MeasurementOptions,
     models: ModelPairOptions,
-    images: ImageOptions,
+    inputs: InputOptions,
     destination: Destination,
     seed: int,
 ) -> None:
@@ -106,13 +107,13 @@ def compare(
     """
     are_models = _are_models(before, after)
     _refuse_misplaced(ctx, are_models)
-    if more and not (are_models and images.inputs):
+    if more and not (are_models and inputs.inputs):
         raise InputError(f"unexpected {' '.join(more)!r}: compare takes two; images of two models follow --input")
     if destination.target is not None:
         refuse_unwritable(followed(destination.target))
     if are_models:
-        images = replace(images, inputs=(*images.inputs, *more))
-        of_models = compared_models((before, after), models, images, seed)
+        inputs = replace(inputs, inputs=(*inputs.inputs, *more))
+        of_models = compared_models((before, after), models, inputs, seed)
         _write(of_models, models_table, models_text, destination)
         _exit_of_models(of_models, models.fail_on_difference)
     else:

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import click
 
 import artifactlab
-from artifactlab.cli.options import JsonObject, declared, image_options
+from artifactlab.cli.input_options import InputOptions
+from artifactlab.cli.options import JsonObject, declared, input_options
 from artifactlab.cli.progress import progress_bar
-from artifactlab.cli.records import DTYPES, ImageOptions, ModelOptions
+from artifactlab.cli.records import DTYPES, ModelOptions
 from artifactlab.cli.verbosity import describe_inputs, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
@@ -62,13 +63,19 @@ class ModelPairOptions:
 TWICE = "Of both models; twice: of the first, then of the second."
 model_pair_options = declared(
     [
-        click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Images that both models are run on."),
+        click.option(
+            "--input",
+            "inputs",
+            multiple=True,
+            metavar="PATH...",
+            help="What both models are run on: files, folders, globs.",
+        ),
         click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input."),
         click.option("--kwargs", multiple=True, metavar="JSON", type=JsonObject(), help=f"For the factory. {TWICE}"),
         click.option("--checkpoint", multiple=True, type=click.Path(path_type=Path), help=f"Weights. {TWICE}"),
         click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {TWICE}"),
         click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {TWICE}"),
-        image_options("the models"),
+        input_options("the models"),
         click.option("--output", metavar="PATH", help="Which of the models' outputs to compare."),
     ]
 )
@@ -76,11 +83,11 @@ model_pair_options = declared(
 
 
 def compared_models(
-    targets: tuple[str, str], options: ModelPairOptions, images: ImageOptions, seed: int
+    targets: tuple[str, str], options: ModelPairOptions, inputs: InputOptions, seed: int
 ) -> artifactlab.ModelComparison:
     """Build both models and compare them."""
-    tensors = images.load()
-    describe_inputs(tensors)
+    calls = inputs.load(seed)
+    describe_inputs(calls)
     models = options.of(targets)
     with prints_to_stderr():
         first, second = [model.build() for model in models]
@@ -88,9 +95,9 @@ def compared_models(
             comparison = artifactlab.compare_models(
                 first,
                 second,
-                tensors,
-                output=images.output,
-                data_range=images.output_range,
+                inputs.for_model(first, calls),
+                output=inputs.output,
+                data_range=inputs.output_range,
                 seed=seed,
                 progress=progress,
             )

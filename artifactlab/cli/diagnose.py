@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
-from torch import Tensor
 
 import artifactlab
 from artifactlab.attribution.diagnosis import OUTPUT_NAMES
 from artifactlab.cli.again import diagnosed_by
-from artifactlab.cli.options import Seed, form_option, layout_option, model_options
+from artifactlab.cli.input_options import InputOptions
+from artifactlab.cli.options import FILES, Seed, form_option, layout_option, model_options
 from artifactlab.cli.progress import LAST_WORK, progress_bar
-from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
+from artifactlab.cli.records import ModelOptions, gathered
 from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
+from artifactlab.models.calls import Call
 from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import refuse_unwritable_report, write_report
 from artifactlab.report.terminal import print_out
@@ -46,7 +47,7 @@ class SearchOptions:
 @click.command()
 @click.argument("target")
 @click.argument("more", nargs=-1, metavar="")
-@click.option("--input", "inputs", multiple=True, metavar="PATH...", help="Image files, folders or globs.")
+@click.option("--input", "inputs", multiple=True, metavar="PATH...", help=FILES)
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
 @model_options
 @layout_option
@@ -68,12 +69,12 @@ class SearchOptions:
     "--fail-on", "gates", multiple=True, metavar="GATE", help="Exit with 1 if the output meets it, e.g. 'severity>1'."
 )
 @click.pass_context
-@gathered(model=ModelOptions, images=ImageOptions, search=SearchOptions)
+@gathered(model=ModelOptions, inputs=InputOptions, search=SearchOptions)
 def diagnose(
     ctx: click.Context,
     more: tuple[str, ...],
     model: ModelOptions,
-    images: ImageOptions,
+    inputs: InputOptions,
     search: SearchOptions,
     form: str,
     folder: Path | None,
@@ -85,14 +86,14 @@ def diagnose(
     TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model.
     """
     conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
-    if more and not images.inputs:
+    if more and not inputs.inputs:
         raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
-    images = replace(images, inputs=[*images.inputs, *more])
-    tensors = images.load(every_crop=search.until_sure is not None)
+    inputs = replace(inputs, inputs=[*inputs.inputs, *more])
+    calls = inputs.load(search.seed, every_crop=search.until_sure is not None)
     if folder:
         refuse_unwritable_report(folder)
-    describe_inputs(tensors)
-    diagnosis = _diagnosed(model, images, tensors, search)
+    describe_inputs(calls)
+    diagnosis = _diagnosed(model, inputs, calls, search)
     describe_sites([site.site.key for site in diagnosis.sites])
     if folder:
         for path in write_report(diagnosis, folder, diagnosed_by(ctx, model.target, more, folder)):
@@ -109,18 +110,19 @@ def diagnose(
 
 
 def _diagnosed(
-    model: ModelOptions, images: ImageOptions, tensors: Sequence[Tensor], search: SearchOptions
+    model: ModelOptions, inputs: InputOptions, calls: Sequence[Call], search: SearchOptions
 ) -> artifactlab.Diagnosis:
     """Build the model and diagnose it."""
     with prints_to_stderr():
         built = model.build()
+        made = inputs.for_model(built, calls)
         with progress_bar("diagnosing", LAST_WORK) as progress:
             diagnosis = artifactlab.diagnose(
                 built,
-                list(tensors),
-                output=images.output,
-                data_range=images.output_range,
-                layout=images.layout,
+                made,
+                output=inputs.output,
+                data_range=inputs.output_range,
+                layout=inputs.layout,
                 sites=search.sites,
                 fast=search.fast,
                 calls=search.calls,

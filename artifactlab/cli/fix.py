@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from torch import Tensor
 
+from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import JsonObject, Seed, form_option, model_options
 from artifactlab.cli.progress import progress_stages
-from artifactlab.cli.records import ImageOptions, ModelOptions, gathered
+from artifactlab.cli.records import ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable
@@ -21,6 +21,7 @@ from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
+from artifactlab.models.calls import Call
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
 
@@ -68,11 +69,9 @@ class TrainingArguments:
 )
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors.")
-@click.option("--input", "inputs", multiple=True, metavar="PATH", help="Images to check on: files, folders, globs.")
+@click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
-@click.option(
-    "--distil", "distil_on", multiple=True, metavar="PATH", help="Images to train the new layer on; no labels."
-)
+@click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train the new layer on; no labels.")
 @click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
@@ -93,10 +92,10 @@ class TrainingArguments:
 @model_options
 @click.option("--seed", type=Seed(), default=0, show_default=True, help="Of all random numbers.")
 @form_option
-@gathered(model=ModelOptions, images=ImageOptions, training=TrainingArguments)
+@gathered(model=ModelOptions, inputs=InputOptions, training=TrainingArguments)
 def fix(
     model: ModelOptions,
-    images: ImageOptions,
+    inputs: InputOptions,
     training: TrainingArguments,
     site: str | None,
     mode: str,
@@ -119,21 +118,22 @@ def fix(
         refuse_unwritable(beside)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
-    trained_on = images.of(training.distil_on).load() if training.distil_on else None
-    judged_on = _judged_on(images, trained_on)
+    trained_on = inputs.of(training.distil_on).load(seed) if training.distil_on else None
+    judged_on = _judged_on(inputs, trained_on, seed)
     describe_inputs(judged_on, "judged on")
     if trained_on is not None:
         describe_inputs(trained_on, "trained on")
     with prints_to_stderr(), progress_stages() as stage:
+        built = model.build()
         made = fix_site(
-            model.build(),
-            judged_on,
+            built,
+            inputs.for_model(built, judged_on),
             site,
             mode,
-            distil_on=trained_on,
+            distil_on=None if trained_on is None else inputs.for_model(built, trained_on),
             options=options,
             training=training.options(unfinished),
-            judging=JudgingOptions(output=images.output, data_range=images.output_range or 1.0, seed=seed),
+            judging=JudgingOptions(output=inputs.output, data_range=inputs.output_range or 1.0, seed=seed),
             stage=stage,
         )
     describe_sites([site.site.key for site in made.before.sites])
@@ -149,8 +149,8 @@ def fix(
         sys.exit(1)
 
 
-def _judged_on(images: ImageOptions, trained_on: list[Tensor] | None) -> list[Tensor]:
-    """The images of --input and --probe; without any those of the training, and without one the standard probes."""
-    if images.inputs or images.probes:
-        return images.load()
-    return trained_on or images.of((), STANDARD_PROBES).load()
+def _judged_on(inputs: InputOptions, trained_on: list[Call] | None, seed: int) -> list[Call]:
+    """What was given beside --distil; without that the inputs of the training, and without them the standard probes."""
+    if inputs.given or (inputs.noise and trained_on is None):
+        return inputs.load(seed)
+    return trained_on or inputs.of((), STANDARD_PROBES).load(seed)

@@ -12,7 +12,7 @@ import click
 
 from artifactlab.cli.config import as_toml, configurable, settings_of
 from artifactlab.cli.files import write_text
-from artifactlab.cli.options import JsonObject
+from artifactlab.cli.options import JsonObject, Parsed
 from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
 
@@ -78,6 +78,8 @@ def _value(param: click.Parameter) -> tuple[Any, bool]:
         return (["..."], False) if param.required else ([], True)
     if default is not None:
         return default, True
+    if isinstance(param.type, Parsed):
+        return param.type.example, False
     if isinstance(param.type, click.Choice):
         return param.type.choices[0], False
     if isinstance(param.type, click.types.IntParamType):

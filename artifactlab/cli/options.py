@@ -10,9 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from artifactlab.cli.input_options import NOISE_COUNT
 from artifactlab.cli.records import Command
-from artifactlab.errors import first_line, shown
+from artifactlab.errors import InputError, first_line, shown
+from artifactlab.inputs.crops import Size
 from artifactlab.inputs.model_inputs import RANGES
+from artifactlab.inputs.noise import parse_noise
+from artifactlab.models.typed_arguments import parse_argument
 
 
 class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
@@ -55,10 +59,53 @@ def declared(options: Sequence[Callable[[Command], Command]]) -> Callable[[Comma
     return decorator
 
 
-def image_options(models: str) -> Callable[[Command], Command]:
-    """How images become inputs of `models`, and what their outputs' values mean."""
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """A text that a function of ours makes a record of, whose text is the same again.
+
+    Args:
+        name: of the type, for messages.
+        parse: the function; what it refuses with an InputError is a wrong option.
+        example: a text that it takes.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], object], example: str) -> None:
+        self.name = name
+        self.example = example
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The record; one that was made already is kept."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+NOISE = Parsed("noise", parse_noise, "1x4x64x64")
+ARGUMENT = Parsed("argument", parse_argument, "timestep=500")
+SIZE = Parsed("size", Size.parse, "256x192")
+
+
+def input_options(models: str) -> Callable[[Command], Command]:
+    """What `models` are run on beside files, how files become inputs, and what their outputs' values mean."""
     return declared(
         [
+            click.option("--noise", type=NOISE, multiple=True, metavar="SHAPE", help=OF_NOISE),
+            click.option("--inputs", "inputs_from", metavar="FILE.py:FUNCTION", help="A function that yields inputs."),
+            click.option(
+                "--count",
+                type=click.IntRange(min=1),
+                help=f"How many of --noise, or at most of --inputs.  [default: {NOISE_COUNT}]",
+            ),
+            click.option(
+                *("--arg", "arguments"),
+                type=ARGUMENT,
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Another argument of forward: JSON (a list is a tensor), text, or @FILE of a tensor.",
+            ),
             click.option(
                 "--range",
                 "value_range",
@@ -72,10 +119,19 @@ def image_options(models: str) -> Callable[[Command], Command]:
             ),
             click.option("--gray", is_flag=True, help="One channel instead of three."),
             click.option("--crop", type=click.IntRange(min=16), help="Side of a centred square crop, in pixels."),
+            click.option(
+                "--size",
+                type=SIZE,
+                metavar="HxW",
+                help="Centred crop: HxW, TxHxW, or L of signals.",
+            ),
         ]
     )
 
 
+OF_NOISE = "Random input such as 1x4x64x64, or NAME=1x77x768; repeatable."
+FILES = "Files, folders or globs: images, video, NIfTI, WAV, tensors (.npy, .npz, .safetensors, .pt)."
+"""What --input takes."""
 factory_options = declared(
     [
         click.option(
@@ -90,14 +146,14 @@ factory_options = declared(
 model_options = declared(
     [
         factory_options,
-        image_options("the model"),
+        input_options("the model"),
         click.option("--output", metavar="PATH", help="Which of the outputs to judge: logits, 1, 'aux[0].mask'."),
         click.option("--device", default="cpu", show_default=True, help="Where to run the model."),
     ]
 )
-"""How a model is built and run, and how images become its inputs."""
+"""How a model is built and run, and what on."""
 layout_option = click.option(
-    "--layout", metavar="LETTERS", help="What the axes of the output are, e.g. NTCHW; told by its shape by default."
+    "--layout", metavar="LETTERS", help="What the axes of the output are, e.g. NTCHW; told by the model by default."
 )
 """What a tensor that is no picture is."""
 form_option = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)

@@ -1,20 +1,19 @@
-"""The options of models and images as frozen records, which command functions get instead of single options."""
+"""The options of models and inputs as frozen records, which command functions get instead of single options."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from artifactlab.attribution.records import ModelSource
 from artifactlab.cli.verbosity import describe_model, timed
 from artifactlab.errors import ModelError, first_line
-from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.models.checkpoint import sha256
 from artifactlab.models.factory import load_model
 
@@ -22,8 +21,6 @@ Command = Callable[..., Any]
 """The function of a command, with or without options attached to it."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 """Precisions by the names that --dtype takes."""
-DEFAULT_RANGE = "0,1"
-"""What black and white are to models where nothing is said: what `torchvision` makes of images."""
 
 
 @dataclass(frozen=True)
@@ -60,58 +57,6 @@ class ModelOptions:
     def origin(self) -> ModelSource:
         """Where the model comes from, for the JSON."""
         return ModelSource(self.target, self.digest())
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """Which images a command runs models on, and what values mean in them and in the models' outputs."""
-
-    inputs: Sequence[str]
-    """Image files, folders and glob patterns."""
-    probes: Sequence[str]
-    """Names of synthetic images."""
-    value_range: str | None
-    """What black and white are to the models, a key of `RANGES`; None for 0 to 1, of which the output need not be."""
-    data_range: float | None
-    """Distance between black and white in the output; None where it is that of `value_range`, or read off it."""
-    gray: bool
-    """Whether images have one channel instead of three."""
-    crop: int | None
-    """Side of the centred square crop in pixels; None for whole images."""
-    output: str | None
-    """Key, index or path of the output to judge; None where the model has but one image among its outputs."""
-    layout: str | None = None
-    """What the axes of the output are, a letter each; None where its shape tells."""
-
-    def of(self, inputs: Sequence[str], probes: Sequence[str] = ()) -> ImageOptions:
-        """The same treatment of other images."""
-        return replace(self, inputs=inputs, probes=probes)
-
-    def load(self, every_crop: bool = False) -> list[Tensor]:
-        """Read the images.
-
-        Args:
-            every_crop: whether to go on with the crops beside the centred ones.
-
-        Raises:
-            InputError: if there are none, one cannot be read, or one is too small.
-        """
-        return load_inputs(
-            self.inputs,
-            self.probes,
-            value_range=RANGES[self.value_range or DEFAULT_RANGE],
-            gray=self.gray,
-            crop=self.crop,
-            every_crop=every_crop,
-        )
-
-    @property
-    def output_range(self) -> float | None:
-        """Distance between black and white in the output; None where nobody said it, and it is read off the output."""
-        if self.data_range or not self.value_range:
-            return self.data_range
-        low, high = RANGES[self.value_range]
-        return high - low
 
 
 def gathered(**records: type[Any]) -> Callable[[Command], Command]:

@@ -16,6 +16,8 @@ from artifactlab.printable import printable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from artifactlab.models.calls import Call
+
 _KEY = "artifactlab.verbosity"
 """Key in the contexts' `meta`, which the group and its commands share, so that both positions of an option count."""
 
@@ -67,10 +69,20 @@ def describe_model(model: nn.Module, target: str) -> None:
     detail(f"model: {target}, a {type(model).__name__} with {parameters:,} parameters")
 
 
-def describe_inputs(inputs: Sequence[Tensor], use: str = "inputs") -> None:
+def describe_inputs(calls: Sequence[Call], use: str = "inputs") -> None:
     """Say how many there are of which size."""
-    sizes = Counter("x".join(map(str, tensor.shape[1:])) for tensor in inputs)
+    sizes = Counter(" + ".join(map(_size, _tensors_of(call))) or "no tensors" for call in calls)
     detail(f"{use}: {', '.join(f'{count} of {size}' for size, count in sizes.items())}")
+
+
+def _tensors_of(call: Call) -> list[Tensor]:
+    from artifactlab.models.outputs import tensors
+
+    return [tensor for _, tensor in tensors((call.args, dict(call.kwargs)))]
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape[1:] if tensor.ndim > 1 else tensor.shape)) or "1"
 
 
 def describe_sites(keys: Sequence[str]) -> None:

@@ -35,6 +35,7 @@ from artifactlab.comparing.model_comparison import (
 )
 from artifactlab.errors import InputError, ModelError
 from artifactlab.metrics import relation_difference as relations
+from artifactlab.models.arguments import check_arguments
 from artifactlab.models.calls import Call, as_calls, in_precision
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
@@ -95,6 +96,8 @@ def compare_models(
     if data_range is not None and not (isinstance(data_range, (int, float)) and 0 < data_range < float("inf")):
         raise InputError(f"data_range must be a positive number, got {data_range!r}")
     calls = as_calls(inputs)
+    for model in (first, second):
+        check_arguments(model, calls)
     count_passes = _pass_counter(progress, PASSES * len(calls))
     sides = [_Side(unwrap(model), calls, output, seed, count_passes) for model in (first, second)]
     one, two = (side.survey() for side in sides)

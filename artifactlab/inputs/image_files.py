@@ -1,4 +1,4 @@
-"""Image files: which ones paths name, and which of two folders belong together."""
+"""Files: which ones paths name, and which of two folders belong together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import glob
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from artifactlab.errors import InputError
@@ -37,38 +38,65 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
     >>> [path.name for path in find_images([folder])]
     ['a.JPG', 'b.png']
     """
+    return find_files(paths, Wanted(recursive=recursive, deeper="--recursive / recursive=True"))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which files of a folder are taken."""
+
+    suffixes: tuple[str, ...] = SUFFIXES
+    """Endings of names that count, in lower case."""
+    recursive: bool = False
+    """Whether folders inside folders are looked into."""
+    deeper: str = ""
+    """What the user sets for that, where it can be set."""
+    what: str = "image"
+    """What such a file is called in errors."""
+
+    def counts(self, path: Path, lost_folders: bool) -> bool:
+        """Whether it goes by a name that counts; of lost folders, a link to one that is gone counts, too."""
+        if path.name.startswith(".") or os.path.isdir(path):
+            return False
+        gone = not path.suffix and path.is_symlink() and not os.path.exists(path)
+        return path.name.lower().endswith(self.suffixes) or (lost_folders and gone)
+
+
+def find_files(paths: Sequence[str | Path], wanted: Wanted) -> list[Path]:
+    """The files of a kind that files, folders and glob patterns name; see `find_images`."""
     if isinstance(paths, (str, Path)):
         paths = [paths]
     if not paths:
-        raise InputError("no images were given; name files, folders or glob patterns")
+        raise InputError(f"no {wanted.what}s were given; name files, folders or glob patterns")
     found: dict[str, Path] = {}
     for path in paths:
-        for file in _files(path, recursive):
+        for file in _files(path, wanted):
             found.setdefault(os.path.abspath(file), file)
     return list(found.values())
 
 
-def _files(path: str | Path, recursive: bool) -> list[Path]:
-    """The image files that one path, folder or pattern stands for."""
+def _files(path: str | Path, wanted: Wanted) -> list[Path]:
+    """The files that one path, folder or pattern stands for."""
+    expected = f"expected files ending in {', '.join(wanted.suffixes)}"
     if os.path.isdir(path):
-        found = sorted(_inside(Path(path), recursive))
+        found = sorted(_inside(Path(path), wanted))
         if not found:
-            hint = "" if recursive else "; look into its folders with --recursive / recursive=True"
-            raise InputError(f"no image in folder {str(path)!r}: expected files ending in {', '.join(SUFFIXES)}{hint}")
+            hint = f"; look into its folders with {wanted.deeper}" if wanted.deeper and not wanted.recursive else ""
+            raise InputError(f"no {wanted.what} in folder {str(path)!r}: {expected}{hint}")
         return found
     if os.path.lexists(path):
         return [Path(path)]
     if not glob.has_magic(str(path)):
         raise InputError(f"no such file or folder: {str(path)!r}")
-    matches = [file for file in map(Path, glob.iglob(str(path), recursive=True)) if _counts(file, lost_folders=False)]
+    matches = [file for file in map(Path, glob.iglob(str(path), recursive=True)) if wanted.counts(file, False)]
     found = sorted({*matches, *_unlisted(str(path))})
     if not found:
-        raise InputError(f"pattern {str(path)!r} matches no image: expected files ending in {', '.join(SUFFIXES)}")
+        raise InputError(f"pattern {str(path)!r} matches no {wanted.what}: {expected}")
     return found
 
 
-def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
-    """The images in a folder, and the folders themselves that may not be looked into."""
+def _inside(folder: Path, wanted: Wanted) -> Iterator[Path]:
+    """The files in a folder, and the folders themselves that may not be looked into."""
     waiting, seen = [folder], set()
     while waiting:
         inside = waiting.pop()
@@ -80,8 +108,8 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
         if entries is None:
             yield inside
             continue
-        yield from (entry for entry in entries if _counts(entry, lost_folders=recursive))
-        waiting += [entry for entry in entries if recursive and os.path.isdir(entry)]
+        yield from (entry for entry in entries if wanted.counts(entry, wanted.recursive))
+        waiting += [entry for entry in entries if wanted.recursive and os.path.isdir(entry)]
 
 
 def _entries(folder: Path) -> list[Path] | None:
@@ -90,14 +118,6 @@ def _entries(folder: Path) -> list[Path] | None:
         return sorted(folder.iterdir())
     except OSError:
         return None
-
-
-def _counts(path: Path, lost_folders: bool) -> bool:
-    """Whether it goes by the name of an image; of lost folders, a link to one that is gone counts, too."""
-    if path.name.startswith(".") or os.path.isdir(path):
-        return False
-    gone = not path.suffix and path.is_symlink() and not os.path.exists(path)
-    return path.suffix.lower() in SUFFIXES or (lost_folders and gone)
 
 
 def _unlisted(pattern: str) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import IO
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -16,23 +17,33 @@ KINDS = {
 """What a path may name instead of a regular file."""
 
 
-def read_regular(path: str | Path, at_most: int) -> bytes:
-    """All bytes of a regular file, or of the one that a link leads to.
+def open_regular(path: str | Path) -> IO[bytes]:
+    """A regular file, or the one that a link leads to, opened for reading.
 
     A pipe would be waited for, and a device read without an end. What is replaced by one in between is noticed, too.
 
     Raises:
-        OSError: if it is no regular file, is larger than `at_most` bytes, or cannot be read; `strerror` says why.
+        OSError: if it is no regular file, or cannot be read; `strerror` says why.
         ValueError: if it is no path at all, as one with a NUL.
     """
     _refuse_others(path, os.stat(path).st_mode)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        found = os.fstat(file.fileno())
-        _refuse_others(path, found.st_mode)
-        if found.st_size > at_most:
-            raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and no more than {at_most} are read")
-        return file.read(found.st_size) or b""
+    file = os.fdopen(os.open(path, flags), "rb")
+    try:
+        _refuse_others(path, os.fstat(file.fileno()).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: str | Path, at_most: int) -> bytes:
+    """All bytes of a regular file; raises what `open_regular` does, and an OSError where it has more than `at_most`."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > at_most:
+            raise OSError(errno.EFBIG, f"it has {size} bytes, and no more than {at_most} are read")
+        return file.read(size) or b""
 
 
 def _refuse_others(path: str | Path, mode: int) -> None:

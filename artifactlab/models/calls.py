@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from artifactlab.errors import InputError
+from artifactlab.models.batches import all_inputs_of, is_loader, refuse_batch
+from artifactlab.models.conversions import conversion
 from artifactlab.models.outputs import described, holds_itself, is_image, tensors
 
 
@@ -24,12 +26,24 @@ class Call:
 
 
 def as_calls(inputs: Any) -> list[Call]:
-    """The forward passes that `inputs` stand for; see `diagnose`.
+    """The forward passes that `inputs` stand for.
+
+    Args:
+        inputs: a tensor is one call, as is a tuple (arguments by position), a dict (arguments by name), or a `Call`
+            (both). A list has one call in each of its items. A DataLoader has one in each of its batches: of `[x, y]`
+            the first, as what follows is labels or targets, and of a dict all. The batch `[x, y]` itself is refused
+            where it can be told from a list of two inputs.
 
     Raises:
-        InputError: if there are none, or a tensor among them is empty, too small, NaN or Inf.
+        InputError: if there are none, if one is of another kind, with what to write instead, or if a tensor among them
+            is empty, NaN or Inf.
     """
-    calls = [_as_call(item) for item in inputs] if isinstance(inputs, list) else [_as_call(inputs)]
+    if is_loader(inputs):
+        inputs = all_inputs_of(inputs)
+    elif isinstance(inputs, list):
+        refuse_batch(inputs)
+    items = inputs if isinstance(inputs, list) else [inputs]
+    calls = [_as_call(item, number) for number, item in enumerate(items)]
     if not calls:
         raise InputError("got no inputs: expected a tensor, a list of tensors, or a tuple or dict of arguments")
     for number, call in enumerate(calls):
@@ -88,7 +102,9 @@ def _with_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return {key: _with_tensors(item, change) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _as_call(item: Any) -> Call:
+def _as_call(item: Any, number: int) -> Call:
+    if isinstance(item, Call):
+        return item
     if isinstance(item, Tensor):
         return Call((item,))
     if isinstance(item, tuple):
@@ -97,8 +113,14 @@ def _as_call(item: Any) -> Call:
         return Call(kwargs=item)
     if isinstance(item, Iterator):
         raise InputError("inputs from an iterator may have no end: give a list, or until_sure=SECONDS to diagnose")
+    if isinstance(item, list):
+        raise InputError(
+            f"input {number} is a list: give arguments as a tuple, and of a DataLoader's batch the input, batch[0]"
+        )
     raise InputError(
-        f"expected an input to be a tensor, a tuple of arguments or a dict of arguments, got {type(item).__name__}"
+        f"input {number} is {conversion(item)}"
+        if conversion(item)
+        else f"expected an input to be a tensor, a tuple of arguments or a dict of arguments, got {type(item).__name__}"
     )
 
 

@@ -69,6 +69,17 @@ def _open(target: str, kwargs: dict[str, Any]) -> nn.Module | None:
 
 
 def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
+    factory = find_callable(target, "a function or class that makes the model")
+    _check_arguments(factory, target, kwargs)
+    return _made(target, partial(factory, **kwargs))
+
+
+def find_callable(target: str, what: str) -> Callable[..., Any]:
+    """The function or class that a user names; `what` it should be is said where it is none.
+
+    Raises:
+        ModelError: if the target cannot be imported.
+    """
     module_name, colon, factory_name = target.rpartition(":")
     if not colon or not module_name or not factory_name:
         raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}")
@@ -79,9 +90,9 @@ def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
         has = ", ".join(names[:12]) or "nothing callable"
         raise ModelError(f"{module_name} has no {shown(factory_name)}; it has {has}{_another(module_name, module)}")
     if not callable(factory):
-        raise ModelError(f"{target} is a {type(factory).__name__}, not a function or class that makes the model")
-    _check_arguments(factory, target, kwargs)
-    return _made(target, partial(factory, **kwargs))
+        raise ModelError(f"{target} is a {type(factory).__name__}, not {what}")
+    found: Callable[..., Any] = factory
+    return found
 
 
 def _another(name: str, module: Any) -> str:

@@ -14,6 +14,7 @@ from artifactlab.errors import ArtifactLabError, CaptureError, ModelError, first
 from artifactlab.inputs.images import MIN_SIDE
 from artifactlab.models.attributes import hooks_kept
 from artifactlab.models.calls import Call, on_device
+from artifactlab.models.hints import hint
 from artifactlab.models.layout import Layout
 from artifactlab.models.occupation import alone_with
 from artifactlab.models.outputs import SHAPES, Judged, judged_in, tensors
@@ -80,7 +81,7 @@ class Runner:
         except (Exception, SystemExit) as error:
             raise ModelError(
                 f"the model failed on an input of {_shapes(call)}: {type(error).__name__}: {first_line(error)}"
-                f" ({_hint(call, parameter)})"
+                f"{hint(self.model, call, error)}"
             ) from error
         try:
             return _measurable(self.images(result))
@@ -160,15 +161,6 @@ def _measurable(images: Tensor) -> Tensor:
 def _by(size: Sequence[int]) -> str:
     """A size as people write it: 48x64."""
     return "x".join(map(str, size))
-
-
-def _hint(call: Call, parameter: Tensor | None) -> str:
-    """What to try where a model failed."""
-    given = {tensor.dtype for _, tensor in tensors((call.args, dict(call.kwargs))) if tensor.is_floating_point()}
-    if parameter is not None and parameter.is_floating_point() and given and parameter.dtype not in given:
-        wanted, had = parameter.dtype, " and ".join(map(str, given))
-        return f"its parameters are {wanted}, the input is {had}; give the input as x.to({wanted})"
-    return "expected is a batch (N, C, H, W); if the size is the reason, crop: --crop 256"
 
 
 def _restore_flags(flags: list[tuple[nn.Module, bool]]) -> None:

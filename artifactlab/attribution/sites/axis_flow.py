@@ -13,7 +13,6 @@ from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
 
-
 # zeros are filled by parts, often through views of them
 CONSTANTS = {torch.eye, torch.arange, torch.linspace, torch.ones, torch.full, torch.tensor}
 """Functions that make a tensor of no other, the same each time, which is seldom written into."""

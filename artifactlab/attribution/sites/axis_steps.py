@@ -108,7 +108,7 @@ def _in_space(directions: int) -> Handler:
 
 
 def _linear(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-    """The last axis holds new features; where nothing was known, the first is the batch and those between are places."""
+    """The last axis holds new features; where nothing was known, the first is the batch, and between are places."""
     known = of(_source(args, kwargs))
     if known is None or is_unknown(known):
         middle = unknown_axes(output.shape)[1:-1]

@@ -124,7 +124,9 @@ class Capture:
         self._runs[layer] += 1
         return _Observed(visit.growth, visit.line, layer, self._every_call or _is_power_of_four(self._runs[layer]))
 
-    def finish(self, result: Any, wiring: Wiring, output: str | int | None = None, layout: Layout | None = None) -> None:
+    def finish(
+        self, result: Any, wiring: Wiring, output: str | int | None = None, layout: Layout | None = None
+    ) -> None:
         """Note how what a pass returned came from each site, by the `wiring` of that pass: periods follow from it.
 
         Args:

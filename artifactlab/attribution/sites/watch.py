@@ -32,7 +32,12 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.occupation import watched_by_thread
 from artifactlab.models.outputs import is_image, tensors
-from artifactlab.models.torch_internals import is_in_backward, is_in_vmap, without_dispatch_modes, without_function_modes
+from artifactlab.models.torch_internals import (
+    is_in_backward,
+    is_in_vmap,
+    without_dispatch_modes,
+    without_function_modes,
+)
 from artifactlab.models.wrappers import unwrap
 
 

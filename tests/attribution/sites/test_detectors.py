@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites import SITE_DETECTORS, FunctionCall, Growth, SiteDetector, growth_by_size
+from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.errors import RegistryError
 

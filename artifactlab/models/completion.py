@@ -1,0 +1,63 @@
+"""What was read from files, made the calls that a model takes: positions, batch axes and the other arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from inspect import Parameter
+
+from torch import Tensor, nn
+
+from artifactlab.models.arguments import check_arguments, forward_parameters
+from artifactlab.models.calls import Call
+from artifactlab.models.typed_arguments import TypedArgument
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def from_file(model: nn.Module, call: Call, beside: Collection[str], say: Callable[[str], None]) -> Call:
+    """The call that a file of tensors stands for in a model.
+
+    A lone tensor is the input whatever it is named; several are arguments by their names. A batch axis is added where
+    the tensor has one axis less than the model's first convolution takes, and that one's channels come first.
+
+    Args:
+        model: that it is for.
+        call: as it was read.
+        beside: names of arguments that do not come from the file.
+        say: called where a batch axis was added.
+    """
+    parameters = forward_parameters(model) or {}
+    names = [name for name in call.kwargs if name not in beside]
+    if not call.args and len(names) == 1 and not _takes(parameters, names[0]):
+        others = {name: value for name, value in call.kwargs.items() if name != names[0]}
+        call = Call((call.kwargs[names[0]],), others)
+    if len(call.args) == 1 and isinstance(call.args[0], Tensor) and _lacks_batch(model, call.args[0]):
+        shape = tuple(call.args[0].shape)
+        say(f"an input {shape} has no batch axis, and was taken as {(1, *shape)}")
+        call = replace(call, args=(call.args[0][None],))
+    return call
+
+
+def completed(model: nn.Module, calls: Sequence[Call], arguments: Sequence[TypedArgument]) -> list[Call]:
+    """The calls with the arguments that were typed.
+
+    Raises:
+        InputError: if forward does not take one of them, or needs another one.
+    """
+    parameters = forward_parameters(model) or {}
+    typed = {argument.name: argument.value_for(parameters.get(argument.name)) for argument in arguments}
+    made = [replace(call, kwargs={**call.kwargs, **typed}) for call in calls]
+    check_arguments(model, made)
+    return made
+
+
+def _takes(parameters: Mapping[str, Parameter], name: str) -> bool:
+    return name in parameters or any(parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def _lacks_batch(model: nn.Module, tensor: Tensor) -> bool:
+    first = next((module for module in model.modules() if isinstance(module, CONVOLUTIONS)), None)
+    if first is None:
+        return False
+    return tensor.ndim == 1 + len(first.kernel_size) and tensor.shape[0] == first.in_channels

@@ -1,0 +1,67 @@
+"""What to try where a model failed on an input: only what the failure speaks for."""
+
+from __future__ import annotations
+
+import re
+
+from torch import Tensor, nn
+
+from artifactlab.errors import first_line
+from artifactlab.models.arguments import forward_parameters, misfit
+from artifactlab.models.calls import Call
+from artifactlab.models.conversions import advice_for
+from artifactlab.models.outputs import is_image, tensors
+
+CHANNELS = re.compile(r"expected input\[[^\]]*\] to have (\d+) channels, but got (\d+) channels")
+"""What torch says of a convolution that gets others than its own."""
+UNEQUAL = re.compile(r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension 1\b")
+"""What torch says of a sum of tensors with other channels."""
+SIZES = re.compile(r"(?i)\b(?:sizes?|shapes?|divisible|multiple of|height|width|resolution|spatial)\b")
+"""Words of errors that a size can be the reason of."""
+OF_PICTURES = (1, 3)
+"""Channels of images from files; others are latents or features, which no crop was taken of."""
+
+
+def hint(model: nn.Module, call: Call, error: BaseException) -> str:
+    """What to try, in parentheses behind the model's own words; empty where nothing is known."""
+    inputs = [tensor for _, tensor in tensors((call.args, dict(call.kwargs)))]
+    parameters = forward_parameters(model) if isinstance(error, TypeError) else None
+    found = (
+        (misfit(parameters, call) if parameters is not None else "")
+        or _precision(model, inputs)
+        or next(filter(None, map(advice_for, inputs)), "")
+        or _channels(error)
+        or _size(error, inputs)
+    )
+    return f" ({found})" if found else ""
+
+
+def _precision(model: nn.Module, inputs: list[Tensor]) -> str:
+    parameter = next((parameter for parameter in model.parameters() if not parameter.is_meta), None)
+    given = sorted({str(tensor.dtype) for tensor in inputs if tensor.is_floating_point()})
+    if parameter is None or not parameter.is_floating_point() or not given or str(parameter.dtype) in given:
+        return ""
+    wanted = parameter.dtype
+    return f"its parameters are {wanted}, the input is {' and '.join(given)}; give the input as x.to({wanted})"
+
+
+def _channels(error: BaseException) -> str:
+    found = CHANNELS.search(first_line(error))
+    if found is None:
+        unequal = UNEQUAL.search(first_line(error))
+        return f"the input has other channels than the model takes: {unequal[1]} and {unequal[2]}" if unequal else ""
+    wanted, given = found.groups()
+    if (wanted, given) == ("1", "3"):
+        return "it takes one channel: --gray, or x.mean(1, keepdim=True)"
+    if (wanted, given) == ("3", "1"):
+        return "it takes three channels: leave out --gray, or x.expand(-1, 3, -1, -1)"
+    return f"it takes {wanted} channels; give latents or features as --input FILE.safetensors or --noise 1x{wanted}x..."
+
+
+def _size(error: BaseException, inputs: list[Tensor]) -> str:
+    """Only of pictures: latents and noise have the size that they were given."""
+    pictures = [tensor for tensor in inputs if is_image(tensor) and tensor.shape[1] in OF_PICTURES]
+    speaks_of_size = isinstance(error, (RuntimeError, ValueError, AssertionError)) and SIZES.search(first_line(error))
+    return (
+        "if the size is the reason, crop: --size 256x256, or x[..., :256, :256]" if pictures and speaks_of_size else ""
+    )
