@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from artifactlab.lint.calls import GROWING, WEIGHTED, call_spec
 from artifactlab.lint.model_copy import eval_copy, no_trace_left
-from artifactlab.lint.ops import GROWING, WEIGHTED, Output, Pointwise, Spec, call_spec, grows, is_known, module_spec
+from artifactlab.lint.moves import first_of, growth_by_moves, is_move
+from artifactlab.lint.ops import Convolution, Output, Pointwise, Spec, grows, is_known, module_spec
 from artifactlab.lint.tracer import Tracer, defaults, is_leaf, is_wrapper, reason
 
 ROOT_NAME = "(model)"
@@ -128,15 +130,16 @@ class _Builder:
                 if node.target in WEIGHTED:
                     self._read.update(_join(name, path) for path in _parameters(node, fixed))
                 spec, error = _call_spec(node, root, fixed)
+                spec = spec or _spec_by_moves(node, made, root)
                 owner = _join(name, tracer.owners[node])
                 function = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
                 site = f"{owner}/{function}" if owner else function
-                if node.target not in GROWING or grows(spec) or error:
+                if (node.target not in GROWING and not is_move(node, root)) or grows(spec) or error:
                     calls[site] += 1
                     site = f"{site}#{calls[site] - 1}"
                 if error:
                     self.untraced[site] = error
-                last = self.op(site, spec, sources)
+                last = self.op(site, spec, _sources_of_moves(node, made, root) if grows(spec) else sources)
             else:
                 continue  # a parameter, which is no activation
             made[node] = last
@@ -194,6 +197,41 @@ def _call_spec(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> tuple[Spe
         return call_spec(node.target, args, kwargs, len(node.all_input_nodes)), ""
     except (TypeError, ValueError) as error:
         return None, reason(error)
+
+
+def _spec_by_moves(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> Spec:
+    """What a call does as the last of some reshapes, permutations and repeats; mostly None."""
+    if not is_move(node, root) or (start := _start_of_moves(node, made, root)) is None:
+        return None
+    found = _convolution_behind(made[start])
+    if found is None:
+        return None
+    conv, between = found
+    return growth_by_moves(node, start, conv, [one for one, op in made.items() if op in between], root)
+
+
+def _start_of_moves(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> fx.Node | None:
+    start = first_of(node, root, lambda one: one in made and grows(made[one].spec))
+    return start if start in made and start is not node else None
+
+
+def _sources_of_moves(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> list[Op]:
+    """What feeds a call that enlarges: where moves do, what they start from."""
+    start = _start_of_moves(node, made, root) if is_move(node, root) else None
+    return [made[source] for source in node.all_input_nodes if source in made] if start is None else [made[start]]
+
+
+def _convolution_behind(op: Op) -> tuple[Convolution, set[Op]] | None:
+    """The convolution whose output a call's is, but for pointwise treatment, and all calls in between."""
+    behind, visited = [op], {op}
+    while behind:
+        near = behind.pop()
+        if isinstance(near.spec, Convolution):
+            return near.spec, visited
+        if isinstance(near.spec, Pointwise):
+            behind.extend(source for source in near.inputs if source not in visited)
+            visited.update(near.inputs)
+    return None
 
 
 def _value(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> Any:

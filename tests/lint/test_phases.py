@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from artifactlab.lint.ops import Shuffle
 from artifactlab.lint.phases import shuffled_sums, taps_per_phase, transposed_sums, unequal_share
 
 
@@ -66,7 +67,7 @@ def test_shuffled_sums_are_what_layer_and_shuffle_answer_to_constants(
         with torch.no_grad():
             zero = layer(torch.zeros(1, 4, 24, 24, dtype=torch.float64))
         pairs = torch.cat([pairs, zero[0, :, :factor, :factor].flatten(1)])
-    sums = shuffled_sums(conv.weight, conv.bias, factor)
+    sums = shuffled_sums(conv.weight, conv.bias, Shuffle((factor, factor)).channels(4 * factor**2))
     assert unequal_share(sums) == pytest.approx(rms_share(pairs), abs=1e-9)
 
 
