@@ -16,6 +16,7 @@ from artifactlab.lint.model_copy import eval_copy, no_trace_left
 from artifactlab.lint.moves import first_of, growth_by_moves, is_move
 from artifactlab.lint.ops import Convolution, Output, Pointwise, Spec, grows, is_known, module_spec
 from artifactlab.lint.tracer import Tracer, defaults, is_leaf, is_wrapper, reason
+from artifactlab.lint.usual_sizes import directions_of
 
 ROOT_NAME = "(model)"
 """What the model itself is called where it is the layer."""
@@ -48,7 +49,7 @@ class ModuleGraph:
 def module_graph(model: nn.Module) -> ModuleGraph:
     """Follow the model's forward with stand-ins for tensors; nothing is computed and the model stays as it was.
 
-    A module whose forward cannot be followed (it branches on values or sizes, say) is taken to run its children in the
+    A module whose forward cannot be followed (it branches on values, say) is taken to run its children in the
     order they were registered, and is listed in `untraced`: the functional calls of its own forward may go unseen.
     While this runs, `torch.fx` patches `nn.Module`: no other thread may run a model.
 
@@ -59,7 +60,7 @@ def module_graph(model: nn.Module) -> ModuleGraph:
         ModelError: if the model cannot be copied.
     """
     duplicate = eval_copy(model)
-    builder = _Builder()
+    builder = _Builder(directions_of(duplicate))
     with no_trace_left(), torch.no_grad():
         last = builder.add_module("", duplicate, [])
         builder.op(ROOT_NAME, Output(), [last])
@@ -70,9 +71,10 @@ def module_graph(model: nn.Module) -> ModuleGraph:
 class _Builder:
     """Collects the calls of one model."""
 
-    def __init__(self) -> None:
+    def __init__(self, directions: int | None) -> None:
         self.ops: list[Op] = []
         self.untraced: dict[str, str] = {}
+        self._directions = directions
         self._read: set[str] = set()
         """Paths of the parameters that functional convolutions were seen to use."""
 
@@ -91,7 +93,7 @@ class _Builder:
             return self._add_in_order(name, module, inputs)
         if is_leaf(module):
             return self.op(name or ROOT_NAME, module_spec(module), inputs)
-        tracer = Tracer()
+        tracer = Tracer(self._directions)
         try:
             tracer.trace(module, defaults(module))
         except Exception as error:

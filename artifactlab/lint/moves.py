@@ -64,9 +64,9 @@ def growth_by_moves(
     known: dict[fx.Node, Any] = {**dict.fromkeys(behind, positions), start: positions}
     try:
         moved = _Run(root, known, before).value(node)
+        return _growth(moved, channels, space) if isinstance(moved, Tensor) else None
     except Exception:
         return None  # nothing is concluded from sizes that cannot be had
-    return _growth(moved, channels, space) if isinstance(moved, Tensor) else None
 
 
 class _Run:
@@ -98,7 +98,7 @@ def _growth(moved: Tensor, channels: int, space: Sizes) -> Spec:
     if moved.ndim != len(space) + 2 or moved.shape[0] != 1 or any(a % b for a, b in zip(after, space, strict=True)):
         return None
     factor = tuple(a // b for a, b in zip(after, space, strict=True))
-    if max(factor) == 1:
+    if min(factor) < 1 or max(factor) == 1:
         return None
     pixels = torch.Size(space).numel()
     channel = _blocks((moved // pixels)[0], factor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -10,14 +11,30 @@ from torch import fx, nn
 
 from artifactlab.errors import first_line
 from artifactlab.lint.ops import is_known
+from artifactlab.lint.usual_sizes import UnknownSizeError, usual_value
 from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
 
 
-class Tracer(fx.Tracer):
-    """Goes on after a module that it cannot follow, and notes which module made each call."""
+class Sizes(fx.Proxy):
+    """A stand-in whose length is asked for: a shape's, mostly."""
 
-    def __init__(self) -> None:
+    def __len__(self) -> int:
+        return len(self.tracer.usual(self))  # type: ignore[attr-defined]
+
+
+class Tracer(fx.Tracer):
+    """Goes on after a module that it cannot follow, and notes which module made each call.
+
+    Where a forward branches on sizes, it takes the branch of `USUAL_SIZES`.
+
+    Args:
+        directions: how many the model works on; None where nothing tells, and no size is known.
+    """
+
+    def __init__(self, directions: int | None = None) -> None:
         super().__init__()
+        self.trace_asserts = True  # what a forward asserts is taken to be so
+        self._directions = directions
         self.graph = fx.Graph()
         self.failures: dict[str, str] = {}
         """Why a module could not be followed, by its path, which is empty for the root."""
@@ -26,6 +43,28 @@ class Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return is_leaf(m) or is_wrapper(m)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return Sizes(node, self)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        return bool(self.usual(obj))
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        return iter([obj[index] for index in range(len(self.usual(obj)))])
+
+    def usual(self, obj: fx.Proxy) -> Any:
+        """What a stand-in comes to for an ordinary input.
+
+        Raises:
+            TraceError: if its sizes alone do not tell.
+        """
+        try:
+            if self._directions is None:
+                raise UnknownSizeError
+            return usual_value(obj.node, self._directions)
+        except UnknownSizeError:
+            raise fx.proxy.TraceError("it branches on values, which only data has") from None
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
