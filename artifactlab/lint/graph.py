@@ -126,6 +126,8 @@ class _Builder:
                 last = self.op(name, Pointwise(alike=True), inputs)
             elif node.op == "output":
                 last = self.op(name, Pointwise(alike=len(sources) == 1), sources)
+            elif node.op == "call_module" and (spec := _spec_by_moves(node, made, root)):
+                last = self.op(_join(name, str(node.target)), spec, _sources_of_moves(node, made, root))
             elif node.op == "call_module":
                 last = self._add_called(name, node, tracer, root, sources)
             elif node.op in ("call_function", "call_method"):

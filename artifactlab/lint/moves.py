@@ -23,7 +23,7 @@ MOVES = frozenset(_MOVE_NAMES.split())
 """Names of functions and methods that put values elsewhere and change none."""
 _SIZES = frozenset(_SIZE_NAMES.split())
 """Names of those that sizes are computed with."""
-_MODULES = ("torch.nn.modules.flatten", "einops.layers.torch")
+MOVING_MODULES = ("torch.nn.modules.flatten", "einops.layers.torch")
 """Where modules come from that do nothing else."""
 STAND_IN = (2, 3, 5)
 """Sizes of the tensor that is sent through, its last ones for fewer directions: small, and no two alike, so that what
@@ -33,12 +33,12 @@ confuses them fails."""
 def is_move(node: fx.Node, root: nn.Module) -> bool:
     """Whether a call puts values elsewhere and changes none."""
     if node.op == "call_module":
-        return type(root.get_submodule(str(node.target))).__module__.startswith(_MODULES)
+        return type(root.get_submodule(str(node.target))).__module__.startswith(MOVING_MODULES)
     return node.op in ("call_function", "call_method") and _name(node) in MOVES
 
 
 def first_of(node: fx.Node, root: nn.Module, ends: Callable[[fx.Node], bool]) -> fx.Node | None:
-    """What a row of moves starts from: the tensor that none of them, nor what `ends` one, has made."""
+    """The tensor that a row of moves starts from: `node` itself is the last, and a call that `ends` the row is none."""
     while is_move(node, root) and not ends(node):
         if not node.args or not isinstance(node.args[0], fx.Node):
             return None

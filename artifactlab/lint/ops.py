@@ -113,8 +113,8 @@ def grows(spec: Spec) -> bool:
 
 _ORDINARY = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_CONVOLUTIONS = (*_ORDINARY, *_TRANSPOSED)
-_KNOWN = (*_CONVOLUTIONS, nn.PixelShuffle, nn.Upsample)
+CONVOLUTIONS = (*_ORDINARY, *_TRANSPOSED)
+_KNOWN = (*CONVOLUTIONS, nn.PixelShuffle, nn.Upsample)
 _DIRECTIONS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 """How many directions a mode of `F.interpolate` works on; the nearest ones take any number."""
 _ACTIVATIONS_THAT_MIX = (nn.MultiheadAttention, nn.GLU)
@@ -148,7 +148,7 @@ def _known_spec(module: nn.Module) -> Spec:
         return resize(module.mode, module.scale_factor, module.align_corners)
     if isinstance(module, nn.PixelShuffle):
         return Shuffle((module.upscale_factor, module.upscale_factor))
-    if not isinstance(module, _CONVOLUTIONS) or not module.weight.is_floating_point():
+    if not isinstance(module, CONVOLUTIONS) or not module.weight.is_floating_point():
         return None
     return convolution(
         weight=module.weight,
