@@ -126,15 +126,16 @@ class _Builder:
                 last = self.op(name, Pointwise(alike=True), inputs)
             elif node.op == "output":
                 last = self.op(name, Pointwise(alike=len(sources) == 1), sources)
-            elif node.op == "call_module" and (spec := _spec_by_moves(node, made, root)):
-                last = self.op(_join(name, str(node.target)), spec, _sources_of_moves(node, made, root))
+            elif node.op == "call_module" and (move := _move(node, made, root)) and move[0]:
+                last = self.op(_join(name, str(node.target)), move[0], [move[1]])
             elif node.op == "call_module":
                 last = self._add_called(name, node, tracer, root, sources)
             elif node.op in ("call_function", "call_method"):
                 if node.target in WEIGHTED:
                     self._read.update(_join(name, path) for path in _parameters(node, fixed))
                 spec, error = _call_spec(node, root, fixed)
-                spec = spec or _spec_by_moves(node, made, root)
+                if move := _move(node, made, root):
+                    spec, sources = move[0], [move[1]] if grows(move[0]) else sources
                 owner = _join(name, tracer.owners[node])
                 function = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
                 site = f"{owner}/{function}" if owner else function
@@ -143,7 +144,7 @@ class _Builder:
                     site = f"{site}#{calls[site] - 1}"
                 if error:
                     self.untraced[site] = error
-                last = self.op(site, spec, _sources_of_moves(node, made, root) if grows(spec) else sources)
+                last = self.op(site, spec, sources)
             else:
                 continue  # a parameter, which is no activation
             made[node] = last
@@ -203,26 +204,16 @@ def _call_spec(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> tuple[Spe
         return None, reason(error)
 
 
-def _spec_by_moves(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> Spec:
-    """What a call does as the last of some reshapes, permutations and repeats; mostly None."""
-    if not is_move(node, root) or (start := _start_of_moves(node, made, root)) is None:
+def _move(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> tuple[Spec, Op] | None:
+    """What a call does as the last of some reshapes, permutations and repeats, and what feeds them; mostly None."""
+    if not is_move(node, root):
         return None
-    found = _convolution_behind(made[start])
-    if found is None:
+    start = first_of(node, root, lambda one: one in made and grows(made[one].spec))
+    found = _convolution_behind(made[start]) if start in made and start is not node else None
+    if start is None or found is None:
         return None
     conv, between = found
-    return growth_by_moves(node, start, conv, [one for one, op in made.items() if op in between], root)
-
-
-def _start_of_moves(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> fx.Node | None:
-    start = first_of(node, root, lambda one: one in made and grows(made[one].spec))
-    return start if start in made and start is not node else None
-
-
-def _sources_of_moves(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> list[Op]:
-    """What feeds a call that enlarges: where moves do, what they start from."""
-    start = _start_of_moves(node, made, root) if is_move(node, root) else None
-    return [made[source] for source in node.all_input_nodes if source in made] if start is None else [made[start]]
+    return growth_by_moves(node, start, conv, [one for one, op in made.items() if op in between], root), made[start]
 
 
 def _convolution_behind(op: Op) -> tuple[Convolution, set[Op]] | None:

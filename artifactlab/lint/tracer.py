@@ -23,11 +23,18 @@ from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
 class Sizes(fx.Proxy):
     """A stand-in that is asked for a number: a shape's length, a size."""
 
+    def __getattr__(self, name: str) -> fx.proxy.Attribute:
+        return _Attribute(self, name)
+
     def __len__(self) -> int:
         return len(self.tracer.usual(self))  # type: ignore[attr-defined]
 
     def __index__(self) -> int:
         return operator.index(self.tracer.usual(self))  # type: ignore[attr-defined]
+
+
+class _Attribute(Sizes, fx.proxy.Attribute):
+    """A shape, which is an attribute of a stand-in."""
 
 
 class Tracer(fx.Tracer):
@@ -123,9 +130,9 @@ def _einops() -> list[ModuleType]:
 
 def is_wrapper(module: nn.Module) -> bool:
     """Modules that hold others and have no forward of their own to follow; compiled ones refuse stand-ins."""
-    if type(module).forward is nn.Module.forward:
+    if inspect.getattr_static(type(module), "forward") is nn.Module.forward:
         return True
-    wrappers = (nn.ModuleList, nn.ModuleDict, nn.DataParallel, nn.parallel.DistributedDataParallel)
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     return isinstance(module, wrappers) or COMPILED_CHILD in own_children(module)
 
 
