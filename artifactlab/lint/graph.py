@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from artifactlab.lint.calls import GROWING, WEIGHTED, call_spec
 from artifactlab.lint.model_copy import eval_copy, no_trace_left
-from artifactlab.lint.moves import first_of, growth_by_moves, is_move
+from artifactlab.lint.moves import growth_by_moves, is_move, row_of
 from artifactlab.lint.ops import Convolution, Output, Pointwise, Spec, grows, is_known, module_spec
 from artifactlab.lint.tracer import Tracer, defaults, is_leaf, is_wrapper, reason
 from artifactlab.lint.usual_sizes import directions_of
@@ -208,12 +208,12 @@ def _move(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> tuple[Spec
     """What a call does as the last of some reshapes, permutations and repeats, and what feeds them; mostly None."""
     if not is_move(node, root):
         return None
-    start = first_of(node, root, lambda one: one in made and grows(made[one].spec))
-    found = _convolution_behind(made[start]) if start in made and start is not node else None
-    if start is None or found is None:
+    row = row_of(node, root, lambda one: one in made and grows(made[one].spec))
+    found = _convolution_behind(made[row[0]]) if row and row[0] in made else None
+    if found is None:
         return None
     conv, between = found
-    return growth_by_moves(node, start, conv, [one for one, op in made.items() if op in between], root), made[start]
+    return growth_by_moves(row, conv, [one for one, op in made.items() if op in between], root), made[row[0]]
 
 
 def _convolution_behind(op: Op) -> tuple[Convolution, set[Op]] | None:

@@ -5,7 +5,7 @@ A tensor whose every element holds its own position is sent through them; where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -18,10 +18,11 @@ _MOVE_NAMES = """
 view reshape permute transpose swapaxes swapdims movedim moveaxis flatten unflatten squeeze unsqueeze contiguous clone
 expand repeat repeat_interleave tile getitem rearrange
 """
-_SIZE_NAMES = "getattr size dim len getitem floordiv truediv mul add sub pow neg int"
+_READ = frozenset(("getattr", "size", "dim"))
+"""Names of those that read a tensor's sizes."""
 MOVES = frozenset(_MOVE_NAMES.split())
 """Names of functions and methods that put values elsewhere and change none."""
-_SIZES = frozenset(_SIZE_NAMES.split())
+_SIZES = _READ | {"getitem", "floordiv", "truediv", "mul", "add", "sub", "pow", "neg"}
 """Names of those that sizes are computed with."""
 MOVING_MODULES = ("torch.nn.modules.flatten", "einops.layers.torch")
 """Where modules come from that do nothing else."""
@@ -37,23 +38,22 @@ def is_move(node: fx.Node, root: nn.Module) -> bool:
     return node.op in ("call_function", "call_method") and _name(node) in MOVES
 
 
-def first_of(node: fx.Node, root: nn.Module, ends: Callable[[fx.Node], bool]) -> fx.Node | None:
-    """The tensor that a row of moves starts from: `node` itself is the last, and a call that `ends` the row is none."""
-    while is_move(node, root) and not ends(node):
-        if not node.args or not isinstance(node.args[0], fx.Node):
-            return None
-        node = node.args[0]
-    return node
+def row_of(node: fx.Node, root: nn.Module, ends: Callable[[fx.Node], bool]) -> list[fx.Node]:
+    """What moves start from, and one after the other up to `node`; a call that `ends` a row is no move."""
+    row = [node]
+    while is_move(row[0], root) and not ends(row[0]):
+        source = row[0].args[0] if row[0].args else None
+        if not isinstance(source, fx.Node):
+            return []
+        row.insert(0, source)
+    return row
 
 
-def growth_by_moves(
-    node: fx.Node, start: fx.Node, conv: Convolution, behind: Iterable[fx.Node], root: nn.Module
-) -> Spec:
-    """What the moves from `start` up to `node` do; None where they do not enlarge, or by sizes that are not known.
+def growth_by_moves(row: Sequence[fx.Node], conv: Convolution, behind: Iterable[fx.Node], root: nn.Module) -> Spec:
+    """What a row of moves does; None where they do not enlarge, or by sizes that are not known.
 
     Args:
-        node: the last of the moves.
-        start: what they start from.
+        row: what they start from, and the moves.
         conv: the convolution that it is of, which tells channels and directions.
         behind: tensors of the convolution's output, as large as that; all others are taken to be as large as its input.
         root: the module that was traced.
@@ -61,30 +61,33 @@ def growth_by_moves(
     channels, space = conv.channels, STAND_IN[-len(conv.stride) :]
     positions = torch.arange(channels * torch.Size(space).numel()).view(1, channels, *space)
     before = torch.empty(1, conv.weight.shape[1 - conv.transposed] * (1 if conv.transposed else conv.groups), *space)
-    known: dict[fx.Node, Any] = {**dict.fromkeys(behind, positions), start: positions}
+    known: dict[fx.Node, Any] = {**dict.fromkeys(behind, positions), row[0]: positions}
     try:
-        moved = _Run(root, known, before).value(node)
+        moved = _Run(root, row, known, before).value(row[-1])
         return _growth(moved, channels, space) if isinstance(moved, Tensor) else None
     except Exception:
         return None  # nothing is concluded from sizes that cannot be had
 
 
 class _Run:
-    """Nodes computed when they are asked for."""
+    """A row of moves computed, and what their sizes are computed from; every other tensor is the one stand-in."""
 
-    def __init__(self, root: nn.Module, known: dict[fx.Node, Any], other: Tensor) -> None:
+    def __init__(self, root: nn.Module, row: Sequence[fx.Node], known: dict[fx.Node, Any], other: Tensor) -> None:
         self._root = root
+        self._row = frozenset(row)
         self._known = known
         self._other = other
 
     def value(self, node: fx.Node) -> Any:
         if node not in self._known:
-            computed = is_move(node, self._root) or _name(node) in _SIZES
+            computed = node in self._row or _name(node) in _SIZES
             self._known[node] = self._compute(node) if computed else self._other
         return self._known[node]
 
     def _compute(self, node: fx.Node) -> Any:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.value)
+        if node not in self._row and _name(node) not in _READ and isinstance(args[0], Tensor):
+            return self._other  # a part, a sum of tensors
         if node.op == "call_module":
             return self._root.get_submodule(str(node.target))(*args, **kwargs)
         if node.op == "call_method":

@@ -77,7 +77,7 @@ class Tracer(fx.Tracer):
         try:
             return usual_value(obj.node, self._shape_of)
         except UnknownSizeError:
-            raise fx.proxy.TraceError("it branches on more than sizes, which only data tells") from None
+            raise fx.proxy.TraceError("it branches on values, which only data has") from None
 
     def _shape_of(self, tensor: fx.Node) -> tuple[Any, ...]:
         if self._directions is None:

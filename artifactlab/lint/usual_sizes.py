@@ -12,6 +12,8 @@ from torch import fx, nn
 USUAL_SIZES = (8, 64, 64)
 """Frames or slices, rows and columns of an ordinary input, and, as the last, samples: no tensor is made of them. They
 are even down to the third halving, so that nothing is padded on the way, and large enough for every kernel."""
+USUAL_CHANNELS = 64
+"""Channels of features; groups and heads are taken from them, and more than an image has."""
 _CONVOLUTIONS = {
     1: (nn.Conv1d, nn.ConvTranspose1d),
     2: (nn.Conv2d, nn.ConvTranspose2d),
@@ -27,13 +29,16 @@ class UnknownSizeError(Exception):
     """A value that is not computed from sizes alone."""
 
 
-class _Expected:
-    """A number of channels that nothing tells: as many as a forward asks for; nothing can be computed from it."""
+class _Expected(int):
+    """A number of channels that nothing tells: a usual one, and equal to the one that a forward asks for."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (int, _Expected))
+        return isinstance(other, int)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
 
 
 def directions_of(model: nn.Module) -> int | None:
@@ -45,7 +50,7 @@ def directions_of(model: nn.Module) -> int | None:
 
 def usual_shape(directions: int, channels: int | None) -> tuple[Any, ...]:
     """A tensor's shape where its sizes are the usual ones; None are channels that nothing tells."""
-    return (1, _Expected() if channels is None else channels, *USUAL_SIZES[-directions:])
+    return (1, _Expected(USUAL_CHANNELS) if channels is None else channels, *USUAL_SIZES[-directions:])
 
 
 def usual_value(node: fx.Node, shape_of: Callable[[fx.Node], tuple[Any, ...]]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -90,7 +92,7 @@ def test_by_hand_and_by_torch_are_read_alike(net: Any, number: Any) -> None:
         assert number(by_hand, rule) == number(by_torch, rule)
 
 
-def test_sizes_may_come_from_the_block_s_input_and_a_causal_first_frame_be_cut() -> None:
+def test_sizes_may_come_from_a_block_s_input_and_a_causal_first_frame_be_cut() -> None:
     class Temporal(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -103,7 +105,7 @@ def test_sizes_may_come_from_the_block_s_input_and_a_causal_first_frame_be_cut()
             x = x.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
             return x[:, :, 1:]
 
-    assert [shuffle.factor for shuffle in shuffles(Temporal())] == [(2, 2, 2)]
+    assert [shuffle.factor for shuffle in shuffles(nn.Sequential(Temporal(), Temporal()))] == [(2, 2, 2)] * 2
 
 
 def test_a_shuffle_inside_a_module_of_its_own_is_read(net: Any, found: Any) -> None:
@@ -112,6 +114,34 @@ def test_a_shuffle_inside_a_module_of_its_own_is_read(net: Any, found: Any) -> N
     )
     model = nn.Sequential(nn.Conv1d(4, 8, 3), nn.LeakyReLU(), shuffle, nn.Conv1d(4, 4, 3))
     assert found(model, "unequal-shuffle") == ["0"]
+
+
+def test_modules_that_only_move_are_moves(found: Any) -> None:
+    class Swap(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.transpose(2, 3)
+
+    conv = nn.Conv1d(4, 8, 3)
+    model = nn.Sequential(conv, nn.Unflatten(1, (4, 2)), Swap(), nn.Flatten(2), nn.Conv1d(4, 4, 3))
+    assert found(model, "unequal-shuffle") == ["0"]
+    assert found(nn.Sequential(conv, nn.Unflatten(1, (4, 2)), nn.Flatten(2)), "unequal-shuffle") == []
+
+
+def test_the_functions_of_einops_are_followed_though_they_refuse_stand_ins(
+    net: Any, found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rearrange(x: Any, pattern: str, **lengths: int) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"Tensor type unknown to einops {type(x)}")
+        assert pattern == "b (c r) t -> b c (t r)"
+        return spread(x, (lengths["r"],), last=False)
+
+    einops = ModuleType("einops")
+    einops.rearrange = rearrange
+    monkeypatch.setitem(sys.modules, "einops", einops)
+    model = net(lambda self, x: einops.rearrange(self.conv(x), "b (c r) t -> b c (t r)", r=2), conv=nn.Conv1d(4, 8, 3))
+    assert found(model, "not-seen") == []
+    assert found(model, "unequal-shuffle") == ["conv"]
 
 
 @pytest.mark.parametrize(
