@@ -57,7 +57,13 @@ class Decoder(nn.Sequential):
 
     def __init__(self, directions: int, norm: Callable[[nn.Module], nn.Module] = lambda layer: layer) -> None:
         conv, deconv = ((nn.Conv1d, nn.ConvTranspose1d), None, (nn.Conv3d, nn.ConvTranspose3d))[directions - 1]
-        layers = (conv(1, 8, 3, 2, 1), deconv(8, 8, 4, 2, 1), conv(8, 8, 3, padding=1), conv(8, 1, 3, padding=1))
+        width = 32 if directions == 1 else 8  # of few weights little can be told
+        layers = (
+            conv(1, width, 3, 2, 1),
+            deconv(width, width, 4, 2, 1),
+            conv(width, width, 3, padding=1),
+            conv(width, 1, 3, padding=1),
+        )
         super().__init__(*(part for layer in layers for part in (norm(layer), nn.LeakyReLU())))
 
 
