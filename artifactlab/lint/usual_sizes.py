@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,13 @@ _CONVOLUTIONS = {
 }
 _ATTRIBUTES = {"dtype": torch.float32, "device": torch.device("cpu"), "is_cuda": False, "requires_grad": False}
 """Of an ordinary tensor, which lint looks at where a forward treats others apart."""
+_METHODS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+    "size": tuple,
+    "dim": len,
+    "ndimension": len,
+    "numel": math.prod,
+}
+"""Methods of a tensor that its shape answers."""
 _ARITHMETIC = "getitem add sub mul floordiv truediv mod neg pow eq ne lt le gt ge and_ or_ not_"
 _COMPUTED = frozenset(getattr(operator, name) for name in _ARITHMETIC.split())
 
@@ -65,10 +73,10 @@ def usual_value(node: fx.Node, shape_of: Callable[[fx.Node], tuple[Any, ...]]) -
     """
     source = node.args[0] if node.args else None
     if isinstance(source, fx.Node):
-        if node.op == "call_method" and node.target in ("size", "dim", "ndimension"):
+        if node.op == "call_method" and node.target in _METHODS:
+            read = _METHODS[str(node.target)](shape_of(source))
             axes = node.args[1:] or tuple(node.kwargs.values())
-            shape = shape_of(source)
-            return len(shape) if node.target != "size" else shape[axes[0]] if axes else shape  # type: ignore[index]
+            return read[axes[0]] if axes else read
         if node.target is getattr:
             return _attribute(source, str(node.args[1]), shape_of)
     if node.op != "call_function" or node.target not in _COMPUTED:
