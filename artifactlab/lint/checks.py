@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ModelError
-from artifactlab.lint.flow import feeds_shuffle, follows_upsampler, reaches_output
+from artifactlab.lint.flow import directions_at, feeds_shuffle, follows_upsampler, keeps_apart, reaches_output, scale_at
 from artifactlab.lint.graph import Op, module_graph
-from artifactlab.lint.ops import Convolution, Resize, grows
-from artifactlab.lint.phases import shuffled_sums, subkernels, taps_per_phase, transposed_sums, unequal_share
+from artifactlab.lint.ops import Convolution, Resize, Shuffle, grows
+from artifactlab.lint.phases import (
+    Sizes,
+    shares_of_directions,
+    shuffled_sums,
+    subkernels,
+    taps_per_phase,
+    transposed_sums,
+    unequal_share,
+)
 from artifactlab.lint.rules import (
     ALIGN_CORNERS,
     BARE_NEAREST,
@@ -28,6 +38,7 @@ from artifactlab.lint.rules import (
     LintFinding,
     Rule,
 )
+from artifactlab.lint.wording import along, by, per_direction, where_phases_differ
 from artifactlab.models.trained import looks_trained
 from artifactlab.models.wrappers import unwrap
 
@@ -46,8 +57,8 @@ NEEDS_TRAINED = frozenset({UNEQUAL_SUMS.name, UNEQUAL_SHUFFLE.name, NO_ICNR.name
 def lint(model: nn.Module, *, trained: bool | None = None) -> tuple[LintFinding, ...]:
     """Defects that can be read off a decoder's weights and structure alone.
 
-    It says what a layer would draw; whether that reaches the output, only `artifactlab.diagnose` can say. One- and
-    three-dimensional layers and depth-to-space made by hand from reshapes are not looked at.
+    It says what a layer would draw; whether that reaches the output, only `artifactlab.diagnose` can say. Signals,
+    images and volumes are looked at alike: a pixel is a sample or a voxel there, and a signal's grid is a tone.
 
     Args:
         model: any `nn.Module`; its forward is traced without data, and it is left as it was.
@@ -117,69 +128,84 @@ def _gravest_first(finding: LintFinding) -> tuple[bool, int, float]:
 def _uneven_overlap(op: Op, trained: bool) -> Iterator[LintFinding]:
     if (conv := _upsampling(op)) is None:
         return
-    axes = [taps_per_phase(*axis) for axis in zip(conv.weight.shape[2:], conv.stride, conv.dilation, strict=True)]
+    axes = [taps_per_phase(*axis) for axis in zip(conv.kernel, conv.stride, conv.dilation, strict=True)]
     if any(min(counts) != max(counts) for counts in axes):
-        taps = " and ".join(":".join(map(str, counts)) for counts in axes)
-        detail = f"kernel {_by(conv.weight.shape[2:])}, stride {_by(conv.stride)}: {taps} taps per phase"
+        taps = per_direction([":".join(map(str, counts)) for counts in axes])
+        detail = f"kernel {by(conv.kernel)}, stride {by(conv.stride)}: {taps} taps per phase"
         yield _finding(UNEVEN_OVERLAP, op.site, tuple(min(counts) / max(counts) for counts in axes), detail)
 
 
 def _unequal_sums(op: Op, trained: bool) -> Iterator[LintFinding]:
     if (conv := _upsampling(op)) is None:
         return
-    share = _readable(unequal_share(transposed_sums(conv.weight, conv.stride, conv.dilation)), op)
+    sums = transposed_sums(conv.weight, conv.stride, conv.dilation)
+    share = _readable(unequal_share(sums), op)
     if share > _tolerance(trained):
-        detail = f"kernel sums of the {conv.stride[0] * conv.stride[1]} phases differ by {share:.0%}"
-        yield _finding(UNEQUAL_SUMS, op.site, (share,), detail, _level(share))
+        yield _finding(
+            UNEQUAL_SUMS, op.site, (share,), _difference("kernel sums", sums, conv.stride, share), _level(share)
+        )
 
 
 def _unequal_shuffle(op: Op, trained: bool) -> Iterator[LintFinding]:
     if (shuffled := _shuffled(op)) is None:
         return
-    conv, factor = shuffled
-    if not trained and _initial_difference(op, conv, factor) > INITIAL_TOLERANCE:
+    conv, shuffle = shuffled
+    if not trained and _initial_difference(op, conv, shuffle) > INITIAL_TOLERANCE:
         return  # no-icnr says so
-    share = _readable(unequal_share(shuffled_sums(conv.weight, conv.bias, factor)), op)
+    sources = shuffle.channels(conv.channels)
+    sums = shuffled_sums(conv.weight, conv.bias, sources)
+    share = _readable(unequal_share(sums), op)
     if share > _tolerance(trained):
-        weights = unequal_share(shuffled_sums(conv.weight, None, factor))
+        weights = unequal_share(shuffled_sums(conv.weight, None, sources))
         what = "biases" if weights <= _tolerance(trained) else "sub-kernel sums"
-        detail = f"{what} of the {factor**2} phases differ by {share:.0%}"
+        detail = _difference(what, sums, shuffle.factor, share)
         yield _finding(UNEQUAL_SHUFFLE, op.site, (share,), detail, _level(share))
 
 
 def _no_icnr(op: Op, trained: bool) -> Iterator[LintFinding]:
     if (shuffled := _shuffled(op)) is None or trained:
         return
-    conv, factor = shuffled
-    share = _initial_difference(op, conv, factor)
+    conv, shuffle = shuffled
+    share = _initial_difference(op, conv, shuffle)
     if share > INITIAL_TOLERANCE:
-        detail = f"the {factor**2} sub-kernels of each output channel differ by {share:.0%}"
+        enlarged = along(shuffle.factor)
+        detail = f"the {shuffle.phases} sub-kernels{enlarged} of each output channel differ by {share:.0%}"
         yield _finding(NO_ICNR, op.site, (share,), detail, _level(share))
 
 
 def _align_corners(op: Op, trained: bool) -> Iterator[LintFinding]:
     if isinstance(op.spec, Resize) and op.spec.align_corners and grows(op.spec):
-        shift = tuple((scale - 1) / 2 for scale in op.spec.scale or ())
-        detail = "align_corners=True" + (f" at scale {_by(op.spec.scale)}" if op.spec.scale else "")
-        yield _finding(ALIGN_CORNERS, op.site, shift, detail)
+        scale = scale_at(op) or ()
+        detail = "align_corners=True" + (f" at scale {by(scale)}" if scale else "")
+        yield _finding(ALIGN_CORNERS, op.site, tuple((factor - 1) / 2 for factor in scale), detail)
 
 
 def _bare_nearest(op: Op, trained: bool) -> Iterator[LintFinding]:
-    if isinstance(op.spec, Resize) and op.spec.nearest and grows(op.spec) and reaches_output(op):
-        detail = "no convolution wider than one pixel on the way to the output"
-        yield _finding(BARE_NEAREST, op.site, op.spec.scale or (), detail)
+    if not (isinstance(op.spec, Resize) and op.spec.nearest and grows(op.spec)):
+        return
+    scale, directions = scale_at(op), directions_at(op)
+    ways = (
+        [index for index, factor in enumerate(scale or ()) if factor > 1] if directions == len(scale or ()) else [None]
+    )
+    bare = [way for way in ways if reaches_output(op, partial(keeps_apart, direction=way, directions=directions))]
+    if bare:
+        left = along([float(1 + (way in bare)) for way in range(directions)]) if directions and None not in bare else ""
+        yield _finding(
+            BARE_NEAREST, op.site, scale or (), f"no convolution wider than one pixel{left} on the way to the output"
+        )
 
 
 def _border(op: Op, trained: bool) -> Iterator[LintFinding]:
-    conv, factor = op.spec, feeds_shuffle(op)
+    conv, shuffle = op.spec, feeds_shuffle(op)
     if (transposed := _upsampling(op)) is not None:
         # of the frame that misses taps, `padding` pixels are cut off
         geometry = zip(transposed.extent, transposed.stride, transposed.padding, transposed.output_padding, strict=True)
         frame = [max(0, extent - stride - cut + more) for extent, stride, cut, more in geometry]
         what = "a transposed convolution"
-    elif isinstance(conv, Convolution) and not conv.transposed and (factor or follows_upsampler(op)):
-        frame = [pixels * (factor or 1) for pixels in conv.padding]
-        what = "a convolution that feeds a pixel shuffle" if factor else "a convolution after an upsampler"
+    elif isinstance(conv, Convolution) and not conv.transposed and (shuffle or follows_upsampler(op)):
+        factors = shuffle.factor if shuffle else ()
+        frame = [pixels * factor for pixels, factor in zip_longest(conv.padding, factors, fillvalue=1)]
+        what = "a convolution that feeds a pixel shuffle" if shuffle else "a convolution after an upsampler"
     else:
         return
     if any(frame):
@@ -202,14 +228,20 @@ def _upsampling(op: Op) -> Convolution | None:
     return op.spec if isinstance(op.spec, Convolution) and grows(op.spec) else None
 
 
-def _shuffled(op: Op) -> tuple[Convolution, int] | None:
-    """The convolution that the call is and the factor of the pixel shuffle that it feeds."""
-    factor = feeds_shuffle(op)
-    return (op.spec, factor) if factor and isinstance(op.spec, Convolution) else None
+def _shuffled(op: Op) -> tuple[Convolution, Shuffle] | None:
+    """The convolution that the call is and the pixel shuffle that it feeds."""
+    shuffle = feeds_shuffle(op)
+    return (op.spec, shuffle) if shuffle and isinstance(op.spec, Convolution) else None
 
 
-def _initial_difference(op: Op, conv: Convolution, factor: int) -> float:
-    return _readable(unequal_share(subkernels(conv.weight, factor)), op)
+def _initial_difference(op: Op, conv: Convolution, shuffle: Shuffle) -> float:
+    return _readable(unequal_share(subkernels(conv.weight, shuffle.channels(conv.channels))), op)
+
+
+def _difference(what: str, sums: Tensor, factors: Sizes, share: float) -> str:
+    """By how much phases differ, and along which direction."""
+    where = where_phases_differ(shares_of_directions(sums, factors), factors)
+    return f"{what} of the {math.prod(factors)} phases{along(factors)} differ by {share:.0%}{where}"
 
 
 def _readable(share: float, op: Op) -> float:
@@ -224,10 +256,6 @@ def _tolerance(trained: bool) -> float:
 
 def _level(share: float) -> Level:
     return "warning" if share >= WARNING_SHARE else "note"
-
-
-def _by(numbers: Iterable[float]) -> str:
-    return "x".join(f"{number:g}" for number in numbers)
 
 
 def _finding(rule: Rule, site: str, number: Iterable[float], detail: str, level: Level | None = None) -> LintFinding:

@@ -11,9 +11,12 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from artifactlab.lint.calls import GROWING, WEIGHTED, call_spec
 from artifactlab.lint.model_copy import eval_copy, no_trace_left
-from artifactlab.lint.ops import GROWING, WEIGHTED, Output, Pointwise, Spec, call_spec, grows, is_known, module_spec
+from artifactlab.lint.moves import growth_by_moves, is_move, row_of
+from artifactlab.lint.ops import Convolution, Output, Pointwise, Spec, grows, is_known, module_spec
 from artifactlab.lint.tracer import Tracer, defaults, is_leaf, is_wrapper, reason
+from artifactlab.lint.usual_sizes import directions_of
 
 ROOT_NAME = "(model)"
 """What the model itself is called where it is the layer."""
@@ -46,7 +49,7 @@ class ModuleGraph:
 def module_graph(model: nn.Module) -> ModuleGraph:
     """Follow the model's forward with stand-ins for tensors; nothing is computed and the model stays as it was.
 
-    A module whose forward cannot be followed (it branches on values or sizes, say) is taken to run its children in the
+    A module whose forward cannot be followed (it branches on values, say) is taken to run its children in the
     order they were registered, and is listed in `untraced`: the functional calls of its own forward may go unseen.
     While this runs, `torch.fx` patches `nn.Module`: no other thread may run a model.
 
@@ -57,7 +60,7 @@ def module_graph(model: nn.Module) -> ModuleGraph:
         ModelError: if the model cannot be copied.
     """
     duplicate = eval_copy(model)
-    builder = _Builder()
+    builder = _Builder(directions_of(duplicate))
     with no_trace_left(), torch.no_grad():
         last = builder.add_module("", duplicate, [])
         builder.op(ROOT_NAME, Output(), [last])
@@ -68,9 +71,10 @@ def module_graph(model: nn.Module) -> ModuleGraph:
 class _Builder:
     """Collects the calls of one model."""
 
-    def __init__(self) -> None:
+    def __init__(self, directions: int | None) -> None:
         self.ops: list[Op] = []
         self.untraced: dict[str, str] = {}
+        self._directions = directions
         self._read: set[str] = set()
         """Paths of the parameters that functional convolutions were seen to use."""
 
@@ -89,7 +93,7 @@ class _Builder:
             return self._add_in_order(name, module, inputs)
         if is_leaf(module):
             return self.op(name or ROOT_NAME, module_spec(module), inputs)
-        tracer = Tracer()
+        tracer = Tracer(self._directions)
         try:
             tracer.trace(module, defaults(module))
         except Exception as error:
@@ -122,16 +126,20 @@ class _Builder:
                 last = self.op(name, Pointwise(alike=True), inputs)
             elif node.op == "output":
                 last = self.op(name, Pointwise(alike=len(sources) == 1), sources)
+            elif node.op == "call_module" and (move := _move(node, made, root)) and move[0]:
+                last = self.op(_join(name, str(node.target)), move[0], [move[1]])
             elif node.op == "call_module":
                 last = self._add_called(name, node, tracer, root, sources)
             elif node.op in ("call_function", "call_method"):
                 if node.target in WEIGHTED:
                     self._read.update(_join(name, path) for path in _parameters(node, fixed))
                 spec, error = _call_spec(node, root, fixed)
+                if move := _move(node, made, root):
+                    spec, sources = move[0], [move[1]] if grows(move[0]) else sources
                 owner = _join(name, tracer.owners[node])
                 function = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
                 site = f"{owner}/{function}" if owner else function
-                if node.target not in GROWING or grows(spec) or error:
+                if (node.target not in GROWING and not is_move(node, root)) or grows(spec) or error:
                     calls[site] += 1
                     site = f"{site}#{calls[site] - 1}"
                 if error:
@@ -194,6 +202,31 @@ def _call_spec(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> tuple[Spe
         return call_spec(node.target, args, kwargs, len(node.all_input_nodes)), ""
     except (TypeError, ValueError) as error:
         return None, reason(error)
+
+
+def _move(node: fx.Node, made: dict[fx.Node, Op], root: nn.Module) -> tuple[Spec, Op] | None:
+    """What a call does as the last of some reshapes, permutations and repeats, and what feeds them; mostly None."""
+    if not is_move(node, root):
+        return None
+    row = row_of(node, root, lambda one: one in made and grows(made[one].spec))
+    found = _convolution_behind(made[row[0]]) if row and row[0] in made else None
+    if found is None:
+        return None
+    conv, between = found
+    return growth_by_moves(row, conv, [one for one, op in made.items() if op in between], root), made[row[0]]
+
+
+def _convolution_behind(op: Op) -> tuple[Convolution, set[Op]] | None:
+    """The convolution whose output a call's is, but for pointwise treatment, and all calls in between."""
+    behind, visited = [op], {op}
+    while behind:
+        near = behind.pop()
+        if isinstance(near.spec, Convolution):
+            return near.spec, visited
+        if isinstance(near.spec, Pointwise):
+            behind.extend(source for source in near.inputs if source not in visited)
+            visited.update(near.inputs)
+    return None
 
 
 def _value(node: fx.Node, root: nn.Module, fixed: set[fx.Node]) -> Any:

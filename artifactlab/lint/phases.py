@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-Pair = tuple[int, int]
+Sizes = tuple[int, ...]
+"""One number per direction: (t,) of signals, (y, x) of images, (t or z, y, x) of videos and volumes."""
 
 
 def taps_per_phase(kernel: int, stride: int, dilation: int = 1) -> list[int]:
@@ -20,48 +21,48 @@ def taps_per_phase(kernel: int, stride: int, dilation: int = 1) -> list[int]:
     return counts
 
 
-def transposed_sums(weight: Tensor, stride: Pair, dilation: Pair = (1, 1)) -> Tensor:
+def transposed_sums(weight: Tensor, stride: Sizes, dilation: Sizes | None = None) -> Tensor:
     """What each phase of a transposed convolution adds up.
 
     Padding only renames phases, `output_padding` only adds some at the border, and a group's pairs of channels are all
     there are, so none of the three matters.
 
     Args:
-        weight: `(in, out / groups, kH, kW)`, as in `nn.ConvTranspose2d`.
-        stride: (vertical, horizontal).
-        dilation: (vertical, horizontal).
+        weight: `(in, out / groups, *kernel)`, as in `nn.ConvTranspose2d`.
+        stride: one per direction, e.g. (vertical, horizontal).
+        dilation: one per direction; None is 1.
 
     Returns:
-        `(in * out / groups, phases)`: the answer of one output channel to one input channel that is 1 everywhere.
+        `(in * out / groups, phases)`: the answer of one output channel to one input channel that is 1 everywhere. The
+        last direction's phases run fastest.
     """
-    weight = _values(weight)
-    rows, columns = (
-        torch.nn.functional.one_hot(torch.arange(size) * d % s, s).to(weight)
-        for size, s, d in zip(weight.shape[2:], stride, dilation, strict=True)
-    )
-    return torch.einsum("iohw,hp,wq->iopq", weight, rows, columns).flatten(2).flatten(0, 1)
+    sums = _values(weight)
+    for size, s, d in zip(weight.shape[2:], stride, dilation or (1,) * len(stride), strict=True):
+        reached = torch.nn.functional.one_hot(torch.arange(size) * d % s, s).to(sums)
+        sums = torch.tensordot(sums, reached, dims=([2], [0]))  # the direction's taps become phases, put last
+    return sums.flatten(2).flatten(0, 1)
 
 
-def shuffled_sums(weight: Tensor, bias: Tensor | None, factor: int) -> Tensor:
+def shuffled_sums(weight: Tensor, bias: Tensor | None, sources: Tensor) -> Tensor:
     """What each phase of a convolution that feeds a pixel shuffle adds up, and its biases.
 
     Args:
-        weight: `(out * factor**2, in, kH, kW)`, as in `nn.Conv2d`.
-        bias: `(out * factor**2,)`; it answers to one more input that is always 1.
-        factor: of the pixel shuffle.
+        weight: `(out * phases, in, *kernel)`, as in `nn.Conv2d`.
+        bias: `(out * phases,)`; it answers to one more input that is always 1.
+        sources: `(out, phases)`, the channel that each phase comes from, see `Shuffle.channels`.
 
     Returns:
         `(out * (in + 1), phases)`, or `(out * in, phases)` without a bias.
     """
-    sums = _values(weight).sum((2, 3))
+    sums = _values(weight).flatten(2).sum(2)
     if bias is not None:
         sums = torch.cat([sums, _values(bias)[:, None]], 1)
-    return sums.unflatten(0, (-1, factor**2)).movedim(1, -1).flatten(0, 1)
+    return sums[sources].movedim(1, -1).flatten(0, 1)
 
 
-def subkernels(weight: Tensor, factor: int) -> Tensor:
+def subkernels(weight: Tensor, sources: Tensor) -> Tensor:
     """The weights of a convolution that feeds a pixel shuffle, `(weights of one phase, phases)`."""
-    return _values(weight).flatten(1).unflatten(0, (-1, factor**2)).movedim(1, -1).flatten(0, 1)
+    return _values(weight).flatten(1)[sources].movedim(1, -1).flatten(0, 1)
 
 
 def unequal_share(sums: Tensor) -> float:
@@ -81,6 +82,23 @@ def unequal_share(sums: Tensor) -> float:
     sums = sums / peak  # lest squares of tiny weights underflow
     difference = sums - sums.mean(-1, keepdim=True)
     return float((difference.square().sum() / sums.square().sum()).sqrt())
+
+
+def shares_of_directions(sums: Tensor, stride: Sizes) -> tuple[float, ...]:
+    """How much of the differences between phases (of their mean square) is between those of one direction alone.
+
+    All directions' shares add up to at most 1; the rest is what only pairs of directions have.
+
+    >>> rows = torch.tensor([[1.0, 1.0, 3.0, 3.0]])
+    >>> shares_of_directions(rows, (2, 2))
+    (1.0, 0.0)
+    """
+    grid = (sums - sums.mean(-1, keepdim=True)).unflatten(1, stride)
+    total = float(grid.square().mean()) or 1.0
+    axes = range(1, grid.ndim)
+    others = [[other for other in axes if other != axis] for axis in axes]
+    alone = [grid.mean(rest) if rest else grid for rest in others]
+    return tuple(float(means.square().mean()) / total for means in alone)
 
 
 def _values(tensor: Tensor) -> Tensor:

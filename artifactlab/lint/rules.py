@@ -39,7 +39,8 @@ class LintFinding:
     level: Level
     """The level: `warning`, or `note` for what is common and mild."""
     number: tuple[float, ...]
-    """How large it is: one number, or (vertical, horizontal); empty where there is none, or the input decides."""
+    """How large it is: one number, or one per direction: (t,) of signals, (y, x) of images, (t or z, y, x) of volumes;
+    empty where there is none, or the input decides."""
     unit: str
     """The unit of the number."""
     detail: str

@@ -3,21 +3,52 @@
 from __future__ import annotations
 
 import inspect
+import math
+import operator
+import sys
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 from artifactlab.errors import first_line
-from artifactlab.lint.ops import is_known
+from artifactlab.lint.moves import MOVING_MODULES
+from artifactlab.lint.ops import CONVOLUTIONS, Pointwise, is_known, module_spec
+from artifactlab.lint.usual_sizes import UnknownSizeError, usual_shape, usual_value
 from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
 
 
-class Tracer(fx.Tracer):
-    """Goes on after a module that it cannot follow, and notes which module made each call."""
+class Sizes(fx.Proxy):
+    """A stand-in that is asked for a number: a shape's length, a size."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __getattr__(self, name: str) -> fx.proxy.Attribute:
+        return _Attribute(self, name)
+
+    def __len__(self) -> int:
+        return len(self.tracer.usual(self))  # type: ignore[attr-defined]
+
+    def __index__(self) -> int:
+        return operator.index(self.tracer.usual(self))  # type: ignore[attr-defined]
+
+
+class _Attribute(Sizes, fx.proxy.Attribute):
+    """A shape, which is an attribute of a stand-in."""
+
+
+class Tracer(fx.Tracer):
+    """Goes on after a module that it cannot follow, and notes which module made each call.
+
+    Where a forward branches on sizes, it takes the branch of an ordinary input, see `usual_value`.
+
+    Args:
+        directions: how many the model works on; None where nothing tells, and no size is known.
+    """
+
+    def __init__(self, directions: int | None = None) -> None:
+        super().__init__(autowrap_modules=(math, *_einops()))  # type: ignore[arg-type]
+        self._directions = directions
         self.graph = fx.Graph()
         self.failures: dict[str, str] = {}
         """Why a module could not be followed, by its path, which is empty for the root."""
@@ -26,6 +57,43 @@ class Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return is_leaf(m) or is_wrapper(m)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return Sizes(node, self)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        return bool(self.usual(obj))
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        entries: Any = obj
+        return iter([entries[index] for index in range(len(self.usual(obj)))])
+
+    def usual(self, obj: fx.Proxy) -> Any:
+        """What a stand-in comes to for an ordinary input.
+
+        Raises:
+            TraceError: if its sizes alone do not tell.
+        """
+        try:
+            return usual_value(obj.node, self._shape_of)
+        except UnknownSizeError:
+            raise fx.proxy.TraceError("it branches on values, which only data has") from None
+
+    def _shape_of(self, tensor: fx.Node) -> tuple[Any, ...]:
+        if self._directions is None:
+            raise UnknownSizeError
+        return usual_shape(self._directions, self._channels_of(tensor))
+
+    def _channels_of(self, tensor: fx.Node) -> int | None:
+        """As many as the last convolution made, where only modules that keep them came after it."""
+        while tensor.op == "call_module":
+            module = self.root.get_submodule(str(tensor.target))
+            if isinstance(module, CONVOLUTIONS):
+                return int(module.out_channels)
+            if not isinstance(module_spec(module), Pointwise) or not isinstance(tensor.args[0], fx.Node):
+                return None
+            tensor = tensor.args[0]
+        return None
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
@@ -55,15 +123,24 @@ class Tracer(fx.Tracer):
         return super().call_module(m, followed, args, kwargs)
 
 
+def _einops() -> list[ModuleType]:
+    """`einops`, whose functions refuse stand-ins, if the model's code has imported it."""
+    return [sys.modules["einops"]] if "einops" in sys.modules else []
+
+
 def is_wrapper(module: nn.Module) -> bool:
     """Modules that hold others and have no forward of their own to follow; compiled ones refuse stand-ins."""
-    wrappers = (nn.ModuleList, nn.ModuleDict, nn.DataParallel, nn.parallel.DistributedDataParallel)
+    if inspect.getattr_static(type(module), "forward") is nn.Module.forward:
+        return True
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     return isinstance(module, wrappers) or COMPILED_CHILD in own_children(module)
 
 
 def is_leaf(module: nn.Module) -> bool:
     """Modules that are not looked into: layers of torch, whose meaning is known or which hold no upsampler."""
     if is_known(module) or isinstance(module, torch.jit.ScriptModule):
+        return True
+    if type(module).__module__.startswith(MOVING_MODULES):
         return True
     return type(module).__module__.startswith(("torch.nn.", "torch.ao.nn.")) and not isinstance(module, nn.Sequential)
 

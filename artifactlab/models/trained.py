@@ -26,8 +26,9 @@ UNIFORM = 9 / 5 - 1
 """Variance of the square of a uniform variable over its squared mean: its kurtosis less 1."""
 NORMAL = 3 - 1
 """The same of a normal variable, whose squares vary more."""
-SMALL_STD = 0.02
-"""The standard deviation that GANs (Radford et al. 2016) and vision transformers draw their weights with."""
+SMALL_STDS = (0.02, 0.01)
+"""Standard deviations that weights are drawn with whatever the layer's size: GANs (Radford et al. 2016) and vision
+transformers, vocoders (Kong et al. 2020, HiFi-GAN)."""
 
 
 def looks_trained(model: nn.Module) -> bool:
@@ -101,7 +102,8 @@ def _is_default(values: Tensor, fan_in: int) -> bool:
 def _is_usual(weight: Tensor, fan_in: int) -> bool:
     fan_out = weight.shape[0] * weight[0, 0].numel()
     he, glorot, lecun = (2 / fan_in, 2 / fan_out), 2 / (fan_in + fan_out), 1 / fan_in
-    return any(_has_mean_square(weight, expected, NORMAL) for expected in (*he, glorot, lecun, SMALL_STD**2))
+    small = [std**2 for std in SMALL_STDS]
+    return any(_has_mean_square(weight, expected, NORMAL) for expected in (*he, glorot, lecun, *small))
 
 
 def _has_mean_square(values: Tensor, expected: float, spread: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -32,7 +34,7 @@ def lint_table(findings: Sequence[LintFinding]) -> Group:
     table.add_column("rule", no_wrap=True)
     table.add_column("number", justify="right", no_wrap=True)
     table.add_column("what", min_width=MIN_WHAT)
-    for found in findings:
+    for found in _folded(findings):
         level = Text(found.level, style=STYLES[found.level])
         table.add_row(level, literal(found.site), found.rule, _number(found), literal(found.detail))
     named = [rule for rule in RULES if rule.name in {found.rule for found in findings}]
@@ -44,10 +46,24 @@ def lint_table(findings: Sequence[LintFinding]) -> Group:
     )
 
 
+def _folded(findings: Sequence[LintFinding]) -> list[LintFinding]:
+    """Places that could not be followed for one reason as one row: a net of blocks has dozens alike."""
+    alike = Counter((found.rule, found.detail) for found in findings if found.rule == NOT_SEEN.name)
+    first = {(found.rule, found.detail): found for found in reversed(findings)}
+    rows = []
+    for found in findings:
+        count = alike[found.rule, found.detail]
+        if count < 2:
+            rows.append(found)
+        elif found is first[found.rule, found.detail]:
+            rows.append(replace(found, detail=f"{found.detail} (and {count - 1} more places)"))
+    return rows
+
+
 def _stacked(findings: Sequence[LintFinding]) -> Group:
     """The same with what was found below the site."""
     lines: list[tuple[RenderableType, RenderableType]] = []
-    for found in findings:
+    for found in _folded(findings):
         lines.append((Text(found.level, style=STYLES[found.level]), literal(found.site)))
         lines.append(("", literal(f"{found.rule} {_number(found)}: {found.detail}")))
     return Group(Text(TITLE, style="italic"), named_lines(lines))

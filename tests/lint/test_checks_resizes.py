@@ -41,8 +41,6 @@ def test_the_shift_is_where_a_ramp_is_sampled(number: Any) -> None:
     [
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
         nn.Upsample(scale_factor=0.5, mode="bilinear", align_corners=True),
-        nn.Upsample(scale_factor=2, mode="trilinear", align_corners=True),
-        nn.Upsample(scale_factor=2, mode="linear", align_corners=True),
     ],
 )
 def test_other_resizes_are_not_named_for_align_corners(model: nn.Module, found: Any) -> None:
@@ -71,7 +69,7 @@ def test_nearest_blocks_that_reach_the_output_are_named(
     model = net(forward, **parts)
     assert found(model, "bare-nearest") == (["interpolate#0"] if named else [])
     if named:
-        assert number(model, "bare-nearest") == (3, 3)
+        assert set(number(model, "bare-nearest")) == {3}
 
 
 @settings(max_examples=40, deadline=None)

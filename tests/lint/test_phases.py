@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from artifactlab.lint.phases import shuffled_sums, taps_per_phase, transposed_sums, unequal_share
+from artifactlab.lint.ops import Shuffle
+from artifactlab.lint.phases import shares_of_directions, shuffled_sums, taps_per_phase, transposed_sums, unequal_share
 
 
 @given(kernel=st.integers(1, 12), stride=st.integers(1, 5), dilation=st.integers(1, 4))
@@ -52,6 +53,34 @@ def test_phase_sums_are_what_the_layer_answers_to_constants(
     assert unequal_share(sums) == pytest.approx(rms_share(answer), abs=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    axes=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 2)), min_size=1, max_size=3),
+    seed=st.integers(0, 1000),
+)
+def test_phase_sums_of_every_direction_are_what_a_layer_answers_to_ones(
+    axes: list[tuple[int, int, int]], seed: int
+) -> None:
+    kernel, stride, dilation = (tuple(sizes) for sizes in zip(*axes, strict=True))
+    weight = torch.randn(2, 3, *kernel, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    ones = torch.eye(2, dtype=torch.float64).view(2, 2, *[1] * len(axes)).expand(-1, -1, *[10] * len(axes))
+    call = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(axes) - 1]
+    answer = call(ones, weight, stride=stride, dilation=dilation)
+    inside = (slice(None), slice(None), *(slice(8 * s, 9 * s) for s in stride))  # beyond every kernel, in step
+    assert torch.allclose(transposed_sums(weight, stride, dilation), answer[inside].flatten(2).flatten(0, 1))
+
+
+@given(seed=st.integers(0, 1000), stride=st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple))
+def test_shares_of_directions_are_parts_of_one_whole(seed: int, stride: tuple[int, ...]) -> None:
+    phases = torch.Size(stride).numel()
+    sums = torch.randn(5, phases, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    shares = shares_of_directions(sums, stride)
+    assert sum(shares) <= 1 + 1e-9
+    assert [share for share, s in zip(shares, stride, strict=True) if s == 1] == pytest.approx([0.0] * stride.count(1))
+    if sum(s > 1 for s in stride) == 1:
+        assert sum(shares) == pytest.approx(1)
+
+
 @settings(max_examples=20, deadline=None)
 @given(factor=st.integers(2, 3), groups=st.sampled_from([1, 2]), bias=st.booleans(), seed=st.integers(0, 1000))
 def test_shuffled_sums_are_what_layer_and_shuffle_answer_to_constants(
@@ -66,7 +95,7 @@ def test_shuffled_sums_are_what_layer_and_shuffle_answer_to_constants(
         with torch.no_grad():
             zero = layer(torch.zeros(1, 4, 24, 24, dtype=torch.float64))
         pairs = torch.cat([pairs, zero[0, :, :factor, :factor].flatten(1)])
-    sums = shuffled_sums(conv.weight, conv.bias, factor)
+    sums = shuffled_sums(conv.weight, conv.bias, Shuffle((factor, factor)).channels(4 * factor**2))
     assert unequal_share(sums) == pytest.approx(rms_share(pairs), abs=1e-9)
 
 

@@ -20,6 +20,7 @@ INITIALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "Glorot": nn.init.xavier_normal_,
     "Glorot, uniform": nn.init.xavier_uniform_,
     "GAN": lambda weight: nn.init.normal_(weight, 0.0, 0.02),
+    "vocoder": lambda weight: nn.init.normal_(weight, 0.0, 0.01),
     "zero": nn.init.zeros_,
 }
 
@@ -49,6 +50,37 @@ def test_neither_do_those_of_other_usual_initialisations(name: str) -> None:
             INITIALISATIONS[name](module.weight)
             nn.init.zeros_(module.bias)
     assert not looks_trained(model)
+
+
+class Decoder(nn.Sequential):
+    """A decoder of signals or volumes that gives back as much as it takes."""
+
+    def __init__(self, directions: int, norm: Callable[[nn.Module], nn.Module] = lambda layer: layer) -> None:
+        conv, deconv = ((nn.Conv1d, nn.ConvTranspose1d), None, (nn.Conv3d, nn.ConvTranspose3d))[directions - 1]
+        width = 32 if directions == 1 else 8  # of few weights little can be told
+        layers = (
+            conv(1, width, 3, 2, 1),
+            deconv(width, width, 4, 2, 1),
+            conv(width, width, 3, padding=1),
+            conv(width, 1, 3, padding=1),
+        )
+        super().__init__(*(part for layer in layers for part in (norm(layer), nn.LeakyReLU())))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated")
+@pytest.mark.parametrize("norm", [lambda layer: layer, nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+@pytest.mark.parametrize("directions", [1, 3])
+def test_signals_and_volumes_are_guessed_alike(directions: int, norm: Callable[[nn.Module], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = Decoder(directions, norm)
+    assert not looks_trained(model)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(10):
+        batch = torch.rand(2, 1, *[16] * directions)
+        optimiser.zero_grad()
+        (model(batch) - batch).abs().mean().backward()
+        optimiser.step()
+    assert looks_trained(model)
 
 
 @pytest.mark.parametrize("make", [healthy, broken])
