@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -14,6 +15,8 @@ from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.upsample import MODES
+from artifactlab.fix.upsample.checks import KINDS, only_for_images
+from artifactlab.fix.upsample.spaces import extended
 from artifactlab.models.torch_internals import COMPILED_CHILD
 from artifactlab.models.wrappers import unwrap
 
@@ -75,10 +78,10 @@ class Replacement:
     """The channels of the features before."""
     out_channels: int
     """The channels of the features after."""
-    scale: int
-    """The factor by which the features grow along both axes."""
-    more: tuple[int, int]
-    """Rows and columns that the output has beyond `scale` times the input, or lacks where they are negative."""
+    scale: tuple[int, ...]
+    """The factor by which the features grow along each axis."""
+    more: tuple[int, ...]
+    """What the output has along each axis beyond `scale` times the input, or lacks where it is negative."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of the new module."""
 
@@ -95,15 +98,29 @@ class Replacement:
             )
         if self.mode not in REPLACEABLE:
             raise InputError(f"unknown mode {self.mode!r}; expected one of {', '.join(REPLACEABLE)}")
+        shape = self._shape()
         try:
-            made = MODES[self.mode](self.in_channels, self.out_channels, scale=self.scale, **self.options)
+            made = MODES[self.mode](self.in_channels, self.out_channels, **shape, **self.options)
         except InputError:
             raise
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
             raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {first_line(error)}") from error
         if not isinstance(made, nn.Module):
             raise InputError(f"mode {self.mode!r} makes a {type(made).__name__}, expected a torch.nn.Module")
-        return made if self.more == (0, 0) else Trimmed(made, self.more)
+        return Trimmed(made, self.more) if any(self.more) else made
+
+    def _shape(self) -> dict[str, Any]:
+        """Scale and number of axes as the mode's class takes them; an InputError where it is for images alone."""
+        axes, same = len(self.more), len(set(self.scale)) == 1
+        if "spatial_dims" in inspect.signature(MODES[self.mode]).parameters:
+            return {"scale": self.scale[0] if same else self.scale, "spatial_dims": axes}
+        if axes != 2:
+            raise InputError(only_for_images(self.mode, KINDS[axes]))
+        if not same:
+            raise InputError(
+                f"{self.mode} enlarges rows and columns alike; for a scale of {_times(self.scale)} use interpolate_conv"
+            )
+        return {"scale": self.scale[0]}
 
     def install(self, model: nn.Module, new: nn.Module) -> None:
         """Put `new` where the operator stood in `model`, under every name that it has there."""
@@ -118,8 +135,10 @@ class Replacement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the header of a weights file."""
-        names = ("site", "mode", "in_channels", "out_channels", "scale", "options")
-        return {name: getattr(self, name) for name in names} | {"paths": list(self.paths), "more": list(self.more)}
+        names = ("site", "mode", "in_channels", "out_channels", "options")
+        scale = self.scale[0] if len(set(self.scale)) == 1 else list(self.scale)  # a number, as files before had
+        lists = {"paths": list(self.paths), "scale": scale, "more": list(self.more)}
+        return {name: getattr(self, name) for name in names} | lists
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Replacement:
@@ -129,15 +148,16 @@ class Replacement:
             InputError: if something is missing or of another kind.
         """
         try:
-            vertical, horizontal = map(int, data["more"])
+            more = tuple(map(int, data["more"]))
+            scale = data["scale"] if isinstance(data["scale"], list) else [data["scale"]] * len(more)
             made = cls(
                 site=str(data["site"]),
                 paths=tuple(map(str, data["paths"])),
                 mode=str(data["mode"]),
                 in_channels=int(data["in_channels"]),
                 out_channels=int(data["out_channels"]),
-                scale=int(data["scale"]),
-                more=(vertical, horizontal),
+                scale=tuple(map(int, scale)),
+                more=more,
                 options=dict(data["options"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -147,13 +167,16 @@ class Replacement:
 
     def _refuse_sizes(self) -> None:
         """Raise an InputError for what no fix has, and would fill the memory when the module is made or run."""
-        numbers = [value for value in self.options.values() if isinstance(value, (int, float))]
-        sizes = (self.in_channels, self.out_channels, self.scale)
+        listed = [value if isinstance(value, (list, tuple)) else [value] for value in self.options.values()]
+        numbers = [value for values in listed for value in values if isinstance(value, (int, float))]
+        sizes = (self.in_channels, self.out_channels, *self.scale)
         if (
             not self.paths
             or "" in self.paths
             or not all(1 <= size <= MAX_SIZE for size in sizes)
-            or self.scale > MAX_SCALE
+            or len(self.more) not in KINDS
+            or len(self.scale) != len(self.more)
+            or max(self.scale) > MAX_SCALE
             or not all(abs(more) <= MAX_MORE for more in self.more)
             or not all(abs(number) <= MAX_SIZE for number in numbers)
         ):
@@ -179,7 +202,7 @@ class Swap:
     def __str__(self) -> str:
         new = self.replacement
         before, after = self.parameters
-        shapes = f"{new.in_channels} to {new.out_channels} channels, x{new.scale}"
+        shapes = f"{new.in_channels} to {new.out_channels} channels, x{_times(new.scale)}"
         return (
             f"Replaced {' and '.join(self.removed)} by {new.mode} ({shapes}) at {new.paths[0]}; weights {before} ->"
             f" {after}; differs at first by {self.difference:.1%} on smooth features, the lattice included."
@@ -189,16 +212,19 @@ class Swap:
 class Trimmed(nn.Module):
     """An upsampler whose output is cut or repeated at its end, to the size that the old one gave."""
 
-    def __init__(self, up: nn.Module, more: tuple[int, int]) -> None:
+    def __init__(self, up: nn.Module, more: tuple[int, ...]) -> None:
         super().__init__()
         self.up = up
         self.more = more
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.up(x)
-        height, width = y.shape[2] + self.more[0], y.shape[3] + self.more[1]
-        beyond = (0, max(0, self.more[1]), 0, max(0, self.more[0]))
-        return nn.functional.pad(y, beyond, mode="replicate")[..., :height, :width]
+        y: Tensor = self.up(x)
+        beyond = [max(0, more) for more in self.more]
+        sizes = [size + more for size, more in zip(y.shape[2:], self.more, strict=True)]
+        y = extended(y, [0] * len(beyond), beyond)
+        for axis, size in enumerate(sizes, 2):
+            y = y.narrow(axis, 0, size)
+        return y
 
 
 def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpolate_conv", **options: Any) -> Swap:
@@ -250,7 +276,8 @@ def put(model: nn.Module, path: str, new: nn.Module) -> None:
 def _replacement(found: SiteOperator, mode: str, options: dict[str, Any]) -> Replacement:
     response = found.response
     if mode == "deconv":  # so that every phase has three weights an axis, which a copy of a smooth layer takes
-        options = {"kernel_size": 3 * response.scale} | options
+        sizes = [3 * factor for factor in response.scale]
+        options = {"kernel_size": sizes[0] if len(set(sizes)) == 1 else sizes} | options
     return Replacement(
         site=found.site,
         paths=found.paths,
@@ -279,6 +306,11 @@ def _refuse_missing(model: nn.Module, path: str) -> None:
         model.get_submodule(path)
     except AttributeError as error:
         raise FixError(f"the model has no {path}; this fix was made for another model") from error
+
+
+def _times(scale: Sequence[int]) -> str:
+    """`2` where all axes grow alike, `1x2x2` where they do not."""
+    return str(scale[0]) if len(set(scale)) == 1 else "x".join(map(str, scale))
 
 
 def _weights(module: nn.Module) -> int:
