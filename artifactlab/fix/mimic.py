@@ -81,8 +81,7 @@ def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsa
     def enlarge(x: Tensor) -> Tensor:
         conv, new.conv = new.conv, nn.Identity()  # type: ignore[assignment]
         try:
-            enlarged: Tensor = new(x.expand(-1, channels, *[-1] * (x.ndim - 2)))
-            return enlarged[:, :1]
+            return new(x.expand(-1, channels, *[-1] * (x.ndim - 2)))[:, :1]
         finally:
             new.conv = conv
 

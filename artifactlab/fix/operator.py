@@ -17,10 +17,10 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.advice import how_to_make_it_a_module
 from artifactlab.fix.response import Response, impulse_response
-from artifactlab.fix.upsample.spaces import CONVOLUTIONS, TRANSPOSED, AnyConvolution
+from artifactlab.fix.upsample.spaces import CONVOLUTIONS, TRANSPOSED, AnyConvolution, Convolution
 from artifactlab.lint.graph import ROOT_NAME, ModuleGraph, Op, module_graph
 from artifactlab.lint.model_copy import eval_copy
-from artifactlab.lint.ops import Convolution
+from artifactlab.lint.ops import Convolution as ConvolutionCall
 from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks, own_parameters
 
 PADDINGS = (
@@ -109,7 +109,7 @@ def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _has_weights(op: Op, module: nn.Module) -> bool:
-    return isinstance(op.spec, Convolution) or isinstance(module, (*ORDINARY, *TRANSPOSED.values()))
+    return isinstance(op.spec, ConvolutionCall) or isinstance(module, AnyConvolution)
 
 
 class Chain(nn.Module):
@@ -180,7 +180,7 @@ def _possible_axes(modules: Sequence[nn.Module], site: Site | str) -> list[int]:
 
 
 def _convolutions(module: nn.Module) -> list[AnyConvolution]:
-    return [part for part in module.modules() if isinstance(part, (*ORDINARY, *TRANSPOSED.values()))]
+    return [part for part in module.modules() if isinstance(part, AnyConvolution)]
 
 
 def _part_from_the_model(copies: nn.Module) -> None:
@@ -243,7 +243,7 @@ def _only_neighbour(op: Op, before: bool, model: nn.Module, graph: ModuleGraph) 
     if sum(other.site == near.site for other in graph.ops) > 1:
         return None
     module = model.get_submodule(near.site)
-    keeps_size = _runs_torchs_own(module, ORDINARY) and max(module.stride) == 1  # type: ignore[type-var]
+    keeps_size = isinstance(module, Convolution) and max(module.stride) == 1 and _runs_torchs_own(module, ORDINARY)
     return near if keeps_size or isinstance(module, PADDINGS) else None
 
 

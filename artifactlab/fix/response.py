@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -145,14 +146,15 @@ def _growth(operator: Operator, channels: int, side: int, answer: Tensor) -> tup
 def _kernel(operator: Operator, channels: int, side: int, flat: Tensor, scale: Sequence[int]) -> tuple[Tensor, bool]:
     """(C', C, *scale, *taps) within side // 4 of the middle, and whether nothing lies beyond that."""
     axes, reach, middle = len(scale), side // 4, side // 2
-    inside = (..., *[slice(middle - reach, middle + reach + 1)] * axes)
+    inside = _around(middle, reach, axes)
     kernel = torch.empty(flat.shape[1], channels, *scale, *[2 * reach + 1] * axes, dtype=torch.float32)
     largest = beyond = 0.0
     together = max(1, AT_ONCE // flat.numel())  # a few at a time, as their answers are many times the kernel
     for start in range(0, channels, together):
         count = min(together, channels - start)
         x = _zeros(count, channels, side, axes)
-        x[(torch.arange(count), torch.arange(start, start + count), *[middle] * axes)] = 1
+        places: tuple[Any, ...] = (torch.arange(count), torch.arange(start, start + count), *[middle] * axes)
+        x[places] = 1
         weights = _by_phase(_answer(operator, x) - flat, scale, side)
         kernel[:, start : start + count] = weights[inside].transpose(0, 1)
         largest = max(largest, float(weights.abs().max()))
@@ -174,19 +176,26 @@ def _by_phase(answers: Tensor, scale: Sequence[int], side: int) -> Tensor:
     return blocks.permute(0, 1, *phases, *places).flip(list(range(2 + axes, 2 + 2 * axes)))
 
 
+def _around(middle: int, reach: int, axes: int) -> tuple[Any, ...]:
+    """The index of what lies so near to the middle, along the last axes."""
+    return (..., *[slice(middle - reach, middle + reach + 1)] * axes)
+
+
 def _trimmed(kernel: Tensor, axes: int) -> Tensor:
     """The kernel up to the largest offset from the middle with a weight that is not rounding."""
     size = kernel.abs().amax(tuple(range(2 + axes)))
     middle = kernel.shape[-1] // 2
     used = (size > ROUNDING * size.max()).nonzero()
     reach = int((used - middle).abs().max()) if len(used) else 0
-    return kernel[(..., *[slice(middle - reach, middle + reach + 1)] * axes)]
+    return kernel[_around(middle, reach, axes)]
 
 
 def _bias(flat: Tensor, side: int, scale: Sequence[int]) -> Tensor:
     """What zeros are answered with, in each phase of the middle."""
-    middle = [slice(side // 2 * factor, (side // 2 + 1) * factor) for factor in scale]
-    return flat[(0, slice(None), *middle)].clone()
+    bias = flat[0]
+    for axis, factor in enumerate(scale, 1):
+        bias = bias.narrow(axis, side // 2 * factor, factor)
+    return bias.clone()
 
 
 def _refuse_other(operator: Operator, response: Response, in_channels: int) -> None:

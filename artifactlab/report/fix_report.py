@@ -17,7 +17,7 @@ from artifactlab.attribution.verdict_text import period_text
 from artifactlab.attribution.windows import busiest
 from artifactlab.files import followed
 from artifactlab.fix.pipeline import Fix
-from artifactlab.fix.replace import Replacement
+from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import fixed_bytes, write_for_fix
 from artifactlab.metrics.visible import VISIBLE_STEPS

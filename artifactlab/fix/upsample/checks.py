@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -35,7 +36,7 @@ def integer_scales(scale: int | Sequence[int], spatial_dims: int) -> tuple[int, 
     ((2, 2, 2), (1, 2, 2))
     """
     one_of("spatial_dims", spatial_dims, KINDS)
-    scales = tuple(scale) if isinstance(scale, (tuple, list)) else (scale,) * spatial_dims
+    scales = per_axis(scale, spatial_dims)
     whole = all(isinstance(factor, int) and not isinstance(factor, bool) and factor >= 1 for factor in scales)
     if len(scales) != spatial_dims or not whole or max(scales) < 2:
         raise InputError(
@@ -43,6 +44,12 @@ def integer_scales(scale: int | Sequence[int], spatial_dims: int) -> tuple[int, 
             " it does not grow (mode 'meta' takes others)"
         )
     return scales
+
+
+def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """One number for each axis, from those or from one for all."""
+    listed: Any = value
+    return tuple(listed) if isinstance(value, (tuple, list)) else (listed,) * axes
 
 
 def images_only(mode: str, given: Tensor) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
-from artifactlab.fix.upsample.checks import features, integer_scales
-from artifactlab.fix.upsample.spaces import TRANSPOSED, extended
+from artifactlab.fix.upsample.checks import features, integer_scales, per_axis
+from artifactlab.fix.upsample.spaces import TRANSPOSED, TransposedConvolution, extended
 
 
 class TransposedConvUpsample(nn.Module):
@@ -55,7 +56,8 @@ class TransposedConvUpsample(nn.Module):
         self.extended = [size // factor // 2 for size, factor in zip(sizes, self.scale, strict=True)]
         surplus = [size - factor for size, factor in zip(sizes, self.scale, strict=True)]
         ahead = [(more + 1) // 2 for more in surplus]  # how far a source pixel's kernel reaches before its own block
-        self.conv = TRANSPOSED[spatial_dims](
+        make: Any = TRANSPOSED[spatial_dims]
+        self.conv: TransposedConvolution = make(
             in_channels,
             out_channels,
             sizes,
@@ -73,14 +75,13 @@ class TransposedConvUpsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features("x", x, self.in_channels, len(self.scale))
-        enlarged: Tensor = self.conv(extended(x, self.extended, self.extended))
-        return enlarged
+        return self.conv(extended(x, self.extended, self.extended))
 
 
 def _kernel_sizes(kernel_size: int | Sequence[int] | None, scale: tuple[int, ...]) -> tuple[int, ...]:
     if kernel_size is None:
         return tuple(2 * factor if factor > 1 else 1 for factor in scale)
-    sizes = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size,) * len(scale)
+    sizes = per_axis(kernel_size, len(scale))
     if len(sizes) != len(scale) or any(s < r or s % r for s, r in zip(sizes, scale, strict=True)):
         same = len(set(scale)) == 1
         raise InputError(

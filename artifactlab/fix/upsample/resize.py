@@ -64,8 +64,7 @@ class ResizeConvUpsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features("x", x, self.in_channels, len(self.scale))
-        enlarged: Tensor = self.conv(self.resized(x))
-        return enlarged
+        return self.conv(self.resized(x))
 
     def resized(self, x: Tensor) -> Tensor:
         """`x` at the output's size, as the convolution gets it."""
