@@ -15,6 +15,7 @@ from artifactlab.errors import InputError
 from artifactlab.fix.upsample import (
     MODES,
     GatedUpsample,
+    LearnableInterpolationUpsample,
     ResizeConvUpsample,
     SubpixelUpsample,
     TransposedConvUpsample,
@@ -126,11 +127,16 @@ def test_what_is_for_images_only_says_what_to_use(mode: str, axes: int, what: st
 
 @pytest.mark.parametrize("mode", [mode for mode in AVAILABLE if mode != "gated"])
 def test_features_of_other_axes_are_refused_with_the_argument_to_set(mode: str) -> None:
-    wanted = r"\(1, 4, 3, 4, 5\); expected \(N, 4, H, W\) \(for volumes, set spatial_dims=3"
+    wanted = r"\(1, 4, 3, 4, 5\); expected \(N, 4, H, W\); for volumes, make it with spatial_dims=3$"
     with pytest.raises(InputError, match=wanted):
         MODES[mode](4, 3)(torch.rand(1, 4, 3, 4, 5))
     with pytest.raises(InputError, match=r"expected \(N, 4, L\)"):
         MODES[mode](4, 3, spatial_dims=1)(torch.rand(1, 5, 8))
+
+
+def test_a_level_of_a_decoder_of_images_names_the_upsamplers_of_volumes() -> None:
+    with pytest.raises(InputError, match=r"for volumes, use ResizeConvUpsample, .* with spatial_dims=3$"):
+        LearnableInterpolationUpsample(4, 3)(torch.rand(1, 4, 3, 4, 5))
 
 
 @pytest.mark.parametrize(

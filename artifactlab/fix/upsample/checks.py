@@ -79,9 +79,19 @@ def odd(what: str, size: int) -> int:
     return size
 
 
-def features(what: str, given: Tensor, channels: int, spatial_dims: int = 2) -> None:
-    """Raise an InputError unless `given` is (N, channels, *space) with so many spatial axes."""
-    if given.ndim != spatial_dims + 2 or given.shape[1] != channels:
-        other = KINDS.get(given.ndim - 2) if given.ndim != spatial_dims + 2 else None
-        hint = f" (for {other}, set spatial_dims={given.ndim - 2} where the layer takes it)" if other else ""
-        raise InputError(f"{what} has shape {tuple(given.shape)}; expected (N, {channels}, {AXES[spatial_dims]}){hint}")
+def features(what: str, given: Tensor, channels: int, spatial_dims: int | None = None) -> None:
+    """Raise an InputError unless `given` is (N, channels, *space): of images where a layer takes no `spatial_dims`."""
+    axes = spatial_dims or 2
+    if given.ndim != axes + 2 or given.shape[1] != channels:
+        raise InputError(
+            f"{what} has shape {tuple(given.shape)}; expected (N, {channels}, {AXES[axes]})"
+            + _way_for(given.ndim - 2, axes, spatial_dims is not None)
+        )
+
+
+def _way_for(given: int, axes: int, adjustable: bool) -> str:
+    """What to use for features of another number of axes."""
+    if given == axes or given not in KINDS:
+        return ""
+    layer = "make it with" if adjustable else "use ResizeConvUpsample, SubpixelUpsample or TransposedConvUpsample with"
+    return f"; for {KINDS[given]}, {layer} spatial_dims={given}"
