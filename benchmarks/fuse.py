@@ -110,7 +110,7 @@ def as_shuffle(response: Response) -> Callable[[Tensor], Tensor]:
 
 def as_transposed(response: Response) -> Callable[[Tensor], Tensor]:
     """The kernel with the resize's folded in, without the zeros around it."""
-    r, reach = response.scale, response.reach
+    r, reach = response.scale[0], response.reach
     # output pixel r y + a reads input pixel y + u: row a + r (reach - u) of the kernel
     kernel = response.kernel.flip(-2, -1).permute(1, 0, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
     used = (kernel.abs().amax((0, 1, 2)) > 1e-6 * kernel.abs().max()).nonzero().flatten()

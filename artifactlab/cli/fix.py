@@ -18,7 +18,7 @@ from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable
 from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
-from artifactlab.fix.replace import REPLACEABLE
+from artifactlab.fix.replacement import REPLACEABLE
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call

@@ -11,7 +11,8 @@ from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.loss import EdgeAwareLoss
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import Fix, fix_site
-from artifactlab.fix.replace import REPLACEABLE, Replacement, Swap, replace_upsampler
+from artifactlab.fix.replace import Swap, replace_upsampler
+from artifactlab.fix.replacement import REPLACEABLE, Replacement
 from artifactlab.fix.site_penalty import SitePenalty
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.fix.weights import save_fixed

@@ -12,7 +12,9 @@ from torch import nn
 CALLS = {
     "interpolate": ("interpolate", "upsample", "upsample_nearest", "upsample_bilinear"),
     "pixel_shuffle": ("pixel_shuffle",),
+    "conv_transpose1d": ("conv_transpose1d",),
     "conv_transpose2d": ("conv_transpose2d",),
+    "conv_transpose3d": ("conv_transpose3d",),
     "repeat_interleave": ("repeat_interleave",),
     "reshape": ("reshape", "view", "flatten"),
     "grid_sample": ("grid_sample",),
@@ -37,14 +39,16 @@ def how_to_make_it_a_module(owner: nn.Module, name: str, key: str) -> str:
     if found is None:
         return (
             f"{key}: {kind} enlarges in its own forward, where nothing can be swapped. Move what enlarges into a module"
-            f" of its own that takes and returns (N, C, H, W), say self.resize in {kind}.__init__, and fix {new_site}"
+            f" of its own that takes features and returns them enlarged, both (N, C, H, W) or the like, say self.resize"
+            f" in {kind}.__init__, and fix {new_site}"
         )
     call, line, place = found
     module = _as_module(call, op)
     if module is None:
         return (
-            f"{key} is a call in {kind}.forward ({place}): `{line}`. Move it into a module of its own that takes and"
-            f" returns (N, C, H, W), say self.resize in {kind}.__init__, and fix {new_site}"
+            f"{key} is a call in {kind}.forward ({place}): `{line}`. Move it into a module of its own that takes"
+            f" features and returns them enlarged, both (N, C, H, W) or the like, say self.resize in {kind}.__init__,"
+            f" and fix {new_site}"
         )
     new_line = line.replace(ast.unparse(call), f"self.resize({ast.unparse(call.args[0])})")
     if new_line == line:  # the call is written differently from how it is unparsed

@@ -10,7 +10,7 @@ from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.fused import FusedUpsample
 from artifactlab.fix.operator import with_convolution
 from artifactlab.fix.pairs import BORDERS, has_standard_forward, pair_of_block, pair_of_sequence
-from artifactlab.fix.replace import put
+from artifactlab.fix.replacement import put
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
 from artifactlab.models.torch_internals import own_children
 from artifactlab.models.wrappers import unwrap

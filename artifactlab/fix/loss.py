@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.fix.loss_terms import edge_distances, lattice_distance
-from artifactlab.metrics.inputs import as_pair, check_reduction, reduce
+from artifactlab.metrics.inputs import check_reduction, reduce
 from artifactlab.scoring.periods import lattice_period
 
 PERIODS = (2, 4)
@@ -34,6 +34,8 @@ class EdgeAwareLoss(nn.Module):
     - `lattice`: what of the error keeps step with the periods, see `lattice_distance`.
 
     Edges are those of the mean over channels, so where channels add up to a constant (softmax) only `lattice` is left.
+    In volumes and video they are looked at in all slices across each of the three axes; signals have no edge
+    directions, so that of them, too, only `lattice` is left.
     It runs in float32 (float64 for float64) whatever autocast says, has no buffers, takes any number of channels, any
     range of values, and compiles in one graph. The target is taken as given: no gradient flows into it.
 
@@ -41,17 +43,18 @@ class EdgeAwareLoss(nn.Module):
         loss_weight: times which the sum of the terms is returned.
         data_range: distance between the darkest and the brightest possible value.
         reduction: "mean", "sum" or "none" over the batch.
-        periods: lattice spacings in pixels of the output to look for, each one number or (vertical, horizontal);
-            default is 2 and 4. `from_diagnosis` takes those of the layers that were found guilty.
+        periods: lattice spacings in pixels of the output to look for, each one number or one per axis, such as
+            (vertical, horizontal); default is 2 and 4. `from_diagnosis` takes those of the layers found guilty.
         weights: of the terms by their names; those that are left out keep their own, see `WEIGHTS`; 0 switches a term
             off.
 
-    `forward(output, target)` takes two (N, C, H, W) and returns a scalar, or (N,) for reduction "none". Afterwards
-    `terms` holds each term alone, unweighted, averaged over the batch and detached, for logging.
+    `forward(output, target)` takes two (N, C, H, W), (N, C, L) or (N, C, D, H, W) and returns a scalar, or (N,) for
+    reduction "none". Afterwards `terms` holds each term alone, unweighted, averaged over the batch and detached, for
+    logging.
 
     Raises:
         InputError: if an argument is out of range; from `forward`, if output and target are no two tensors of one
-            shape.
+            shape, or the periods have other axes.
 
     What looks similar and is not: a loss on gradient magnitudes does not see direction; total variation along the axes
     finds a stair-step no longer than the edge that it replaces, and rewards flat steps within; the coarser levels of a
@@ -72,7 +75,7 @@ class EdgeAwareLoss(nn.Module):
         loss_weight: float = 1.0,
         data_range: float = 1.0,
         reduction: str = "mean",
-        periods: Sequence[int | tuple[int, int]] | None = None,
+        periods: Sequence[int | tuple[int, ...]] | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
@@ -109,7 +112,8 @@ class EdgeAwareLoss(nn.Module):
         >>> EdgeAwareLoss.from_diagnosis(found).periods
         ((4, 4),)
         """
-        periods = {lattice_period(found.site.period) for found in diagnosis.offenders} - {(1, 1)}
+        lattices = {lattice_period(found.site.period) for found in diagnosis.offenders}
+        periods = [lattice for lattice in sorted(lattices) if max(lattice) > 1]
         if not periods:
             raise InputError(
                 "the diagnosis names no offender with a lattice to aim at; EdgeAwareLoss() looks for those of the last"
@@ -119,7 +123,7 @@ class EdgeAwareLoss(nn.Module):
             raise InputError(
                 "from_diagnosis takes the periods from the diagnosis; EdgeAwareLoss(periods=...) takes yours"
             )
-        return cls(periods=sorted(periods), **{"data_range": diagnosis.config.data_range, **settings})
+        return cls(periods=periods, **{"data_range": diagnosis.config.data_range, **settings})
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """The weighted sum of the terms."""
@@ -136,11 +140,13 @@ class EdgeAwareLoss(nn.Module):
 
     def _distances(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The terms (N,) whose weight is not 0."""
-        terms = {}
-        if self.weights["direction"] or self.weights["raggedness"]:
+        terms, axes = {}, output.ndim - 2
+        if axes > 1 and (self.weights["direction"] or self.weights["raggedness"]):
             terms["direction"], terms["raggedness"] = edge_distances(output, target)
         if self.weights["lattice"]:
-            terms["lattice"] = lattice_distance(output, target, self.periods)
+            terms["lattice"] = lattice_distance(output, target, _along(self.periods, axes))
+        elif axes == 1:
+            raise InputError("of a signal, 'lattice' is the only term, and its weight is 0; give it one")
         return {name: value for name, value in terms.items() if self.weights[name]}
 
     def extra_repr(self) -> str:
@@ -151,13 +157,33 @@ class EdgeAwareLoss(nn.Module):
         )
 
 
-def _as_periods(periods: Sequence[int | tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _as_periods(periods: Sequence[int | tuple[int, ...]]) -> tuple[int | tuple[int, ...], ...]:
     if not isinstance(periods, Sequence) or isinstance(periods, str) or not periods:
         raise InputError(f"periods must be a sequence of lattice spacings, such as (2, 4), got {periods!r}")
-    pairs = tuple(dict.fromkeys(as_pair(period, "each of periods") for period in periods))
-    if (1, 1) in pairs:
+    return tuple(dict.fromkeys(map(_as_period, periods)))
+
+
+def _as_period(period: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """One number for all axes, or one for each."""
+    spacings = tuple(period) if isinstance(period, (tuple, list)) else (period,)
+    whole = all(isinstance(p, int) and not isinstance(p, bool) and p >= 1 for p in spacings)
+    if not whole or not 1 <= len(spacings) <= 3:
+        raise InputError(f"each of periods must be a positive integer or one per axis, got {period!r}")
+    if max(spacings) == 1:
         raise InputError("a period of 1 is no lattice; leave it out, or give the spacing in pixels of the output")
-    return pairs
+    return spacings if isinstance(period, (tuple, list)) else period
+
+
+def _along(periods: Sequence[int | tuple[int, ...]], axes: int) -> list[tuple[int, ...]]:
+    """A spacing for each axis of the output, of every period once."""
+    lattices = dict.fromkeys(period if isinstance(period, tuple) else (period,) * axes for period in periods)
+    for lattice in lattices:
+        if len(lattice) != axes:
+            raise InputError(
+                f"the period {lattice} has {len(lattice)} axes, and the output has {axes}; give one number, or one for"
+                " each axis of (N, C, *space)"
+            )
+    return list(lattices)
 
 
 def check_number(name: str, value: float, least: float | None = None) -> None:
@@ -171,11 +197,13 @@ def check_number(name: str, value: float, least: float | None = None) -> None:
 
 def _check_pair(output: Tensor, target: Tensor) -> None:
     for name, images in (("output", output), ("target", target)):
-        if not isinstance(images, Tensor) or images.ndim != 4 or images.is_complex():
+        if not isinstance(images, Tensor) or images.ndim not in (3, 4, 5) or images.is_complex():
             given = (
                 f"shape {tuple(images.shape)}, {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
             )
-            raise InputError(f"{name} must be a real tensor of shape (N, C, H, W), got {given}")
+            raise InputError(
+                f"{name} must be a real tensor of shape (N, C, H, W), (N, C, L) or (N, C, D, H, W), got {given}"
+            )
     if output.shape != target.shape or output.numel() == 0:
         raise InputError(
             f"output and target must have one shape and at least one pixel, got {tuple(output.shape)} and"

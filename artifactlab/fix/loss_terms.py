@@ -1,7 +1,8 @@
 """The three distances that `EdgeAwareLoss` adds up: of edge directions, of raggedness along edges, and of grids.
 
 All are differentiable in the output, take the target as given, and return one number per image, in fractions of the
-data range (directions: of its square). Edges are looked at in the mean over channels, grids in every channel.
+data range (directions: of its square). Edges are looked at in the mean over channels, grids in every channel. Grids
+may lie along one, two or three axes; edges have a direction in images, and in the slices of volumes.
 
 Gradients are Roberts' crosses: with the differences p and q along the two diagonals, the components of the double
 angle are gx^2 - gy^2 = p q and 2 gx gy = (p^2 - q^2) / 2, for two subtractions.
@@ -9,6 +10,7 @@ angle are gx^2 - gy^2 = p q and 2 gx gy = (p^2 - q^2) / 2, for two subtractions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.metrics.bands import running_sum
+from artifactlab.metrics.inputs import total
 
 AROUND = 4
 """Pixels of the box that a target's edge directions are averaged over, twice: a triangle of 7, in which noise of single
@@ -81,7 +84,15 @@ def excess_raggedness(output: Tensor, target: Tensor) -> Tensor:
 
 
 def edge_distances(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """`direction_distance` and `excess_raggedness`, of the same gradients."""
+    """`direction_distance` and `excess_raggedness`, of the same gradients.
+
+    Of volumes (N, C, D, H, W), the mean over all slices across each of the three axes.
+    """
+    if output.ndim == 5:
+        across = [edge_distances(_slices(output, axis), _slices(target, axis)) for axis in (2, 3, 4)]
+        means = [[part.view(len(output), -1).mean(1) for part in parts] for parts in across]
+        direction, raggedness = (torch.stack(parts).mean(0) for parts in zip(*means, strict=True))
+        return direction, raggedness
     with torch.no_grad():
         wanted = _structure(target)
         edges = _edges(wanted)
@@ -92,14 +103,19 @@ def edge_distances(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(distances).sum(0) / 2, _mean(F.relu(_rms_along(got, edges) - own))
 
 
-def lattice_distance(output: Tensor, target: Tensor, periods: Sequence[tuple[int, int]]) -> Tensor:
+def _slices(volumes: Tensor, axis: int) -> Tensor:
+    """Volumes (N, C, D, H, W) cut across an axis, (N * slices, C, rows, columns)."""
+    return volumes.movedim(axis, 1).flatten(0, 1)
+
+
+def lattice_distance(output: Tensor, target: Tensor, periods: Sequence[tuple[int, ...]]) -> Tensor:
     """How much of a grid of these periods the output has and the target has not, or the other way round.
 
     L1 of the `phase_patterns` of what is between them: detail that the target has costs nothing, however regular.
 
     Args:
-        output, target: (N, C, H, W) of data range 1.
-        periods: vertical and horizontal lattice spacings in pixels.
+        output, target: (N, C, L), (N, C, H, W) or (N, C, D, H, W) of data range 1.
+        periods: lattice spacings along each axis, in pixels.
 
     Returns:
         (N,), in data ranges, the mean over the periods; 0 for images smaller than half a window.
@@ -113,7 +129,7 @@ def lattice_distance(output: Tensor, target: Tensor, periods: Sequence[tuple[int
     return torch.stack([_mean(pattern.abs()) for pattern in patterns]).mean(0)
 
 
-def phase_patterns(values: Tensor, periods: Sequence[tuple[int, int]]) -> list[Tensor]:
+def phase_patterns(values: Tensor, periods: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """What keeps step with lattices: the mean at each of their phases, in local windows, less the windows' ramps.
 
     Windows overlap by half and start at the first pixel, so no phase is left out, unlike in a loss that looks at every
@@ -121,41 +137,54 @@ def phase_patterns(values: Tensor, periods: Sequence[tuple[int, int]]) -> list[T
     half window only, ramps stay.
 
     Args:
-        values: (N, C, H, W).
-        periods: vertical and horizontal lattice spacings in pixels.
+        values: (N, C, L), (N, C, H, W) or (N, C, D, H, W).
+        periods: lattice spacings along each axis, in pixels.
 
     Returns:
-        Per period, the largest first, (N, C, windows across, horizontal period, windows down, vertical period).
+        Per period, the largest first, windows and phases of each axis, the last axis first: of images (N, C, windows
+        across, horizontal period, windows down, vertical period).
     """
     patterns: list[Tensor] = []
-    folded: dict[tuple[int, int], Tensor] = {}
+    folded: dict[tuple[int, ...], Tensor] = {}
     for period in sorted(periods, reverse=True):
         again = [_folded_again(sums, period) for known, sums in folded.items() if _share_windows(known, period)]
         folded[period] = again[0] if again else _folded(values, period)
-        pattern = _overlapping(_overlapping(folded[period], 2), 4)
-        pattern = pattern - pattern.mean((3, 5), keepdim=True)
-        patterns.append(pattern / (4 * _blocks(period[0]) * _blocks(period[1])))
+        pattern = folded[period]
+        for axis in range(2, pattern.ndim, 2):
+            pattern = _overlapping(pattern, axis)
+        pattern = pattern - pattern.mean(tuple(range(3, pattern.ndim, 2)), keepdim=True)
+        patterns.append(pattern / math.prod([2 * _blocks(p) for p in period]))
     return patterns
 
 
-def _folded(values: Tensor, period: tuple[int, int]) -> Tensor:
-    """(N, C, H, W) added up by half window and phase."""
-    # rows are added first, and columns as rows: adding long rows is what a CPU does best
-    rows = _folded_rows(values, period[0])
-    sums = _folded_rows(rows.flatten(2, 3).mT.contiguous(), period[1])
-    return sums.reshape(*sums.shape[:4], *rows.shape[2:4])
+def _folded(values: Tensor, period: tuple[int, ...]) -> Tensor:
+    """(N, C, *space) added up by half window and phase of each axis, the last axis first."""
+    # the first axis is added first, and then each of the others in its place: long rows are what a CPU adds best
+    rows = values.flatten(3) if values.ndim > 3 else values[..., None]
+    found: list[torch.Size] = []
+    for p, size in zip(period, values.shape[2:], strict=True):
+        if found:
+            rows = rows.flatten(2, 3).mT.contiguous()
+            rows = rows.reshape(*rows.shape[:2], size, rows.shape[2] * rows.shape[3] // size)
+        rows = _folded_rows(rows, p)
+        found.append(rows.shape[2:4])
+    # what was folded last stands first, the others behind it in their order
+    sums = rows.reshape(*rows.shape[:4], *(size for pair in found[:-1] for size in pair))
+    if len(found) < 3:
+        return sums
+    return sums.permute(0, 1, 2, 3, 6, 7, 4, 5)
 
 
-def _share_windows(coarse: tuple[int, int], fine: tuple[int, int]) -> bool:
+def _share_windows(coarse: tuple[int, ...], fine: tuple[int, ...]) -> bool:
     """Whether sums for the one period can be added up to those for the other."""
     return all(c % f == 0 and c * _blocks(c) == f * _blocks(f) for c, f in zip(coarse, fine, strict=True))
 
 
-def _folded_again(sums: Tensor, period: tuple[int, int]) -> Tensor:
+def _folded_again(sums: Tensor, period: tuple[int, ...]) -> Tensor:
     """`_folded`, from that of a multiple of the period."""
-    for axis, p in ((5, period[0]), (3, period[1])):
+    for axis, p in zip(range(sums.ndim - 1, 2, -2), period, strict=True):
         first, *others = sums.split(p, axis)
-        sums = sum(others, first)
+        sums = total(others, first)
     return sums
 
 
@@ -166,8 +195,9 @@ def _blocks(period: int) -> int:
 
 def _folded_rows(values: Tensor, period: int) -> Tensor:
     """Rows (..., H, W) added up by half window and phase, (..., half windows, period, W)."""
-    blocks = _blocks(period)
-    halves, beyond = divmod(values.shape[-2], blocks * period)
+    blocks, size = _blocks(period), values.shape[-2]
+    halves = size // (blocks * period)  # not `divmod`, which the compiler cannot follow while a model is watched
+    beyond = size - halves * blocks * period
     complete = values.narrow(-2, 0, values.shape[-2] - beyond) if beyond else values
     # not `unflatten`, which the compiler cannot follow while a model is watched
     return complete.reshape(*complete.shape[:-2], halves, blocks, period, complete.shape[-1]).sum(-3)
@@ -181,7 +211,7 @@ def _overlapping(sums: Tensor, axis: int) -> Tensor:
     before, after = sums.narrow(axis, 0, halves - 1), sums.narrow(axis, 1, halves - 1)
     slope = (after - before).mean(axis + 1, keepdim=True) * (2 / (_blocks(period) * period))
     phase = torch.arange(period, dtype=sums.dtype, device=sums.device) - (period - 1) / 2
-    return before + after - slope * phase.view([period if k == axis + 1 else 1 for k in range(6)])
+    return before + after - slope * phase.view([period if k == axis + 1 else 1 for k in range(sums.ndim)])
 
 
 class _Structure(NamedTuple):

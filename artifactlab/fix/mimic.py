@@ -7,7 +7,9 @@ fit keeps the layer and loses the grid. Every mode can then begin as exactly tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -22,6 +24,7 @@ from artifactlab.fix.upsample.dysample import DySampleUpsample
 from artifactlab.fix.upsample.hybrid import HybridUpsample
 from artifactlab.fix.upsample.meta import MetaUpsample
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
+from artifactlab.fix.upsample.spaces import CONVOLVE, Convolution, TransposedConvolution
 from artifactlab.fix.upsample.subpixel import SubpixelUpsample
 
 CORRELATION = 0.9
@@ -63,10 +66,12 @@ def mimic(new: nn.Module, old: Response) -> float:
             mimic(new.resize, old)
             mimic(new.subpixel, old)
         else:
-            smooth = ResizeConvUpsample(old.kernel.shape[1], old.kernel.shape[0], scale=old.scale)
+            smooth = ResizeConvUpsample(
+                old.kernel.shape[1], old.kernel.shape[0], scale=old.scale, spatial_dims=old.axes
+            )
             mimic(smooth, old)
-            _copy(new, impulse_response(smooth, old.kernel.shape[1]))
-        return _difference(impulse_response(new, old.kernel.shape[1]), old)
+            _copy(new, impulse_response(smooth, old.kernel.shape[1], old.axes))
+        return _difference(impulse_response(new, old.kernel.shape[1], old.axes), old)
 
 
 def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsample) -> Callable[[Tensor], Tensor]:
@@ -76,7 +81,7 @@ def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsa
     def enlarge(x: Tensor) -> Tensor:
         conv, new.conv = new.conv, nn.Identity()  # type: ignore[assignment]
         try:
-            return new(x.expand(-1, channels, -1, -1))[:, :1]
+            return new(x.expand(-1, channels, *[-1] * (x.ndim - 2)))[:, :1]
         finally:
             new.conv = conv
 
@@ -86,45 +91,45 @@ def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsa
 def _difference(new: Response, old: Response) -> float:
     """Relative rms difference of what two operators give on smooth inputs."""
     reach = max(new.reach, old.reach)
-    root = _correlation_root(reach)
+    root = _correlation_root(reach, old.axes)
     before, after = _taps(old, reach) @ root, _taps(new, reach) @ root
     energy = float(before.square().sum())
     return float((after - before).square().sum() / energy) ** 0.5 if energy else 0.0
 
 
-def _fit_convolution(conv: nn.Conv2d, enlarge: Callable[[Tensor], Tensor], old: Response) -> None:
+def _fit_convolution(conv: Convolution, enlarge: Callable[[Tensor], Tensor], old: Response) -> None:
     """Least squares, weighted by how a smooth feature map is correlated; one small system for all pairs of channels."""
-    size = conv.kernel_size[0]
-    deltas = torch.eye(size**2).view(size**2, 1, size, size)
+    size, axes = conv.kernel_size[0], old.axes
+    deltas = torch.eye(size**axes).view(size**axes, 1, *[size] * axes)
 
     def basis(x: Tensor) -> Tensor:
-        padded = nn.functional.pad(enlarge(x), [size // 2] * 4, mode="replicate")
-        return nn.functional.conv2d(padded, deltas)
+        padded = nn.functional.pad(enlarge(x), [size // 2] * 2 * axes, mode="replicate")
+        return CONVOLVE[axes](padded, deltas)
 
-    able = impulse_response(basis, 1)
+    able = impulse_response(basis, 1, axes)
     reach = max(able.reach, old.reach)
-    root = _correlation_root(reach)
+    root = _correlation_root(reach, axes)
     columns = (_taps(able, reach) @ root).flatten(1)
     wanted = (_taps(old, reach) @ root).flatten(1)
     gram = columns @ columns.T
     gram += RIDGE * torch.linalg.eigvalsh(gram)[-1] * torch.eye(len(gram), dtype=gram.dtype)
     weights = torch.linalg.solve(gram, columns @ wanted.T).T
     conv.weight.copy_(weights.view(conv.weight.shape))
-    _set_bias(conv, old.bias.mean((1, 2)))
+    _set_bias(conv, old.bias.flatten(1).mean(1))
 
 
 def _taps(response: Response, reach: int) -> Tensor:
     """(pairs of channels, phases, taps) of a kernel, padded to a reach."""
-    more = reach - response.reach
-    kernel = nn.functional.pad(response.kernel, [more] * 4)
-    return kernel.flatten(4).flatten(2, 3).flatten(0, 1)
+    kernel = response.padded(reach).flatten(2 + response.axes).flatten(2, 1 + response.axes)
+    return kernel.flatten(0, 1)
 
 
-def _correlation_root(reach: int) -> Tensor:
+def _correlation_root(reach: int, axes: int) -> Tensor:
     """Square root (taps, taps) of the correlation between the pixels that a kernel reads."""
     place = torch.arange(2 * reach + 1, dtype=torch.float64)
     along = CORRELATION ** (place[:, None] - place).abs()
-    return torch.linalg.cholesky(torch.kron(along, along) + 1.0)  # 1: a mean as large as the spread, as after a ReLU
+    together = functools.reduce(torch.kron, [along] * axes)
+    return torch.linalg.cholesky(together + 1.0)  # 1: a mean as large as the spread, as after a ReLU
 
 
 def _copy(new: nn.Module, response: Response) -> None:
@@ -136,7 +141,7 @@ def _copy(new: nn.Module, response: Response) -> None:
             raise FixError(
                 "a subpixel layer with blur displaces by half a pixel, so that it cannot be a copy; leave it out"
             )
-        _copy_phases(new.conv, response.kernel, response.bias)
+        _copy_phases(new.conv, response)
     elif isinstance(new, ConvOnlyUpsample):
         _copy_through_gelu(new, response)
     elif isinstance(new, TransposedConvUpsample):
@@ -150,21 +155,21 @@ def _copy(new: nn.Module, response: Response) -> None:
         )
 
 
-def _set_bias(conv: nn.Conv2d | nn.ConvTranspose2d, values: Tensor) -> None:
+def _set_bias(conv: Convolution | TransposedConvolution, values: Tensor) -> None:
     """Every replacement's convolutions have a bias."""
     if conv.bias is None:
         raise FixError("the new layer has no bias to take the old one's")
     conv.bias.copy_(values)
 
 
-def _copy_phases(conv: nn.Conv2d, kernel: Tensor, bias: Tensor) -> None:
+def _copy_phases(conv: Convolution, response: Response) -> None:
     """A convolution that feeds a pixel shuffle: one kernel per phase."""
-    reach, middle = kernel.shape[-1] // 2, conv.kernel_size[0] // 2
-    if reach > middle:
-        raise FixError(f"a kernel of {kernel.shape[-1]} does not fit one of {conv.kernel_size[0]}")
-    weight = nn.functional.pad(kernel, [middle - reach] * 4).permute(0, 2, 3, 1, 4, 5)
-    conv.weight.copy_(weight.reshape(conv.weight.shape))
-    _set_bias(conv, bias.flatten())
+    middle = conv.kernel_size[0] // 2
+    if response.reach > middle:
+        raise FixError(f"a kernel of {response.kernel.shape[-1]} does not fit one of {conv.kernel_size[0]}")
+    padded = Response(response.padded(middle), response.bias, response.more)
+    conv.weight.copy_(padded.by_phase().flatten(0, 1))
+    _set_bias(conv, response.bias.flatten())
 
 
 def _copy_through_gelu(new: ConvOnlyUpsample, response: Response) -> None:
@@ -175,11 +180,12 @@ def _copy_through_gelu(new: ConvOnlyUpsample, response: Response) -> None:
         raise FixError(f"a copy takes {2 * out} hidden channels, two for each of {out}, and there are {hidden}")
     spare = hidden - 2 * out
     kernel, bias = response.kernel, response.bias
-    _copy_phases(
-        new.expand,
+    both = Response(
         torch.cat([kernel, -kernel, kernel.new_zeros(spare, *kernel.shape[1:])]),
         torch.cat([bias, -bias, bias.new_zeros(spare, *bias.shape[1:])]),
+        response.more,
     )
+    _copy_phases(new.expand, both)
     middle = new.project.kernel_size[0] // 2
     new.project.weight.zero_()
     _set_bias(new.project, torch.zeros(out))
@@ -190,28 +196,33 @@ def _copy_through_gelu(new: ConvOnlyUpsample, response: Response) -> None:
 
 def _copy_transposed(new: TransposedConvUpsample, response: Response) -> None:
     """Each weight of a transposed convolution is one tap of one phase; which one, a kernel of numbers shows."""
-    size = new.conv.kernel_size[0]
-    counted = TransposedConvUpsample(1, 1, scale=new.scale, kernel_size=size)
-    counted.conv.weight.copy_(torch.arange(1.0, size**2 + 1).view(1, 1, size, size))
+    sizes, count = new.conv.kernel_size, math.prod(new.conv.kernel_size)
+    counted = TransposedConvUpsample(1, 1, scale=new.scale, kernel_size=sizes, spatial_dims=response.axes)
+    counted.conv.weight.copy_(torch.arange(1.0, count + 1).view(1, 1, *sizes))
     _set_bias(counted.conv, torch.zeros(1))
-    places = impulse_response(counted, 1).kernel[0, 0].round().long()  # (r, r, taps, taps): number of the weight, or 0
-    reach = max(places.shape[-1], response.kernel.shape[-1]) // 2
-    places = nn.functional.pad(places, [reach - places.shape[-1] // 2] * 4)
-    kernel = nn.functional.pad(response.kernel, [reach - response.reach] * 4)
+    numbers = impulse_response(counted, 1, response.axes)
+    reach = max(numbers.reach, response.reach)
+    places = numbers.padded(reach)[0, 0].round().long()  # (*scale, *taps): number of the weight, or 0
+    kernel = response.padded(reach)
     if (kernel[..., places == 0].abs() > 1e-9).any():
         raise FixError(
-            f"a kernel of {size} has fewer than the three weights per phase and axis that a copy takes;"
-            f" use kernel_size={3 * new.scale}"
+            f"a kernel of {_listed(sizes)} has fewer than the three weights per phase and axis that a copy takes;"
+            f" use kernel_size={_listed([3 * factor for factor in new.scale])}"
         )
-    flat = kernel.new_zeros(*kernel.shape[:2], size**2 + 1)
+    flat = kernel.new_zeros(*kernel.shape[:2], count + 1)
     flat[..., places.flatten()] = kernel.flatten(2)
-    new.conv.weight.copy_(flat[..., 1:].unflatten(2, (size, size)).transpose(0, 1))
-    _set_bias(new.conv, response.bias.mean((1, 2)))
+    new.conv.weight.copy_(flat[..., 1:].unflatten(2, sizes).transpose(0, 1))
+    _set_bias(new.conv, response.bias.flatten(1).mean(1))
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    """One number where they are equal."""
+    return str(sizes[0] if len(set(sizes)) == 1 else tuple(sizes))
 
 
 def _copy_predicted(new: MetaUpsample, response: Response) -> None:
     """The last layer's smallest change after which it predicts the wanted kernels at this scale's offsets."""
-    r, taps = response.scale, response.kernel.shape[-1]
+    r, taps = response.scale[0], response.kernel.shape[-1]
     offsets = torch.tensor([(phase + 0.5) / r - 0.5 for phase in range(r)])
     where = torch.stack([offsets.repeat_interleave(r), offsets.repeat(r), torch.full((r * r,), 1 / r)], 1)
     last: Any = new.mlp[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,13 +17,25 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.advice import how_to_make_it_a_module
 from artifactlab.fix.response import Response, impulse_response
+from artifactlab.fix.upsample.spaces import CONVOLUTIONS, TRANSPOSED, AnyConvolution, Convolution
 from artifactlab.lint.graph import ROOT_NAME, ModuleGraph, Op, module_graph
 from artifactlab.lint.model_copy import eval_copy
-from artifactlab.lint.ops import Convolution, is_known
+from artifactlab.lint.ops import Convolution as ConvolutionCall
 from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks, own_parameters
 
-PADDINGS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d, nn.Identity)
+PADDINGS = (
+    *(nn.ReflectionPad1d, nn.ReplicationPad1d, nn.ZeroPad1d, nn.CircularPad1d),
+    *(nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d, nn.CircularPad2d),
+    *(nn.ReflectionPad3d, nn.ReplicationPad3d, nn.ZeroPad3d, nn.CircularPad3d),
+    nn.Identity,
+)
 """Modules that may stand between a resize and its convolution."""
+ORDINARY = tuple(CONVOLUTIONS.values())
+"""Convolutions of signals, images and volumes."""
+ENLARGING = (*TRANSPOSED.values(), nn.PixelShuffle, nn.Upsample)
+"""Layers that are replaced."""
+RESIZES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+"""The spatial axes that a mode of `nn.Upsample` is for."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +81,13 @@ def find_operator(model: nn.Module, site: Site | str) -> SiteOperator:
         raise FixError(how_to_make_it_a_module(module, name, key))
     if isinstance(module, nn.Upsample) and module.size is not None:
         raise FixError(f"{name} resizes to {module.size}, whatever comes in; give it a scale_factor, and fix that")
-    if isinstance(module, (nn.PixelShuffle, nn.Upsample)) and is_known(module):
+    if _runs_torchs_own(module, (nn.PixelShuffle, nn.Upsample)):
         paths = with_convolution(model, name, feeds=isinstance(module, nn.PixelShuffle))
         return _operator(model, site, key, paths)
     try:
         return _operator(model, site, key, (name,))
     except FixError as error:
-        if is_known(module):
+        if _runs_torchs_own(module, (*ENLARGING, *ORDINARY)):
             raise
         raise FixError(f"{how_to_make_it_a_module(module, name, key)} ({error})") from error
 
@@ -90,9 +103,13 @@ def neighbours_of(model: nn.Module, paths: Sequence[str]) -> tuple[str, ...]:
         while level and not weighted:
             level = [op for near in level for op in getattr(near, step) if op not in visited]
             visited.update(level)
-            weighted = [op for op in level if isinstance(op.spec, Convolution) and op.site in modules]
+            weighted = [op for op in level if op.site in modules and _has_weights(op, modules[op.site])]
         found.update({op.site: None for op in weighted})
     return tuple(found)
+
+
+def _has_weights(op: Op, module: nn.Module) -> bool:
+    return isinstance(op.spec, ConvolutionCall) or isinstance(module, AnyConvolution)
 
 
 class Chain(nn.Module):
@@ -115,13 +132,13 @@ def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ..
     parts = eval_copy(Chain(modules))
     _part_from_the_model(parts)
     what, reason = " and ".join(paths), ""
-    for channels in _possible_channels(modules, site):
+    for axes, channels in itertools.product(_possible_axes(modules, site), _possible_channels(modules, site)):
         try:
-            response = impulse_response(parts, channels)
+            response = impulse_response(parts, channels, axes)
         except InputError as error:
             reason = str(error)
             continue
-        if isinstance(site, Site) and len(paths) == 1 and site.scale != (response.scale, response.scale):
+        if isinstance(site, Site) and len(paths) == 1 and site.scale != response.scale:
             raise FixError(f"{what} enlarges by {response.scale}, but by {site.scale} where the model runs it")
         return SiteOperator(key, paths, channels, response)
     if reason:
@@ -147,10 +164,23 @@ def _refuse_unreadable(modules: Sequence[nn.Module], paths: Sequence[str]) -> No
 def _possible_channels(modules: Sequence[nn.Module], site: Site | str) -> list[int]:
     """What may come in: the channels of the first module's first convolution, as registered; those that came in where
     the site was seen running; those of a convolution after a resize, which keeps them."""
-    kinds = (nn.Conv2d, nn.ConvTranspose2d)
-    first, *others = [[part.in_channels for part in m.modules() if isinstance(part, kinds)][:1] for m in modules]
+    first, *others = [[part.in_channels for part in _convolutions(m)][:1] for m in modules]
     observed = [site.in_shape[1]] if isinstance(site, Site) else []
     return list(dict.fromkeys([*first, *observed, *(channels for found in others for channels in found)]))
+
+
+def _possible_axes(modules: Sequence[nn.Module], site: Site | str) -> list[int]:
+    """How many spatial axes may come in: those of the site's own tensor where it was seen running, of the modules'
+    convolutions and resizes; images where nothing says."""
+    observed = [len(site.scale)] if isinstance(site, Site) else []
+    parts = [part for module in modules for part in module.modules()]
+    resizes = [RESIZES[part.mode] for part in parts if isinstance(part, nn.Upsample) and part.mode in RESIZES]
+    layers = [part.weight.ndim - 2 for module in modules for part in _convolutions(module)]
+    return list(dict.fromkeys([*observed, *resizes, *layers])) or [2]
+
+
+def _convolutions(module: nn.Module) -> list[AnyConvolution]:
+    return [part for part in module.modules() if isinstance(part, AnyConvolution)]
 
 
 def _part_from_the_model(copies: nn.Module) -> None:
@@ -175,9 +205,8 @@ def _module(model: nn.Module, name: str, key: str) -> nn.Module:
     try:
         return model.get_submodule(name)
     except AttributeError as error:
-        upsamplers = (nn.ConvTranspose2d, nn.PixelShuffle, nn.Upsample)
         near = difflib.get_close_matches(name, dict(model.named_modules()), 3)
-        near = near or [known for known, module in model.named_modules() if isinstance(module, upsamplers)][:5]
+        near = near or [known for known, module in model.named_modules() if isinstance(module, ENLARGING)][:5]
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise InputError(f"the model has no module {name!r} (from site {key!r}){hint}") from error
 
@@ -198,7 +227,7 @@ def with_convolution(model: nn.Module, name: str, feeds: bool) -> tuple[str, ...
         if op is None:
             break
         chain.append(op.site)
-        if isinstance(op.spec, Convolution):
+        if _has_weights(op, model.get_submodule(op.site)):
             return tuple(reversed(chain)) if feeds else tuple(chain)
     return (name,)
 
@@ -214,8 +243,15 @@ def _only_neighbour(op: Op, before: bool, model: nn.Module, graph: ModuleGraph) 
     if sum(other.site == near.site for other in graph.ops) > 1:
         return None
     module = model.get_submodule(near.site)
-    keeps_size = isinstance(near.spec, Convolution) and not near.spec.transposed and max(near.spec.stride) == 1
+    keeps_size = isinstance(module, Convolution) and max(module.stride) == 1 and _runs_torchs_own(module, ORDINARY)
     return near if keeps_size or isinstance(module, PADDINGS) else None
+
+
+def _runs_torchs_own(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> bool:
+    """Whether it runs the forward of one of these classes of torch's, so that its arguments say what it does."""
+    kind = next((kind for kind in kinds if isinstance(module, kind)), None)
+    names = ("forward", "_conv_forward")
+    return kind is not None and all(getattr(type(module), name, 0) is getattr(kind, name, 0) for name in names)
 
 
 def _is_guessed(first: str, second: str, graph: ModuleGraph) -> bool:

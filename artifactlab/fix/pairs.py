@@ -43,7 +43,12 @@ class Pair:
 
 def pair_of_block(block: ResizeConvUpsample) -> Pair:
     _refuse_changed(block, ResizeConvUpsample)
-    return _pair(block.resample, block.scale, block.conv, None)
+    if not isinstance(block.conv, nn.Conv2d) or len(set(block.scale)) > 1:
+        raise FixError(
+            f"it enlarges by {block.scale}; what can be fused enlarges images, rows and columns alike: run the block as"
+            " it is, which gives the same"
+        )
+    return _pair(block.resample, block.scale[0], block.conv, None)
 
 
 def pair_of_sequence(parts: Sequence[nn.Module], sequence: nn.Sequential | None = None) -> Pair:

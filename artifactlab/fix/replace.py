@@ -2,165 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, overload
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from artifactlab.attribution.sites.records import Site
-from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
-from artifactlab.fix.upsample import MODES
-from artifactlab.models.torch_internals import COMPILED_CHILD
+from artifactlab.fix.replacement import Replacement, Trimmed, times
 from artifactlab.models.wrappers import unwrap
-
-NEEDS_A_SKIP = ("gated",)
-"""Modes that a layer with one input cannot be replaced by."""
-MAX_SIZE = 1 << 16
-"""Channels, and pixels per pixel, that a file may ask for: more than any decoder has, and too few for a damaged number
-to fill the memory."""
-MAX_SCALE = 64
-"""The factor that a file may ask for: patches of tokens have 16 or 32, and its square is what an output grows by."""
-MAX_MORE = 1024
-"""Rows that a file may add: more than any kernel has, by which an output is longer."""
-
-
-class ReplaceableModes(Sequence[str]):
-    """The modes that a layer can be replaced by, those of installed packages included, looked up when asked for.
-
-    >>> "subpixel" in REPLACEABLE, "gated" in REPLACEABLE
-    (True, False)
-    """
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        return tuple(self)[index]
-
-    def __iter__(self) -> Iterator[str]:
-        return (mode for mode in MODES if mode not in NEEDS_A_SKIP)
-
-    def __contains__(self, mode: object) -> bool:
-        return mode in MODES and mode not in NEEDS_A_SKIP
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
-
-
-REPLACEABLE = ReplaceableModes()
-"""The names in `artifactlab.fix.upsample.MODES` that a layer can be replaced by."""
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """What stands where a site's operator stood; enough to do the same to another copy of the model."""
-
-    site: str
-    """The key or name of the site, as it was given."""
-    paths: tuple[str, ...]
-    """Qualified names of the old modules: the new one stands at the first, `nn.Identity` at the others."""
-    mode: str
-    """The kind of the new module, one of `REPLACEABLE`."""
-    in_channels: int
-    """The channels of the features before."""
-    out_channels: int
-    """The channels of the features after."""
-    scale: int
-    """The factor by which the features grow along both axes."""
-    more: tuple[int, int]
-    """Rows and columns that the output has beyond `scale` times the input, or lacks where they are negative."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Further keyword arguments of the new module."""
-
-    def build(self) -> nn.Module:
-        """A fresh module of this kind.
-
-        Raises:
-            InputError: if the mode does not take these options.
-        """
-        if self.mode in NEEDS_A_SKIP:
-            raise InputError(
-                f"mode {self.mode!r} blends with a skip, which a replaced layer is not given; build the decoder with"
-                f" LearnableInterpolationUpsample(..., mode={self.mode!r}), or choose {', '.join(REPLACEABLE)}"
-            )
-        if self.mode not in REPLACEABLE:
-            raise InputError(f"unknown mode {self.mode!r}; expected one of {', '.join(REPLACEABLE)}")
-        try:
-            made = MODES[self.mode](self.in_channels, self.out_channels, scale=self.scale, **self.options)
-        except InputError:
-            raise
-        except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-            raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {first_line(error)}") from error
-        if not isinstance(made, nn.Module):
-            raise InputError(f"mode {self.mode!r} makes a {type(made).__name__}, expected a torch.nn.Module")
-        return made if self.more == (0, 0) else Trimmed(made, self.more)
-
-    def install(self, model: nn.Module, new: nn.Module) -> None:
-        """Put `new` where the operator stood in `model`, under every name that it has there."""
-        for path in self.paths:
-            _refuse_missing(model, path)
-        for path in self.paths:
-            made = new if path == self.paths[0] else nn.Identity()
-            old = model.get_submodule(path)
-            for name in [name for name, module in model.named_modules(remove_duplicate=False) if module is old]:
-                # a compiled module would go on running the old one
-                put(model, name.removesuffix(f".{COMPILED_CHILD}"), made)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for the header of a weights file."""
-        names = ("site", "mode", "in_channels", "out_channels", "scale", "options")
-        return {name: getattr(self, name) for name in names} | {"paths": list(self.paths), "more": list(self.more)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Replacement:
-        """The inverse of `to_dict`, from its `data`.
-
-        Raises:
-            InputError: if something is missing or of another kind.
-        """
-        try:
-            vertical, horizontal = map(int, data["more"])
-            made = cls(
-                site=str(data["site"]),
-                paths=tuple(map(str, data["paths"])),
-                mode=str(data["mode"]),
-                in_channels=int(data["in_channels"]),
-                out_channels=int(data["out_channels"]),
-                scale=int(data["scale"]),
-                more=(vertical, horizontal),
-                options=dict(data["options"]),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"this is no replacement that artifactlab wrote: {error!r:.200}") from error
-        made._refuse_sizes()
-        return made
-
-    def _refuse_sizes(self) -> None:
-        """Raise an InputError for what no fix has, and would fill the memory when the module is made or run."""
-        numbers = [value for value in self.options.values() if isinstance(value, (int, float))]
-        sizes = (self.in_channels, self.out_channels, self.scale)
-        if (
-            not self.paths
-            or "" in self.paths
-            or not all(1 <= size <= MAX_SIZE for size in sizes)
-            or self.scale > MAX_SCALE
-            or not all(abs(more) <= MAX_MORE for more in self.more)
-            or not all(abs(number) <= MAX_SIZE for number in numbers)
-        ):
-            raise InputError(
-                f"this is no replacement that artifactlab wrote: paths {self.paths!r:.200}, sizes {sizes},"
-                f" {self.more} more, options {self.options!r:.200}"
-            )
 
 
 @dataclass(frozen=True)
@@ -179,26 +31,11 @@ class Swap:
     def __str__(self) -> str:
         new = self.replacement
         before, after = self.parameters
-        shapes = f"{new.in_channels} to {new.out_channels} channels, x{new.scale}"
+        shapes = f"{new.in_channels} to {new.out_channels} channels, x{times(new.scale)}"
         return (
             f"Replaced {' and '.join(self.removed)} by {new.mode} ({shapes}) at {new.paths[0]}; weights {before} ->"
             f" {after}; differs at first by {self.difference:.1%} on smooth features, the lattice included."
         )
-
-
-class Trimmed(nn.Module):
-    """An upsampler whose output is cut or repeated at its end, to the size that the old one gave."""
-
-    def __init__(self, up: nn.Module, more: tuple[int, int]) -> None:
-        super().__init__()
-        self.up = up
-        self.more = more
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.up(x)
-        height, width = y.shape[2] + self.more[0], y.shape[3] + self.more[1]
-        beyond = (0, max(0, self.more[1]), 0, max(0, self.more[0]))
-        return nn.functional.pad(y, beyond, mode="replicate")[..., :height, :width]
 
 
 def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpolate_conv", **options: Any) -> Swap:
@@ -241,16 +78,11 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
     return Swap(replacement, removed, (sum(map(_weights, old)), _weights(new)), difference)
 
 
-def put(model: nn.Module, path: str, new: nn.Module) -> None:
-    """Make `new` the submodule at `path`."""
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, new)
-
-
 def _replacement(found: SiteOperator, mode: str, options: dict[str, Any]) -> Replacement:
     response = found.response
     if mode == "deconv":  # so that every phase has three weights an axis, which a copy of a smooth layer takes
-        options = {"kernel_size": 3 * response.scale} | options
+        sizes = [3 * factor for factor in response.scale]
+        options = {"kernel_size": sizes[0] if len(set(sizes)) == 1 else sizes} | options
     return Replacement(
         site=found.site,
         paths=found.paths,
@@ -272,13 +104,6 @@ def _like(new: nn.Module, old: list[nn.Module], model: nn.Module) -> None:
     new.train(old[0].training)
     trainable = [p.requires_grad for module in old for p in module.parameters()]
     new.requires_grad_(any(trainable) or not trainable)
-
-
-def _refuse_missing(model: nn.Module, path: str) -> None:
-    try:
-        model.get_submodule(path)
-    except AttributeError as error:
-        raise FixError(f"the model has no {path}; this fix was made for another model") from error
 
 
 def _weights(module: nn.Module) -> int:

@@ -115,7 +115,7 @@ class SitePenalty:
         output = visit.growth.output
         if visit.key in self._keys and torch.is_grad_enabled() and output.requires_grad:
             period = lattice_period(visit.growth.scale)
-            if period == (1, 1):
+            if max(period) == 1:
                 raise InputError(f"the site {visit.key} grows by {visit.growth.scale}, which has no fixed lattice")
             # a checkpoint counts what is saved, and what it recomputes has no penalty: ours is saved past its hooks
             with (
@@ -127,13 +127,16 @@ class SitePenalty:
             self._terms.setdefault(visit.key, []).append(term)
 
 
-def grid_share(activation: Tensor, period: tuple[int, int]) -> Tensor:
-    """Mean square of the phase patterns of an (N, C, H, W) activation over its variance, image by image; their mean."""
+def grid_share(activation: Tensor, period: tuple[int, ...]) -> Tensor:
+    """Mean square of the phase patterns of an (N, C, *space) activation over its variance, image by image; their mean.
+
+    A spacing per spatial axis, of which there are one, two or three.
+    """
     dtype = torch.float64 if activation.dtype == torch.float64 else torch.float32
     values = activation.to(dtype, copy=True)  # the model may go on in place
     (pattern,) = phase_patterns(values, [period])
     squares = pattern.square().flatten(1)
-    variance = values.var((2, 3), correction=0).mean(1)
+    variance = values.flatten(2).var(2, correction=0).mean(1)
     return (squares.sum(1) / max(1, squares.shape[1]) / (variance + FLAT)).mean()
 
 

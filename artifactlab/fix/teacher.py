@@ -37,7 +37,7 @@ def teacher_outputs(
     output: str | int | None = None,
     seed: int = 0,
     until: float | None = None,
-) -> tuple[list[Tensor], tuple[int, int]]:
+) -> tuple[list[Tensor], tuple[int, ...]]:
     """What the new model is to give, float32 on the CPU, and the period of the lattice that is taken out.
 
     Args:

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.errors import ArtifactLabError, FixError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, save_state
+from artifactlab.fix.likeness import derivatives, inside
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
-from artifactlab.fix.verify import DERIVATIVE_SIGMA, inside
-from artifactlab.metrics.gradients import gradient
 from artifactlab.models.calls import Call, on_device
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.random_state import random_states_kept
@@ -46,8 +45,8 @@ class Training:
     """The inputs."""
     targets: list[Tensor]
     """What the model is to give for each of the inputs."""
-    period: tuple[int, int]
-    """The vertical and horizontal period of the lattice that the targets are without."""
+    period: tuple[int, ...]
+    """The period, along each axis of the output, of the lattice that the targets are without."""
     options: TrainingOptions
     """How to train."""
     judging: JudgingOptions
@@ -81,9 +80,8 @@ class Training:
         output = self._output(self.calls[number]).float()
         difference = output - self.targets[number].to(self._device)
         planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
-        vertical, horizontal = gradient(planes, DERIVATIVE_SIGMA)
         pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
-        edges = vertical.abs().mean() + horizontal.abs().mean()
+        edges = torch.stack([part.abs().mean() for part in derivatives(planes)]).sum()
         return planes.abs().mean() + edges + self.options.lattice_weight * pattern.abs().mean()
 
     def held_out_loss(self) -> float:

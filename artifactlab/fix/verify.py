@@ -9,12 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
+from artifactlab.fix.likeness import BORDER_PERIODS, Likeness
 from artifactlab.fix.options import JudgingOptions, refuse_unknown, with_fields
 from artifactlab.inputs.images import MIN_SIDE
-from artifactlab.metrics.gradients import gradient
 from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.runner import Runner
@@ -29,23 +28,8 @@ MIN_DROP = 0.8
 MAX_GROWTH = 0.3
 """Severity by which an artifact may grow: what effects were off by in any case on development data (docs/decisions.md,
 *Intervals are for these inputs*)."""
-SAME_IMAGE_DB = 35.0
-"""PSNR of the two outputs, away from lattice and border, from which on the image counts as the same: an rms difference
-of 4.5/255, about that of a grid which one in four notices who are not looking for it (docs/decisions.md, *From where on
-it shows was not ours to say*)."""
-SAME_BORDER_DB = 15.0
-"""PSNR likewise along the border, lower as an old layer may have read zeros there and a new one repeats pixels
-(docs/decisions.md, *Borders are not compared*)."""
-MIN_DETAIL = 0.6
-"""Share of the old output's gradients, lattice aside, that must remain, since a blur is no cure: a Gaussian of 1.5
-pixels leaves .53 to .64 of those of three photos, one of 1 pixel .66 to .75."""
 OTHER_PERIODS = (8, 3)
 """Lattices that a fix must not draw instead; 8 contains 2 and 4, so that the common scales are all measured."""
-DERIVATIVE_SIGMA = 0.7
-"""Sigma in pixels of the derivatives whose energy is detail: the sharpest Gaussian that is not aliased by sampling."""
-BORDER_PERIODS = 2
-"""Periods of the site along the border that are compared by themselves, as far as a 3x3 kernel and the layers behind it
-carry what the old layer read beyond the border."""
 
 Change = tuple[float, float]
 """A number before and after the fix."""
@@ -57,8 +41,9 @@ class FixCheck:
 
     site: str
     """The key of the site that was replaced."""
-    period: tuple[int, int]
-    """The vertical and horizontal period of the site's lattice, in output pixels."""
+    period: tuple[int, ...]
+    """The period of the site's lattice along each axis of the output, in pixels; 1 along one that has none, or is too
+    short for it to be measured."""
     lattice_amplitude: Change
     """The rms of the grid at that period, as a fraction of the data range."""
     edge_jaggedness: Change
@@ -123,14 +108,14 @@ def check_fix(
     """
     refuse_unknown(fields, JudgingOptions)
     judging = with_fields(judging or JudgingOptions(), fields)
-    calls, period = as_calls(inputs), lattice_period(site.period)
+    calls = as_calls(inputs)
     before, after = (_outputs(model, calls, judging) for model in (old, new))
-    _refuse_incomparable(before, after, period)
+    period = _measurable(before, after, lattice_period(site.period))
     found = _severity(before, period, judging.data_range), _severity(after, period, judging.data_range)
     amplitude = found[0].amplitude, found[1].amplitude
     grid, steps = _by_form(*found)
     other_grids = _other_grids(before, after, period, grid, judging.data_range)
-    likeness = _Likeness(before, after, period, judging.data_range)
+    likeness = Likeness(before, after, period, judging.data_range)
     cured, verdict = _verdict(site.key, {"grid": grid, "stair-steps": steps}, other_grids, likeness)
     return FixCheck(
         site=site.key,
@@ -151,12 +136,21 @@ def _outputs(model: nn.Module, calls: Sequence[Call], judging: JudgingOptions) -
         return [runner.run(call).cpu().float() for call in calls]
 
 
-def _refuse_incomparable(before: Sequence[Tensor], after: Sequence[Tensor], period: tuple[int, int]) -> None:
+def _measurable(before: Sequence[Tensor], after: Sequence[Tensor], period: tuple[int, ...]) -> tuple[int, ...]:
+    """The period along those axes of the outputs that are long enough; a FixError where nothing can be compared."""
     for a, b in zip(before, after, strict=True):
         if a.shape != b.shape:
             raise FixError(f"the fixed model's output is {tuple(b.shape)}, the old one's is {tuple(a.shape)}")
-        if not _fits([a], period):
-            raise FixError(f"outputs of {tuple(a.shape)} are too small to measure a grid of period {max(period)}")
+        if a.ndim - 2 != len(period):
+            raise FixError(
+                f"outputs are {tuple(a.shape)}, and the site's lattice lies along {len(period)} axes; name the output"
+                " that it was found in (output=...)"
+            )
+    measurable = tuple(p if _fits(before, axis, p) else 1 for axis, p in enumerate(period, 2))
+    if max(measurable) == 1:
+        shape = tuple(before[0].shape)
+        raise FixError(f"outputs of {shape} are too small to measure a grid of period {max(period)}")
+    return measurable
 
 
 def _by_form(before: Severity, after: Severity) -> tuple[Change, Change]:
@@ -166,77 +160,29 @@ def _by_form(before: Severity, after: Severity) -> tuple[Change, Change]:
     return (grid_before, grid_after), (steps_before, steps_after)
 
 
-def _severity(images: list[Tensor], period: tuple[int, int], data_range: float) -> Severity:
+def _severity(images: list[Tensor], period: tuple[int, ...], data_range: float) -> Severity:
     return pool([measure_severity(image, period, data_range) for image in images])
 
 
-def _fits(images: Sequence[Tensor], period: tuple[int, int]) -> bool:
-    """Whether a grid of this period can be measured in outputs of this size, and some of them lies off the border."""
-    side = min(min(image.shape[-2:]) for image in images)
-    return side >= max(smallest_side(max(period)), 2 * BORDER_PERIODS * max(period) + MIN_SIDE)
+def _fits(images: Sequence[Tensor], axis: int, period: int) -> bool:
+    """Whether outputs are long enough along an axis for a grid of this period, and for some of it off the border."""
+    size = min(image.shape[axis] for image in images)
+    return size >= max(smallest_side(period), 2 * BORDER_PERIODS * period + MIN_SIDE)
 
 
 def _other_grids(
-    before: list[Tensor], after: list[Tensor], period: tuple[int, int], own: Change, data_range: float
+    before: list[Tensor], after: list[Tensor], period: tuple[int, ...], own: Change, data_range: float
 ) -> list[Change]:
     """The severities of grids of the site's and another period together, less the site's own."""
     found = []
     for other in OTHER_PERIODS:
-        common = (math.lcm(period[0], other), math.lcm(period[1], other))
-        if common != period and _fits(before, common):
+        together = [math.lcm(p, other) for p in period]
+        axes = zip(period, together, strict=True)
+        common = tuple(c if _fits(before, axis, c) else p for axis, (p, c) in enumerate(axes, 2))
+        if common != period:
             grid, _ = _by_form(_severity(before, common, data_range), _severity(after, common, data_range))
             found.append((grid[0] - own[0], grid[1] - own[1]))
     return found
-
-
-class _Likeness:
-    """How much of the image is as it was, with the lattice notched out of both outputs."""
-
-    def __init__(self, before: list[Tensor], after: list[Tensor], period: tuple[int, int], data_range: float) -> None:
-        pairs = [(remove_lattice(a, period), remove_lattice(b, period)) for a, b in zip(before, after, strict=True)]
-        errors = [((a - b) / data_range).double().square() for a, b in pairs]
-        middles = [inside(error, period) for error in errors]
-        total, total_count = _sum_and_count(errors)
-        middle, middle_count = _sum_and_count(middles)
-        self.psnr = _decibels(middle / middle_count)
-        self.border = _decibels(max(0.0, total - middle) / (total_count - middle_count))
-        detail_before = sum(_gradient_energy(inside(a, period)) for a, _ in pairs)
-        detail_after = sum(_gradient_energy(inside(b, period)) for _, b in pairs)
-        self.detail = math.sqrt(detail_after / detail_before) if detail_before else 1.0
-
-    def losses(self) -> list[str]:
-        """What is not as it was, in words."""
-        found = []
-        if not self.psnr >= SAME_IMAGE_DB:
-            found.append(f"the image changed ({self})")
-        if not self.border >= SAME_BORDER_DB:
-            found.append(f"the border changed ({self.border:.1f} dB)")
-        if not self.detail >= MIN_DETAIL:
-            found.append(f"detail was lost ({self.detail:.0%} of the gradients are left)")
-        return found
-
-    def __str__(self) -> str:
-        return f"{self.psnr:.1f} dB to the old output, lattice and border aside"
-
-
-def _sum_and_count(parts: Sequence[Tensor]) -> tuple[float, int]:
-    return sum(float(part.sum()) for part in parts), sum(part.numel() for part in parts)
-
-
-def _decibels(error: float) -> float:
-    return -10 * math.log10(error) if error > 0 else math.nan if math.isnan(error) else math.inf
-
-
-def _gradient_energy(image: Tensor) -> float:
-    """Energy of the image's Gaussian derivatives."""
-    parts = gradient(image.flatten(0, 1)[:, None], DERIVATIVE_SIGMA)
-    return sum(float(part.double().square().sum()) for part in parts)
-
-
-def inside(image: Tensor, period: tuple[int, int]) -> Tensor:
-    """Without the outermost pixels of the site, where an old layer may have read zeros and a new one repeats pixels."""
-    rows, columns = BORDER_PERIODS * period[0], BORDER_PERIODS * period[1]
-    return image[..., rows : image.shape[-2] - rows, columns : image.shape[-1] - columns]
 
 
 def _jaggedness(severity: Change) -> Change:
@@ -250,7 +196,7 @@ def _drop(before: float, after: float) -> float | None:
 
 
 def _verdict(
-    site: str, severities: dict[str, Change], other_grids: Sequence[Change], likeness: _Likeness
+    site: str, severities: dict[str, Change], other_grids: Sequence[Change], likeness: Likeness
 ) -> tuple[bool, str]:
     """Whether to claim success, and a sentence that says so or why not."""
     drops = {name: 1 - after / before for name, (before, after) in severities.items() if before >= VISIBLE}

@@ -13,7 +13,7 @@ from torch import nn
 
 from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.files import followed, refuse_unwritable, write_files
-from artifactlab.fix.replace import Replacement
+from artifactlab.fix.replacement import Replacement
 from artifactlab.models.checkpoint import refuse_misfit, without_prefix
 
 HEADER = "artifactlab.fix"

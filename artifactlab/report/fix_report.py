@@ -16,7 +16,7 @@ from rich.text import Text
 from artifactlab.attribution.artifact_words import amplitude_text, period_text, words_for
 from artifactlab.files import followed
 from artifactlab.fix.pipeline import Fix
-from artifactlab.fix.replace import Replacement
+from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.verify import FixCheck
 from artifactlab.fix.weights import fixed_bytes, write_for_fix
 from artifactlab.metrics.visible import VISIBLE_STEPS

@@ -164,6 +164,7 @@ UP = nn.Upsample(scale_factor=2)
 REFUSED = {
     "ReLU follows the convolution.*fuse_model": lambda: nn.Sequential(UP, nn.Conv2d(2, 2, 3), nn.ReLU()),
     "the resize is bicubic; expected nearest or bilinear": lambda: ResizeConvUpsample(2, 2, resample="bicubic"),
+    "rows and columns alike: run the block as it is": lambda: ResizeConvUpsample(2, 2, spatial_dims=3),
     "the scale is 5; expected 2, 3 or 4": lambda: ResizeConvUpsample(2, 2, scale=5),
     "the scale is 1.5": lambda: nn.Sequential(nn.Upsample(scale_factor=1.5), nn.Conv2d(2, 2, 3)),
     r"the scale is \(2.0, 3.0\)": lambda: nn.Sequential(nn.Upsample(scale_factor=(2, 3)), nn.Conv2d(2, 2, 3)),

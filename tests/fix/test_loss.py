@@ -210,7 +210,7 @@ def test_it_has_no_state_and_survives_copies_and_pickles() -> None:
     for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss)), loss.half()):
         assert twin.terms == loss.terms
         assert twin(output, target) == expected
-    assert "periods=((3, 3),)" in repr(loss)
+    assert "periods=(3,)" in repr(loss)
     assert "data_range=2.0" in repr(loss)
 
 

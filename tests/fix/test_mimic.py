@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from artifactlab.errors import FixError
 from artifactlab.fix.mimic import mimic
-from artifactlab.fix.replace import REPLACEABLE
+from artifactlab.fix.replacement import REPLACEABLE
 from artifactlab.fix.response import apply_response, impulse_response
 from artifactlab.fix.upsample import MODES, ResizeConvUpsample
 

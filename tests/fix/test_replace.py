@@ -126,7 +126,7 @@ def test_what_the_advice_says_works(decoders: ModuleType) -> None:
         ("up", "cubic", {}, InputError, "unknown mode 'cubic'; expected one of deconv"),
         ("up", "gated", {}, InputError, "needs|skip"),
         ("upp", "subpixel", {}, InputError, "no module 'upp'.*did you mean up"),
-        ("stem", "subpixel", {}, FixError, "same whole number"),
+        ("stem", "subpixel", {}, FixError, "growth by a whole number"),
         ("up", "subpixel", {"wings": 2}, InputError, "wings"),
         ("up", "deconv", {"kernel_size": 4}, FixError, "kernel_size=6"),
         ("up", "deconv", {"kernel_size": 5}, InputError, "multiple of the scale"),
@@ -245,12 +245,22 @@ def test_a_frozen_layer_stays_frozen(decoders: ModuleType) -> None:
 def test_an_unpadded_layer_of_a_large_kernel_is_read_with_its_real_scale() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 2, 16, 8))
     swap = replace_upsampler(model, "1")
-    assert (swap.replacement.scale, swap.replacement.more) == (8, (8, 8))
+    assert (swap.replacement.scale, swap.replacement.more) == ((8, 8), (8, 8))
     assert model(torch.rand(1, 1, 9, 11)).shape == (1, 2, 80, 96)
 
 
 @pytest.mark.parametrize(
-    "change", [{"scale": 10**6}, {"paths": [""]}, {"in_channels": -1}, {"more": [1]}, {"options": {"kernel_size": -2}}]
+    "change",
+    [
+        {"scale": 10**6},
+        {"scale": [2]},
+        {"paths": [""]},
+        {"in_channels": -1},
+        {"more": []},
+        {"more": [0, 0, 0, 0]},
+        {"options": {"kernel_size": -2}},
+        {"options": {"kernel_size": [6, 10**9]}},
+    ],
 )
 def test_a_replacement_from_a_file_is_not_trusted(change: dict[str, object], decoders: ModuleType) -> None:
     swap = replace_upsampler(decoders.Decoder(decoders.transposed()), "up")

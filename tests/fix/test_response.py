@@ -36,9 +36,9 @@ def test_the_kernel_computes_what_the_operator_does(name: str) -> None:
     x = torch.randn(2, channels, 17, 21)
     expected, given = operator(x), apply_response(response, x).float()
     assert tuple(expected.shape[2:]) == tuple(
-        response.scale * size + more for size, more in zip((17, 21), response.more, strict=True)
+        factor * size + more for factor, size, more in zip(response.scale, (17, 21), response.more, strict=True)
     )
-    rim = 2 * response.scale * (response.reach + 1)
+    rim = 2 * response.scale[0] * (response.reach + 1)
     rows, columns = (min(a, b) for a, b in zip(expected.shape[2:], given.shape[2:], strict=True))
     inside = (..., slice(rim, rows - rim), slice(rim, columns - rim))
     assert torch.allclose(given[inside], expected[inside], atol=1e-5)
@@ -78,8 +78,9 @@ def test_what_is_no_convolution_is_refused(operator: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("operator", "channels", "message"),
     [
-        (nn.Conv2d(3, 3, 3, padding=1), 3, "same whole number"),
-        (nn.Upsample(scale_factor=(1, 2)), 3, "same whole number"),
+        (nn.Conv2d(3, 3, 3, padding=1), 3, "makes 9x9 pixels of 9x9, and 10x10 of 10x10; expected growth by a whole"),
+        (nn.Upsample(scale_factor=(1.5, 2)), 3, "one kernel everywhere"),
+        (nn.Conv2d(3, 3, 3, stride=(2, 1)), 3, "whole number along each axis"),
         (nn.ConvTranspose2d(3, 3, 4, 2, 1), 5, "failed on an input"),
         (lambda x: (x,), 3, "something else"),
     ],

@@ -1,6 +1,8 @@
 """Upsamplers that start without a lattice, and the blocks and networks that are made of them.
 
-`MODES` has the upsamplers by the names that the blocks, `fix_site` and `artifactlab fix --with` take.
+`MODES` has the upsamplers by the names that the blocks, `fix_site` and `artifactlab fix --with` take. "deconv",
+"interpolate_conv", "subpixel" and "gated" are for signals and volumes, too, by `spatial_dims`, and take a scale per
+axis; the others, blocks and U-Nets are for images.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.fix.upsample.checks import integer_scale, odd
+from artifactlab.fix.upsample.checks import images_only, integer_scale, odd
 
 WIDTH = 0.6
 """The standard deviation of the kernels at first, in source pixels: ramps stay straight within half a percent."""
@@ -65,6 +65,7 @@ class CarafeUpsample(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="replicate")
 
     def forward(self, x: Tensor) -> Tensor:
+        images_only("carafe", x)
         return self.conv(self.reassembled(x))
 
     def reassembled(self, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.fix.upsample.checks import integer_scale
+from artifactlab.fix.upsample.checks import images_only, integer_scale
 from artifactlab.fix.upsample.subpixel import icnr_
 
 
@@ -41,4 +41,5 @@ class ConvOnlyUpsample(nn.Module):
         self.project = nn.Conv2d(between, out_channels, 3, padding=1, padding_mode="replicate")
 
     def forward(self, x: Tensor) -> Tensor:
+        images_only("conv_only_up", x)
         return self.project(F.pixel_shuffle(F.gelu(self.expand(x)), self.scale))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
-from artifactlab.fix.upsample.checks import integer_scale
+from artifactlab.fix.upsample.checks import images_only, integer_scale
 
 SCOPE = 0.25
 """The share of the predicted offset that is taken, so that neighbours seldom swap places; the paper's static scope."""
@@ -52,6 +52,7 @@ class DySampleUpsample(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="replicate")
 
     def forward(self, x: Tensor) -> Tensor:
+        images_only("dysample", x)
         return self.conv(self.sampled(x))
 
     def sampled(self, x: Tensor) -> Tensor:

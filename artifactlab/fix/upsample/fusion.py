@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
 from artifactlab.fix.upsample.checks import features, one_of
+from artifactlab.fix.upsample.spaces import extended
 
 FUSIONS = ("concat", "add", "gated", "none")
 
 
 def aligned(skip: Tensor, reference: Tensor) -> Tensor:
-    """`skip` at the size of `reference`, from which it may differ by a row and a column.
+    """`skip` at the size of `reference`, from which it may differ by one along each axis.
 
     A strided layer drops the last row of an odd height, so that it is the last one that is cropped, or repeated: what
     remains lies where it lay. InputError: a larger difference, which is a wiring mistake and no rounding.
@@ -21,15 +21,19 @@ def aligned(skip: Tensor, reference: Tensor) -> Tensor:
     >>> tuple(aligned(torch.rand(1, 2, 9, 7), torch.rand(1, 4, 8, 8)).shape)
     (1, 2, 8, 8)
     """
-    (h, w), (rows, columns) = skip.shape[-2:], reference.shape[-2:]
-    if abs(h - rows) > 1 or abs(w - columns) > 1:
+    given, wanted = skip.shape[2:], reference.shape[2:]
+    missing = [want - have for have, want in zip(given, wanted, strict=True)]
+    if any(abs(difference) > 1 for difference in missing):
+        sizes = ["x".join(map(str, size)) for size in (given, wanted)]
         raise InputError(
-            f"skip is {h}x{w} where the upsampled features are {rows}x{columns}; expected the same size but for one"
+            f"skip is {sizes[0]} where the upsampled features are {sizes[1]}; expected the same size but for one"
             " row and column: check which level the skip comes from, and the scale"
         )
-    if h < rows or w < columns:
-        skip = F.pad(skip, (0, max(columns - w, 0), 0, max(rows - h, 0)), mode="replicate")
-    return skip[..., :rows, :columns]
+    if any(difference > 0 for difference in missing):
+        skip = extended(skip, [0] * len(missing), [max(difference, 0) for difference in missing])
+    for axis, size in enumerate(wanted, 2):
+        skip = skip.narrow(axis, 0, size)
+    return skip
 
 
 class Fusion(nn.Module):

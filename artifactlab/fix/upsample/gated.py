@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from artifactlab.errors import InputError
 from artifactlab.fix.upsample.checks import features
 from artifactlab.fix.upsample.fusion import aligned, blended
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
+from artifactlab.fix.upsample.spaces import CONVOLUTIONS
 
 
 class GatedUpsample(nn.Module):
@@ -19,11 +22,10 @@ class GatedUpsample(nn.Module):
 
     Args:
         in_channels, out_channels: of the features before and after.
-        scale: integer of 2 or more.
-        resample, kernel_size: see `ResizeConvUpsample`.
+        scale, resample, kernel_size, spatial_dims: see `ResizeConvUpsample`.
 
     `forward(x, skip)`: (N, in, H, W) and (N, out, scale * H, scale * W), which may be off by a row or column, to
-    (N, out, scale * H, scale * W).
+    (N, out, scale * H, scale * W); likewise for signals and volumes.
 
     Raises:
         InputError: for another resample or scale, or an even kernel; in the forward, for no skip, or one of other
@@ -39,19 +41,27 @@ class GatedUpsample(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        scale: int = 2,
-        resample: str = "bilinear",
+        scale: int | Sequence[int] = 2,
+        resample: str | None = None,
         kernel_size: int = 3,
+        spatial_dims: int = 2,
     ) -> None:
         super().__init__()
-        self.out_channels = out_channels
-        self.up = ResizeConvUpsample(in_channels, out_channels, scale=scale, resample=resample, kernel_size=kernel_size)
-        self.gate = nn.Conv2d(2 * out_channels, out_channels, 1)
+        self.out_channels, self.spatial_dims = out_channels, spatial_dims
+        self.up = ResizeConvUpsample(
+            in_channels,
+            out_channels,
+            scale=scale,
+            resample=resample,
+            kernel_size=kernel_size,
+            spatial_dims=spatial_dims,
+        )
+        self.gate = CONVOLUTIONS[spatial_dims](2 * out_channels, out_channels, 1)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         if skip is None:
             raise InputError("a gated upsampler got no skip; pass one, or use mode 'interpolate_conv'")
-        features("skip", skip, self.out_channels)
+        features("skip", skip, self.out_channels, self.spatial_dims)
         up = self.up(x)
         skip = aligned(skip, up)
         return blended(self.gate(torch.cat([up, skip], 1)).sigmoid(), up, skip)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.fix.upsample.checks import integer_scale, one_of
+from artifactlab.fix.upsample.checks import images_only, integer_scale, one_of
 from artifactlab.fix.upsample.resize import ResizeConvUpsample
 from artifactlab.fix.upsample.subpixel import SubpixelUpsample
 
@@ -62,6 +62,7 @@ class HybridUpsample(nn.Module):
             self.share.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
+        images_only("hybrid", x)
         resized, shuffled = self.resize(x), self.subpixel(x)
         return shuffled + self.resize_share(x) * (resized - shuffled)
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
+from artifactlab.fix.upsample.checks import images_only
 
 TAPS = 3
 """Pixels a side of the predicted kernels, as in the paper."""
@@ -61,6 +62,7 @@ class MetaUpsample(nn.Module):
             last.bias.uniform_(-bound, bound)
 
     def forward(self, x: Tensor, scale: float | None = None) -> Tensor:
+        images_only("meta", x)
         scale = self.scale if scale is None else _checked(scale)
         padded = F.pad(x, (TAPS // 2,) * 4, mode="replicate")
         return self._shuffled(padded, int(scale)) if scale == int(scale) else self._gathered(padded, scale)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artifactlab.fix.upsample.checks import integer_scale
+from artifactlab.fix.upsample.checks import features, integer_scales
+from artifactlab.fix.upsample.spaces import AVERAGE, Convolution, extended, same_size, shuffled
 
 
-def icnr_(conv: nn.Conv2d, scale: int) -> None:
+def icnr_(conv: Convolution, scale: int | Sequence[int]) -> None:
     """Make a convolution before a pixel shuffle start as nearest replication: its phases get the same weights and bias.
 
     Initialisation to convolution, nearest resize (Aitken et al., "Checkerboard artifact free sub-pixel convolution",
@@ -17,17 +20,18 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
 
     Args:
         conv: its weight, and its bias if it has one, are overwritten.
-        scale: of the shuffle; scale * scale divides the output channels.
+        scale: of the shuffle, for all axes or one per axis; their product divides the output channels.
 
     >>> conv = nn.Conv2d(3, 8, 3)
     >>> icnr_(conv, 2)
     >>> bool((conv.weight[0] == conv.weight[3]).all()), bool(conv.bias[0] == conv.bias[3])
     (True, True)
     """
+    phases = math.prod(integer_scales(scale, conv.weight.ndim - 2))
     with torch.no_grad():
         for values in (conv.weight, conv.bias):
             if values is not None:
-                values.copy_(values[:: scale**2].repeat_interleave(scale**2, 0))
+                values.copy_(values[::phases].repeat_interleave(phases, 0))
 
 
 class SubpixelUpsample(nn.Module):
@@ -37,15 +41,16 @@ class SubpixelUpsample(nn.Module):
 
     Args:
         in_channels, out_channels: of the features before and after.
-        scale: integer of 2 or more.
+        scale: integer of 2 or more, or one per axis, 1 where it does not grow.
         blur: whether to keep it from drawing a checkerboard on flat ground for good, by a box of scale x scale after
             the shuffle (Sugawara et al., "Super-resolution using convolutional neural networks without any checkerboard
             artifacts", ICIP 2018); where the scale is even, the box displaces the output by half of its pixels.
+        spatial_dims: 1 for signals, 2 for images, 3 for volumes and video.
 
-    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+    `forward(x)`: (N, in, H, W) to (N, out, scale * H, scale * W), and likewise (N, in, L) and (N, in, D, H, W).
 
     Raises:
-        InputError: for another scale.
+        InputError: for another scale; in the forward, for features of another shape.
 
     >>> up = SubpixelUpsample(8, 4, scale=2)
     >>> out = up(torch.rand(1, 8, 5, 6))
@@ -53,15 +58,25 @@ class SubpixelUpsample(nn.Module):
     ((1, 4, 10, 12), True)
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, scale: int = 2, blur: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        scale: int | Sequence[int] = 2,
+        blur: bool = False,
+        spatial_dims: int = 2,
+    ) -> None:
         super().__init__()
-        self.scale, self.blur = integer_scale(scale), blur
-        self.conv = nn.Conv2d(in_channels, out_channels * scale**2, 3, padding=1, padding_mode="replicate")
-        icnr_(self.conv, scale)
+        self.in_channels, self.blur = in_channels, blur
+        self.scale = integer_scales(scale, spatial_dims)
+        self.conv = same_size(in_channels, out_channels * math.prod(self.scale), 3, spatial_dims)
+        icnr_(self.conv, self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        pixels = F.pixel_shuffle(self.conv(x), self.scale)
+        features("x", x, self.in_channels, len(self.scale))
+        pixels = shuffled(self.conv(x), self.scale)
         if not self.blur:
             return pixels
-        before, after = self.scale // 2, (self.scale - 1) // 2
-        return F.avg_pool2d(F.pad(pixels, (before, after, before, after), mode="replicate"), self.scale, stride=1)
+        before, after = [r // 2 for r in self.scale], [(r - 1) // 2 for r in self.scale]
+        return AVERAGE[len(self.scale)](extended(pixels, before, after), self.scale, stride=1)
