@@ -163,11 +163,13 @@ class ArtifactMonitor(Callback):
             warnings.warn(f"ArtifactMonitor, step {self._step}: {problem}", stacklevel=3)
 
     def _draw(self, trainer: Trainer, sites: list[CapturedSite], image: Tensor) -> None:
-        period = joint_period([found.site.period for found in sites], image.shape[2:])
+        if image.ndim != 4:  # the maps of a comparison are those of images
+            return
+        vertical, horizontal = joint_period([found.site.period for found in sites], image.shape[2:])
         for logger in trainer.loggers:
             writer: Any = getattr(logger, "experiment", None)
             if hasattr(writer, "add_figure") and bool(image.isfinite().all()):
-                figure = plot_comparison(image, period=period, data_range=spread(image) or 1.0)
+                figure = plot_comparison(image, period=(vertical, horizontal), data_range=spread(image) or 1.0)
                 writer.add_figure("artifacts/output", figure, self._step)
 
 
