@@ -104,14 +104,14 @@ def artifact_text(output: SeverityMeasures, names: Sequence[str] = IMAGE, period
 
 def _levels(output: SeverityMeasures, names: Sequence[str]) -> tuple[str, str]:
     """How strong the lattice is, and how much there is of what follows the content."""
-    return f"{amplitude_text(output.lattice_amplitude, names)} rms", steps_text(output, names)
+    return f"{amplitude_text(output.lattice_amplitude, names)} rms", steps_text(output.edge_jaggedness, names)
 
 
-def steps_text(output: SeverityMeasures, names: Sequence[str]) -> str:
+def steps_text(jaggedness: float, names: Sequence[str] = IMAGE) -> str:
     """How much there is of what follows the content: how far edges are displaced, which a signal has none of."""
     if len(names) == 1:
-        return f"{output.edge_jaggedness / VISIBLE_STEPS:.1f} times what just shows"
-    return f"{output.edge_jaggedness:.2f} {words_for(names).pixel}"
+        return f"{jaggedness / VISIBLE_STEPS:.1f} times what just shows"
+    return f"{jaggedness:.2f} {words_for(names).pixel}"
 
 
 def size_text(sides: Sequence[tuple[str, int]], names: Sequence[str] = IMAGE) -> str:

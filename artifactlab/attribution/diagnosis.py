@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from artifactlab.attribution.handles import Handles
@@ -92,7 +93,7 @@ class Diagnosis:
         """Names of the directions of the output: `t`, `z`, `y`, `x`."""
         return Layout(self.config.layout).names
 
-    @property
+    @cached_property
     def handles(self) -> Handles:
         """Short names of sites whose keys are long, for what people read."""
         return Handles.of(site.site.key for site in self.sites)

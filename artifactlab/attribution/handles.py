@@ -8,6 +8,7 @@ what sites have in common, which comes first, tells them apart from nothing.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -37,8 +38,9 @@ class Handles:
     @classmethod
     def of(cls, keys: Iterable[str]) -> Handles:
         """The handles that tell these keys apart."""
-        known = sorted(set(keys))
-        return cls({key: _handle(key, known) for key in known})
+        known = set(keys)
+        shared = Counter(tail for key in known for tail in _tails(key))
+        return cls({key: _handle(key, shared) for key in sorted(known)})
 
     def __getitem__(self, key: str) -> str:
         """The handle of a key; what is no key of a site, such as a parameter's name, is left as it is."""
@@ -58,17 +60,20 @@ class Handles:
         return re.sub(rf"(?<![\w.])(?:{keys})(?!\d)", lambda found: self[found.group()], text)
 
 
-def _handle(key: str, keys: list[str]) -> str:
-    """As many parts from the end as fit, or as many as it takes to be no other key's end."""
+def _tails(key: str) -> list[str]:
+    """A key without its first part, without its first two, and so on, the longest first."""
+    parts = key.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def _handle(key: str, shared: Mapping[str, int]) -> str:
+    """As many parts from the end as fit, or as many as it takes to be no other key's end, given how many keys share."""
     if len(key) <= LONGEST:
         return key
-    parts = key.split(".")
     handle = key
-    for start in range(len(parts) - FEWEST_PARTS, 0, -1):
-        tail = ".".join(parts[start:])
-        alone = not any(other != key and f".{other}".endswith(f".{tail}") for other in keys)
+    for tail in reversed(_tails(key)[1 : 1 - FEWEST_PARTS]):
         # a number is one of many in a list, whose name belongs to it
-        if not alone or parts[start].partition("/")[0].isdigit():
+        if shared[tail] > 1 or tail.partition(".")[0].partition("/")[0].isdigit():
             continue
         shorter = ELLIPSIS + tail
         if handle != key and len(shorter) > LONGEST:

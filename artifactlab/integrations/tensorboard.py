@@ -11,7 +11,7 @@ from artifactlab.attribution.diagnosis import OUTPUT_NAMES, Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics import checkerboard_map, edge_jaggedness_map
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
-from artifactlab.report.pictures import draw_image
+from artifactlab.report.drawing import draw_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +64,14 @@ def log_diagnosis(writer: Writer, diagnosis: Diagnosis, step: int, tag: str = "a
     artifactlab/diagnosis
     """
     _check_writer(writer)
+<<<<<<< HEAD
     for name in OUTPUT_NAMES:
         value = getattr(diagnosis.output, name)
         if value is not None:
+=======
+    for name, value in asdict(diagnosis.output).items():
+        if isinstance(value, (int, float)):  # a signal has no axes that edges could exceed along
+>>>>>>> report-nd
             writer.add_scalar(f"{tag}/output/{name}", value, step)
     for site in diagnosis.sites:
         writer.add_scalar(f"{tag}/effect/{site.site.key}", site.effect.value, step)

@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.artifact_words import amplitude_text, period_text, words_for
+from artifactlab.attribution.artifact_words import amplitude_text, period_text, steps_text, words_for
 from artifactlab.files import followed
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replacement import Replacement
@@ -54,7 +54,7 @@ def fix_table(made: Fix) -> Group:
         *grid,
         f"{_percent(check.energy_drop)} of its energy",
     )
-    steps = [f"{jaggedness:.2f} {words.pixel}" for jaggedness in check.edge_jaggedness]
+    steps = [steps_text(jaggedness, names) for jaggedness in check.edge_jaggedness]
     table.add_row(words.steps, *steps, f"{_percent(check.steps_drop)} of their energy")
     both = (made.before, made.after)
     table.add_row("severity, all periods", *(f"{diagnosis.output.severity:.2f}" for diagnosis in both), "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import by_hand
 import pytest
 import torch
 from matplotlib import pyplot
@@ -120,3 +122,12 @@ def test_wrong_images_and_periods_are_refused() -> None:
         log_comparison(Recorder(), stairs(0.0)[0], None, 0)
     with pytest.raises(InputError, match="period"):
         log_comparison(Recorder(), stairs(0.0), None, 0, period=0)
+
+
+def test_of_a_signal_what_is_a_number_is_written_and_its_pictures() -> None:
+    found = by_hand.a_signal()
+    writer = Recorder()
+    log_diagnosis(writer, replace(found, output=replace(found.output, axis_excess=None)), 3)  # type: ignore[arg-type]
+    assert "artifactlab/output/severity" in writer.scalars
+    assert "artifactlab/output/axis_excess" not in writer.scalars
+    assert writer.figures == ["artifactlab/diagnosis", "artifactlab/maps"]

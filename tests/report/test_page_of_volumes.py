@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
 
 import by_hand
 import cv2
@@ -16,8 +18,10 @@ import torch
 from matplotlib.figure import Figure
 
 from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.fix.verify import FixCheck
 from artifactlab.report import plot_artifact_map, plot_spectrum
 from artifactlab.report.figures import png_of
+from artifactlab.report.fix_report import plot_fix
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import LARGEST, report_page
 
@@ -185,3 +189,25 @@ def test_the_spectrum_of_a_signal_is_a_line_with_the_tones_of_its_lattice_marked
     for frequency in (0.125, 0.25, 0.375, 0.5):
         at = np.abs(frequencies - frequency).argmin()
         assert power[at] > power[max(0, at - 20)] + 20
+
+
+def test_a_fix_is_drawn_before_and_after(diagnosis: Diagnosis) -> None:
+    key, names = diagnosis.sites[0].site.key, diagnosis.directions
+    cured = replace(diagnosis.examples[0], output=diagnosis.examples[0].output - diagnosis.artifact_map(key))
+    check = FixCheck(
+        site=key,
+        period=diagnosis.config.period,  # type: ignore[arg-type]
+        lattice_amplitude=(0.02, 0.0),
+        edge_jaggedness=(0.02, 0.0),
+        severity=(40.0, 0.0),
+        energy_drop=1.0,
+        steps_drop=None,
+        psnr=40.0,
+        cured=True,
+        verdict="Fixed.",
+    )
+    made: Any = SimpleNamespace(before=diagnosis, after=replace(diagnosis, examples=(cured,)), check=check)
+    figure = plot_fix(made)
+    png_of(figure)
+    titles = " ".join(ax.get_title() for ax in figure.axes)
+    assert {1: "before, 384 samples", 3: "48x48"}[len(names)] in titles

@@ -38,7 +38,7 @@ class Trials:
     """Repeats the forward passes of a diagnosis with sites repaired; inputs may be added, and nothing is run twice."""
 
     def __init__(
-        self, runner: Runner, period: tuple[int, int], data_range: float, on_pass: Callable[[], None] = lambda: None
+        self, runner: Runner, period: tuple[int, ...], data_range: float, on_pass: Callable[[], None] = lambda: None
     ) -> None:
         self.runner, self.period, self.data_range = runner, period, data_range
         self.on_pass = on_pass

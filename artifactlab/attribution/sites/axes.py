@@ -162,7 +162,7 @@ def _joined(factors: Sequence[Factor]) -> Axis:
     joined: list[Factor] = []
     for factor in factors:
         last = joined[-1] if joined else None
-        if (last and last[1:] == factor[1:] and factor.direction is not None) or (last and last.role == factor.role == "features"):
+        if last and last[1:] == factor[1:] and (factor.direction is not None or factor.role == "features"):
             joined[-1] = factor._replace(size=last.size * factor.size)
         else:
             joined.append(factor)
