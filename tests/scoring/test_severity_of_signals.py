@@ -28,7 +28,7 @@ def tone(period: int, rms: float, size: int) -> Tensor:
 
 
 def masked_tone(period: int, deviation: float) -> float:
-    """Rms of a tone that white noise just hides, by hand: 4 dB below the noise in a band .108 times its frequency wide."""
+    """Rms of a tone that white noise just hides, by hand: 4 dB below the noise in a band .108 of its frequency wide."""
     density = 2 * deviation**2  # per cycle and sample, positive frequencies
     width = 0.108 / period / (2 if period == 2 else 1)  # half of the band is above all frequencies there are
     return math.sqrt(10 ** (-4 / 10) * density * width)
