@@ -2,7 +2,15 @@
 
 from artifactlab.attribution.diagnose import diagnose
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.records import DiagnoseSettings, Effect, Finding, JointStep, OutputMeasures, SiteDiagnosis
+from artifactlab.attribution.records import (
+    DiagnoseSettings,
+    Effect,
+    Finding,
+    JointStep,
+    OutputMeasures,
+    SiteDiagnosis,
+    SliceMeasures,
+)
 from artifactlab.attribution.sites.capture import Capture, capture
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
 
@@ -18,6 +26,7 @@ __all__ = [
     "OutputMeasures",
     "Site",
     "SiteDiagnosis",
+    "SliceMeasures",
     "capture",
     "diagnose",
 ]

@@ -17,7 +17,7 @@ period, too, by which chance is told. See docs/decisions.md, "Chance is measured
 
 SUPPLYING_SIDE = 32
 """Samples along both other axes of a volume that show enough frequencies beside the lattice of a third: four of the
-smallest blocks, `relations.BLOCK`. 80 videos of 16 or 17 frames of noise, moving discs, panned texture and fades, of
+smallest blocks, `relations.BLOCK`. 160 videos of 16 or 17 frames of noise, moving discs, panned texture and fades, of
 32 and 64 pixels a side, read less than 1 at a temporal period of 4, and a flicker of 2/255 was found in all."""
 SHORT_PERIOD = 4
 """Longest period that can do without the margin: a fade of the light within 33 frames read up to 3 at a period of 8,

@@ -106,6 +106,10 @@ class Severity:
         sums, around = self.sums[period].pooled(counts), self.surroundings[period].pooled(counts)
         return audible_limits(power, moved, sums, around)
 
+    def just_shows(self, period: int) -> float:
+        """Rms of a grid of a period from where on it is a severity of 1 here, as a fraction of the data range."""
+        return math.sqrt(float(self._limits(period, self.found[period], self._all).grid))
+
     def _limits(self, period: int, reading: Reading, counts: Tensor) -> Limits:
         return self.limits(period, reading.power, reading.moved, counts)
 

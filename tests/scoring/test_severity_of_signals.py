@@ -10,6 +10,7 @@ from torch import Tensor
 from voices import enlarged, voice
 
 from artifactlab import InputError, severity
+from artifactlab.metrics.visible import visible_grid
 from artifactlab.scoring.crops import crop_counts
 from artifactlab.scoring.severity import Severity, measure_severity, pool
 
@@ -28,7 +29,7 @@ def tone(period: int, rms: float, size: int) -> Tensor:
 
 
 def masked_tone(period: int, deviation: float) -> float:
-    """Rms of a tone that white noise just hides, by hand: 4 dB below the noise in a band .108 times its frequency."""
+    """Rms of a tone that white noise just hides, by hand: 4 dB below the noise in a band .108 of its frequency wide."""
     density = 2 * deviation**2  # per cycle and sample, positive frequencies
     width = 0.108 / period / (2 if period == 2 else 1)  # half of the band is above all frequencies there are
     return math.sqrt(10 ** (-4 / 10) * density * width)
@@ -44,6 +45,12 @@ def test_a_tone_in_white_noise_is_as_severe_as_it_is_over_the_masked_threshold(p
     x = noise() + tone(period, 10 ** (level / 20) * masked_tone(period, 0.01), 2**15)
     assert total(x, period) == pytest.approx(10 ** (level / 10), rel=0.35)
     assert float(severity(x, period, RANGE)) == pytest.approx(10 ** (level / 10), rel=0.35)
+
+
+def test_what_just_shows_is_said_of_signals_and_of_images() -> None:
+    found = measure_severity(noise() + tone(4, 0.01, 2**15), (4,), RANGE)
+    assert found.just_shows(4) == pytest.approx(masked_tone(4, 0.01) / RANGE, rel=0.1)
+    assert measure_severity(torch.rand(1, 1, 64, 64), (4, 4), 1.0).just_shows(4) == pytest.approx(visible_grid(4))
 
 
 @pytest.mark.parametrize("level", [-60, -40, -20])
