@@ -17,7 +17,7 @@ def read_levels(path: Path, reading: Reading) -> InputFile:
     return InputFile(levels.expand(1, 1 if reading.gray else 3, 16, -1), note=f"{path.name} has levels")
 
 
-LEVELS = InputFormat(lambda start: start.startswith(b"LEVL"), read_levels, (".lev",))
+LEVELS = InputFormat(lambda start: start.startswith(b"LEV1"), read_levels, (".lev",))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         formats.register(name, known)
     for module in ("formats", "model_inputs"):
         monkeypatch.setattr(f"artifactlab.inputs.{module}.INPUT_FORMATS", formats)
-    (tmp_path / "a.lev").write_bytes(b"LEVL" + bytes(range(0, 64, 4)))
+    (tmp_path / "a.lev").write_bytes(b"LEV1" + bytes(range(0, 64, 4)))
     return tmp_path
 
 
