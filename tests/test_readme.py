@@ -46,6 +46,17 @@ class Generator(torch.nn.Module):
 
 def make_generator(channels=3):
     return Generator(channels)
+
+class Decoder(Generator):
+    def forward(self, z, timestep: int, text: torch.Tensor):
+        return self.up(z) + 0.001 * timestep * text.mean()
+
+def make_decoder():
+    return Decoder(4)
+
+def latents():
+    while True:
+        yield {"z": torch.randn(1, 4, 64, 64), "timestep": 500, "text": torch.ones(1, 7)}
 """
 
 
@@ -59,6 +70,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = known["make_generator"]().state_dict()
     torch.save(weights, desk / "weights.pth")
     save_file(weights, desk / "weights.safetensors")
+    np.save(desk / "text.npy", np.ones((1, 7)))
     rng = np.random.default_rng(0)
     for folder, size, count in (("photos", 256, 2), ("check", 128, 2), ("outputs", 96, 6), ("outputs_fixed", 96, 6)):
         (desk / folder).mkdir()

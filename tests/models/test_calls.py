@@ -81,7 +81,7 @@ CONVERTED = [
 ]
 
 
-@pytest.mark.parametrize("given", CONVERTED, ids=str)
+@pytest.mark.parametrize("given", CONVERTED)
 def test_what_other_libraries_have_gets_a_line_that_works(given: Any) -> None:
     with pytest.raises(InputError, match="; give ") as raised:
         as_calls([given])
