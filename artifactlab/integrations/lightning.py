@@ -18,6 +18,7 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import CaptureError, InputError
 from artifactlab.integrations.tensorboard import plot_comparison
 from artifactlab.models.compiled import eagerly
+from artifactlab.models.layout import Layout
 from artifactlab.models.outputs import first_image
 from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import spread
@@ -163,9 +164,14 @@ class ArtifactMonitor(Callback):
             warnings.warn(f"ArtifactMonitor, step {self._step}: {problem}", stacklevel=3)
 
     def _draw(self, trainer: Trainer, sites: list[CapturedSite], image: Tensor) -> None:
+<<<<<<< HEAD
+        periods = [found.site.period for found in sites if len(found.site.period) == 2]  # the picture has no others
+        vertical, horizontal = joint_period(periods, image.shape[2:])
+=======
         if image.ndim != 4:  # the maps of a comparison are those of images
             return
         vertical, horizontal = joint_period([found.site.period for found in sites], image.shape[2:])
+>>>>>>> report-nd
         for logger in trainer.loggers:
             writer: Any = getattr(logger, "experiment", None)
             if hasattr(writer, "add_figure") and bool(image.isfinite().all()):
@@ -192,12 +198,14 @@ class _Watching(Capture):
         except CaptureError as error:
             self.problems.append(str(error))
 
-    def finish(self, output: Any, wiring: Wiring) -> None:
+    def finish(
+        self, result: Any, wiring: Wiring, output: str | int | None = None, layout: Layout | None = None
+    ) -> None:
         """Note the output of a pass in which something grew; a discriminator's is of no interest."""
-        image = first_image(output) if self._figures and self._grew else None
+        image = first_image(result) if self._figures and self._grew else None
         self._grew = False
         if image is not None:
-            super().finish(image, wiring)
+            super().finish(image, wiring, output, layout)
             self.image = image[:1].detach().float().clone()
 
     def measured(self) -> list[CapturedSite]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.diagnosis import OUTPUT_NAMES, Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.metrics import checkerboard_map, edge_jaggedness_map
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
@@ -65,8 +64,14 @@ def log_diagnosis(writer: Writer, diagnosis: Diagnosis, step: int, tag: str = "a
     artifactlab/diagnosis
     """
     _check_writer(writer)
+<<<<<<< HEAD
+    for name in OUTPUT_NAMES:
+        value = getattr(diagnosis.output, name)
+        if value is not None:
+=======
     for name, value in asdict(diagnosis.output).items():
         if isinstance(value, (int, float)):  # a signal has no axes that edges could exceed along
+>>>>>>> report-nd
             writer.add_scalar(f"{tag}/output/{name}", value, step)
     for site in diagnosis.sites:
         writer.add_scalar(f"{tag}/effect/{site.site.key}", site.effect.value, step)
