@@ -164,14 +164,10 @@ class ArtifactMonitor(Callback):
             warnings.warn(f"ArtifactMonitor, step {self._step}: {problem}", stacklevel=3)
 
     def _draw(self, trainer: Trainer, sites: list[CapturedSite], image: Tensor) -> None:
-<<<<<<< HEAD
-        periods = [found.site.period for found in sites if len(found.site.period) == 2]  # the picture has no others
-        vertical, horizontal = joint_period(periods, image.shape[2:])
-=======
         if image.ndim != 4:  # the maps of a comparison are those of images
             return
-        vertical, horizontal = joint_period([found.site.period for found in sites], image.shape[2:])
->>>>>>> report-nd
+        periods = [found.site.period for found in sites if len(found.site.period) == 2]  # the picture has no others
+        vertical, horizontal = joint_period(periods, image.shape[2:])
         for logger in trainer.loggers:
             writer: Any = getattr(logger, "experiment", None)
             if hasattr(writer, "add_figure") and bool(image.isfinite().all()):

@@ -64,14 +64,9 @@ def log_diagnosis(writer: Writer, diagnosis: Diagnosis, step: int, tag: str = "a
     artifactlab/diagnosis
     """
     _check_writer(writer)
-<<<<<<< HEAD
     for name in OUTPUT_NAMES:
         value = getattr(diagnosis.output, name)
         if value is not None:
-=======
-    for name, value in asdict(diagnosis.output).items():
-        if isinstance(value, (int, float)):  # a signal has no axes that edges could exceed along
->>>>>>> report-nd
             writer.add_scalar(f"{tag}/output/{name}", value, step)
     for site in diagnosis.sites:
         writer.add_scalar(f"{tag}/effect/{site.site.key}", site.effect.value, step)
