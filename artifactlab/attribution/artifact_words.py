@@ -16,6 +16,10 @@ QUIETEST = -120.0
 """Decibels below which a tone is called that: less than a rounding of 16 bits, or nothing at all."""
 
 
+LEAST_COPIES = 0.005
+"""Samples of displacement that are told, as less is printed as nothing."""
+
+
 @dataclass(frozen=True)
 class Words:
     """The words for what has one, two or three directions."""
@@ -86,20 +90,41 @@ def levels_text(output: SeverityMeasures, names: Sequence[str]) -> str:
     return f"{words.level} {grid}, {words.ragged} {steps}"
 
 
-def artifact_text(output: SeverityMeasures, names: Sequence[str] = IMAGE, period: Sequence[float] | None = None) -> str:
-    """The output's larger artifact and, if the other shows as well, both; of a lattice its period, where it is told."""
+def artifact_text(
+    output: SeverityMeasures,
+    names: Sequence[str] = IMAGE,
+    period: Sequence[float] | None = None,
+    kind: Kind = "checkerboard",
+) -> str:
+    """The output's larger artifact and, if the other shows as well, both; of a lattice its period, where it is told.
+
+    Args:
+        output: what it shows.
+        names: of its directions.
+        period: of the lattice of the site that is accused.
+        kind: the artifact that the site draws; the first to be named of a signal, see `_of_signal`.
+    """
     words = words_for(names)
     grid, ragged = _levels(output, names)
     where = "" if period is None else f", period {period_text(period, names)}"
+    lattice, follows = f"{words.lattice} ({grid}{where})", f"{words.steps} ({ragged})"
+    if len(names) == 1:
+        return _of_signal(output, lattice, follows, kind)
     # the rest is the grid: its amplitude alone does not say how visible it is
     steps = (output.edge_jaggedness / VISIBLE_STEPS) ** 2
-    found = [
-        (output.severity - steps, f"{words.lattice} ({grid}{where})"),
-        (steps, f"{words.steps} ({ragged})"),
-    ]
-    found.sort(reverse=True)
+    found = sorted([(output.severity - steps, lattice), (steps, follows)], reverse=True)
     visible = [name for size, name in found if size >= VISIBLE] or [found[0][1]]
     return " and ".join(visible)
+
+
+def _of_signal(output: SeverityMeasures, lattice: str, follows: str, kind: Kind) -> str:
+    """What was found in a signal: how loud it is against what is around it, its own units do not say."""
+    found = [
+        ("checkerboard", lattice, 20 * math.log10(max(output.lattice_amplitude, 1e-30)) >= QUIETEST),
+        ("stair-step", follows, output.edge_jaggedness >= LEAST_COPIES),
+    ]
+    found.sort(key=lambda artifact: artifact[0] != kind)
+    return " and ".join([name for _, name, is_there in found if is_there] or [found[0][1]])
 
 
 def _levels(output: SeverityMeasures, names: Sequence[str]) -> tuple[str, str]:
@@ -108,9 +133,7 @@ def _levels(output: SeverityMeasures, names: Sequence[str]) -> tuple[str, str]:
 
 
 def steps_text(jaggedness: float, names: Sequence[str] = IMAGE) -> str:
-    """How much there is of what follows the content: how far edges are displaced, which a signal has none of."""
-    if len(names) == 1:
-        return f"{jaggedness / VISIBLE_STEPS:.1f} times what just shows"
+    """How much there is of what follows the content: how far it displaces edges, or samples."""
     return f"{jaggedness:.2f} {words_for(names).pixel}"
 
 

@@ -17,6 +17,8 @@ LONGEST = 32
 """Characters of a key that is left as it is, and of a handle where so few are unique."""
 FEWEST_PARTS = 2
 """Parts of the path that a handle has at least: `conv` alone is in every block."""
+LEAST_SAVED = 8
+"""Characters that a handle saves at least: a name that is hardly longer reads better whole."""
 ELLIPSIS = "..."
 """What stands for the parts that are left out, in ASCII for every terminal."""
 
@@ -79,4 +81,4 @@ def _handle(key: str, shared: Mapping[str, int]) -> str:
         if handle != key and len(shorter) > LONGEST:
             break
         handle = shorter
-    return handle if len(handle) < len(key) else key
+    return handle if len(handle) <= len(key) - LEAST_SAVED else key

@@ -135,7 +135,7 @@ def _guilty(
     names: Sequence[str],
 ) -> str:
     first = offenders[0]
-    artifact = artifact_text(output, names, _drawn_at(first))
+    artifact = artifact_text(output, names, _drawn_at(first), first.effect.kind)
     removes = "would remove an estimated" if joint is None else "removes"
     also = _also_estimated(offenders[1:], output) if joint is None else _also(first.site.key, joint, output)
     return (
@@ -183,7 +183,7 @@ def _also(first: str, joint: Sequence[JointStep], output: SeverityMeasures) -> s
 def _likely(site: SiteDiagnosis, output: SeverityMeasures, names: Sequence[str]) -> str:
     """What is known where a repair takes most of the artifact, and its interval does not exclude nothing."""
     effect = site.effect
-    artifact = artifact_text(output, names, _drawn_at(site))
+    artifact = artifact_text(output, names, _drawn_at(site), site.effect.kind)
     low, high = (min(1.0, max(0.0, (end or 0.0) / output.severity)) for end in (effect.low, effect.high))
     return (
         f"Cannot tell for sure: the output shows {artifact}, and {site.site.key} is the likeliest cause:"

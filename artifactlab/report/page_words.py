@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from artifactlab.attribution.artifact_words import amplitude_text, words_for
 from artifactlab.attribution.records import SeverityMeasures
-from artifactlab.metrics.visible import VISIBLE_STEPS
 
 SIDES = {"z": "depth", "y": "height", "x": "width"}
 """What directions are called as sides."""
@@ -57,9 +56,8 @@ def level_numbers(output: SeverityMeasures, names: Sequence[str]) -> list[tuple[
     """(name, value, unit) of the two artifacts."""
     words = words_for(names)
     if len(names) == 1:
-        copies = f"{output.edge_jaggedness / VISIBLE_STEPS:.2f}"
         tones = amplitude_text(output.lattice_amplitude, names)
-        return [(words.level, tones, "rms"), (words.steps, copies, "times what just shows")]
+        return [(words.level, tones, "rms"), (words.steps, f"{output.edge_jaggedness:.2f}", words.pixels)]
     unit = {"px": "pixels"}.get(words.pixel, words.pixel)
     grid = amplitude_text(output.lattice_amplitude, names, digits=2).removesuffix("/255")
     return [(words.level, grid, "1/255 rms"), (words.steps, f"{output.edge_jaggedness:.2f}", unit)]

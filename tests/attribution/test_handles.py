@@ -37,6 +37,12 @@ def test_a_handle_never_begins_with_a_number_which_says_nothing_without_its_list
     assert handle == "...blocks.11/interpolate#0"
 
 
+def test_a_name_of_which_hardly_anything_could_be_left_out_is_left_whole() -> None:
+    key = "decoder.up_blocks.0/conv_transpose3d#0"
+    assert len(key) > LONGEST
+    assert Handles.of([key])[key] == key
+
+
 def test_a_name_without_any_dot_is_left_whole() -> None:
     key = "the_only_layer_and_a_rather_long_name/conv_transpose2d#0"
     assert Handles.of([key])[key] == key

@@ -112,16 +112,20 @@ def of_signals(share: float, period: tuple[int, ...] = (8,)) -> SiteDiagnosis:
     return replace(found, site=site)
 
 
-def test_what_a_signal_shows_is_told_in_decibels_and_has_no_pixels() -> None:
+def test_what_a_signal_shows_is_told_in_decibels_and_samples() -> None:
     loud = SeverityMeasures(9.0, 0.008, 0.0)
     text = verdict_text([of_signals(0.9)], (), (), loud, (8,), names=("t",))
     assert text.startswith("net.up/conv_transpose1d#0 causes the output's tones (-42 dB rms, period 8): ")
     copies = SeverityMeasures((0.3 / VISIBLE_STEPS) ** 2, 0.0, 0.3)
     text = verdict_text([replace(of_signals(0.0), verdict="clean")], (), (), copies, (8,), names=("t",))
-    assert "shows spectral images (3.0 times what just shows), but" in text
+    assert "shows spectral images (0.30 samples), but" in text
+    both = SeverityMeasures(1.1, 0.008, 0.3)  # both are told, first what the site draws
+    drawn = replace(of_signals(0.9), effect=replace(of_signals(0.9).effect, kind="stair-step"))
+    text = verdict_text([drawn], (), (), both, (8,), names=("t",))
+    assert "causes the output's spectral images (0.30 samples) and tones (-42 dB rms): " in text
     clean = SeverityMeasures(0.0, 0.0, 0.0)
     text = verdict_text([of_signals(0.0)], (), (), clean, (8,), names=("t",))
-    assert "(tones below -120 dB rms, spectral images 0.0 times what just shows; neither shows)" in text
+    assert "(tones below -120 dB rms, spectral images 0.00 samples; neither shows)" in text
     assert "as many samples" in verdict_text([of_signals(0.0)], (), (), clean, (8,), 3.0, names=("t",))
 
 
