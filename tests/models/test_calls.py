@@ -58,6 +58,8 @@ def test_a_loader_without_an_end_is_drawn_from_until_sure() -> None:
 def test_a_batch_with_its_targets_is_not_taken_for_two_inputs(second: Tensor) -> None:
     with pytest.raises(InputError, match=r"looks like a batch \[x, y\] of a DataLoader.*give x alone"):
         as_calls([X, second])
+    with pytest.raises(InputError, match="looks like a batch"):
+        first_and_more([X, second])
 
 
 @pytest.mark.parametrize(
