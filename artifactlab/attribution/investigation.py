@@ -70,7 +70,8 @@ class Investigation:
 
     def add(self, batch: list[Any]) -> None:
         """Add more inputs and judge anew; the old judgement stays where the time runs out before that is done."""
-        for call in as_calls(batch):
+        # one by one: two that were drawn together are no pair of an input and its target
+        for call in [call for item in batch for call in as_calls([item])]:
             self._trials.add(call, self._survey.add(call))
         self.judgement = self._judged()
 

@@ -12,7 +12,7 @@ from typing import Any
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.verdicts import LARGE_SHARE
 from artifactlab.errors import InputError
-from artifactlab.models.batches import inputs_of, is_loader
+from artifactlab.models.batches import inputs_of, is_loader, refuse_batch
 from artifactlab.scoring.severity import VISIBLE
 
 now = time.monotonic
@@ -51,10 +51,12 @@ def first_and_more(inputs: Any) -> tuple[Any, Iterator[Any]]:
     """The input that is diagnosed in any case, and those that may be drawn.
 
     Raises:
-        InputError: if there is not one.
+        InputError: if there is not one, or if they are the batch `[x, y]` of a DataLoader.
     """
     if is_loader(inputs):
         inputs = inputs_of(inputs)
+    elif isinstance(inputs, list):
+        refuse_batch(inputs)
     if not isinstance(inputs, (list, Iterator)):
         return inputs, iter(())
     more = iter(inputs)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab import InputError
 from artifactlab.attribution import until_sure
-from artifactlab.attribution.diagnosis import OUTPUT_NAMES
+from artifactlab.attribution.investigation import Investigation
 from artifactlab.inputs.model_inputs import load_inputs
 
 
@@ -78,8 +80,7 @@ def test_it_says_the_same_as_a_diagnosis_of_the_inputs_that_it_took(monkeypatch:
     sure = artifactlab.diagnose(model, latents(), data_range=1.0, until_sure=1000)
     same = list(itertools.islice(latents(), sure.config.inputs))
     whole = artifactlab.diagnose(model, same, data_range=1.0)
-    numbers = [{name: one.output[name] for name in OUTPUT_NAMES} for one in (sure, whole)]
-    assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
+    assert asdict(sure.output) == pytest.approx(asdict(whole.output), rel=1e-4)
     for one, other in zip(sure.sites, whole.sites, strict=True):
         assert one.effect.value == pytest.approx(other.effect.value, rel=1e-4)
         assert one.verdict == other.verdict
@@ -165,3 +166,12 @@ def test_crops_beside_the_centred_ones_come_after_those_of_all_images_and_do_not
     corners = {tuple((255 * crop[0, [2, 1], 0, 0]).round().int().tolist()) for k, crop in enumerate(crops) if k != 1}
     assert corners == {(2, 19), (34, 19), (66, 19)}
     assert len(load_inputs([path, other], crop=32)) == 2
+
+
+def test_inputs_of_two_sizes_that_are_drawn_together_are_no_batch_with_its_targets() -> None:
+    drawn: list[Tensor] = []
+    trials = SimpleNamespace(add=lambda call, _: drawn.append(call.args[0]))
+    survey = SimpleNamespace(add=lambda call: call.args[0])
+    investigation: Any = SimpleNamespace(_trials=trials, _survey=survey, _judged=lambda: None)
+    Investigation.add(investigation, [torch.rand(2, 3, 48, 48), torch.rand(2, 3, 64, 64)])
+    assert [tuple(image.shape) for image in drawn] == [(2, 3, 48, 48), (2, 3, 64, 64)]

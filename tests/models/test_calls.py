@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import artifactlab
 from artifactlab.attribution.until_sure import first_and_more
 from artifactlab.errors import InputError, ModelError
+from artifactlab.models.arguments import check_arguments
 from artifactlab.models.calls import Call, as_calls
 
 X = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -58,6 +59,8 @@ def test_a_loader_without_an_end_is_drawn_from_until_sure() -> None:
 def test_a_batch_with_its_targets_is_not_taken_for_two_inputs(second: Tensor) -> None:
     with pytest.raises(InputError, match=r"looks like a batch \[x, y\] of a DataLoader.*give x alone"):
         as_calls([X, second])
+    with pytest.raises(InputError, match="looks like a batch"):
+        first_and_more([X, second])
 
 
 @pytest.mark.parametrize(
@@ -140,8 +143,10 @@ def test_what_forward_lacks_is_named_before_anything_runs(inputs: Any, message: 
 
 def test_hooks_may_give_what_is_missing() -> None:
     model = Net()
+    with pytest.raises(InputError, match="timestep"):
+        check_arguments(model, as_calls(X))
     model.register_forward_pre_hook(lambda module, args: (*args, 3))
-    artifactlab.diagnose(model, X[:1])
+    check_arguments(model, as_calls(X))
 
 
 def failure(model: nn.Module, *inputs: Any) -> str:
