@@ -109,6 +109,8 @@ class Judged:
     """Whether nobody named it, and there were others."""
     layout: Layout
     """What its axes are."""
+    layout_is_guess: bool
+    """Whether nobody said so, and its shape told."""
     values: Values
     """What its values stand for."""
 
@@ -116,9 +118,9 @@ class Judged:
     def text(self) -> str:
         """What a reader of a verdict cannot know about it, as sentences; empty where there is nothing to say."""
         which = f" Judged: {self.path} {self.shape}; name another with output=/--output." if self.is_guess else ""
-        unusual = self.layout.axes != "NCHW"
-        axes = f" Its axes {self.shape} are taken for {self.layout.axes}." if unusual else ""
-        return which + axes + self.values.text
+        axes = f" Its axes {self.shape} were taken for {self.layout.axes}; say otherwise with layout=/--layout."
+        unusual = self.layout_is_guess and self.layout.axes != "NCHW"
+        return which + (axes if unusual else "") + self.values.text
 
     def images(self, output: Any) -> Tensor:
         """That tensor of another output, as real `(N, C, *space)`.
@@ -136,9 +138,9 @@ class Judged:
 def judged_in(output: Any, choice: str | int | None = None, layout: Layout | None = None) -> Judged:
     """Which tensor of an output is judged, and as what; the arguments and errors are those of `pick_output`."""
     path, tensor = pick_named(output, choice, layout)
-    layout = layout or layout_by_shape(tensor.shape)
-    is_guess = choice is None and len(_candidates(output, None)) > 1
-    return Judged(path, tuple(tensor.shape), is_guess, layout, values_of(_arranged(tensor, layout)))
+    axes = layout or layout_by_shape(tensor.shape)
+    is_guess = choice is None and len(_candidates(output, layout)) > 1
+    return Judged(path, tuple(tensor.shape), is_guess, axes, layout is None, values_of(_arranged(tensor, axes)))
 
 
 def pick_tensor(output: Any, choice: str | int | None = None) -> Tensor:

@@ -94,7 +94,7 @@ def test_where_all_is_as_usual_a_verdict_says_nothing_of_it() -> None:
     [
         (lambda y: y.argmax(1), "labels, judged as classes: 0, 1, 2 (one mask each)."),
         (lambda y: y > 0.5, "Its mask was judged as 0 and 1."),
-        (lambda y: y.mean(1), "Its axes (1, 128, 128) are taken for NHW."),
+        (lambda y: y.mean(1), "Its axes (1, 128, 128) were taken for NHW; say otherwise with layout=/--layout."),
         (lambda y: 2 * y - 1, "Its values were taken for pixels from -1 to 1"),
     ],
 )
@@ -133,6 +133,7 @@ def test_the_axes_may_be_named() -> None:
         found(eight)  # 128 channels of 128x8 pixels
     named = found(eight, layout="NHWC")
     assert named.config.layout == "NHWC"
+    assert "NHWC" not in named.verdict
     assert [site.site.key for site in named.offenders] == ["up/conv_transpose2d#0"]
     with pytest.raises(InputError, match="no such layout 'XY': expected one such as NCHW"):
         found(eight, layout="XY")
