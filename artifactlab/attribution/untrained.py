@@ -7,8 +7,8 @@ from torch import nn
 from artifactlab.models.trained import looks_untrained
 
 UNTRAINED = (
-    " The weights look untrained: what random ones draw is no artifact to speak of, and says nothing of the architecture"
-    " once trained; load a checkpoint, or see `artifactlab lint`."
+    " The weights look untrained: what random ones draw is no artifact to speak of, and says nothing of the"
+    " architecture once trained; load a checkpoint, or see `artifactlab lint`."
 )
 
 
