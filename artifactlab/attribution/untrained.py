@@ -7,9 +7,8 @@ from torch import nn
 from artifactlab.models.trained import looks_untrained
 
 UNTRAINED = (
-    " The weights look untrained: most layers still have the values they were initialised with. What random weights"
-    " draw is no artifact to speak of and says nothing of the architecture once trained; load a checkpoint, or see"
-    " what `artifactlab lint` says of the structure."
+    " The weights look untrained: what random ones draw is no artifact to speak of, and says nothing of the"
+    " architecture once trained; load a checkpoint, or see `artifactlab lint`."
 )
 
 
