@@ -13,7 +13,7 @@ from torch import Tensor
 from artifactlab.attribution.findings.misregistration import Features
 from artifactlab.attribution.sites.activations import Activations
 from artifactlab.attribution.sites.capture import Capture
-from artifactlab.attribution.sites.output_axes import layout_of
+from artifactlab.attribution.sites.output_axes import told_layout
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
 from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.watch import Visit, watch
@@ -108,7 +108,7 @@ def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None
     with suppress(ModelError):
         if runner.layout is None:
             tensor = pick_tensor(result, runner.output)
-            runner.layout = layout_of(tensor, wiring.axes(tensor))
+            runner.layout = told_layout(tensor, wiring.axes(tensor))
         runner.picked(result)
         found.finish(result, wiring, runner.judged.path, runner.layout)
 

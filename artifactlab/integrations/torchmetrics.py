@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from artifactlab.errors import InputError
 from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
 
 try:
@@ -53,6 +54,8 @@ class _MeanOverImages(Metric):
         Raises:
             InputError: if `images` is no finite `(N, C, H, W)` tensor.
         """
+        if not isinstance(images, Tensor) or images.ndim != 4:
+            raise InputError(f"expected images of shape (N, C, H, W), got {getattr(images, 'shape', type(images))}")
         total = getattr(self, self._total)
         scores = self._scores(images)
         setattr(self, self._total, total + scores.to(total).sum())

@@ -136,6 +136,11 @@ def is_direction(axis: Axis) -> bool:
     return len(axis) == 1 and axis[0].role == "places" and axis[0].direction is not None
 
 
+def is_row(axis: Axis) -> bool:
+    """Whether an axis runs over places along one direction, which may not be known."""
+    return len(axis) == 1 and axis[0].role == "places"
+
+
 def regrouped(axes: Axes, shape: Sequence[int]) -> Axes | None:
     """The axes after a reshape to `shape`; None where it cuts a factor in a way that keeps no meaning."""
     ahead = [factor for axis in axes for factor in axis][::-1]
@@ -146,6 +151,8 @@ def regrouped(axes: Axes, shape: Sequence[int]) -> Axes | None:
             if not ahead:
                 return None
             factor = ahead.pop()
+            if factor.size == 0:
+                return None
             if factor.size % size == 0 and factor.size > size:
                 ahead.append(factor._replace(size=factor.size // size))
                 factor = factor._replace(size=size)

@@ -64,6 +64,8 @@ class AxisFlow:
         self._axes[tensor] = axes
 
     def _note(self, func: Any, args: Any, kwargs: Any, output: Tensor) -> None:
+        if output.is_nested:  # it has no shape
+            return
         given = list(_flat((args, kwargs)))
         if all(map(self.is_constant, given)) if given else func in CONSTANTS:
             self._constant[output] = True

@@ -142,11 +142,11 @@ class Capture:
             tensor = pick_tensor(result, output)
         except ModelError:
             return
-        self._note_paths(tensor, wiring, layout or layout_of(tensor, wiring.axes(tensor)))
+        layout = layout or layout_of(tensor, wiring.axes(tensor))
+        if layout.fits(tensor):
+            self._note_paths(tensor, wiring, layout)
 
-    def _note_paths(self, tensor: Tensor, wiring: Wiring, layout: Layout | None) -> None:
-        if layout is None or not layout.fits(tensor):
-            return
+    def _note_paths(self, tensor: Tensor, wiring: Wiring, layout: Layout) -> None:
         directions, size = directions_of(layout, wiring.axes(tensor)), layout.images(tensor).shape[2:]
         paths = wiring.paths(tensor)
         self._unseen |= dict.fromkeys(wiring.unseen(tensor))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, direction_of, role_of
+from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, direction_of, is_unknown, role_of
 from artifactlab.models.layout import DIRECTIONS as LETTERS
 from artifactlab.models.layout import Layout, layout_by_shape
 
@@ -12,17 +12,25 @@ VIDEO_CHANNELS = 3
 """Channels of a volume that is a film: volumes of scanners and simulations have one, or one per class."""
 
 
-def layout_of(output: Tensor, axes: Axes | None) -> Layout | None:
-    """The layout of an output; by its shape alone where its axes do not tell.
+def layout_of(output: Tensor, axes: Axes | None) -> Layout:
+    """The layout of an output; by its shape where its axes do not tell.
+
+    Raises:
+        InputError: if it has fewer than two axes, or more than five.
+    """
+    return told_layout(output, axes) or layout_by_shape(output.shape)
+
+
+def told_layout(output: Tensor, axes: Axes | None) -> Layout | None:
+    """The layout of an output by how it was made, None where that is not known.
 
     Frames that came through the net in the batch, or were stacked, are time.
     """
-    by_shape = layout_by_shape(output.shape)
-    if axes is None or by_shape is None or len(axes) != output.ndim:
-        return by_shape
+    if axes is None or is_unknown(axes) or not 2 <= output.ndim == len(axes) <= 2 + DIRECTIONS:
+        return None
     letters = _letters(output, axes)
     is_whole = len(set(letters)) == len(letters) and set(letters) & set(LETTERS)
-    return Layout(letters) if is_whole else by_shape
+    return Layout(letters) if is_whole else None
 
 
 def _letters(output: Tensor, axes: Axes) -> str:
@@ -61,7 +69,7 @@ def directions_of(layout: Layout, axes: Axes | None) -> tuple[int | None, ...]:
     found: list[int | None] = []
     for axis, fast in zip(places, fastest, strict=True):
         direction = direction_of(axis)
-        if direction is None and (role_of(axis) == "unknown" or not axis) and fast not in known:
+        if direction is None and (role_of(axis) in ("unknown", "places") or not axis) and fast not in known:
             direction = fast  # nothing is known that speaks against it
         found.append(direction if direction is None or direction < DIRECTIONS else None)
     return tuple(found)

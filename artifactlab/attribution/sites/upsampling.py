@@ -58,13 +58,21 @@ class Growth:
         return self.by_direction(ratios)
 
     def by_direction(self, factors: Sequence[float]) -> ByDirection:
-        """Factors along the axes of space, for each direction; 1 for those that it does not have."""
+        """One factor for each direction, 1 for those that it does not have.
+
+        Args:
+            factors: one for each axis of space.
+        """
         directions = self.directions or tuple(range(len(factors) - 1, -1, -1))
         along = dict(zip(directions, factors, strict=True))
         return (along.get(0, 1), along.get(1, 1), along.get(2, 1))
 
     def restore(self, output: Tensor) -> Tensor:
-        """An (N, C, *space) replacement `output` in the layout the model expects."""
+        """A replacement in the layout the model expects.
+
+        Args:
+            output: as (N, C, *space).
+        """
         return output if self.view is None else self.view.restore(output, self.seen_shape)
 
     def without_tensors(self) -> Growth:

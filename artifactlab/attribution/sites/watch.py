@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from artifactlab.attribution.sites.axes import axes_of_images, is_direction, is_unknown, role_of
+from artifactlab.attribution.sites.axes import axes_of_images, is_direction, is_row, is_unknown, role_of
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
@@ -158,7 +158,8 @@ class _Run:
         if axes is None or is_unknown(axes):
             return is_image(tensor)
         rank = tensor.ndim
-        is_plain = 3 <= rank <= 5 and all(map(is_direction, axes[2:]))
+        is_run = is_row if rank == 4 else is_direction
+        is_plain = 3 <= rank <= 5 and all(map(is_run, axes[2:]))
         return is_plain and role_of(axes[1]) == "features" and has_values(tensor)
 
     @contextmanager

@@ -22,6 +22,9 @@ def icnr_(conv: Convolution, scale: int | Sequence[int]) -> None:
         conv: its weight, and its bias if it has one, are overwritten.
         scale: of the shuffle, for all axes or one per axis; their product divides the output channels.
 
+    Raises:
+        InputError: if `scale` is none.
+
     >>> conv = nn.Conv2d(3, 8, 3)
     >>> icnr_(conv, 2)
     >>> bool((conv.weight[0] == conv.weight[3]).all()), bool(conv.bias[0] == conv.bias[3])
