@@ -1,0 +1,75 @@
+"""Labels that travel beside a tensor: the place that each of its elements belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NOWHERE = -1.0
+"""place of what belongs to none: the zeros of a padding"""
+LEAST_GROWTH = 1.2
+"""elements per place from which on neighbours are features of one place and not a repeated border"""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where the elements of a tensor belong."""
+
+    place: Tensor
+    """of the tensor's shape: a number for each place; features of one place have the same"""
+    moved_in: str | None = None
+    """the module in which neighbours were made to share a place, None where none do"""
+
+    @classmethod
+    def of_product(cls, left: Labels, right: Labels) -> Labels:
+        """Of a batch of matrix products: the rows are places where the left one's are, else its columns may be."""
+        rows, columns = left.place[..., :, :1], right.place[..., :1, :]
+        shape = (*rows.shape[:-1], columns.shape[-1])
+        by_rows = rows.shape[-2] > 1 and bool((rows[..., 1:, :] != rows[..., :-1, :]).any())
+        return cls((rows if by_rows else columns).expand(shape).clone())
+
+
+def labels_by_role(tensor: Tensor, feature_axis: int) -> Labels:
+    """A place of its own for each index but that of the feature axis."""
+    shape = list(tensor.shape)
+    if tensor.ndim > 1 and tensor.numel():
+        shape[feature_axis] = 1
+    count = torch.Size(shape).numel()
+    place = torch.arange(count, dtype=torch.float64).reshape(shape)
+    return Labels(place.expand(tensor.shape).clone())
+
+
+
+
+def cells(place: Tensor, axis: int) -> int:
+    """How many places lie along an axis whose neighbours share them; 0 where they do not, or all share one.
+
+    The first and the last run are left out of the mean: paddings lengthen them.
+    """
+    size = place.shape[axis]
+    if size < 4 or place.numel() == 0:
+        return 0
+    line = place
+    for other in reversed(range(place.ndim)):
+        if other != axis:
+            line = line.select(other, place.shape[other] // 2)
+    runs = _runs([float(value) for value in line])
+    inner = runs[1:-1] if len(runs) > 3 else runs
+    if len(runs) < 2 or sum(inner) / len(inner) < LEAST_GROWTH:
+        return 0
+    return len(runs)
+
+
+def _runs(line: list[float]) -> list[int]:
+    """Lengths of stretches of one place; zeros belong to the place before them."""
+    lengths: list[int] = []
+    last = None
+    for value in line:
+        if lengths and (value == last or value == NOWHERE):
+            lengths[-1] += 1
+        else:
+            lengths.append(1)
+            last = value
+    return lengths
