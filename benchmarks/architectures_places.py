@@ -46,7 +46,8 @@ def labels_by_role(tensor: Tensor, feature_axis: int) -> Labels:
 def cells(place: Tensor, axis: int) -> int:
     """How many places lie along an axis whose neighbours share them; 0 where they do not, or all share one.
 
-    The first and the last run are left out of the mean: paddings lengthen them.
+    The first and the last run are left out of the mean, as paddings lengthen them; where they are nearly all there are,
+    each place has to be there at least twice.
     """
     size = place.shape[axis]
     if size < 4 or place.numel() == 0:
@@ -56,10 +57,9 @@ def cells(place: Tensor, axis: int) -> int:
         if other != axis:
             line = line.select(other, place.shape[other] // 2)
     runs = _runs([float(value) for value in line])
-    inner = runs[1:-1] if len(runs) > 3 else runs
-    if len(runs) < 2 or sum(inner) / len(inner) < LEAST_GROWTH:
-        return 0
-    return len(runs)
+    if len(runs) < 4:
+        return len(runs) if len(runs) > 1 and min(runs) > 1 else 0
+    return len(runs) if sum(runs[1:-1]) >= LEAST_GROWTH * len(runs[1:-1]) else 0
 
 
 def _runs(line: list[float]) -> list[int]:

@@ -35,6 +35,9 @@ replication_pad3d copy_ lift_fresh narrow_copy tril triu diagonal index_put_ sca
 select_scatter movedim pixel_unshuffle channel_shuffle rot90 unsafe_split""".split()
 """operations that only move elements; what they do to a tensor they do to its labels"""
 
+INDEXED = ("index", "index_select", "gather", "index_put_", "scatter", "scatter_")
+"""those of them whose tensors of integers, after the first, are indices"""
+
 
 @dataclass(frozen=True)
 class Grown:
@@ -69,7 +72,7 @@ class Growths(TorchDispatchMode):
         self._sources: dict[int, frozenset[int]] = {}  # of storages: the numbers of what reached them
         self._alive: list[Any] = []  # nothing is freed, so that no id is given twice
         self.grown: list[Grown] = []
-        for tensor in _tensors(inputs):
+        for tensor in tensors_of(inputs):
             self._sources[_storage(tensor)] = frozenset([-1])  # -1 is the input itself
         self._alive.append(inputs)
 
@@ -85,7 +88,7 @@ class Growths(TorchDispatchMode):
         finally:
             for hook in hooks:
                 hook.remove()
-        outputs = _tensors(result)
+        outputs = tensors_of(result)
         for tensor in outputs:
             self._confirm(tensor, range(1, tensor.ndim))
         reached = frozenset[int]().union(*(self._sources.get(_storage(tensor), frozenset()) for tensor in outputs))
@@ -100,10 +103,10 @@ class Growths(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func._schema.name.split("::")[1]
-        given = _tensors((args, kwargs))
+        given = tensors_of((args, kwargs))
         self._consume(name, args)
         result = func(*args, **kwargs)
-        made = _tensors(result)
+        made = tensors_of(result)
         self._alive.append((given, made))
         sources = frozenset[int]().union(*(self._sources.get(_storage(tensor), frozenset()) for tensor in given))
         number = self._note(name, args, kwargs, made, -1 in sources)
@@ -136,22 +139,25 @@ class Growths(TorchDispatchMode):
     def _confirm(self, tensor: Tensor, axes: Sequence[int]) -> None:
         """Record growth by moved elements if it is along one of the axes."""
         labels = self._labels.get(id(tensor))
-        if labels is None or labels.moved_in is None:
+        if labels is None:
             return
         found = {axis: cells(labels.place, axis) for axis in axes}
         if any(found[axis] for axis in axes):
             after = tuple(tensor.shape[axis] for axis in axes)
             before = tuple(found[axis] or tensor.shape[axis] for axis in axes)
             sources = self._sources.get(_storage(tensor), frozenset())
-            self.grown.append(Grown(labels.moved_in, "moved", before, after, of_input=-1 in sources))
+            self.grown.append(Grown(labels.moved_in or self._running[-1], "moved", before, after, of_input=-1 in sources))
             self._sources[_storage(tensor)] = sources | {len(self.grown) - 1}
             self._labels[id(tensor)] = labels_by_role(tensor, 1 if len(axes) > 1 and axes[0] == 2 else -1)
 
     def _label(self, func: Any, name: str, args: Sequence[Any], kwargs: Any, result: Any) -> None:
         """Labels of what an operation made."""
-        made = _tensors(result)
+        made = tensors_of(result)
         if name in MOVES:
             self._move(func, name, args, kwargs, result)
+        elif name.startswith(("zeros", "empty", "full", "ones", "new_")):
+            for tensor in made:
+                self._labels[id(tensor)] = Labels(torch.full(tensor.shape, NOWHERE, dtype=torch.float64))
         elif name.startswith((*LAYERS, *ENLARGING)) or name in ("pixel_shuffle", "col2im"):
             for tensor in made:
                 self._labels[id(tensor)] = labels_by_role(tensor, 1)
@@ -161,7 +167,7 @@ class Growths(TorchDispatchMode):
             left, right = args[-2:] if name == "baddbmm" else args[:2]
             self._labels[id(made[0])] = Labels.of_product(self._of(left), self._of(right))
         else:
-            self._inherit(_tensors((args, kwargs)), made)
+            self._inherit(tensors_of((args, kwargs)), made)
 
     def _of(self, tensor: Tensor) -> Labels:
         if id(tensor) not in self._labels:
@@ -184,8 +190,9 @@ class Growths(TorchDispatchMode):
         known: list[Labels] = []
 
         def place_of(value: Any) -> Any:
-            if not isinstance(value, Tensor) or (value.dtype in (torch.int64, torch.bool) and len(known) > 0):
-                return value  # an index
+            is_index = name in INDEXED and known and isinstance(value, Tensor) and not value.is_floating_point()
+            if not isinstance(value, Tensor) or is_index:
+                return value
             known.append(self._of(value))
             return known[-1].place
 
@@ -195,7 +202,7 @@ class Growths(TorchDispatchMode):
         keep = {key: value for key, value in kwargs.items() if key in ("memory_format",) and name == "clone"}
         moved = func(*moved_args, **(keep if name in ("_to_copy", "clone") else kwargs))
         earlier = next((one.moved_in for one in known if one.moved_in is not None), None)
-        for tensor, place in zip(_tensors(result), _tensors(moved), strict=True):
+        for tensor, place in zip(tensors_of(result), tensors_of(moved), strict=True):
             interleaved = any(cells(place, axis) for axis in range(place.ndim))
             module = (earlier if earlier is not None else self._running[-1]) if interleaved else None
             self._labels[id(tensor)] = Labels(place, module)
@@ -220,7 +227,8 @@ def _sizes(
     return None
 
 
-def _tensors(tree: Any) -> list[Tensor]:
+def tensors_of(tree: Any) -> list[Tensor]:
+    """All tensors of nested arguments or results, in order."""
     return [leaf for leaf in tree_flatten(_plain(tree))[0] if isinstance(leaf, Tensor)]
 
 

@@ -1,0 +1,15 @@
+"""All architectures of the benchmark."""
+
+from __future__ import annotations
+
+import architectures_diffusers
+import architectures_medical
+import architectures_spandrel
+import architectures_transformers
+
+ARCHITECTURES = [
+    *architectures_diffusers.ARCHITECTURES,
+    *architectures_transformers.ARCHITECTURES,
+    *architectures_medical.ARCHITECTURES,
+    *architectures_spandrel.ARCHITECTURES,
+]

@@ -1,0 +1,145 @@
+"""One architecture, in a process of its own: `python architectures_run.py NAME [--quick]` prints a line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import architectures_torchvision
+import torch
+from architectures_list import ARCHITECTURES
+from architectures_match import match
+from architectures_records import Architecture, typed
+from architectures_truth import Growths, tensors_of
+
+import artifactlab
+from artifactlab.errors import ArtifactLabError
+
+REPEATS = 3
+"""passes of which the fastest counts"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one architecture."""
+
+    name: str
+    error: str = ""
+    """what broke, where something did"""
+    counted: int = 0
+    """enlargements that the instrument counts"""
+    truth: int | None = None
+    """those read from the source"""
+    match: dict[str, Any] | None = None
+    identical: bool = False
+    """whether the outputs have the same bits with capture as without"""
+    capture: float = 0.0
+    """CPU time with capture over that without"""
+    diagnose: float = 0.0
+    """CPU time of the command over that of the forward pass"""
+    line: str = ""
+    """what a user types"""
+    refused: str = ""
+    """what the command said where it did not work"""
+    grown: tuple[str, ...] = ()
+    """the enlargements, for reading"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--quick", action="store_true", help="sites only")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    architectures_torchvision.provide_operators()
+    known = {architecture.name: architecture for architecture in ARCHITECTURES}
+    print(json.dumps(asdict(measured(known[options.name], options.quick))), flush=True)
+
+
+def measured(architecture: Architecture, quick: bool) -> Result:
+    """Everything about one architecture; an error of the library's or ours is a result."""
+    step = "build"
+    fields: dict[str, Any] = {"name": architecture.name, "truth": architecture.truth}
+    try:
+        model = architecture.build()
+        args, kwargs = architecture.call()
+        step = "forward"
+        plain, forward = _run(lambda: model(*args, **kwargs))
+        step = "instrument"
+        grown = Growths(model, (args, kwargs)).watch(lambda: _seeded(lambda: model(*args, **kwargs)))
+        fields["grown"] = tuple(f"{g.module}/{g.op} {g.before}->{g.after}{'' if g.counts else ' (-)'}" for g in grown)
+        fields["counted"] = sum(one.counts for one in grown)
+        step = "capture"
+        sites, watched, capture = _captured(lambda: model(*args, **kwargs), model)
+        fields["match"] = asdict(match(sites, grown))
+        fields["identical"] = _same(plain, watched)
+        if not quick:
+            fields["capture"] = _fastest(lambda: _captured(lambda: model(*args, **kwargs), model)[2]) / _fastest(
+                lambda: _run(lambda: model(*args, **kwargs))[1]
+            )
+            step = "diagnose"
+            fields |= _diagnosed(architecture, model, forward)
+    except Exception as error:  # noqa: BLE001  # whatever a library raises is a row of the table
+        fields["error"] = f"{step}: {type(error).__name__}: {str(error)[:300]}"
+    return Result(**fields)
+
+
+def _captured(run: Callable[[], Any], model: torch.nn.Module) -> tuple[list[Any], Any, float]:
+    """Sites, output and CPU time of a pass that is watched."""
+    with artifactlab.capture(model) as found:
+        result, seconds = _run(run)
+    try:
+        return [one.site for one in found.sites], result, seconds
+    except ArtifactLabError as error:
+        if "no upsampling was seen" not in str(error):
+            raise
+        return [], result, seconds
+
+
+def _run(run: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.process_time()
+    with torch.no_grad():
+        result = _seeded(run)
+    return result, time.process_time() - start
+
+
+def _seeded(run: Callable[[], Any]) -> Any:
+    torch.manual_seed(2)
+    return run()
+
+
+def _fastest(seconds: Callable[[], float]) -> float:
+    return min(seconds() for _ in range(REPEATS))
+
+
+def _same(first: Any, second: Any) -> bool:
+    pairs = zip(tensors_of(first), tensors_of(second), strict=True)
+    return all(torch.equal(a.nan_to_num(), b.nan_to_num()) if a.is_floating_point() else torch.equal(a, b) for a, b in pairs)
+
+
+def _diagnosed(architecture: Architecture, model: torch.nn.Module, forward: float) -> dict[str, Any]:
+    """The command line, run in this process."""
+    from click.testing import CliRunner
+
+    from artifactlab.cli.main import main as command
+
+    with TemporaryDirectory() as folder:
+        line = architecture.command(Path(folder), model)
+        start = time.process_time()
+        done = CliRunner().invoke(command, line)
+        seconds = time.process_time() - start
+    said = "" if done.exit_code == 0 else (done.output.strip().splitlines() or [repr(done.exception)])[-1]
+    return {"line": typed(line), "refused": said[:300], "diagnose": seconds / max(forward, 1e-9)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
