@@ -13,24 +13,30 @@ source where `truth` says a number. `--split dev` is for development, `--split t
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
+import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from fnmatch import fnmatch
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when these libraries are imported
+
+import architectures_torchvision
+import torch
 from architectures_list import ARCHITECTURES
 from architectures_records import Architecture
+from architectures_run import measured
 from architectures_table import summary, table
 from publish import arguments, publish
 
 SECONDS = 240
 """after which one architecture is given up: the slowest take a quarter of it"""
-HERE = Path(__file__).resolve().parent
+FORK = multiprocessing.get_context("fork")
 
 
 def main() -> None:
@@ -42,8 +48,12 @@ def main() -> None:
     ]
     if not chosen:
         raise SystemExit(f"no architecture matches {options.only!r}")
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
     results = []
-    for result in _measured(chosen, options.quick, options.jobs):
+    architectures_torchvision.provide_operators()
+    for architecture in chosen:
+        result = _result(architecture, options.quick)
         results.append(result)
         print(json.dumps(result), file=options.json, flush=True)
     publish("architectures", table(results) + "\n\n" + summary(results), options.readme)
@@ -53,30 +63,34 @@ def _options(parser: ArgumentParser) -> Namespace:
     parser.add_argument("--only", default="*", metavar="GLOB", help="architectures by name, such as 'monai *'")
     parser.add_argument("--split", choices=["all", "dev", "test"], default="all")
     parser.add_argument("--quick", action="store_true", help="sites only: neither times nor command lines")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at once; times are only right with one")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a line of JSON for each, too")
     options = parser.parse_args()
     options.json = open(options.json or os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # closed with the process
     return options
 
 
-def _measured(chosen: list[Architecture], quick: bool, jobs: int) -> Iterator[dict[str, Any]]:
-    """The results in the list's order, each as soon as it and those before it are there."""
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda architecture: _result(architecture, quick), chosen)
-
-
 def _result(architecture: Architecture, quick: bool) -> dict[str, Any]:
-    """That of one architecture, in a process that may crash or hang."""
-    line = [sys.executable, str(HERE / "architectures_run.py"), architecture.name, *(["--quick"] if quick else [])]
-    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    """That of one architecture, in a process that may crash or hang; libraries are imported before it is forked."""
+    with suppress(Exception):  # the process says what is wrong
+        architecture.factory()
+    receiver, sender = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_send, args=(sender, architecture, quick))
+    process.start()
+    sender.close()
     try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, env=offline)
-        return json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return {"name": architecture.name, "error": f"not ready after {SECONDS} s"}
-    except (IndexError, ValueError):
-        return {"name": architecture.name, "error": f"ended with {done.returncode}: {done.stderr.strip()[-200:]}"}
+        if not receiver.poll(SECONDS):
+            return {"name": architecture.name, "error": f"not ready after {SECONDS} s"}
+        return asdict(receiver.recv())
+    except EOFError:
+        process.join()
+        return {"name": architecture.name, "error": f"ended with {process.exitcode}"}
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send(sender: Connection, architecture: Architecture, quick: bool) -> None:
+    sender.send(measured(architecture, quick))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,12 @@ NOWHERE = -1.0
 """place of what belongs to none: the zeros of a padding"""
 LEAST_GROWTH = 1.2
 """elements per place from which on neighbours are features of one place and not a repeated border"""
+MOST_UNEVEN = 1
+"""by how much the numbers of elements per place differ in a resize by a factor that is no whole number; windows that
+were padded, and masked tokens, leave any number of them"""
+
+_given = 0
+"""number of places that were given out so far"""
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,14 @@ class Labels:
 
 
 def labels_by_role(tensor: Tensor, feature_axis: int) -> Labels:
-    """A place of its own for each index but that of the feature axis."""
+    """A place of its own for each index but that of the feature axis; no two tensors have one in common."""
+    global _given
     shape = list(tensor.shape)
     if tensor.ndim > 1 and tensor.numel():
         shape[feature_axis] = 1
     count = torch.Size(shape).numel()
-    place = torch.arange(count, dtype=torch.float64).reshape(shape)
+    place = (_given + torch.arange(count, dtype=torch.float64)).reshape(shape)
+    _given += count
     return Labels(place.expand(tensor.shape).clone())
 
 
@@ -59,7 +67,9 @@ def cells(place: Tensor, axis: int) -> int:
     runs = _runs([float(value) for value in line])
     if len(runs) < 4:
         return len(runs) if len(runs) > 1 and min(runs) > 1 else 0
-    return len(runs) if sum(runs[1:-1]) >= LEAST_GROWTH * len(runs[1:-1]) else 0
+    inner = runs[1:-1]
+    even = max(inner) - min(inner) <= MOST_UNEVEN
+    return len(runs) if even and sum(inner) >= LEAST_GROWTH * len(inner) else 0
 
 
 def _runs(line: list[float]) -> list[int]:

@@ -6,9 +6,8 @@ import hashlib
 import importlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +58,20 @@ class Architecture:
         """`dev` or `test`, by the hash of its name."""
         return "dev" if hashlib.sha256(self.name.encode()).digest()[0] % 2 else "test"
 
+    def factory(self) -> Callable[..., nn.Module]:
+        """What makes the model of `kwargs`; imports the library."""
+        name, _, attribute = self.target.partition(":")
+        module = importlib.import_module(name)
+        made = getattr(module, attribute.removesuffix(".from_pretrained"))
+        if not self.config:
+            return made
+        config = getattr(module, self.config)
+        return lambda **kwargs: made(config(**kwargs))
+
     def build(self) -> nn.Module:
         """The model, in eval mode, with random weights of a fixed seed."""
         torch.manual_seed(0)
-        module, _, attribute = self.target.partition(":")
-        factory = importlib.import_module(module)
-        if self.config:
-            config = getattr(factory, self.config)(**self.kwargs)
-            name = attribute.removesuffix(".from_pretrained")
-            made = getattr(factory, name)
-            model = made._from_config(config) if hasattr(made, "_from_config") else made.from_config(config)
-        else:
-            model = reduce(getattr, attribute.split("."), factory)(**self.kwargs)
-        return model.eval()
+        return self.factory()(**self.kwargs).eval()
 
     def call(self) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
         """Positional and named arguments."""

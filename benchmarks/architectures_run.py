@@ -1,21 +1,15 @@
-"""One architecture, in a process of its own: `python architectures_run.py NAME [--quick]` prints a line of JSON."""
+"""What is measured of one architecture."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import architectures_torchvision
 import torch
-from architectures_list import ARCHITECTURES
 from architectures_match import match
 from architectures_records import Architecture, typed
 from architectures_truth import Growths, tensors_of
@@ -51,18 +45,6 @@ class Result:
     """what the command said where it did not work"""
     grown: tuple[str, ...] = ()
     """the enlargements, for reading"""
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--quick", action="store_true", help="sites only")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    architectures_torchvision.provide_operators()
-    known = {architecture.name: architecture for architecture in ARCHITECTURES}
-    print(json.dumps(asdict(measured(known[options.name], options.quick))), flush=True)
 
 
 def measured(architecture: Architecture, quick: bool) -> Result:
@@ -139,7 +121,3 @@ def _diagnosed(architecture: Architecture, model: torch.nn.Module, forward: floa
         seconds = time.process_time() - start
     said = "" if done.exit_code == 0 else (done.output.strip().splitlines() or [repr(done.exception)])[-1]
     return {"line": typed(line), "refused": said[:300], "diagnose": seconds / max(forward, 1e-9)}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

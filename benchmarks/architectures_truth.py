@@ -57,8 +57,9 @@ class Grown:
 
     @property
     def counts(self) -> bool:
-        """Whether it has to be found; what does not count may be."""
-        return self.of_input and self.reaches
+        """Whether it has to be found; what does not count may be. A mean that is spread over an image has no lattice."""
+        grows = any(1 < size < after for size, after in zip(self.before, self.after, strict=False))
+        return self.of_input and self.reaches and (grows or self.op == "col2im")
 
 
 class Growths(TorchDispatchMode):
@@ -199,8 +200,8 @@ class Growths(TorchDispatchMode):
         moved_args = list(tree_map(place_of, list(args)))
         if name == "constant_pad_nd":
             moved_args[2:] = [NOWHERE]
-        keep = {key: value for key, value in kwargs.items() if key in ("memory_format",) and name == "clone"}
-        moved = func(*moved_args, **(keep if name in ("_to_copy", "clone") else kwargs))
+        func = aten.reshape.default if name in ("view", "_unsafe_view") else func  # labels have strides of their own
+        moved = func(*moved_args, **({} if name in ("_to_copy", "clone") else kwargs))
         earlier = next((one.moved_in for one in known if one.moved_in is not None), None)
         for tensor, place in zip(tensors_of(result), tensors_of(moved), strict=True):
             interleaved = any(cells(place, axis) for axis in range(place.ndim))
