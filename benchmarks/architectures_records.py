@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+COUNT = 2
+"""inputs that a command draws: the fewest of which an interval can be told"""
 HIGHEST_ID = 8
 """token ids are drawn below it: every small vocabulary has as many"""
 
@@ -82,19 +84,22 @@ class Architecture:
 
     def command(self, folder: Path, model: nn.Module) -> list[str]:
         """What a user types after `artifactlab`; what it reads is written into `folder`."""
-        line = ["diagnose", self.target]
-        kwargs = self.kwargs
+        line, kwargs = ["diagnose", self.target], self.kwargs
         if self.config:
             model.save_pretrained(folder / "model")
             kwargs = {"pretrained_model_name_or_path": str(folder / "model")}
         line += ["--kwargs", json.dumps(kwargs)] if kwargs else []
-        line += ["--noise", self.noise] if self.noise else []
+        if self.noise.startswith("int:"):
+            np.save(folder / "ids.npy", _noise(self.noise).numpy())
+            line += ["--input", str(folder / "ids.npy")]
+        elif self.noise:
+            line += ["--noise", self.noise]
+        line += ["--count", str(COUNT)] if "--noise" in line or self.tensors else []
         for name, value in self.args.items():
             line += ["--arg", f"{name}={json.dumps(value)}"]
         for name, shape in self.tensors.items():
-            path = folder / f"{name}.npy"
-            np.save(path, _noise(shape).numpy())
-            line += ["--arg", f"{name}=@{path}"]
+            ids = shape.startswith("int:")
+            line += ["--arg", f"{name}={_noise(shape).tolist()}"] if ids else ["--noise", f"{name}={shape}"]
         line += ["--output", self.output] if self.output else []
         return line + (["--layout", self.layout] if self.layout else [])
 
