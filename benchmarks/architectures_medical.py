@@ -88,7 +88,10 @@ TORCHVISION = [
                  {**_SEGMENTATION, "min_size": 64, "max_size": 64, "box_score_thresh": 0.0,
                   "box_detections_per_img": 2}, "1x3x64x64", output="[0].masks"),
     Architecture("torchvision raft_small", "torchvision.models.optical_flow:raft_small", {"weights": None},
-                 "1x3x128x128", {"image2": "1x3x128x128"}, {"num_flow_updates": 2}, output="1"),
+                 "1x3x128x128", {"image2": "1x3x128x128"}, {"num_flow_updates": 2}, output="1", lookups=("grid_sampler_2d",)),
+    Architecture("torchvision raft_large", "torchvision.models.optical_flow:raft_large", {"weights": None},
+                 "1x3x128x128", {"image2": "1x3x128x128"}, {"num_flow_updates": 1}, output="0",
+                 lookups=("grid_sampler_2d",), why="each pixel looks around itself in a correlation volume"),
 ]
 TIMM = [
     Architecture("timm hrnet_w18_small features", "timm:create_model",

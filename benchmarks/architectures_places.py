@@ -30,18 +30,22 @@ class Labels:
 
     @classmethod
     def of_product(cls, left: Labels, right: Labels) -> Labels:
-        """Of a batch of matrix products: the rows are places where the left one's are, else its columns may be."""
+        """Of a batch of matrix products: the rows are places where the left one's are, the columns where the right
+        one's are; where both are, as in attention, each element is a place.
+        """
         rows, columns = left.place[..., :, :1], right.place[..., :1, :]
         shape = (*rows.shape[:-1], columns.shape[-1])
-        by_rows = rows.shape[-2] > 1 and bool((rows[..., 1:, :] != rows[..., :-1, :]).any())
+        by_rows, by_columns = bool((rows != rows[..., :1, :]).any()), bool((columns != columns[..., :1]).any())
+        if by_rows and by_columns:
+            return labels_by_role(torch.empty(shape), None)
         return cls((rows if by_rows else columns).expand(shape).clone())
 
 
-def labels_by_role(tensor: Tensor, feature_axis: int) -> Labels:
+def labels_by_role(tensor: Tensor, feature_axis: int | None) -> Labels:
     """A place of its own for each index but that of the feature axis; no two tensors have one in common."""
     global _given
     shape = list(tensor.shape)
-    if tensor.ndim > 1 and tensor.numel():
+    if tensor.ndim > 1 and tensor.numel() and feature_axis is not None:
         shape[feature_axis] = 1
     count = torch.Size(shape).numel()
     place = (_given + torch.arange(count, dtype=torch.float64)).reshape(shape)
@@ -55,7 +59,7 @@ def cells(place: Tensor, axis: int) -> int:
     """How many places lie along an axis whose neighbours share them; 0 where they do not, or all share one.
 
     The first and the last run are left out of the mean, as paddings lengthen them; where they are nearly all there are,
-    each place has to be there at least twice.
+    each place has to be there equally often.
     """
     size = place.shape[axis]
     if size < 4 or place.numel() == 0:
@@ -66,7 +70,7 @@ def cells(place: Tensor, axis: int) -> int:
             line = line.select(other, place.shape[other] // 2)
     runs = _runs([float(value) for value in line])
     if len(runs) < 4:
-        return len(runs) if len(runs) > 1 and min(runs) > 1 else 0
+        return len(runs) if len(runs) > 1 and min(runs) == max(runs) > 1 else 0
     inner = runs[1:-1]
     even = max(inner) - min(inner) <= MOST_UNEVEN
     return len(runs) if even and sum(inner) >= LEAST_GROWTH * len(inner) else 0

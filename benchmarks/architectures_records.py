@@ -43,6 +43,8 @@ class Architecture:
     """which of the outputs is judged, as --output takes it"""
     layout: str = ""
     """axes of the output, where they are not the usual ones"""
+    lookups: tuple[str, ...] = ()
+    """operations that look something up instead of enlarging, by its source"""
     truth: int | None = None
     """how often it enlarges what reaches the output, read from its source; None where only the instrument says"""
     why: str = ""

@@ -58,6 +58,7 @@ def measured(architecture: Architecture, quick: bool) -> Result:
         plain, forward = _run(lambda: model(*args, **kwargs))
         step = "instrument"
         grown = Growths(model, (args, kwargs)).watch(lambda: _seeded(lambda: model(*args, **kwargs)))
+        grown = [one for one in grown if one.op not in architecture.lookups]
         fields["grown"] = tuple(f"{g.module}/{g.op} {g.before}->{g.after}{'' if g.counts else ' (-)'}" for g in grown)
         fields["counted"] = sum(one.counts for one in grown)
         step = "capture"

@@ -43,7 +43,7 @@ ARCHITECTURES = [
            patch_transformer_num_attention_heads=2,
            bin_configurations=[{"n_bins": 4, "min_depth": 0.001, "max_depth": 10.0}]),
     _model("SegformerForSemanticSegmentation", "SegformerConfig", **_MIT),
-    _model("UperNetForSemanticSegmentation", "UperNetConfig", backbone_config=_RESNET, hidden_size=8,
+    _model("UperNetForSemanticSegmentation", "UperNetConfig", "1x3x192x192", backbone_config=_RESNET, hidden_size=8,
            auxiliary_in_channels=16, auxiliary_channels=8),
     _model("Mask2FormerForUniversalSegmentation", "Mask2FormerConfig", backbone_config=_SWIN, feature_size=32,
            mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=32, encoder_layers=1, decoder_layers=2,

@@ -35,6 +35,7 @@ replication_pad3d copy_ lift_fresh narrow_copy tril triu diagonal index_put_ sca
 select_scatter movedim pixel_unshuffle channel_shuffle rot90 unsafe_split""".split()
 """operations that only move elements; what they do to a tensor they do to its labels"""
 
+REDUCTIONS = ("sum", "mean", "amax", "amin", "logsumexp", "prod")
 INDEXED = ("index", "index_select", "gather", "index_put_", "scatter", "scatter_")
 """those of them whose tensors of integers, after the first, are indices"""
 
@@ -57,8 +58,11 @@ class Grown:
 
     @property
     def counts(self) -> bool:
-        """Whether it has to be found; what does not count may be. A mean that is spread over an image has no lattice."""
-        grows = any(1 < size < after for size, after in zip(self.before, self.after, strict=False))
+        """Whether it has to be found; what does not count may be. A mean that is spread over an image has no lattice, and
+        what shrinks in another direction is a mask that is fitted into its box.
+        """
+        sizes = list(zip(self.before, self.after, strict=False))
+        grows = any(1 < size < after for size, after in sizes) and all(size <= after for size, after in sizes)
         return self.of_input and self.reaches and (grows or self.op == "col2im")
 
 
@@ -91,7 +95,7 @@ class Growths(TorchDispatchMode):
                 hook.remove()
         outputs = tensors_of(result)
         for tensor in outputs:
-            self._confirm(tensor, range(1, tensor.ndim))
+            self._confirm(tensor, range(min(2, tensor.ndim - 1), tensor.ndim))
         reached = frozenset[int]().union(*(self._sources.get(_storage(tensor), frozenset()) for tensor in outputs))
         return [replace(one, reaches=number in reached) for number, one in enumerate(self.grown)]
 
@@ -167,6 +171,9 @@ class Growths(TorchDispatchMode):
         elif name in ("bmm", "baddbmm"):
             left, right = args[-2:] if name == "baddbmm" else args[:2]
             self._labels[id(made[0])] = Labels.of_product(self._of(left), self._of(right))
+        elif name in REDUCTIONS and len(args) > 1 and len(made) == 1 and args[1]:
+            place = self._of(args[0]).place.amin(args[1], *args[2:3])
+            self._labels[id(made[0])] = Labels(place, self._of(args[0]).moved_in)
         else:
             self._inherit(tensors_of((args, kwargs)), made)
 
@@ -181,6 +188,11 @@ class Growths(TorchDispatchMode):
         for tensor in made:
             same = [self._of(one) for one in given if one.shape == tensor.shape and one is not tensor]
             known = next((one for one in same if one.moved_in is not None), same[0] if same else None)
+            if known is None:
+                fitting = [one for one in given if one.numel() and _broadcasts(one.shape, tensor.shape)]
+                largest = max(fitting, key=lambda one: one.numel(), default=None)
+                if largest is not None and largest.numel() > 1:
+                    known = replace(self._of(largest), place=self._of(largest).place.expand(tensor.shape))
             if known is not None:
                 self._labels[id(tensor)] = replace(known, place=known.place.clone())
             elif id(tensor) not in self._labels:
@@ -226,6 +238,13 @@ def _sizes(
         grows = any(b < a for b, a in zip(before, after, strict=True)) and 0 not in args[0].shape
         return (before, after) if grows and "backward" not in name else None
     return None
+
+
+def _broadcasts(shape: torch.Size, to: torch.Size) -> bool:
+    """Whether a tensor of a shape becomes one of another by being repeated along axes of size 1."""
+    if len(shape) > len(to):
+        return False
+    return all(size in (1, wanted) for size, wanted in zip(reversed(shape), reversed(to), strict=False))
 
 
 def tensors_of(tree: Any) -> list[Tensor]:
