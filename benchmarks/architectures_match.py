@@ -65,5 +65,3 @@ def _related(site: Site, truth: Grown) -> bool:
 def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
     """Sizes of the directions of more than one element."""
     return tuple(size for size in shape if size > 1)
-
-

@@ -53,8 +53,6 @@ def labels_by_role(tensor: Tensor, feature_axis: int | None) -> Labels:
     return Labels(place.expand(tensor.shape).clone())
 
 
-
-
 def cells(place: Tensor, axis: int) -> int:
     """How many places lie along an axis whose neighbours share them; 0 where they do not, or all share one.
 
@@ -81,7 +79,7 @@ def _runs(line: list[float]) -> list[int]:
     lengths: list[int] = []
     last = None
     for value in line:
-        if lengths and (value == last or value == NOWHERE):
+        if lengths and value in (last, NOWHERE):
             lengths[-1] += 1
         else:
             lengths.append(1)

@@ -62,7 +62,7 @@ def measured(architecture: Architecture, quick: bool) -> Result:
         fields["grown"] = tuple(f"{g.module}/{g.op} {g.before}->{g.after}{'' if g.counts else ' (-)'}" for g in grown)
         fields["counted"] = sum(one.counts for one in grown)
         step = "capture"
-        sites, watched, capture = _captured(lambda: model(*args, **kwargs), model)
+        sites, watched, _ = _captured(lambda: model(*args, **kwargs), model)
         fields["match"] = asdict(match(sites, grown))
         fields["identical"] = _same(plain, watched)
         if not quick:
@@ -71,7 +71,7 @@ def measured(architecture: Architecture, quick: bool) -> Result:
             )
             step = "diagnose"
             fields |= _diagnosed(architecture, model, forward)
-    except Exception as error:  # noqa: BLE001  # whatever a library raises is a row of the table
+    except Exception as error:  # whatever a library raises is a row of the table
         fields["error"] = f"{step}: {type(error).__name__}: {str(error)[:300]}"
     return Result(**fields)
 
@@ -105,8 +105,10 @@ def _fastest(seconds: Callable[[], float]) -> float:
 
 
 def _same(first: Any, second: Any) -> bool:
-    pairs = zip(tensors_of(first), tensors_of(second), strict=True)
-    return all(torch.equal(a.nan_to_num(), b.nan_to_num()) if a.is_floating_point() else torch.equal(a, b) for a, b in pairs)
+    return all(
+        torch.equal(one, other) or (one.is_floating_point() and torch.equal(one.nan_to_num(), other.nan_to_num()))
+        for one, other in zip(tensors_of(first), tensors_of(second), strict=True)
+    )
 
 
 def _diagnosed(architecture: Architecture, model: torch.nn.Module, forward: float) -> dict[str, Any]:

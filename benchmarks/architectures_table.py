@@ -35,9 +35,7 @@ def summary(results: Sequence[Row]) -> str:
         (what, f"{count} of {of}", f"{share:.0%}", mark(count >= share * of) if of else "-")
         for what, count, of, share in rows
     ]
-    costs = [
-        f"{name} {median(result[name] for result in lines):.2f}" for name in ("capture", "diagnose") if lines
-    ]
+    costs = [f"{name} {median(result[name] for result in lines):.2f}" for name in ("capture", "diagnose") if lines]
     failed = [f"{result['name']}: {result['error']}" for result in results if result.get("error")]
     parts = [markdown_table(("what", "of those that ran", "must reach", ""), cells)]
     parts += ["CPU time over the forward pass, median: " + ", ".join(costs)] if costs else []
@@ -58,5 +56,5 @@ def _row(result: Row) -> tuple[str, ...]:
     numbers = (result["counted"], found["found"], len(found["missed"]), len(found["spurious"]))
     true = f"{result['counted']}" if result["truth"] in (None, result["counted"]) else f"{result['truth']} (by hand)"
     costs = [f"{result[name]:.2f}" if result["line"] else "-" for name in ("capture", "diagnose")]
-    line = result["refused"] and f"refused: {result['refused']}" or result["line"].replace("|", "\\|")
+    line = f"refused: {result['refused']}" if result["refused"] else result["line"].replace("|", "\\|")
     return (result["name"], true, *map(str, numbers[1:]), "same" if result["identical"] else "**differ**", *costs, line)

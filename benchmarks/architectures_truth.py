@@ -28,14 +28,65 @@ LAYERS = ("convolution", "conv1d", "conv2d", "conv3d", "max_pool", "avg_pool", "
 """beginnings of the names of operations that make new features of images: (N, C, *space)"""
 NORMS = ("native_batch_norm", "_native_batch_norm", "_batch_norm", "native_group_norm", "batch_norm", "instance_norm")
 """... and those that leave the shape, and take (N, C, *space)"""
-MOVES = """view _unsafe_view reshape _reshape_alias permute transpose t expand slice select split split_with_sizes unbind
-unsqueeze squeeze alias detach clone _to_copy contiguous cat stack index index_select gather roll flip repeat unfold
-as_strided constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
-replication_pad3d copy_ lift_fresh narrow_copy tril triu diagonal index_put_ scatter scatter_ slice_scatter
-select_scatter movedim pixel_unshuffle channel_shuffle rot90 unsafe_split""".split()
+MOVES = {
+    "view",
+    "_unsafe_view",
+    "reshape",
+    "_reshape_alias",
+    "permute",
+    "transpose",
+    "t",
+    "expand",
+    "slice",
+    "select",
+    "split",
+    "split_with_sizes",
+    "unbind",
+    "unsqueeze",
+    "squeeze",
+    "alias",
+    "detach",
+    "clone",
+    "_to_copy",
+    "contiguous",
+    "cat",
+    "stack",
+    "index",
+    "index_select",
+    "gather",
+    "roll",
+    "flip",
+    "repeat",
+    "unfold",
+    "as_strided",
+    "constant_pad_nd",
+    "reflection_pad1d",
+    "reflection_pad2d",
+    "reflection_pad3d",
+    "replication_pad1d",
+    "replication_pad2d",
+    "replication_pad3d",
+    "copy_",
+    "lift_fresh",
+    "narrow_copy",
+    "tril",
+    "triu",
+    "diagonal",
+    "index_put_",
+    "scatter",
+    "scatter_",
+    "slice_scatter",
+    "select_scatter",
+    "movedim",
+    "pixel_unshuffle",
+    "channel_shuffle",
+    "rot90",
+    "unsafe_split",
+}
 """operations that only move elements; what they do to a tensor they do to its labels"""
 
 REDUCTIONS = ("sum", "mean", "amax", "amin", "logsumexp", "prod")
+"""operations whose second argument says the axes that become one"""
 INDEXED = ("index", "index_select", "gather", "index_put_", "scatter", "scatter_")
 """those of them whose tensors of integers, after the first, are indices"""
 
@@ -58,8 +109,9 @@ class Grown:
 
     @property
     def counts(self) -> bool:
-        """Whether it has to be found; what does not count may be. A mean that is spread over an image has no lattice, and
-        what shrinks in another direction is a mask that is fitted into its box.
+        """Whether it has to be found; what does not count may be.
+
+        A mean that is spread over an image has no lattice; what shrinks in another direction is fitted into its box.
         """
         sizes = list(zip(self.before, self.after, strict=False))
         grows = any(1 < size < after for size, after in sizes) and all(size <= after for size, after in sizes)
@@ -151,7 +203,8 @@ class Growths(TorchDispatchMode):
             after = tuple(tensor.shape[axis] for axis in axes)
             before = tuple(found[axis] or tensor.shape[axis] for axis in axes)
             sources = self._sources.get(_storage(tensor), frozenset())
-            self.grown.append(Grown(labels.moved_in or self._running[-1], "moved", before, after, of_input=-1 in sources))
+            module = labels.moved_in or self._running[-1]
+            self.grown.append(Grown(module, "moved", before, after, of_input=-1 in sources))
             self._sources[_storage(tensor)] = sources | {len(self.grown) - 1}
             self._labels[id(tensor)] = labels_by_role(tensor, 1 if len(axes) > 1 and axes[0] == 2 else -1)
 
@@ -184,7 +237,11 @@ class Growths(TorchDispatchMode):
         return self._labels[id(tensor)]
 
     def _inherit(self, given: list[Tensor], made: list[Tensor]) -> None:
-        """Arithmetic leaves each value where it was; of two tensors, that which has been moved says more."""
+        """Arithmetic leaves each value where it was; of two tensors, that which has been moved says more.
+
+        What does not come from the input says nothing beside what does: a table of relative positions is looked up.
+        """
+        given = [one for one in given if -1 in self._sources.get(_storage(one), ())] or given
         for tensor in made:
             same = [self._of(one) for one in given if one.shape == tensor.shape and one is not tensor]
             known = next((one for one in same if one.moved_in is not None), same[0] if same else None)
