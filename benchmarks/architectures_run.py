@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from architectures_match import match
+from architectures_operations import tensors_of
 from architectures_records import Architecture, typed
-from architectures_truth import Growths, tensors_of
+from architectures_truth import Growths
 
 import artifactlab
 from artifactlab.errors import ArtifactLabError

@@ -1,4 +1,4 @@
-"""Depth, segmentation, matting, restoration and voices: transformers. A user has a folder that was saved."""
+"""Depth, segmentation, matting and restoration: transformers. A user has a folder that was saved."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 from architectures_records import Architecture
 
 
-def _model(name: str, config: str, noise: str = "1x3x64x64", label: str = "", **given: Any) -> Architecture:
+def transformers_model(name: str, config: str, noise: str = "1x3x64x64", label: str = "", **given: Any) -> Architecture:
+    """A class of transformers with its class of configuration; `tensors` and `args` are those of its forward."""
     known = {key: given.pop(key) for key in ("tensors", "args", "output", "layout") if key in given}
     title = f"transformers {name}" + (f" {label}" if label else "")
     return Architecture(title, f"transformers:{name}.from_pretrained", given, noise, config=config, **known)
 
 
-_VIT: dict[str, Any] = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 64}
+VIT: dict[str, Any] = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 64}
 _DINO: dict[str, Any] = {
-    **_VIT,
+    **VIT,
     "model_type": "dinov2",
     "num_hidden_layers": 4,
     "patch_size": 8,
@@ -41,7 +42,7 @@ _SWIN: dict[str, Any] = {
     "out_indices": [1, 2, 3, 4],
 }
 _BEIT: dict[str, Any] = {
-    **_VIT,
+    **VIT,
     "model_type": "beit",
     "num_hidden_layers": 4,
     "patch_size": 16,
@@ -56,27 +57,27 @@ _MIT: dict[str, Any] = {
 }
 
 ARCHITECTURES = [
-    _model(
+    transformers_model(
         "DPTForDepthEstimation",
         "DPTConfig",
-        **_VIT,
+        **VIT,
         patch_size=8,
         num_hidden_layers=4,
         backbone_out_indices=[0, 1, 2, 3],
         neck_hidden_sizes=[8, 8, 8, 8],
         fusion_hidden_size=8,
     ),
-    _model(
+    transformers_model(
         "DPTForSemanticSegmentation",
         "DPTConfig",
-        **_VIT,
+        **VIT,
         patch_size=8,
         num_hidden_layers=4,
         backbone_out_indices=[0, 1, 2, 3],
         neck_hidden_sizes=[8, 8, 8, 8],
         fusion_hidden_size=8,
     ),
-    _model(
+    transformers_model(
         "DepthAnythingForDepthEstimation",
         "DepthAnythingConfig",
         backbone_config=_DINO,
@@ -86,7 +87,7 @@ ARCHITECTURES = [
         fusion_hidden_size=8,
         head_hidden_size=8,
     ),
-    _model(
+    transformers_model(
         "DepthAnythingForDepthEstimation",
         "DepthAnythingConfig",
         "1x3x96x96",
@@ -98,8 +99,8 @@ ARCHITECTURES = [
         fusion_hidden_size=8,
         head_hidden_size=8,
     ),
-    _model("GLPNForDepthEstimation", "GLPNConfig", **_MIT),
-    _model(
+    transformers_model("GLPNForDepthEstimation", "GLPNConfig", **_MIT),
+    transformers_model(
         "ZoeDepthForDepthEstimation",
         "ZoeDepthConfig",
         backbone_config=_BEIT,
@@ -116,8 +117,8 @@ ARCHITECTURES = [
         patch_transformer_num_attention_heads=2,
         bin_configurations=[{"n_bins": 4, "min_depth": 0.001, "max_depth": 10.0}],
     ),
-    _model("SegformerForSemanticSegmentation", "SegformerConfig", **_MIT),
-    _model(
+    transformers_model("SegformerForSemanticSegmentation", "SegformerConfig", **_MIT),
+    transformers_model(
         "UperNetForSemanticSegmentation",
         "UperNetConfig",
         "1x3x192x192",
@@ -126,7 +127,7 @@ ARCHITECTURES = [
         auxiliary_in_channels=16,
         auxiliary_channels=8,
     ),
-    _model(
+    transformers_model(
         "Mask2FormerForUniversalSegmentation",
         "Mask2FormerConfig",
         backbone_config=_SWIN,
@@ -141,7 +142,7 @@ ARCHITECTURES = [
         num_queries=4,
         output="masks_queries_logits",
     ),
-    _model(
+    transformers_model(
         "MaskFormerForInstanceSegmentation",
         "MaskFormerConfig",
         backbone_config=_SWIN,
@@ -159,7 +160,7 @@ ARCHITECTURES = [
         },
         output="masks_queries_logits",
     ),
-    _model(
+    transformers_model(
         "DetrForSegmentation",
         "DetrConfig",
         "1x3x128x128",
@@ -174,7 +175,7 @@ ARCHITECTURES = [
         num_queries=4,
         output="pred_masks",
     ),
-    _model(
+    transformers_model(
         "CLIPSegForImageSegmentation",
         "CLIPSegConfig",
         "",
@@ -191,11 +192,11 @@ ARCHITECTURES = [
             "intermediate_size": 32,
             "eos_token_id": 7,
         },
-        vision_config={**_VIT, "num_hidden_layers": 3, "patch_size": 8},
+        vision_config={**VIT, "num_hidden_layers": 3, "patch_size": 8},
         tensors={"input_ids": "int:1x7", "pixel_values": "1x3x64x64"},
         output="logits",
     ),
-    _model(
+    transformers_model(
         "SamModel",
         "SamConfig",
         "",
@@ -222,7 +223,7 @@ ARCHITECTURES = [
         tensors={"pixel_values": "1x3x64x64", "input_points": "1x1x1x2"},
         output="pred_masks",
     ),
-    _model(
+    transformers_model(
         "Swin2SRForImageSuperResolution",
         "Swin2SRConfig",
         image_size=64,
@@ -232,7 +233,7 @@ ARCHITECTURES = [
         window_size=8,
         upscale=2,
     ),
-    _model(
+    transformers_model(
         "Swin2SRForImageSuperResolution",
         "Swin2SRConfig",
         "1x3x64x64",
@@ -245,10 +246,10 @@ ARCHITECTURES = [
         upscale=4,
         upsampler="nearest+conv",
     ),
-    _model(
+    transformers_model(
         "ViTMAEForPreTraining",
         "ViTMAEConfig",
-        **_VIT,
+        **VIT,
         patch_size=8,
         num_hidden_layers=1,
         decoder_num_attention_heads=2,
@@ -256,7 +257,7 @@ ARCHITECTURES = [
         decoder_num_hidden_layers=1,
         decoder_intermediate_size=32,
     ),
-    _model(
+    transformers_model(
         "VitMatteForImageMatting",
         "VitMatteConfig",
         "1x4x64x64",
@@ -272,148 +273,5 @@ ARCHITECTURES = [
         },
         hidden_size=16,
         fusion_hidden_sizes=[16, 8, 8, 8],
-    ),
-    _model(
-        "BeitForSemanticSegmentation",
-        "BeitConfig",
-        **_VIT,
-        patch_size=16,
-        num_hidden_layers=4,
-        out_indices=[1, 2, 3, 4],
-        pool_scales=[1, 2],
-        use_auxiliary_head=False,
-        output="logits",
-    ),
-    _model(
-        "Data2VecVisionForSemanticSegmentation",
-        "Data2VecVisionConfig",
-        **_VIT,
-        patch_size=16,
-        num_hidden_layers=4,
-        out_indices=[0, 1, 2, 3],
-        pool_scales=[1, 2],
-        use_auxiliary_head=False,
-        output="logits",
-    ),
-    _model(
-        "MobileViTForSemanticSegmentation",
-        "MobileViTConfig",
-        hidden_sizes=[16, 16, 16],
-        neck_hidden_sizes=[8, 8, 8, 16, 16, 16, 32],
-        aspp_out_channels=8,
-        num_attention_heads=2,
-        image_size=64,
-        output="logits",
-    ),
-    _model(
-        "SegGptForImageSegmentation",
-        "SegGptConfig",
-        "1x3x64x64",
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=[128, 64],
-        patch_size=8,
-        intermediate_hidden_state_indices=[0, 1],
-        merge_index=0,
-        decoder_hidden_size=8,
-        pretrain_image_size=64,
-        beit_relative=False,
-        tensors={"prompt_pixel_values": "1x3x64x64", "prompt_masks": "1x3x64x64"},
-        output="pred_masks",
-    ),
-    _model(
-        "SpeechT5HifiGan",
-        "SpeechT5HifiGanConfig",
-        "1x20x8",
-        model_in_dim=8,
-        upsample_initial_channel=16,
-        upsample_rates=[4, 2],
-        upsample_kernel_sizes=[8, 4],
-        resblock_kernel_sizes=[3],
-        resblock_dilation_sizes=[[1, 3]],
-        layout="NL",
-    ),
-    _model(
-        "VitsModel",
-        "VitsConfig",
-        "int:1x12",
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        ffn_dim=32,
-        vocab_size=16,
-        flow_size=16,
-        spectrogram_bins=17,
-        upsample_initial_channel=16,
-        upsample_rates=[4, 2],
-        upsample_kernel_sizes=[8, 4],
-        resblock_kernel_sizes=[3],
-        resblock_dilation_sizes=[[1, 3]],
-        prior_encoder_num_flows=1,
-        prior_encoder_num_wavenet_layers=1,
-        posterior_encoder_num_wavenet_layers=1,
-        duration_predictor_num_flows=2,
-        depth_separable_num_layers=1,
-        output="waveform",
-        layout="NL",
-    ),
-    _model(
-        "UnivNetModel",
-        "UnivNetConfig",
-        "1x20x8",
-        num_mel_bins=8,
-        model_in_channels=8,
-        model_hidden_channels=8,
-        kernel_predictor_hidden_channels=8,
-        resblock_stride_sizes=[4, 4],
-        resblock_kernel_sizes=[3, 3],
-        resblock_dilation_sizes=[[1, 3], [1, 3]],
-        output="waveforms",
-        layout="NL",
-    ),
-    _model(
-        "EncodecModel",
-        "EncodecConfig",
-        "1x1x2048",
-        num_filters=4,
-        upsampling_ratios=[4, 2, 2],
-        hidden_size=16,
-        codebook_size=16,
-        num_lstm_layers=1,
-        output="audio_values",
-    ),
-    _model(
-        "DacModel",
-        "DacConfig",
-        "1x1x2048",
-        encoder_hidden_size=8,
-        downsampling_ratios=[2, 4],
-        decoder_hidden_size=16,
-        upsampling_ratios=[4, 2],
-        n_codebooks=2,
-        codebook_size=16,
-        codebook_dim=4,
-        output="audio_values",
-    ),
-    _model(
-        "MimiModel",
-        "MimiConfig",
-        "1x1x3840",
-        num_filters=4,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        intermediate_size=32,
-        head_dim=8,
-        upsampling_ratios=[4, 4, 2],
-        codebook_size=16,
-        codebook_dim=8,
-        vector_quantization_hidden_dimension=8,
-        num_quantizers=2,
-        num_semantic_quantizers=1,
-        upsample_groups=16,
-        output="audio_values",
     ),
 ]
