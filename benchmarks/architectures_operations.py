@@ -72,6 +72,8 @@ MOVES = {
 }
 """operations that only move elements; what they do to a tensor they do to its labels"""
 
+JOINING = ("add", "add_", "sub", "mul", "mul_", "cat")
+"""operations that join images"""
 REDUCTIONS = ("sum", "mean", "amax", "amin", "logsumexp", "prod")
 """operations whose second argument says the axes that become one"""
 INDEXED = ("index", "index_select", "gather", "index_put_", "scatter", "scatter_")

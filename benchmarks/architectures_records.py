@@ -77,10 +77,13 @@ class Architecture:
         torch.manual_seed(0)
         return self.factory()(**self.kwargs).eval()
 
-    def call(self) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
-        """Positional and named arguments."""
+    def call(self, larger: int = 1) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+        """Positional and named arguments; the first so many times as large, where it is an image."""
         torch.manual_seed(1)
-        positional = (_noise(self.noise),) if self.noise else ()
+        first = _noise(self.noise) if self.noise else None
+        if first is not None and first.ndim == 4:
+            first = first.repeat(1, 1, larger, larger)
+        positional = () if first is None else (first,)
         given = {name: _tensor_where_numbers(value) for name, value in self.args.items()}
         return positional, {**given, **{name: _noise(shape) for name, shape in self.tensors.items()}}
 

@@ -117,7 +117,7 @@ ARCHITECTURES = [
         patch_transformer_num_attention_heads=2,
         bin_configurations=[{"n_bins": 4, "min_depth": 0.001, "max_depth": 10.0}],
     ),
-    transformers_model("SegformerForSemanticSegmentation", "SegformerConfig", **_MIT),
+    transformers_model("SegformerForSemanticSegmentation", "SegformerConfig", "1x3x128x128", **_MIT),
     transformers_model(
         "UperNetForSemanticSegmentation",
         "UperNetConfig",
@@ -130,6 +130,7 @@ ARCHITECTURES = [
     transformers_model(
         "Mask2FormerForUniversalSegmentation",
         "Mask2FormerConfig",
+        "1x3x128x128",
         backbone_config=_SWIN,
         feature_size=32,
         mask_feature_size=32,
@@ -145,6 +146,7 @@ ARCHITECTURES = [
     transformers_model(
         "MaskFormerForInstanceSegmentation",
         "MaskFormerConfig",
+        "1x3x128x128",
         backbone_config=_SWIN,
         fpn_feature_size=32,
         mask_feature_size=32,

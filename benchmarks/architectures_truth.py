@@ -18,6 +18,7 @@ import torch
 from architectures_operations import (
     ENLARGING,
     INDEXED,
+    JOINING,
     LAYERS,
     MOVES,
     NORMS,
@@ -91,7 +92,7 @@ class Growths(TorchDispatchMode):
                 hook.remove()
         outputs = tensors_of(result)
         for tensor in outputs:
-            self._confirm(tensor, range(min(2, tensor.ndim - 1), tensor.ndim))
+            self._confirm(tensor, range(max(1, min(2, tensor.ndim - 1)), tensor.ndim))
         reached = frozenset[int]().union(*(self._sources.get(_storage(tensor), frozenset()) for tensor in outputs))
         return [replace(one, reaches=number in reached) for number, one in enumerate(self.grown)]
 
@@ -136,6 +137,10 @@ class Growths(TorchDispatchMode):
             self._confirm(source, range(1, source.ndim - 1))
         elif name in ("mm", "addmm"):
             self._confirm(args[1] if name == "addmm" else source, [0])
+        elif name in JOINING:  # a skip connection
+            for one in tensors_of(args) if len(tensors_of(args)) > 1 else ():
+                if -1 in self._sources.get(_storage(one), ()) and self._of(one).moved_in is not None:
+                    self._confirm(one, range(2, one.ndim))
 
     def _confirm(self, tensor: Tensor, axes: Sequence[int]) -> None:
         """Record growth by moved elements if it is along one of the axes."""
@@ -186,10 +191,6 @@ class Growths(TorchDispatchMode):
         What does not come from the input says nothing beside what does: a table of relative positions is looked up.
         """
         given = [one for one in given if -1 in self._sources.get(_storage(one), ())] or given
-        if len(given) > 1:
-            for one in given:
-                if self._of(one).moved_in is not None:
-                    self._confirm(one, range(2, one.ndim))
         for tensor in made:
             same = [self._of(one) for one in given if one.shape == tensor.shape and one is not tensor]
             known = next((one for one in same if one.moved_in is not None), same[0] if same else None)

@@ -8,7 +8,8 @@ ARCHITECTURES = [
     transformers_model(
         "BeitForSemanticSegmentation",
         "BeitConfig",
-        **VIT,
+        "1x3x128x128",
+        **{**VIT, "image_size": 128},
         patch_size=16,
         num_hidden_layers=4,
         out_indices=[1, 2, 3, 4],
@@ -19,7 +20,8 @@ ARCHITECTURES = [
     transformers_model(
         "Data2VecVisionForSemanticSegmentation",
         "Data2VecVisionConfig",
-        **VIT,
+        "1x3x128x128",
+        **{**VIT, "image_size": 128},
         patch_size=16,
         num_hidden_layers=4,
         out_indices=[0, 1, 2, 3],
@@ -30,11 +32,12 @@ ARCHITECTURES = [
     transformers_model(
         "MobileViTForSemanticSegmentation",
         "MobileViTConfig",
+        "1x3x256x256",
         hidden_sizes=[16, 16, 16],
         neck_hidden_sizes=[8, 8, 8, 16, 16, 16, 32],
         aspp_out_channels=8,
         num_attention_heads=2,
-        image_size=64,
+        image_size=256,
         output="logits",
     ),
     transformers_model(
