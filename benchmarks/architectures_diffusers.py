@@ -145,6 +145,8 @@ ARCHITECTURES = [
         "diffusers.models.autoencoders.autoencoder_kl_allegro:AllegroDecoder3D",
         {"in_channels": 4, "block_out_channels": [8, 8, 8, 8], "layers_per_block": 1, "norm_num_groups": 2},
         "1x4x4x8x8",
+        truth=7,
+        why="three resizes; twice as many frames by repeat_interleave, and beside it by a reshape, twice",
     ),
     diffusers_model(
         "AutoencoderKLCosmos",

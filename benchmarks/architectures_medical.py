@@ -174,7 +174,7 @@ TORCHVISION = [
         "torchvision.models.detection:maskrcnn_resnet50_fpn",
         {**_SEGMENTATION, "min_size": 64, "max_size": 64, "box_score_thresh": 0.0, "box_detections_per_img": 2},
         "1x3x64x64",
-        output="[0].masks",
+        output="[0]['masks']",
     ),
     Architecture(
         "torchvision raft_small",
@@ -185,6 +185,8 @@ TORCHVISION = [
         {"num_flow_updates": 2},
         output="1",
         lookups=("grid_sampler_2d",),
+        truth=2,
+        why="one resize each time the flow is updated; grid_sample looks correlations up, for each pixel",
     ),
     Architecture(
         "torchvision raft_large",
@@ -195,7 +197,8 @@ TORCHVISION = [
         {"num_flow_updates": 1},
         output="0",
         lookups=("grid_sampler_2d",),
-        why="each pixel looks around itself in a correlation volume",
+        truth=1,
+        why="the weighted neighbours (unfold, sum, reshape); grid_sample looks correlations up, for each pixel",
     ),
 ]
 TIMM = [

@@ -7,11 +7,13 @@ from typing import Any
 from architectures_records import Architecture
 
 
-def _arch(path: str, noise: str = "1x3x32x32", label: str = "", **kwargs: Any) -> Architecture:
+def _arch(
+    path: str, noise: str = "1x3x32x32", label: str = "", truth: int | None = None, why: str = "", **kwargs: Any
+) -> Architecture:
     """`SwinIR/SwinIR:SwinIR` is the class of that file of spandrel's folder of architectures."""
     folder, _, rest = path.partition("/")
     name = f"spandrel {rest.partition(':')[2]}" + (f" {label}" if label else "")
-    return Architecture(name, f"spandrel.architectures.{folder}.__arch.{rest}", kwargs, noise)
+    return Architecture(name, f"spandrel.architectures.{folder}.__arch.{rest}", kwargs, noise, truth=truth, why=why)
 
 
 _WINDOWS: dict[str, Any] = {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 2], "window_size": 8, "img_size": 32}
@@ -22,7 +24,14 @@ ARCHITECTURES = [
     _arch("SwinIR/SwinIR:SwinIR", label="nearest+conv", **_WINDOWS, upscale=4, upsampler="nearest+conv"),
     _arch("Swin2SR/Swin2SR:Swin2SR", **_WINDOWS, upscale=2, upsampler="pixelshuffle"),
     _arch("Swin2SR/Swin2SR:Swin2SR", label="aux", **_WINDOWS, upscale=2, upsampler="pixelshuffle_aux"),
-    _arch("SCUNet/SCUNet:SCUNet", "1x3x64x64", config=[1, 1, 1, 1, 1, 1, 1], dim=64),
+    _arch(
+        "SCUNet/SCUNet:SCUNet",
+        "1x3x64x64",
+        config=[1] * 7,
+        dim=64,
+        truth=3,
+        why="one deconv a level; windows grow nothing",
+    ),
     _arch("HAT/HAT:HAT", **_WINDOWS, upscale=2, upsampler="pixelshuffle", squeeze_factor=4),
     _arch("DAT/DAT:DAT", embed_dim=16, img_size=32, depth=[1, 1], num_heads=[2, 2], split_size=[4, 8], upscale=2),
     _arch("ESRGAN/RRDB:RRDBNet", num_filters=16, num_blocks=1),

@@ -38,14 +38,7 @@ def summary(results: Sequence[Row]) -> str:
     costs = [f"{name} {median(result[name] for result in lines):.2f}" for name in ("capture", "diagnose") if lines]
     failed = [f"{result['name']}: {result['error']}" for result in results if result.get("error")]
     parts = [markdown_table(("what", "of those that ran", "must reach", ""), cells)]
-    parts += (
-        [
-            "CPU time over the forward pass, median (narrow nets, of which the forward pass is little): "
-            + ", ".join(costs)
-        ]
-        if costs
-        else []
-    )
+    parts += ["CPU time over the forward pass, median over narrow nets: " + ", ".join(costs)] if costs else []
     return "\n\n".join([*parts, *(["Not run:\n" + "\n".join(failed)] if failed else [])])
 
 
