@@ -137,8 +137,8 @@ class Growths(TorchDispatchMode):
             self._confirm(source, range(1, source.ndim - 1))
         elif name in ("mm", "addmm"):
             self._confirm(args[1] if name == "addmm" else source, [0])
-        elif name in JOINING:  # a skip connection
-            for one in tensors_of(args) if len(tensors_of(args)) > 1 else ():
+        elif name in JOINING and source.ndim > 3 and len(tensors_of(args)) > 1:  # a skip connection
+            for one in tensors_of(args):
                 if -1 in self._sources.get(_storage(one), ()) and self._of(one).moved_in is not None:
                     self._confirm(one, range(2, one.ndim))
 
@@ -209,9 +209,10 @@ class Growths(TorchDispatchMode):
         known: list[Labels] = []
 
         def place_of(value: Any) -> Any:
-            is_index = name in INDEXED and known and isinstance(value, Tensor) and not value.is_floating_point()
-            if not isinstance(value, Tensor) or is_index:
+            if not isinstance(value, Tensor):
                 return value
+            if name in INDEXED and known and not value.is_floating_point():
+                return value if name != "index_put_" or value is not args[2] else self._of(value).place
             known.append(self._of(value))
             return known[-1].place
 
