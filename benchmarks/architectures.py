@@ -1,9 +1,9 @@
 """Does it find every layer that enlarges, in the architectures that people use? `python benchmarks/architectures.py`
 
-In a venv of its own, as these libraries bring their own versions of everything:
+In an environment of its own, which `make architectures` builds, as these libraries bring half of PyPI:
 
-    python -m venv .venv-models && .venv-models/bin/pip install -c constraints.txt -e '.[bench-models]'
-    .venv-models/bin/python benchmarks/architectures.py
+    python -m venv build/models && build/models/bin/pip install -c constraints.txt -e '.[bench-models]'
+    build/models/bin/python benchmarks/architectures.py
 
 Random weights, small configurations, nothing is downloaded. Each architecture runs in a process of its own. What truly
 enlarges is counted by an instrument that shares nothing with artifactlab (`architectures_truth.py`), and by reading the
