@@ -31,7 +31,7 @@ import torch
 from architectures_list import ARCHITECTURES
 from architectures_records import Architecture
 from architectures_run import measured
-from architectures_table import summary, table
+from architectures_table import by_library, failures, table
 from publish import arguments, publish
 
 SECONDS = 240
@@ -41,6 +41,8 @@ FORK = multiprocessing.get_context("fork")
 
 def main() -> None:
     options = _options(arguments(__doc__))
+    if options.readme and (options.split, options.only, options.quick) != ("all", "*", False):
+        raise SystemExit("the README has all of them: leave out --split, --only and --quick")
     chosen = [
         architecture
         for architecture in ARCHITECTURES
@@ -56,7 +58,8 @@ def main() -> None:
         result = _result(architecture, options.quick)
         results.append(result)
         print(json.dumps(result), file=options.json, flush=True)
-    publish("architectures", table(results) + "\n\n" + summary(results), options.readme)
+    print(table(results), failures(results), sep="\n\n", end="\n\n")
+    publish("architectures", by_library(results), options.readme)
 
 
 def _options(parser: ArgumentParser) -> Namespace:

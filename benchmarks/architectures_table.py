@@ -14,52 +14,97 @@ Row = dict[str, Any]
 
 
 def table(results: Sequence[Row]) -> str:
-    """A row of each architecture."""
+    """A row of each architecture, to be read by who looks for a cause."""
     header = ("architecture", "true", "found", "missed", "spurious", "bits", "capture", "diagnose", "command line")
     return markdown_table(header, [_row(result) for result in results])
 
 
-def summary(results: Sequence[Row]) -> str:
-    """What the targets are set on."""
-    ran = [result for result in results if result.get("match")]
-    right = sum(map(_is_right, ran))
-    identical = sum(result["identical"] for result in ran)
-    lines = [result for result in ran if result["line"]]
-    typed = sum(not result["refused"] or _has_nothing(result) for result in lines)
+def by_library(results: Sequence[Row]) -> str:
+    """A row of each library, and what is to be reached by all."""
+    header = (
+        "library",
+        "architectures",
+        "right",
+        "enlargements",
+        "missed",
+        "spurious",
+        "same bits",
+        "typed",
+        "capture",
+    )
+    libraries = list(dict.fromkeys(_library(result) for result in results))
+    rows = [_sums(name, [result for result in results if _library(result) == name]) for name in libraries]
+    return "\n\n".join([markdown_table(header, rows), _targets(results)])
+
+
+def failures(results: Sequence[Row]) -> str:
+    """What broke, a line each."""
+    return "\n".join(f"{result['name']}: {result['error']}" for result in results if result.get("error"))
+
+
+def _targets(results: Sequence[Row]) -> str:
+    """What the targets are set on; an architecture that broke reaches none."""
+    lines = [result for result in results if result.get("line")]
     rows = [
-        ("all sites found and none invented", right, len(ran), MOST_SITES),
-        ("the same bits with capture as without", identical, len(ran), 1.0),
-        ("diagnosed from the command line without a file of glue", typed, len(lines), MOST_LINES),
+        ("all sites found and none invented", sum(map(_is_right, results)), len(results), MOST_SITES),
+        ("the same bits with capture as without", sum(map(_is_same, results)), len(results), 1.0),
+        ("diagnosed from the command line without a file of glue", sum(map(_is_typed, lines)), len(lines), MOST_LINES),
     ]
     cells = [
-        (what, f"{count} of {of}", f"{share:.0%}", mark(count >= share * of) if of else "-")
+        (what, f"{count} of {of}", f"{share:.0%}", mark(count >= share * of) if of else "not measured")
         for what, count, of, share in rows
     ]
-    costs = [f"{name} {median(result[name] for result in lines):.2f}" for name in ("capture", "diagnose") if lines]
-    failed = [f"{result['name']}: {result['error']}" for result in results if result.get("error")]
-    parts = [markdown_table(("what", "of those that ran", "must reach", ""), cells)]
-    parts += ["CPU time over the forward pass, median over narrow nets: " + ", ".join(costs)] if costs else []
-    return "\n\n".join([*parts, *(["Not run:\n" + "\n".join(failed)] if failed else [])])
+    return markdown_table(("what", "of architectures", "must reach", ""), cells)
 
 
-def _has_nothing(result: Row) -> bool:
-    """Whether the command says rightly that there is nothing to find."""
-    return not result["counted"] and "no upsampling was seen" in result["refused"]
+def _sums(name: str, results: Sequence[Row]) -> tuple[str, ...]:
+    found = [result["match"] for result in results if result.get("match")]
+    costs = [result["capture"] for result in results if result.get("capture")]
+    typed = f"{sum(map(_is_typed, results))}" if any(result.get("line") for result in results) else "-"
+    return (
+        name,
+        f"{len(results)}",
+        f"{sum(map(_is_right, results))}",
+        f"{sum(result.get('counted', 0) for result in results)}",
+        f"{sum(len(match['missed']) for match in found)}",
+        f"{sum(len(match['spurious']) for match in found)}",
+        f"{sum(map(_is_same, results))}",
+        typed,
+        f"{median(costs):.2f}" if costs else "-",
+    )
+
+
+def _row(result: Row) -> tuple[str, ...]:
+    match = result.get("match")
+    if not match:
+        return (result["name"], *["-"] * 7, result["error"])
+    counted, by_hand = result["counted"], result["truth"]
+    true = f"{counted}" if by_hand in (None, counted) else f"{by_hand} by hand, {counted} counted"
+    numbers = (match["found"], len(match["missed"]), len(match["spurious"]))
+    costs = [f"{result[name]:.2f}" if result["line"] else "-" for name in ("capture", "diagnose")]
+    said = f"refused: {result['refused']}" if result["refused"] else result["line"].replace("|", "\\|")
+    bits = "same" if result["identical"] else "**differ**"
+    return (result["name"], true, *map(str, numbers), bits, *costs, said)
+
+
+def _library(result: Row) -> str:
+    return str(result["name"].split()[0])
+
+
+def _is_same(result: Row) -> bool:
+    return bool(result.get("identical"))
 
 
 def _is_right(result: Row) -> bool:
     """Everything found, nothing invented, and as many as the source says."""
-    found = result["match"]
-    by_hand = result["truth"] in (None, found["found"])
-    return not found["missed"] and not found["spurious"] and by_hand
+    match = result.get("match")
+    if not match or result.get("error"):
+        return False
+    return not match["missed"] and not match["spurious"] and result["truth"] in (None, match["found"])
 
 
-def _row(result: Row) -> tuple[str, ...]:
-    found = result.get("match")
-    if not found:
-        return (result["name"], *["-"] * 7, result["error"])
-    numbers = (result["counted"], found["found"], len(found["missed"]), len(found["spurious"]))
-    true = f"{result['counted']}" if result["truth"] in (None, result["counted"]) else f"{result['truth']} (by hand)"
-    costs = [f"{result[name]:.2f}" if result["line"] else "-" for name in ("capture", "diagnose")]
-    line = f"refused: {result['refused']}" if result["refused"] else result["line"].replace("|", "\\|")
-    return (result["name"], true, *map(str, numbers[1:]), "same" if result["identical"] else "**differ**", *costs, line)
+def _is_typed(result: Row) -> bool:
+    """Whether the command works; where nothing is enlarged, it has to say so."""
+    if not result["counted"] and "no upsampling was seen" in result.get("refused", ""):
+        return True
+    return bool(result.get("line")) and not result["refused"]
