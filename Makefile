@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test bench visibility planted lint docs notebooks clean
+.PHONY: demo test bench visibility planted architectures lint docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
@@ -41,6 +41,16 @@ planted: $(SEEING)/cvvdp
 $(SEEING)/cvvdp:
 	$(PYTHON) -m venv build/visibility
 	$(SEEING)/pip install --quiet --constraint constraints.txt --editable '.[bench]' scikit-learn cvvdp flip-evaluator
+
+# likewise: these libraries bring half of PyPI
+MODELS := build/models/bin
+
+architectures: $(MODELS)/artifactlab
+	$(MODELS)/python benchmarks/architectures.py
+
+$(MODELS)/artifactlab:
+	$(PYTHON) -m venv build/models
+	$(MODELS)/pip install --quiet --constraint constraints.txt --editable '.[bench-models]'
 
 lint: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
