@@ -84,7 +84,9 @@ def find_callable(target: str, what: str) -> Callable[..., Any]:
     if not colon or not module_name or not factory_name:
         raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}")
     module = _import_file(Path(module_name)) if module_name.endswith(".py") else _import_module(module_name)
-    factory = getattr(module, factory_name, None)
+    factory: Any = module
+    for part in factory_name.split("."):  # such as a class's from_config
+        factory = getattr(factory, part, None)
     if factory is None:
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         has = ", ".join(names[:12]) or "nothing callable"

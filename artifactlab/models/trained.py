@@ -89,7 +89,7 @@ def _norm_has_moved(norm: nn.Module) -> bool:
 
 
 def _is_constant(values: Tensor) -> bool:
-    return bool((values == values.flatten()[0]).all())
+    return values.numel() == 0 or bool((values == values.flatten()[0]).all())
 
 
 def _is_default(values: Tensor, fan_in: int) -> bool:

@@ -32,11 +32,31 @@ class LatticeStep(NamedTuple):
     """Whether it is a sigmoid, a softmax or a tanh."""
 
 
+class Spacing(NamedTuple):
+    """What a path makes of a spacing, from its beginning to its end."""
+
+    total: Scale
+    """The product of all its steps."""
+    least: Scale
+    """The least product of its first steps. A lattice of two pixels that a stride of two passes over is gone, and no
+    later resize brings it back."""
+
+    def preceded_by(self, scale: Scale) -> Spacing:
+        """That of the path that begins one step earlier."""
+        earlier = product(self.least, scale)
+        x, y, z = (min(a, b) for a, b in zip(scale, earlier, strict=True))
+        return Spacing(product(self.total, scale), (x, y, z))
+
+    def along(self, direction: int) -> Fraction:
+        """The spacing along a direction; 0 where there was none left on the way."""
+        return self.total[direction] if self.least[direction] > 1 else Fraction(0)
+
+
 @dataclass(frozen=True)
 class LatticePath:
     """How a tensor came from a site."""
 
-    scales: frozenset[Scale]
+    scales: frozenset[Spacing]
     """What resizes have made of the site's lattice since, its own scale included; several where paths join."""
     pointwise: bool
     """Whether nothing has been done to it since but functions of single values."""
@@ -56,11 +76,12 @@ class LatticePath:
         """The path that begins one step earlier."""
         scales = self.scales
         if step.scale != UNCHANGED:
-            scales = frozenset(product(scale, step.scale) for scale in scales)
+            scales = frozenset(spacing.preceded_by(step.scale) for spacing in scales)
         return LatticePath(scales, self.pointwise and step.pointwise, self.bounded or step.bounding)
 
 
-END_OF_PATH = LatticePath(frozenset([UNCHANGED]), pointwise=True)
+_ENDLESS = Fraction(1 << 30)  # of no steps there is no least
+END_OF_PATH = LatticePath(frozenset([Spacing(UNCHANGED, (_ENDLESS, _ENDLESS, _ENDLESS))]), pointwise=True)
 """The path of no steps, from the output to itself."""
 
 
@@ -69,8 +90,8 @@ def period_of(path: LatticePath) -> tuple[float, float, float]:
 
     Where paths of different scale join, the smallest spacing that holds all of them.
     """
-    along, across, through = (_common_spacing(set(scales)) for scales in zip(*path.scales, strict=True))
-    return along, across, through
+    x, y, z = (_common_spacing({spacing.along(direction) for spacing in path.scales}) for direction in (0, 1, 2))
+    return x, y, z
 
 
 def _common_spacing(scales: set[Fraction]) -> float:

@@ -92,8 +92,10 @@ def _gathered(func: Any, source: Tensor, axes_of: AxesOf) -> Scale:
         return UNCHANGED
     factors = [Fraction(1)] * DIRECTIONS
     for factor in axes[-1 if func is F.linear else min(1, len(axes) - 1)]:
-        if factor.role == "places" and factor.direction is not None and factor.direction < DIRECTIONS:
-            factors[factor.direction] /= factor.size
+        if factor.role == "places":  # of those that were put together, the direction is not known
+            for direction in range(DIRECTIONS):
+                if factor.direction in (None, direction):
+                    factors[direction] /= factor.size
     return factors[0], factors[1], factors[2]
 
 

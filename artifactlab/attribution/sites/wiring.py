@@ -40,6 +40,11 @@ from artifactlab.models.outputs import DEEPEST, is_image, tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base, without_function_modes
 
 
+MOST_OUTPUTS = 16
+"""Tensors of an output whose way is read, each of which takes a walk through the pass; of more, what they came through
+counts."""
+
+
 class _Origin(NamedTuple):
     """Where a tensor came from. Many tensors share one: most calls change no lattice.
 
@@ -71,6 +76,8 @@ class Wiring:
         self._origins = WeakTensorKeyDictionary()
         self._keys: list[SiteKey] = []
         self._made = 0
+        self._lost = False
+        """Whether something came from nowhere, as what compiled code returns: what led to it is not known then."""
         self._latest: Extent | None = None
         self._unseen: dict[SiteKey, UnseenGrowth] = {}
 
@@ -79,6 +86,7 @@ class Wiring:
         self._origins.clear()
         self._keys.clear()
         self._made = 0
+        self._lost = False
         self._latest = None
         self._unseen.clear()
         with without_function_modes():
@@ -96,12 +104,14 @@ class Wiring:
         return bits
 
     def reached(self, value: Any) -> frozenset[SiteKey] | None:
-        """The sites that a value came through; None where nothing is known of where it came from."""
-        found = [tensor for _, tensor in tensors(value)]
-        if not self._of(found):
+        """The sites whose lattice is left in a value; None where nothing is known of where it came from."""
+        found = [tensor for _, tensor in tensors(value) if self._of(tensor)]
+        if not found or self._lost:
             return None
-        bits = self.sites(found)
-        return frozenset(key for number, key in enumerate(self._keys) if bits >> number & 1)
+        paths = [path for tensor in found[:MOST_OUTPUTS] for path in self.paths(tensor).items()]
+        beyond = self.sites(found[MOST_OUTPUTS:])
+        left = {key for key, path in paths if max(period_of(path)) > 1}
+        return frozenset(left | {key for number, key in enumerate(self._keys) if beyond >> number & 1})
 
     def axes(self, tensor: Tensor) -> Axes | None:
         """What each axis of a tensor runs over, where that is known."""
@@ -169,6 +179,7 @@ class Wiring:
         step = step_of(func, args, kwargs, output, growth, self._axes_of) if origins else LatticeStep()
         if key and growth:
             self._keys.append(key)
+            self._lost |= not origins
             reached, unseen = self._grown(origins, growth, key)
             if unseen:
                 self._unseen[key] = unseen
