@@ -11,9 +11,16 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.attribution.sites.capture import Capture
+from artifactlab.attribution.sites.records import CapturedSite
 from artifactlab.attribution.sites.watch import watch
 
 IMAGE = torch.rand(1, 3, 60, 60, generator=torch.Generator().manual_seed(0))
+
+
+def captured(model: nn.Module, image: Tensor) -> list[CapturedSite]:
+    with artifactlab.capture(model) as cap, torch.no_grad():
+        model(image)
+    return cap.sites
 
 
 class Of(nn.Module):
@@ -177,3 +184,29 @@ def test_what_only_pointwise_functions_follow_is_known() -> None:
 def _pointwise(paths: Any) -> bool:
     (path,) = paths.values()
     return bool(path.pointwise)
+
+
+@pytest.mark.parametrize(("through", "period"), [(2, None), (1, (4, 4))])
+def test_a_lattice_that_a_stride_passes_over_is_gone_and_no_later_resize_brings_it_back(
+    through: int, period: tuple[int, int] | None
+) -> None:
+    model = nn.Sequential(
+        nn.Upsample(scale_factor=2), nn.Conv2d(1, 1, 3, through, padding=1), nn.ConvTranspose2d(1, 1, 2, 2)
+    )
+    found = {s.site.name: s.site.period for s in captured(model, torch.rand(1, 1, 32, 32))}
+    assert found.get("0") == period
+    assert found["2"] == (2, 2)
+
+
+def test_a_lattice_that_space_to_depth_lays_into_the_features_is_gone() -> None:
+    class Swallows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.mix, self.out = nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 1), nn.PixelShuffle(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            n, c, h, w = x.shape
+            depth = self.up(x).view(n, c, h, 2, w, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h, w)
+            return self.out(self.mix(depth))
+
+    assert [s.site.name for s in captured(Swallows(), torch.rand(1, 1, 32, 32))] == ["out"]
