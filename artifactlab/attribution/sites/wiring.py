@@ -39,7 +39,6 @@ from artifactlab.attribution.sites.upsampling import Growth
 from artifactlab.models.outputs import DEEPEST, is_image, tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base, without_function_modes
 
-
 MOST_OUTPUTS = 16
 """Tensors of an output whose way is read, each of which takes a walk through the pass; of more, what they came through
 counts."""
