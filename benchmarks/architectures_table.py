@@ -105,6 +105,6 @@ def _is_right(result: Row) -> bool:
 
 def _is_typed(result: Row) -> bool:
     """Whether the command works; where nothing is enlarged, it has to say so."""
-    if not result["counted"] and "no upsampling was seen" in result.get("refused", ""):
+    if not result.get("counted") and "no upsampling was seen" in result.get("refused", ""):
         return True
-    return bool(result.get("line")) and not result["refused"]
+    return bool(result.get("line")) and not result.get("refused") and not result.get("error")

@@ -174,6 +174,7 @@ class Wiring:
         What is `followed_by` more growth before `output` is there has its lattice enlarged by that.
         """
         target = args[0] if func is Tensor.__setitem__ else output
+        self._lost |= target is not output and isinstance(args[2], Tensor) and not self._of(args[2])
         origins = self._of((args, kwargs)) if self._made else ()
         step = step_of(func, args, kwargs, output, growth, self._axes_of) if origins else LatticeStep()
         if key and growth:
