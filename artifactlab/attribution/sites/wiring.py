@@ -203,9 +203,10 @@ class Wiring:
                     self._add(base, self._placed(made, target, base))
 
     def _has_no_place(self, output: Any) -> bool:
-        """Whether a tensor is known to run over no places."""
+        """Whether a tensor is known to run over no places: over the batch and features at most."""
         axes = self._axes_of(output)
-        return axes is not None and not any(role_of(axis) in ("places", "unknown") for axis in axes if axis)
+        roles = [role_of(axis) for axis in axes or () if axis]
+        return axes is not None and len(roles) <= 2 and not {"places", "unknown"} & set(roles)
 
     def _grown(
         self, origins: Sequence[_Origin], growth: Growth, key: SiteKey
