@@ -1,4 +1,4 @@
-"""What is known of tensors for as long as they live, and the tensors in the arguments of a call: asked of every call."""
+"""What is known of tensors for as long as they live, and the tensors in the arguments of a call."""
 
 from __future__ import annotations
 
@@ -62,14 +62,16 @@ class TensorTable(Generic[Value]):
         self._entries.clear()
 
 
-def given_tensors(*values: Any) -> list[Tensor]:
+def given_tensors(args: Iterable[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:
     """The tensors in arguments, in their order, as `artifactlab.models.outputs.tensors` finds them.
 
-    >>> [tensor.ndim for tensor in given_tensors(([torch.ones(2), torch.ones(2, 2)], 1), {"other": torch.tensor(1.0)})]
+    >>> [tensor.ndim for tensor in given_tensors(([torch.ones(2), torch.ones(2, 2)], 1), {"x": torch.tensor(1.0)})]
     [1, 2, 0]
     """
     found: list[Tensor] = []
-    _collect(values, found, [])
+    _collect(args, found, [])
+    if kwargs:
+        _collect(kwargs.values(), found, [])
     return found
 
 
@@ -79,15 +81,13 @@ def _collect(values: Iterable[Any], found: list[Tensor], around: list[int]) -> N
             found.append(value)
         elif type(value) in SINGLE or id(value) in around or len(around) >= DEEPEST:  # it may hold itself
             continue
-        elif held := _held(value):
+        else:
             around.append(id(value))
-            _collect(held, found, around)
+            _collect(value if isinstance(value, (tuple, list)) else _held(value), found, around)
             around.pop()
 
 
 def _held(value: Any) -> Iterable[Any]:
-    if isinstance(value, (tuple, list)):
-        return value
     if isinstance(value, Mapping):
         return value.values()
     if is_dataclass(value) and not isinstance(value, type):

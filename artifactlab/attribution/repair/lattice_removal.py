@@ -170,8 +170,13 @@ def _resized(source: Tensor, size: Sequence[int]) -> Tensor:
 
     That stays as a nearest resize leaves it: interpolation would halve it, and the site that drew it would go free.
     """
-    smooth = remove_lattice(source, (2,) * len(size))
-    return _cubic(smooth, size) + F.interpolate(source - smooth, tuple(size), mode="nearest")
+    fields = source.flatten(0, 1)[None]
+    resized = fields.new_empty(*fields.shape[:2], *size)
+    together = max(1, CACHED // math.prod(size))
+    for some, part in zip(fields.split(together, 1), resized.split(together, 1), strict=True):
+        smooth = remove_lattice(some, (2,) * len(size))
+        part.copy_(_cubic(smooth, size).add_(F.interpolate(some - smooth, tuple(size), mode="nearest")))
+    return resized.view(*source.shape[:2], *size)
 
 
 def _cubic(source: Tensor, size: Sequence[int]) -> Tensor:

@@ -73,13 +73,13 @@ class AxisFlow:
         elif output in self._constant:
             del self._constant[output]  # it was written into
         source = given[0] if given else None
-        known = self.of(source)
+        known = None if source is None else self._axes.get(source)
         handler = HANDLERS.get(func)
         if handler is None:
             if known is not None and source is not None and source.shape == output.shape:
                 axes: Axes | None = known
             else:
-                axes = aligned([found for x in given if (found := self.of(x))], output.shape)
+                axes = aligned([found for x in given if (found := self._axes.get(x))], output.shape)
         else:
             axes = handler(args, kwargs, output, self.of)
         if axes is not None:

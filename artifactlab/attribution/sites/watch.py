@@ -145,7 +145,7 @@ class _Run:
         if images[0] is None or images[1] is None or (frame.grew_inside and len(self.frames) == 1):
             return None
         with without_function_modes():
-            tokens = any(tensor.ndim == 3 for tensor in given_tensors(inputs))
+            tokens = any(tensor.ndim == 3 for tensor in given_tensors(*inputs))
             return module_growth(module, *images, frame.grown, tokens)
 
     def images(self, inputs: Any, output: Any) -> _Images:
@@ -153,7 +153,7 @@ class _Run:
         with without_function_modes():
             if not isinstance(output, Tensor) or not self._is_image(output):
                 return None, None
-            return max(filter(self._is_image, given_tensors(inputs)), key=Tensor.numel, default=None), output
+            return max(filter(self._is_image, given_tensors(*inputs)), key=Tensor.numel, default=None), output
 
     def _is_image(self, tensor: Tensor) -> bool:
         axes = self.flow.of(tensor)

@@ -256,7 +256,7 @@ class Wiring:
 
     def _of(self, value: Any) -> tuple[_Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
-        return self._made_by(given_tensors(value))
+        return self._made_by(given_tensors((value,), {}))
 
     def _made_by(self, given: Sequence[Tensor]) -> tuple[_Origin, ...]:
         """Where tensors came from, each place once; weights come from nowhere."""
