@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 
-import skimage.data
 import torch
-import torch.nn.functional as F
+from cost_nets import make
 from publish import arguments, mark, markdown_table, publish
 from speed import race
 from torch import Tensor, nn
@@ -24,165 +21,18 @@ REPEATS = 5
 DIAGNOSES = 3
 FORWARDS = 3
 """plain ones, that a diagnosis is allowed beside one for every site"""
+WHOLLY = ("U-Net", "super-resolution", "U-Net of volumes", "video decoder")
+"""Nets that are diagnosed, too."""
+MOST_MEMORY = 1.1
+"""Peak memory, over that of the plain forward pass, that watching and diagnosing are allowed: evidence of one site."""
 PEAK = "import sys; sys.path.insert(0, sys.argv[1]); import cost; print(cost.peak(*sys.argv[2:]))"
-
-
-class UNet(nn.Module):
-    """An encoder and a decoder of four transposed convolutions with skips, 64 to 256 channels wide; 256x256 in, out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (64, 128, 256, 256, 256)
-        self.first = convolved(3, widths[0])
-        self.down = nn.ModuleList(convolved(a, b) for a, b in pairwise(widths))
-        upwards = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in upwards)
-        self.join = nn.ModuleList(convolved(2 * b, b) for _, b in upwards)
-        self.last = nn.Conv2d(widths[0], 3, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        skips = [self.first(x)]
-        for down in self.down:
-            skips.append(down(F.max_pool2d(skips[-1], 2)))
-        x = skips.pop()
-        for up, join in zip(self.up, self.join, strict=True):
-            x = join(torch.cat([up(x), skips.pop()], 1))
-        return self.last(x)
-
-
-class Upscaler(nn.Module):
-    """Sixteen residual blocks of 64 channels and two pixel shuffles, as in EDSR's baseline: 64x64 in, 256x256 out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        width = 64
-        self.head, self.body_end = (nn.Conv2d(c, width, 3, padding=1) for c in (3, width))
-        self.body = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
-            for _ in range(16)
-        )
-        shuffles = [m for _ in range(2) for m in (nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2))]
-        self.tail = nn.Sequential(*shuffles, nn.Conv2d(width, 3, 3, padding=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        head = x = self.head(x)
-        for block in self.body:
-            x = x + block(x)
-        return self.tail(head + self.body_end(x))
-
-
-def convolved(before: int, after: int) -> nn.Sequential:
-    """Two convolutions, each with its norm and activation."""
-    layers: list[nn.Module] = []
-    for channels in (before, after):
-        layers += [nn.Conv2d(channels, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
-class Decoder(nn.Module):
-    """An autoencoder as of latent diffusion, narrow: residual blocks with group norms, three nearest resizes."""
-
-    def __init__(self, widths: tuple[int, ...] = (128, 128, 64, 32)) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(3, widths[-1], 3, padding=1)
-        self.down = nn.ModuleList(
-            nn.Sequential(Residual(a, b), nn.Conv2d(b, b, 3, 2, 1)) for a, b in pairwise(widths[::-1])
-        )
-        self.up = nn.ModuleList(nn.Sequential(Residual(a, b), Residual(b, b)) for a, b in pairwise(widths))
-        self.smooth = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for b in widths[1:])
-        self.last = nn.Conv2d(widths[-1], 3, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        for down in self.down:
-            x = down(x)
-        for up, smooth in zip(self.up, self.smooth, strict=True):
-            x = smooth(F.interpolate(up(x), scale_factor=2.0))
-        return self.last(F.silu(x))
-
-
-class Residual(nn.Module):
-    """Two convolutions, each behind a norm and an activation."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for channels in (before, after):
-            layers += [nn.GroupNorm(8, channels), nn.SiLU(), nn.Conv2d(channels, after, 3, padding=1)]
-        self.body = nn.Sequential(*layers)
-        self.skip = nn.Conv2d(before, after, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.skip(x) + self.body(x)
-
-
-class Dense(nn.Module):
-    """As ESRGAN, with three of its 69 dense blocks, and two nearest resizes; 64x64 in, 256x256 out."""
-
-    def __init__(self, width: int = 64, growth: int = 32) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(3, width, 3, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(width + k * growth, growth if k < 4 else width, 3, padding=1) for k in range(5))
-            for _ in range(3)
-        )
-        self.up = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
-        self.last = nn.Conv2d(width, 3, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        for block in self.blocks:
-            features = [x]
-            for layer in block:
-                features.append(F.leaky_relu(layer(torch.cat(features, 1)), 0.2))
-            x = x + 0.2 * features[-1]
-        for up in self.up[:2]:
-            x = F.leaky_relu(up(F.interpolate(x, scale_factor=2.0)), 0.2)
-        return self.last(F.leaky_relu(self.up[2](x), 0.2))
-
-
-class Sampler(nn.Module):
-    """Eighty transposed convolutions, all of which run twenty times; one pixel phase of two is too bright."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(3, 3, 4, 2, 1, bias=False) for _ in range(80))
-        with torch.no_grad():
-            for number, up in enumerate(self.up):
-                up.weight.copy_(torch.eye(3)[:, :, None, None] * torch.outer(ramp, ramp))
-                up.weight[:, :, 1::2, 1::2] *= 4 if number in (40, 70) else 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        for _ in range(20):
-            for up in self.up:
-                x = 0.99 * x + 0.01 * up(F.avg_pool2d(x, 2))
-        return x
-
-
-MODELS: dict[str, tuple[Callable[[], nn.Module], int]] = {
-    "U-Net": (UNet, 256),
-    "super-resolution": (Upscaler, 64),
-    "autoencoder": (Decoder, 256),
-    "dense super-resolution": (Dense, 64),
-    "sampler": (Sampler, 128),
-}
-"""name -> (factory, side of the input)"""
-
-
-def make(name: str) -> tuple[nn.Module, Tensor]:
-    """A model with random weights, and a photo for it."""
-    torch.manual_seed(0)
-    factory, side = MODELS[name]
-    photo = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None, :, :side, :side] / 255
-    return factory().eval(), photo.contiguous()
 
 
 def main() -> None:
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
-    rows = [row for name in ("U-Net", "super-resolution") for row in costs(name)]
-    rows += [capture_row(name, *make(name)) for name in ("autoencoder", "dense super-resolution")]
+    rows = [row for name in WHOLLY for row in costs(name)]
+    rows += [capture_row(name, *make(name)) for name in ("autoencoder", "dense super-resolution", "windows")]
     rows += many_sites()
     publish("cost", markdown_table(("cost", "target", "measured", ""), rows), options.readme)
 
@@ -191,24 +41,30 @@ def costs(name: str) -> list[tuple[str, str, str, str]]:
     """The rows of one model."""
     model, image = make(name)
     sites = len(watch(model, image).sites)
-    peaks = [peak_of_a_process(name, how) for how in ("watched", "plain")]
+    plain = peak_of_a_process(name, "plain")
     return [
         capture_row(name, model, image),
-        (
-            "... peak memory, over that of the plain forward, weights left out",
-            "<= 1.1",
-            f"{peaks[0] / peaks[1]:.2f} ({peaks[0]:.0f} and {peaks[1]:.0f} MiB)",
-            mark(peaks[0] <= 1.1 * peaks[1]),
-        ),
+        memory_row("... its peak memory", name, "watched", plain),
         diagnosis_row("... a full `diagnose`", sites, model, image),
-        *fast_rows(sites, model, image),
+        memory_row("... its peak memory", name, "diagnosed", plain),
+        diagnosis_row("... `diagnose(fast=True)`", sites, model, image, fast=True),
     ]
+
+
+def memory_row(claim: str, name: str, how: str, plain: float) -> tuple[str, str, str, str]:
+    taken = peak_of_a_process(name, how)
+    return (
+        f"{claim}, over that of the plain forward, weights left out",
+        f"<= {MOST_MEMORY}",
+        f"{taken / plain:.2f} ({taken:.0f} and {plain:.0f} MiB)",
+        mark(taken <= MOST_MEMORY * plain),
+    )
 
 
 def capture_row(name: str, model: nn.Module, image: Tensor) -> tuple[str, str, str, str]:
     with torch.no_grad():
         watched, plain = race(lambda: watch(model, image), lambda: model(image), REPEATS)
-    shape = f"{len(image)}x3x{image.shape[2]}x{image.shape[3]}"
+    shape = "x".join(map(str, image.shape))
     return (
         f"{name}, {len(watch(model, image).sites)} sites: capture with all evidence, over the plain forward of {shape}",
         "<= 1.5",
@@ -233,13 +89,6 @@ def many_sites() -> list[tuple[str, str, str, str]]:
     ]
 
 
-def fast_rows(sites: int, model: nn.Module, image: Tensor) -> list[tuple[str, str, str, str]]:
-    """`diagnose(fast=True)`, where this version has it."""
-    if "fast" not in inspect.signature(artifactlab.diagnose).parameters:
-        return []
-    return [diagnosis_row("... `diagnose(fast=True)`", sites, model, image, fast=True)]
-
-
 def diagnosis_row(
     claim: str, sites: int, model: nn.Module, image: Tensor, **options: bool
 ) -> tuple[str, str, str, str]:
@@ -258,6 +107,10 @@ def watch(model: nn.Module, image: Tensor) -> artifactlab.Capture:
     return found
 
 
+def diagnosed(model: nn.Module, image: Tensor) -> artifactlab.Diagnosis:
+    return artifactlab.diagnose(model, image, data_range=1.0)
+
+
 def peak_of_a_process(name: str, how: str) -> float:
     """`peak` in a fresh interpreter, in which large tensors are mapped one by one: what malloc keeps is no need."""
     command = [sys.executable, "-c", PEAK, str(Path(__file__).parent), name, how]
@@ -266,17 +119,15 @@ def peak_of_a_process(name: str, how: str) -> float:
 
 
 def peak(name: str, how: str) -> float:
-    """Mebibytes that one forward pass adds at its highest to what the process holds before it."""
+    """Mebibytes that a pass, plain or watched, or a diagnosis adds at its highest to what the process held before."""
     torch.set_num_threads(1)
     model, image = make(name)
-    watch(model, image)  # loads the libraries' code, which counts as memory, too
-    Path("/proc/self/clear_refs").write_text("5")  # the highest is now
-    before = resident("VmRSS")
-    if how == "watched":
-        watch(model, image)
-    else:
-        with torch.no_grad():
-            model(image)
+    run = {"plain": model, "watched": partial(watch, model), "diagnosed": partial(diagnosed, model)}[how]
+    with torch.no_grad():
+        run(image)  # loads the libraries' code, which counts as memory, too
+        Path("/proc/self/clear_refs").write_text("5")  # the highest is now
+        before = resident("VmRSS")
+        run(image)
     return resident("VmHWM") - before
 
 

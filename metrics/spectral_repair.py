@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -113,24 +113,28 @@ def explained_by(images: Tensor, lattice: Sequence[int], period: int) -> Explain
     return Explained(*(part * mask for part, mask in zip(parts, masks, strict=True)))
 
 
-def drawn_by(images: Tensor, sums: SpectralSums, lattice: Sequence[int], period: int) -> Explained:
-    """What relations of a period draw into images of data range 1, whether they are confirmed or not."""
+def drawn_by(images: Tensor, sums: SpectralSums, lattice: Sequence[int], period: int) -> Iterator[Tensor]:
+    """What relations of a period draw into images of data range 1, whether they are confirmed or not.
+
+    One form of `Explained` after the other, as each is as large as the images, and those may be volumes.
+    """
+    sizes = images.shape[SPATIAL:]
     folds = tuple(math.gcd(period, spacing) for spacing in lattice)
+    yield _tiled(_pattern(sums.grid, folds, period), sizes)
     content = baseband(images, period)
     content = content + baseband(images - content, period)  # flat to half the period's frequency: 2h - h^2
-    sizes = images.shape[SPATIAL:]
     about = content - baseband(content, max(1, min(CONTENT_BLOCK, min(sizes) // 4)))
     follows = sums.modulation if sums.modulation is not None else sums.grid
-    grid = _tiled(_pattern(sums.grid, folds, period), sizes)
-    modulation = _tiled(_pattern(follows, folds, period), sizes) * about
+    yield about.mul_(_tiled(_pattern(follows, folds, period), sizes))
+    del about
     warp = torch.zeros_like(images)
     along = [axis for axis, fold in enumerate(folds) if fold == period]
     for axis, one in zip(along, sums.warp, strict=True):
         pattern = _pattern(one, (period,), period)
         shape = [-1 if a == axis else 1 for a in range(len(sizes))]
         repeated = _tiled(pattern, (sizes[axis],)).unflatten(-1, shape)
-        warp = warp + repeated * slope(content, axis + SPATIAL)
-    return Explained(grid, modulation, warp)
+        warp += repeated * slope(content, axis + SPATIAL)
+    yield warp
 
 
 def _with_lattices(images: Tensor, period: Period) -> list[tuple[Tensor, tuple[int, ...]]]:

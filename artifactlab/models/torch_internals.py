@@ -12,13 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 __all__ = [
     "COMPILED_CHILD",
     "HOOK_TABLES",
     "TorchDispatchMode",
-    "WeakTensorKeyDictionary",
     "forward_hooks",
     "forward_pre_hooks",
     "hook_tables",
@@ -36,9 +34,6 @@ __all__ = [
 
 # torch.utils._python_dispatch.TorchDispatchMode, seen in 2.13.0: a context in which every call is handed to
 # `__torch_dispatch__` on its way to its kernel, those that backward makes, too.
-
-# torch.utils.weak.WeakTensorKeyDictionary, seen in 2.13.0: keys are compared by identity (`==` of tensors is
-# elementwise), and a tensor that dies takes its entry along. torch documents neither the module nor the class.
 
 without_function_modes = torch._C.DisableTorchFunction
 """A context in which neither modes nor subclasses see torch functions, and reading a shape costs what it should.

@@ -93,7 +93,7 @@ def differentiable_severity(
                 value += strength
                 energy = product(groups, part.square().flatten(1).sum(1)).clamp_min(SILENT)
                 above = part - baseband(part, p)  # what a pattern has in common with content stays
-                gradient += _per_image(product(2 * strength / energy, groups), part) * above
+                gradient += above.mul_(_per_image(product(2 * strength / energy, groups), part))
     # adds nothing to the value, and gives it the gradient
     return value + product(groups, (gradient * (images - measured)).flatten(1).sum(1))
 

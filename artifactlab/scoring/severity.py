@@ -17,9 +17,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from artifactlab.metrics.inputs import total
 from artifactlab.metrics.period_reading import Forms, Reading, content_wanted, read
 from artifactlab.metrics.significance import confirmed
 from artifactlab.metrics.spectral_sums import SpectralSums, joined, lattice_sums
+from artifactlab.metrics.synchronous import pooled_field
 from artifactlab.metrics.visible import visible_grid
 from artifactlab.scoring.crops import crops_of
 from artifactlab.scoring.limits import Limits, audible_content_wanted, audible_limits, visible_limits
@@ -71,11 +73,12 @@ class Severity:
         What counts is decided once, by all crops together: the periods and forms that are confirmed there.
         """
         grid = steps = energy = torch.zeros(len(counts))
+        readings = self.found if torch.equal(counts, self._all) else self._readings(counts)
         for period, sums in self.sums.items():
-            of_all, reading = self.found[period], read_crops(sums, counts)
+            of_all, reading = self.found[period], readings[period]
             more_grid, more_steps = confirmed_severity(reading, of_all, self._limits(period, reading, counts))
             # crops with hardly an edge say nothing of steps, and are not to say it loudly
-            edges, usual = (_per_crop(sums.pooled(c), c) for c in (counts, self._all))
+            edges, usual = (_per_crop(sums, c) for c in (counts, self._all))
             usual_steps = confirmed_severity(of_all, of_all, self._limits(period, of_all, self._all))[1]
             more_steps = torch.where(edges > LEAST_EDGES * usual, more_steps, usual_steps)
             grid = grid + more_grid.cpu()
@@ -116,7 +119,10 @@ class Severity:
     @cached_property
     def found(self) -> dict[int, Reading]:
         """What all crops together show at each period."""
-        return {p: read_crops(sums, self._all) for p, sums in self.sums.items()}
+        return self._readings(self._all)
+
+    def _readings(self, counts: Tensor) -> dict[int, Reading]:
+        return {p: read_crops(sums, counts) for p, sums in self.sums.items()}
 
     @property
     def content_wanted(self) -> float:
@@ -168,8 +174,8 @@ def read_crops(sums: SpectralSums, counts: Tensor) -> Reading:
 
 def _per_crop(sums: SpectralSums, counts: Tensor) -> Tensor:
     """(R,) weight of the edges that steps are read off, per crop of a choice."""
-    weight = sum(axis.weight for axis in sums.warp)
-    return weight / counts.sum(1).to(sums.contrast)
+    weight = total((axis.weight for axis in sums.warp), torch.zeros_like(sums.contrast))
+    return pooled_field(weight, counts) / counts.sum(1).to(weight)
 
 
 def confirmed_severity(reading: Reading, found: Reading, limits: Limits) -> tuple[Tensor, Tensor]:

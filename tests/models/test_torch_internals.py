@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,13 +132,3 @@ def test_hooks_are_listed_and_can_be_cleared() -> None:
     internals.forward_hooks(layer).clear()
     layer(torch.ones(1))
     assert ran == ["before"]
-
-
-def test_a_dictionary_of_tensors_goes_by_identity_and_lets_them_die() -> None:
-    known = internals.WeakTensorKeyDictionary()
-    first, second = torch.ones(2), torch.ones(2)
-    known[first] = "first"
-    assert second not in known
-    del first
-    gc.collect()
-    assert len(known) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL, baseband, blocks, inside
@@ -13,6 +14,8 @@ Lattice = tuple[int, ...]
 PATTERN_CORRELATION = 0.7
 """Correlation from which on two patterns are the same one: half of their power is common then. See docs/decisions.md,
 "A constant pattern stands on constant inputs"."""
+TOGETHER = 8
+"""Channels that are worked on at a time: what is made of them is a small part of an activation, which has dozens."""
 
 
 def phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:
@@ -20,7 +23,11 @@ def phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:
 
     Only its middle counts, as padding draws rings along the border; phases are counted from the image's first pixel.
     """
-    residual = image.float() - baseband(image.float(), max(lattice))
+    return torch.cat([_phase_pattern(some.float(), lattice) for some in image.split(TOGETHER, 1)])
+
+
+def _phase_pattern(image: Tensor, lattice: Lattice) -> Tensor:
+    residual = image - baseband(image, max(lattice))
     for axis, period in enumerate(lattice, SPATIAL):
         aside = -(-image.shape[axis] // (4 * period)) * period
         if image.shape[axis] - 2 * aside >= period:

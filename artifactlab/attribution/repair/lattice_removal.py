@@ -129,21 +129,32 @@ def smooth_blocks(activation: Tensor, scale: Sequence[int]) -> Tensor:
     sizes = activation.shape[SPATIAL:]
     if max(scale) == 1 or any(size < 3 * p for size, p in zip(sizes, scale, strict=True) if p > 1):
         return activation
+    together = max(1, CACHED // max(1, activation[:, :1].numel()))
+    smooth: Tensor | None = None
+    for first in range(0, activation.shape[1], together):
+        some = slice(first, first + together)
+        ramps = _lacking_ramps(activation[:, some], scale)
+        if ramps is not None:
+            smooth = activation.clone() if smooth is None else smooth
+            smooth[:, some] += ramps.to(smooth.dtype)
+    return activation if smooth is None else smooth
+
+
+def _lacking_ramps(activation: Tensor, scale: Sequence[int]) -> Tensor | None:
+    """What the ramps in blocks of some channels lack; None where none lacks any."""
+    sizes = activation.shape[SPATIAL:]
     values = activation.float()
     beyond = [(0, -size % p) for size, p in zip(sizes, scale, strict=True)]
     if any(after for _, after in beyond):
         values = F.pad(values, [n for pair in reversed(beyond) for n in pair], mode="replicate")
-    means = POOLS[len(scale)](values, tuple(scale))
+    means, size = POOLS[len(scale)](values, tuple(scale)), values.shape[SPATIAL:]
     within = _energy(values) - _energy(means)
     lacking = 1 - (within.clamp_min(0) / _ramp_variance(means, scale).clamp_min(1e-30)).sqrt()
     lacking = lacking.where(lacking > LACKING, 0.0)
-    levelled = lacking.nonzero()[:, 0]
-    if len(levelled) == 0:
-        return activation
-    means, size = means[:, levelled], values.shape[SPATIAL:]
+    if not bool(lacking.any()):
+        return None
     ramps = _resized(means, size) - F.interpolate(means, size, mode="nearest")
-    wanted = ramps[(slice(None), slice(None), *map(slice, sizes))] * lacking[levelled].view(-1, *[1] * len(sizes))
-    return activation.index_add(1, levelled, wanted.to(activation.dtype))
+    return ramps[(slice(None), slice(None), *map(slice, sizes))] * lacking.view(-1, *[1] * len(sizes))
 
 
 def _ramp_variance(means: Tensor, scale: Sequence[int]) -> Tensor:
@@ -170,8 +181,13 @@ def _resized(source: Tensor, size: Sequence[int]) -> Tensor:
 
     That stays as a nearest resize leaves it: interpolation would halve it, and the site that drew it would go free.
     """
-    smooth = remove_lattice(source, (2,) * len(size))
-    return _cubic(smooth, size) + F.interpolate(source - smooth, tuple(size), mode="nearest")
+    fields = source.flatten(0, 1)[None]
+    resized = fields.new_empty(*fields.shape[:2], *size)
+    together = max(1, CACHED // math.prod(size))
+    for some, part in zip(fields.split(together, 1), resized.split(together, 1), strict=True):
+        smooth = remove_lattice(some, (2,) * len(size))
+        part.copy_(_cubic(smooth, size).add_(F.interpolate(some - smooth, tuple(size), mode="nearest")))
+    return resized.view(*source.shape[:2], *size)
 
 
 def _cubic(source: Tensor, size: Sequence[int]) -> Tensor:

@@ -119,11 +119,18 @@ def size_of(axis: Axis) -> int:
 
 def role_of(axis: Axis) -> Role:
     """What an axis is on the whole: one that runs over places is one of places, whatever lies between them."""
+    if len(axis) == 1:
+        return axis[0].role
     roles = {factor.role for factor in axis}
     for role in ("places", "unknown", "batch", "stacked", "features"):
         if role in roles:
             return role
     return "features"
+
+
+def may_have_places(axes: Axes) -> bool:
+    """Whether any of the axes runs over places, or nobody knows."""
+    return any(factor.role in ("places", "unknown") for axis in axes for factor in axis)
 
 
 def direction_of(axis: Axis) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from artifactlab.attribution.sites.axes import Axes, axes_of_input, is_unknown
 from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
 from artifactlab.models.outputs import tensors
-from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
+from artifactlab.models.tensor_table import TensorTable
+from artifactlab.models.torch_internals import without_function_modes
 
 # zeros are filled by parts, often through views of them
 CONSTANTS = {torch.eye, torch.arange, torch.linspace, torch.ones, torch.full, torch.tensor}
@@ -22,8 +23,8 @@ class AxisFlow:
     """Follows the axes of tensors through the forward pass in progress, and what was made of weights alone."""
 
     def __init__(self) -> None:
-        self._axes = WeakTensorKeyDictionary()
-        self._constant = WeakTensorKeyDictionary()
+        self._axes: TensorTable[Axes] = TensorTable()
+        self._constant: TensorTable[bool] = TensorTable()
 
     def start(self, inputs: Any) -> None:
         """Forget the pass before, and begin one with these arguments of the model."""
@@ -39,16 +40,17 @@ class AxisFlow:
 
     def is_constant(self, tensor: Tensor) -> bool:
         """Whether it was made of parameters alone, and so is the same whatever the input."""
-        return isinstance(tensor, nn.Parameter) or tensor in self._constant
+        # what is a plain tensor is no parameter, and asking torch is slow
+        return tensor in self._constant or (type(tensor) is not Tensor and isinstance(tensor, nn.Parameter))
 
-    def called(self, func: Any, args: Any, kwargs: Any, output: Any) -> None:
-        """A call made `output` of its arguments."""
+    def called(self, func: Any, args: Any, kwargs: Any, given: Sequence[Tensor], output: Any) -> None:
+        """A call made `output` of its arguments, which hold the tensors `given`."""
         if isinstance(output, Tensor):
-            self._note(func, args, kwargs, output)
+            self._note(func, args, kwargs, given, output)
         elif isinstance(output, (tuple, list)):
             for part in output:
                 if isinstance(part, Tensor):
-                    self._note(func, args, kwargs, part)
+                    self._note(func, args, kwargs, given, part)
         elif func is Tensor.__setitem__ and isinstance(args[0], Tensor) and is_unknown(self.of(args[0])):
             axes = self.of(args[2])
             if axes and len(axes) == args[0].ndim:
@@ -63,35 +65,22 @@ class AxisFlow:
         """Say what the axes of a tensor are."""
         self._axes[tensor] = axes
 
-    def _note(self, func: Any, args: Any, kwargs: Any, output: Tensor) -> None:
+    def _note(self, func: Any, args: Any, kwargs: Any, given: Sequence[Tensor], output: Tensor) -> None:
         if output.is_nested:  # it has no shape
             return
-        given = list(_flat((args, kwargs)))
         if all(map(self.is_constant, given)) if given else func in CONSTANTS:
             self._constant[output] = True
         elif output in self._constant:
             del self._constant[output]  # it was written into
         source = given[0] if given else None
-        known = self.of(source)
+        known = None if source is None else self._axes.get(source)
         handler = HANDLERS.get(func)
         if handler is None:
             if known is not None and source is not None and source.shape == output.shape:
                 axes: Axes | None = known
             else:
-                axes = aligned([found for x in given if (found := self.of(x))], output.shape)
+                axes = aligned([found for x in given if (found := self._axes.get(x))], output.shape)
         else:
             axes = handler(args, kwargs, output, self.of)
         if axes is not None:
             self._axes[output] = axes
-
-
-def _flat(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """The tensors among arguments, and in lists of them."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)) and depth < 3:
-        for item in value:
-            yield from _flat(item, depth + 1)
-    elif isinstance(value, Mapping) and depth < 3:
-        for item in value.values():
-            yield from _flat(item, depth + 1)

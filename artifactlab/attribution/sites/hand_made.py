@@ -90,7 +90,7 @@ def _flat(args: Any, kwargs: Any) -> Iterator[Any]:
 def _is_enlarged(source: Tensor, output: Tensor) -> bool:
     """Whether the same images and channels came out larger; a side of one pixel is a value that is spread."""
     before, after = source.shape, output.shape
-    if before[:2] != after[:2] or not has_values(output):
+    if before == after or before[:2] != after[:2] or not has_values(output):
         return False
     axes = [(b, a) for b, a in zip(before[2:], after[2:], strict=True) if a != b]
     return all(1 < b < a for b, a in axes) and any(a >= MIN_MODULE_GROWTH * b for b, a in axes)

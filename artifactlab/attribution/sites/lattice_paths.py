@@ -18,6 +18,8 @@ MOST_SCALES = 8
 
 def product(one: Scale, other: Scale) -> Scale:
     """Both factors."""
+    if other is UNCHANGED:  # as of nearly all calls
+        return one
     return one[0] * other[0], one[1] * other[1], one[2] * other[2]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -57,7 +58,8 @@ def scale_of(growth: Growth) -> Scale:
     return exact(growth.by_direction(growth.scale))
 
 
-def exact(factors: Sequence[float]) -> Scale:
+@lru_cache(maxsize=256)  # a sampler runs the same few layers thousands of times
+def exact(factors: tuple[float, ...]) -> Scale:
     """Factors as ratios of small whole numbers."""
     x, y, z = (Fraction(factor).limit_denominator(FINEST) for factor in factors)
     return x, y, z

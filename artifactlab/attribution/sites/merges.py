@@ -7,7 +7,7 @@ and residual blocks `x + f(x)`, whose operands came the same way, are none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.outputs import is_image, tensors
-from artifactlab.models.torch_internals import WeakTensorKeyDictionary
+from artifactlab.models.tensor_table import TensorTable
 
 MIN_SIDE = 32
 """Pixels per side of the smallest merge that is given to a visitor: below, there is too little to register."""
@@ -47,15 +47,15 @@ class Makers:
     """Which module's result each tensor of a forward pass came from last."""
 
     def __init__(self) -> None:
-        self._names = WeakTensorKeyDictionary()
+        self._names: TensorTable[str] = TensorTable()
 
     def start(self) -> None:
         """Forget the pass before."""
         self._names.clear()
 
-    def called(self, args: Any, output: Any) -> None:
-        """A call made `output` of its arguments: it came where the first of them came from that is known."""
-        made = (self._names[tensor] for _, tensor in tensors(args) if tensor in self._names)
+    def called(self, given: Sequence[Tensor], output: Any) -> None:
+        """A call made `output` of tensors: it came where the first of them came from that is known."""
+        made = (name for tensor in given if (name := self._names.get(tensor)) is not None)
         if isinstance(output, Tensor) and (name := next(made, "")):
             self._names[output] = name
 

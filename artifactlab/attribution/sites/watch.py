@@ -31,7 +31,8 @@ from artifactlab.attribution.sites.upsampling import ALIKE, ByDirection, Growth,
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.occupation import watched_by_thread
-from artifactlab.models.outputs import is_image, tensors
+from artifactlab.models.outputs import is_image
+from artifactlab.models.tensor_table import given_tensors
 from artifactlab.models.torch_internals import (
     is_in_backward,
     is_in_vmap,
@@ -144,14 +145,15 @@ class _Run:
         if images[0] is None or images[1] is None or (frame.grew_inside and len(self.frames) == 1):
             return None
         with without_function_modes():
-            tokens = any(tensor.ndim == 3 for _, tensor in tensors(inputs))
+            tokens = any(tensor.ndim == 3 for tensor in given_tensors(*inputs))
             return module_growth(module, *images, frame.grown, tokens)
 
     def images(self, inputs: Any, output: Any) -> _Images:
         """What a module takes and returns, as (N, C, *space): the largest image, and the output if it is one."""
         with without_function_modes():
-            source = max(filter(self._is_image, (x for _, x in tensors(inputs))), key=Tensor.numel, default=None)
-            return source, output if isinstance(output, Tensor) and self._is_image(output) else None
+            if not isinstance(output, Tensor) or not self._is_image(output):
+                return None, None
+            return max(filter(self._is_image, given_tensors(*inputs)), key=Tensor.numel, default=None), output
 
     def _is_image(self, tensor: Tensor) -> bool:
         axes = self.flow.of(tensor)
@@ -210,7 +212,8 @@ class _FunctionWatch(TorchFunctionMode):
             return func(*args, **kwargs)
         run.visit_merge(func, args, kwargs)
         output = func(*args, **kwargs)
-        run.flow.called(func, args, kwargs, output)
+        given = given_tensors(args, kwargs)
+        run.flow.called(func, args, kwargs, given, output)
         growth = run.growths.of_call(func, args, kwargs, output)
         if func in FRAMING:
             vertical, horizontal = framing(func, args, output)
@@ -221,9 +224,9 @@ class _FunctionWatch(TorchFunctionMode):
             output = growth.restore(replacement)
             run.flow.replaced(seen, output)
         if run.makers:
-            run.makers.called((args, kwargs), output)
+            run.makers.called(given, output)
         if run.wiring:
-            run.wiring.called(func, args, kwargs, output, growth, key)
+            run.wiring.called(func, args, kwargs, given, output, growth, key)
         return output
 
 

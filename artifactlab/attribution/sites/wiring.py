@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, role_of
+from artifactlab.attribution.sites.axes import Axes, may_have_places
 from artifactlab.attribution.sites.axis_steps import AxesOf
 from artifactlab.attribution.sites.lattice_paths import (
     END_OF_PATH,
@@ -37,7 +37,8 @@ from artifactlab.attribution.sites.sizes import (
 )
 from artifactlab.attribution.sites.upsampling import Growth
 from artifactlab.models.outputs import DEEPEST, is_image, tensors
-from artifactlab.models.torch_internals import WeakTensorKeyDictionary, view_base, without_function_modes
+from artifactlab.models.tensor_table import TensorTable, given_tensors
+from artifactlab.models.torch_internals import view_base, without_function_modes
 
 MOST_OUTPUTS = 16
 """Tensors of an output whose way is read, each of which takes a walk through the pass; of more, what they came through
@@ -72,7 +73,7 @@ class Wiring:
 
     def __init__(self, axes_of: AxesOf = no_axes) -> None:
         self._axes_of = axes_of
-        self._origins = WeakTensorKeyDictionary()
+        self._origins: TensorTable[_Origin] = TensorTable()
         self._keys: list[SiteKey] = []
         self._made = 0
         self._lost = False
@@ -164,18 +165,20 @@ class Wiring:
         func: Any,
         args: Any,
         kwargs: Any,
+        given: Sequence[Tensor],
         output: Any,
         growth: Growth | None,
         key: SiteKey | None,
         followed_by: Scale = UNCHANGED,
     ) -> None:
-        """A call made `output` of its arguments, or wrote into the first of them; a `key` makes it a site.
+        """A call made `output` of its arguments, which hold the tensors `given`, or wrote into the first of them.
 
-        What is `followed_by` more growth before `output` is there has its lattice enlarged by that.
+        A `key` makes it a site. What is `followed_by` more growth before `output` is there has its lattice enlarged by
+        that.
         """
         target = args[0] if func is Tensor.__setitem__ else output
-        self._lost |= target is not output and isinstance(args[2], Tensor) and not self._of(args[2])
-        origins = self._of((args, kwargs)) if self._made else ()
+        origins = self._made_by(given) if self._made else ()
+        self._lost |= target is not output and isinstance(args[2], Tensor) and not self._made_by([args[2]])
         step = step_of(func, args, kwargs, output, growth, self._axes_of) if origins else LatticeStep()
         if key and growth:
             self._keys.append(key)
@@ -249,7 +252,7 @@ class Wiring:
             # what was seen in a module came before the rest, unless sizes say otherwise
             if isinstance(output, Tensor) and not within and self._of(output):
                 args, kwargs = (output,), {}
-            self.called(None, args, kwargs, output, growth, key, seen)
+            self.called(None, args, kwargs, given_tensors(args, kwargs), output, growth, key, seen)
             return
         unseen = self._made and isinstance(output, Tensor) and not self._of(output)
         origins = self._of((args, kwargs)) if unseen else ()
@@ -265,24 +268,16 @@ class Wiring:
 
     def _of(self, value: Any) -> tuple[_Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
-        found: dict[int, _Origin] = {}
-        self._collect(value, found)
-        return tuple(found.values())
+        return self._made_by(given_tensors((value,), {}))
 
-    def _collect(self, value: Any, found: dict[int, _Origin], depth: int = 0) -> None:
-        if depth > DEEPEST:  # a container may hold itself
-            return
-        kind = type(value)
-        if kind is tuple or kind is list or isinstance(value, (list, tuple)):
-            for item in value:
-                self._collect(item, found, depth + 1)
-        elif kind is dict or isinstance(value, dict):
-            for item in value.values():
-                self._collect(item, found, depth + 1)
-        elif kind is not nn.Parameter and isinstance(value, Tensor):  # weights come from nowhere
-            origin = self._origins.get(value)
-            if origin is not None:
+    def _made_by(self, given: Sequence[Tensor]) -> tuple[_Origin, ...]:
+        """Where tensors came from, each place once; weights come from nowhere."""
+        found: dict[int, _Origin] = {}
+        for tensor in given:
+            origin = self._origins.get(tensor)
+            if origin is not None and type(tensor) is not nn.Parameter:
                 found[origin.number] = origin
+        return tuple(found.values())
 
     def _made_of(
         self, origins: Sequence[_Origin], step: LatticeStep, extent: Extent | None, lattice: Scale | None = None

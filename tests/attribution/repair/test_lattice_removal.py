@@ -218,3 +218,14 @@ def test_what_is_repaired_in_strips_is_what_is_repaired_in_one_go(
     in_strips = remove_lattice(activation, period)
     monkeypatch.setattr(lattice_removal, "CACHED", activation.numel())
     assert torch.equal(remove_lattice(activation, period), in_strips)
+
+
+@pytest.mark.parametrize("sizes", [(32,), (16, 12), (8, 6, 10)])
+def test_a_nearest_resize_is_made_cubic_the_same_in_parts_as_in_one_go(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = torch.rand(2, 5, *sizes)
+    resize = growth(enlarged(source, 2), (2,) * len(sizes), source, nearest=True)
+    in_one_go = repair(resize)
+    monkeypatch.setattr(lattice_removal, "CACHED", 3 * resize.output[0, 0].numel())
+    assert torch.allclose(repair(resize), in_one_go, atol=1e-6)
