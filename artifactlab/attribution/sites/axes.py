@@ -46,12 +46,14 @@ class ImageView(NamedTuple):
     """How many axes are the batch's."""
     features: int
     """How many axes are features."""
+    split: tuple[int, ...] | None = None
+    """Shape that it is brought into first, where one of its axes runs along several directions, as tokens do."""
 
     def images(self, tensor: Tensor) -> Tensor:
         """The tensor as `(N, C, *space)`."""
         if self.is_trivial:
             return tensor
-        moved = tensor.permute(self.order)
+        moved = (tensor if self.split is None else tensor.reshape(self.split)).permute(self.order)
         n, c = (math.prod(moved.shape[slice(*part)]) for part in ((0, self.batch), (self.batch, self._first_place)))
         return moved.reshape(n, c, *moved.shape[self._first_place :])
 
@@ -59,13 +61,14 @@ class ImageView(NamedTuple):
         """`(N, C, *space)` as a tensor of `shape`, laid out as the model expects it."""
         if self.is_trivial:
             return images
-        moved = images.reshape([shape[axis] for axis in self.order])
-        return moved.permute([self.order.index(axis) for axis in range(len(self.order))]).contiguous()
+        moved = images.reshape([(self.split or shape)[axis] for axis in self.order])
+        tensor = moved.permute([self.order.index(axis) for axis in range(len(self.order))]).contiguous()
+        return tensor if self.split is None else tensor.view(*shape)
 
     @property
     def is_trivial(self) -> bool:
         """Whether the tensor is `(N, C, *space)` already."""
-        return self.batch == 1 == self.features and self.order == tuple(range(len(self.order)))
+        return self.split is None and self.batch == 1 == self.features and self.order == tuple(range(len(self.order)))
 
     @property
     def _first_place(self) -> int:
@@ -184,6 +187,18 @@ def phases_between(axis: Axis) -> int:
     return math.prod(factor.size for factor in axis[places[0] :] if factor.role in ("features", "stacked"))
 
 
+def by_direction(axis: Axis) -> Axes:
+    """The axes that one of tokens holds, where depth to space was made in several directions at once; else itself."""
+    parts: list[list[Factor]] = []
+    for factor in axis:
+        if not parts or factor.role == "places":
+            parts.append([])
+        parts[-1].append(factor)
+    directions = {direction_of(tuple(part)) for part in parts} - {None}
+    grows = len(directions) == len(parts) > 1 and all(phases_between(tuple(part)) > 1 for part in parts)
+    return tuple(map(tuple, parts)) if grows else (axis,)
+
+
 def merged(axes: Axes) -> Axes:
     """The same after depth to space: what lies between places is places, along directions that are known or free."""
     taken = {direction_of(axis) for axis in axes}
@@ -191,7 +206,9 @@ def merged(axes: Axes) -> Axes:
     whole: list[Axis] = []
     for number in reversed(range(len(axes))):
         axis = axes[number]
-        if phases_between(axis) > 1 or (number > 1 and role_of(axis) == "unknown"):
+        if len(parts := by_direction(axis)) > 1:
+            axis = tuple(Factor(size_of(part), "places", direction_of(part)) for part in parts)
+        elif phases_between(axis) > 1 or (number > 1 and role_of(axis) == "unknown"):
             known = direction_of(axis)
             axis = axis_of(size_of(axis), "places", next(free) if known is None else known)
         whole.insert(0, axis)

@@ -27,7 +27,7 @@ Handler = Callable[[Any, Any, Tensor, AxesOf], "Axes | None"]
 """Takes the arguments of a call, what it returned, and what is known of axes; returns the axes of the result."""
 
 
-def resized(axes: Axes, shape: Sequence[int]) -> Axes:
+def resized(axes: Sequence[Axis], shape: Sequence[int]) -> Axes:
     """Axes of the same kinds, of other sizes."""
     result = []
     for axis, size in zip(axes, shape, strict=True):
@@ -58,6 +58,23 @@ def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
         else:
             result.append(axis_of(size, "batch" if k == 0 else "features"))
     return tuple(result)
+
+
+def written(part: Axes, index: Any, shape: Sequence[int]) -> Axes | None:
+    """Axes of a whole of `shape` that is filled part by part: each index takes one of what is stacked along its axis.
+
+    None for indices of other kinds than numbers and slices.
+    """
+    places = list(index if isinstance(index, tuple) else (index,))
+    if not all(place is Ellipsis or isinstance(place, (int, slice)) for place in places):
+        return None
+    at = places.index(Ellipsis) if Ellipsis in places else len(places)
+    places[at : at + 1] = [slice(None)] * (len(shape) - len([place for place in places if place is not Ellipsis]))
+    ahead = list(part)
+    if len(places) != len(shape) or len(ahead) != sum(isinstance(place, slice) for place in places):
+        return None
+    numbered = zip(places, shape, strict=True)
+    return resized([axis_of(n, "stacked") if isinstance(k, int) else ahead.pop(0) for k, n in numbered], shape)
 
 
 def _source(args: Any, kwargs: Any) -> Any:
@@ -164,18 +181,46 @@ def _stacked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     return (*known[:place], axis_of(output.shape[place], "stacked"), *known[place:])
 
 
-def _without(position: int) -> Handler:
-    """One axis less, that of the argument `dim`."""
+def _picked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`select` and `unbind`: one axis less, the first one by default."""
+    return _without(of(_source(args, kwargs)), kwargs.get("dim", args[1] if len(args) > 1 else 0), output)
 
-    def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-        known = of(_source(args, kwargs))
-        dim = kwargs.get("dim", args[position] if len(args) > position else 0)
-        if known is None or len(known) != output.ndim + 1 or not isinstance(dim, int):
-            return None
-        place = dim % len(known)
-        return (*known[:place], *known[place + 1 :])
 
-    return handler
+def _reduced(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """Sums, means and the like: the axes that they run over go, or have one entry."""
+    dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    if isinstance(dim, Tensor):  # the larger of two
+        return aligned([axes for axes in (of(args[0]), of(dim)) if axes], output.shape)
+    return _without(of(_source(args, kwargs)), dim, output)
+
+
+def _without(known: Axes | None, dim: Any, output: Tensor) -> Axes | None:
+    """Axes without those of an argument `dim`, or with one entry there, whichever the output has."""
+    if known is None or not isinstance(dim, (int, tuple, list)):
+        return None
+    gone = {k % len(known) for k in ((dim,) if isinstance(dim, int) else dim)}
+    if output.ndim == len(known):
+        return tuple(() if k in gone else axis for k, axis in enumerate(known))
+    left = tuple(axis for k, axis in enumerate(known) if k not in gone)
+    return left if len(left) == output.ndim else None
+
+
+def _turned(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`rot90`: by an odd number of turns, two axes change places."""
+    known = of(_source(args, kwargs))
+    turns = kwargs.get("k", args[1] if len(args) > 1 else 1)
+    first, second = kwargs.get("dims", args[2] if len(args) > 2 else (0, 1))
+    if known is None or turns % 2 == 0:
+        return known
+    axes = list(known)
+    axes[first], axes[second] = axes[second], axes[first]
+    return tuple(axes)
+
+
+def _from_spectrum(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`istft`: a signal for each item of the batch, whatever was known of the spectrum."""
+    batch = unknown_axes(output.shape)[:-1] if output.ndim != 2 else (axis_of(output.shape[0], "batch"),)
+    return (*batch, axis_of(output.shape[-1], "places", 0))
 
 
 def _indexed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
@@ -203,32 +248,46 @@ def _indexed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
 VIEWS = (
     *(torch.reshape, Tensor.reshape, Tensor.view, torch.flatten, Tensor.flatten, Tensor.unflatten, torch.unflatten),
     *(torch.squeeze, Tensor.squeeze, torch.unsqueeze, Tensor.unsqueeze, Tensor.view_as, Tensor.reshape_as),
-    *(torch.ravel, Tensor.ravel),
+    *(torch.ravel, Tensor.ravel, Tensor.squeeze_, Tensor.unsqueeze_),
 )
 MOVES = (
     *(torch.permute, Tensor.permute, torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes),
     *(torch.swapdims, Tensor.swapdims, torch.movedim, Tensor.movedim, torch.moveaxis, Tensor.moveaxis),
+    *(Tensor.transpose_, Tensor.swapaxes_, Tensor.swapdims_),
     *(torch.t, Tensor.t, Tensor.T.__get__, Tensor.mT.__get__),  # type: ignore[attr-defined]  # a getter
 )
 IN_SPACE: dict[int, tuple[Any, ...]] = {
     1: (F.conv1d, F.conv_transpose1d, F.avg_pool1d, F.max_pool1d, F.adaptive_avg_pool1d, F.max_unpool1d),
-    2: (F.conv2d, F.conv_transpose2d, F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, F.max_unpool2d),
+    2: (
+        *(F.conv2d, F.conv_transpose2d, F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, F.max_unpool2d),
+        *(F.pixel_shuffle, F.pixel_unshuffle, F.fold),
+    ),
     3: (F.conv3d, F.conv_transpose3d, F.avg_pool3d, F.max_pool3d, F.adaptive_avg_pool3d, F.max_unpool3d),
-    0: (F.interpolate, F.upsample, F.upsample_nearest, F.upsample_bilinear, F.pixel_shuffle, F.grid_sample, F.fold),
+    0: (F.interpolate, F.upsample, F.upsample_nearest, F.upsample_bilinear, F.grid_sample),
 }
 """By the number of directions that they work along; 0 for all after the first two axes."""
+REDUCTIONS = (
+    *(torch.sum, Tensor.sum, torch.mean, Tensor.mean, torch.amax, Tensor.amax, torch.amin, Tensor.amin),
+    *(torch.max, Tensor.max, torch.min, Tensor.min, torch.argmax, Tensor.argmax, torch.argmin, Tensor.argmin),
+    *(torch.logsumexp, Tensor.logsumexp, torch.median, Tensor.median, torch.prod, Tensor.prod),
+    *(torch.var, Tensor.var, torch.std, Tensor.std),
+)
 PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.mm, Tensor.mm)
 HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys(VIEWS, _viewed),
     **{func: _moved(func) for func in MOVES},
     **{func: _in_space(along) for along, functions in IN_SPACE.items() for func in functions},
-    F.pixel_unshuffle: _in_space(2),
     F.linear: _linear,
     **dict.fromkeys(PRODUCTS, _product),
     F.scaled_dot_product_attention: _attention,
     torch.einsum: _summed,
     torch.stack: _stacked,
-    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), _without(1)),
+    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), _picked),
+    **dict.fromkeys(REDUCTIONS, _reduced),
+    torch.rot90: _turned,
+    Tensor.rot90: _turned,
+    torch.istft: _from_spectrum,
+    Tensor.istft: _from_spectrum,
     Tensor.__getitem__: _indexed,
 }
 """What functions do to axes; others keep those whose size they keep."""

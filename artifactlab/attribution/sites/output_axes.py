@@ -52,6 +52,8 @@ def _letters(output: Tensor, axes: Axes) -> str:
             letters[k] = "T"
     if places == 1 and "T" in letters:  # one direction of space, and frames
         letters = ["W" if letter == "L" else letter for letter in letters]
+    if "H" in letters and letters.index("W") < letters.index("H"):  # what was turned is an image as it comes out
+        letters = [{"W": "H", "H": "W"}.get(letter, letter) for letter in letters]
     return "".join(letters)
 
 
