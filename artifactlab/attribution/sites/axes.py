@@ -224,16 +224,25 @@ def with_directions(axes: Axes, last: int) -> Axes:
     taken = {factor.direction for axis in head for factor in axis if factor.role == "places"}
     taken |= {direction_of(axis) for axis in tail}
     free = iter([k for k in range(len(axes) + DIRECTIONS) if k not in taken])
-    placed: list[Axis] = []
-    for axis in reversed(tail):
-        known = direction_of(axis)
-        placed.insert(0, axis_of(size_of(axis), "places", next(free) if known is None else known))
-    return (*head, *placed)
+    placed = dict(enumerate(tail))
+    for k in sorted(placed, key=lambda k: _number(tail[k], len(head) + k), reverse=True):
+        known = direction_of(tail[k])
+        placed[k] = axis_of(size_of(tail[k]), "places", next(free) if known is None else known)
+    return (*head, *placed.values())
+
+
+def _number(axis: Axis, position: int) -> int:
+    """Which axis of the input an unknown one is, so that directions are dealt in its order; else where it is now."""
+    number = axis[0].direction if len(axis) == 1 and axis[0].role == "unknown" else None
+    return position if number is None else number
 
 
 def view_of(axes: Axes) -> ImageView:
     """How a tensor with these axes is read as images: axes of places last, slowest direction first."""
-    roles: list[Role] = ["batch" if k == 0 and role_of(a) != "places" else role_of(a) for k, a in enumerate(axes)]
+    roles = [role_of(axis) for axis in axes]
+    # an axis of pixels in a row, as of tokens, is one of many rows, along which other axes run
+    roles = ["batch" if role == "places" and not is_row(a) else role for role, a in zip(roles, axes, strict=True)]
+    roles[:1] = ["batch" if role != "places" else role for role in roles[:1]]
     other: Role = "batch" if "features" in roles or "stacked" in roles else "features"  # frames, or the features
     roles = [other if role == "unknown" else role for role in roles]
     batch = [k for k, role in enumerate(roles) if role == "batch"]

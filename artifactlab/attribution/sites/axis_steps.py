@@ -44,8 +44,9 @@ def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
         return ()
     fitting = [axes for axes in sources if len(axes) == len(shape)]
     if not fitting:
-        shorter = [axes for axes in sources if 1 < len(axes) < len(shape)]
-        return aligned([((),) * (len(shape) - len(axes)) + axes for axes in shorter], shape) if shorter else None
+        wider = [((),) * (len(shape) - len(axes)) + axes for axes in sources if 1 < len(axes) < len(shape)]
+        spread = [axes for axes in wider if all(size_of(a) in (1, n) for a, n in zip(axes, shape, strict=True))]
+        return aligned(spread, shape) if spread else None
     result: list[Axis] = []
     for k, size in enumerate(shape):
         same = [axes[k] for axes in fitting if size_of(axes[k]) == size]
@@ -112,8 +113,8 @@ def _in_space(directions: int) -> Handler:
             return None
         source = _source(args, kwargs)
         known = of(source)
-        if known is None or len(known) != output.ndim:
-            known = unknown_axes(output.shape)
+        if known is None or len(known) != output.ndim or any(role_of(a) == "features" for a in known[-along:] if a):
+            known = unknown_axes(output.shape)  # places where features were supposed: that was a guess
         placed = resized(with_directions(known, along), output.shape)
         head = list(placed[: output.ndim - along])
         head[-1] = axis_of(output.shape[len(head) - 1], "features")
@@ -205,6 +206,12 @@ def _without(known: Axes | None, dim: Any, output: Tensor) -> Axes | None:
     return left if len(left) == output.ndim else None
 
 
+def _described(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`one_hot` and `embedding`: features of each entry, in a new last axis."""
+    known = of(_source(args, kwargs))
+    return None if known is None else (*known, axis_of(output.shape[-1], "features"))
+
+
 def _turned(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """`rot90`: by an odd number of turns, two axes change places."""
     known = of(_source(args, kwargs))
@@ -284,6 +291,7 @@ HANDLERS: dict[Any, Handler] = {
     torch.stack: _stacked,
     **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), _picked),
     **dict.fromkeys(REDUCTIONS, _reduced),
+    **dict.fromkeys((F.one_hot, F.embedding), _described),
     torch.rot90: _turned,
     Tensor.rot90: _turned,
     torch.istft: _from_spectrum,

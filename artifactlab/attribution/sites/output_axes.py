@@ -37,12 +37,12 @@ def _letters(output: Tensor, axes: Axes) -> str:
     roles = [role_of(axis) if axis or k == 0 else "single" for k, axis in enumerate(axes)]
     places = sum(role == "places" for role in roles)
     letters = ["N" if k == 0 and role != "places" else "" for k, role in enumerate(roles)]
-    if "features" in roles[1:]:
-        letters[roles.index("features", 1)] = "C"
-    elif "single" in roles[1:]:
-        letters[roles.index("single", 1)] = "C"
-    channels = output.shape[letters.index("C")] if "C" in letters else 1
-    depth = "T" if channels == VIDEO_CHANNELS else "D"
+    for channels in ("features", "single", "stacked"):  # stacked beside channels are frames; maps alone are channels
+        if channels in roles[1:]:
+            letters[roles.index(channels, 1)] = "C"
+            break
+    count = output.shape[letters.index("C")] if "C" in letters else 1
+    depth = "T" if count == VIDEO_CHANNELS else "D"
     for k, role in enumerate(roles):
         if role == "places":
             names = ("L",) if places == 1 else ("W", "H", depth)
