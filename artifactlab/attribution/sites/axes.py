@@ -7,8 +7,8 @@ windows that are put together again (places beside places), and heads of attenti
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -35,6 +35,10 @@ Axis = tuple[Factor, ...]
 """The factors of an axis, slowest first; none of an axis of one entry."""
 Axes = tuple[Axis, ...]
 """All axes of a tensor."""
+AxesOf = Callable[[Any], "Axes | None"]
+"""Tells the axes of a tensor, None where they are not known."""
+Handler = Callable[[Any, Any, Tensor, AxesOf], "Axes | None"]
+"""Takes the arguments of a call, what it returned, and what is known of axes; returns the axes of the result."""
 
 
 class ImageView(NamedTuple):
@@ -177,6 +181,45 @@ def _joined(factors: Sequence[Factor]) -> Axis:
         else:
             joined.append(factor)
     return tuple(joined)
+
+
+def source_of(args: Any, kwargs: Any) -> Any:
+    """The tensor that a call is about: its first argument, or the one called `input`."""
+    return args[0] if args else kwargs.get("input")
+
+
+def resized(axes: Sequence[Axis], shape: Sequence[int]) -> Axes:
+    """Axes of the same kinds, of other sizes."""
+    result = []
+    for axis, size in zip(axes, shape, strict=True):
+        if size_of(axis) != size:
+            directions = {factor.direction for factor in axis}
+            axis = axis_of(size, role_of(axis), directions.pop() if len(directions) == 1 else None)
+        result.append(axis)
+    return tuple(result)
+
+
+def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
+    """Axes of a result of `shape`: of each, those of an operand that has it in full; what spreads is features."""
+    if not shape:
+        return ()
+    fitting = [axes for axes in sources if len(axes) == len(shape)]
+    if not fitting:
+        wider = [((),) * (len(shape) - len(axes)) + axes for axes in sources if 1 < len(axes) < len(shape)]
+        spread = [axes for axes in wider if all(size_of(a) in (1, n) for a, n in zip(axes, shape, strict=True))]
+        return aligned(spread, shape) if spread else None
+    result: list[Axis] = []
+    for k, size in enumerate(shape):
+        same = [axes[k] for axes in fitting if size_of(axes[k]) == size]
+        known = [axis for axis in same if role_of(axis) != "unknown"]
+        kinds = [axes[k] for axes in fitting if axes[k]]
+        if same:
+            result.append((known or same)[0])
+        elif kinds:
+            result.extend(resized((kinds[0],), (size,)))
+        else:
+            result.append(axis_of(size, "batch" if k == 0 else "features"))
+    return tuple(result)
 
 
 def phases_between(axis: Axis) -> int:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, axes_of_input, is_unknown
-from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, written
+from artifactlab.attribution.sites.axes import Axes, aligned, axes_of_input, is_unknown
+from artifactlab.attribution.sites.axis_indices import written
+from artifactlab.attribution.sites.axis_steps import HANDLERS
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_internals import WeakTensorKeyDictionary, without_function_modes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,80 +10,25 @@ from torch import Tensor
 
 from artifactlab.attribution.sites.axes import (
     Axes,
+    AxesOf,
     Axis,
+    Handler,
+    aligned,
     axis_of,
     is_unknown,
     regrouped,
+    resized,
     role_of,
-    size_of,
+    source_of,
     unknown_axes,
     with_directions,
 )
-
-AxesOf = Callable[[Any], "Axes | None"]
-"""Tells the axes of a tensor, None where they are not known."""
-Handler = Callable[[Any, Any, Tensor, AxesOf], "Axes | None"]
-"""Takes the arguments of a call, what it returned, and what is known of axes; returns the axes of the result."""
-
-
-def resized(axes: Sequence[Axis], shape: Sequence[int]) -> Axes:
-    """Axes of the same kinds, of other sizes."""
-    result = []
-    for axis, size in zip(axes, shape, strict=True):
-        if size_of(axis) != size:
-            directions = {factor.direction for factor in axis}
-            axis = axis_of(size, role_of(axis), directions.pop() if len(directions) == 1 else None)
-        result.append(axis)
-    return tuple(result)
-
-
-def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
-    """Axes of a result of `shape`: of each, those of an operand that has it in full; what spreads is features."""
-    if not shape:
-        return ()
-    fitting = [axes for axes in sources if len(axes) == len(shape)]
-    if not fitting:
-        wider = [((),) * (len(shape) - len(axes)) + axes for axes in sources if 1 < len(axes) < len(shape)]
-        spread = [axes for axes in wider if all(size_of(a) in (1, n) for a, n in zip(axes, shape, strict=True))]
-        return aligned(spread, shape) if spread else None
-    result: list[Axis] = []
-    for k, size in enumerate(shape):
-        same = [axes[k] for axes in fitting if size_of(axes[k]) == size]
-        known = [axis for axis in same if role_of(axis) != "unknown"]
-        kinds = [axes[k] for axes in fitting if axes[k]]
-        if same:
-            result.append((known or same)[0])
-        elif kinds:
-            result.extend(resized((kinds[0],), (size,)))
-        else:
-            result.append(axis_of(size, "batch" if k == 0 else "features"))
-    return tuple(result)
-
-
-def written(part: Axes, index: Any, shape: Sequence[int]) -> Axes | None:
-    """Axes of a whole of `shape` that is filled part by part: each index takes one of what is stacked along its axis.
-
-    None for indices of other kinds than numbers and slices.
-    """
-    places = list(index if isinstance(index, tuple) else (index,))
-    if not all(place is Ellipsis or isinstance(place, (int, slice)) for place in places):
-        return None
-    at = places.index(Ellipsis) if Ellipsis in places else len(places)
-    places[at : at + 1] = [slice(None)] * (len(shape) - len([place for place in places if place is not Ellipsis]))
-    ahead = list(part)
-    if len(places) != len(shape) or len(ahead) != sum(isinstance(place, slice) for place in places):
-        return None
-    numbered = zip(places, shape, strict=True)
-    return resized([axis_of(n, "stacked") if isinstance(k, int) else ahead.pop(0) for k, n in numbered], shape)
-
-
-def _source(args: Any, kwargs: Any) -> Any:
-    return args[0] if args else kwargs.get("input")
+from artifactlab.attribution.sites.axis_indices import indexed, picked, reduced
 
 
 def _viewed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """A reshape in any spelling."""
-    axes = of(_source(args, kwargs))
+    axes = of(source_of(args, kwargs))
     return None if axes is None else regrouped(axes, output.shape)
 
 
@@ -92,7 +36,7 @@ def _moved(func: Any) -> Handler:
     """Axes in another order: the call is made with a tensor whose strides say which axis is which."""
 
     def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-        source = _source(args, kwargs)
+        source = source_of(args, kwargs)
         axes = of(source)
         if axes is None:
             return None
@@ -111,7 +55,7 @@ def _in_space(directions: int) -> Handler:
         along = directions or output.ndim - 2
         if output.ndim < along + 1 or along < 1:
             return None
-        source = _source(args, kwargs)
+        source = source_of(args, kwargs)
         known = of(source)
         if known is None or len(known) != output.ndim or any(role_of(a) == "features" for a in known[-along:] if a):
             known = unknown_axes(output.shape)  # places where features were supposed: that was a guess
@@ -127,7 +71,7 @@ def _in_space(directions: int) -> Handler:
 
 def _linear(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """The last axis holds new features; where nothing was known, the first is the batch, and between are places."""
-    known = of(_source(args, kwargs))
+    known = of(source_of(args, kwargs))
     if known is None or is_unknown(known):
         middle = unknown_axes(output.shape)[1:-1]
         first = (axis_of(output.shape[0], "batch"),) if output.ndim > 1 else ()
@@ -182,39 +126,15 @@ def _stacked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     return (*known[:place], axis_of(output.shape[place], "stacked"), *known[place:])
 
 
-def _picked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-    """`select` and `unbind`: one axis less, the first one by default."""
-    return _without(of(_source(args, kwargs)), kwargs.get("dim", args[1] if len(args) > 1 else 0), output)
-
-
-def _reduced(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-    """Sums, means and the like: the axes that they run over go, or have one entry."""
-    dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-    if isinstance(dim, Tensor):  # the larger of two
-        return aligned([axes for axes in (of(args[0]), of(dim)) if axes], output.shape)
-    return _without(of(_source(args, kwargs)), dim, output)
-
-
-def _without(known: Axes | None, dim: Any, output: Tensor) -> Axes | None:
-    """Axes without those of an argument `dim`, or with one entry there, whichever the output has."""
-    if known is None or not isinstance(dim, (int, tuple, list)):
-        return None
-    gone = {k % len(known) for k in ((dim,) if isinstance(dim, int) else dim)}
-    if output.ndim == len(known):
-        return tuple(() if k in gone else axis for k, axis in enumerate(known))
-    left = tuple(axis for k, axis in enumerate(known) if k not in gone)
-    return left if len(left) == output.ndim else None
-
-
 def _described(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """`one_hot` and `embedding`: features of each entry, in a new last axis."""
-    known = of(_source(args, kwargs))
+    known = of(source_of(args, kwargs))
     return None if known is None else (*known, axis_of(output.shape[-1], "features"))
 
 
 def _turned(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """`rot90`: by an odd number of turns, two axes change places."""
-    known = of(_source(args, kwargs))
+    known = of(source_of(args, kwargs))
     turns = kwargs.get("k", args[1] if len(args) > 1 else 1)
     first, second = kwargs.get("dims", args[2] if len(args) > 2 else (0, 1))
     if known is None or turns % 2 == 0:
@@ -228,28 +148,6 @@ def _from_spectrum(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes |
     """`istft`: a signal for each item of the batch, whatever was known of the spectrum."""
     batch = unknown_axes(output.shape)[:-1] if output.ndim != 2 else (axis_of(output.shape[0], "batch"),)
     return (*batch, axis_of(output.shape[-1], "places", 0))
-
-
-def _indexed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-    """Axes that an index takes one entry of go, those that it cuts stay what they are, and None makes new ones."""
-    known = of(args[0])
-    if known is None:
-        return None
-    index = args[1] if isinstance(args[1], tuple) else (args[1],)
-    whole = len(known) - sum(1 for part in index if part is not None and part is not Ellipsis)
-    ahead, kept = list(known), list[Axis]()
-    for part in (*index, Ellipsis) if Ellipsis not in [p for p in index if not isinstance(p, Tensor)] else index:
-        if part is None:
-            kept.append(())
-        elif part is Ellipsis:
-            kept, ahead = kept + ahead[:whole], ahead[whole:]
-        elif isinstance(part, int):
-            ahead.pop(0)
-        elif isinstance(part, (slice, list)) or (isinstance(part, Tensor) and part.ndim == 1):
-            kept.append(ahead.pop(0))
-        else:
-            return None
-    return resized(tuple(kept), output.shape) if len(kept) == output.ndim else None
 
 
 VIEWS = (
@@ -289,13 +187,13 @@ HANDLERS: dict[Any, Handler] = {
     F.scaled_dot_product_attention: _attention,
     torch.einsum: _summed,
     torch.stack: _stacked,
-    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), _picked),
-    **dict.fromkeys(REDUCTIONS, _reduced),
+    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), picked),
+    **dict.fromkeys(REDUCTIONS, reduced),
     **dict.fromkeys((F.one_hot, F.embedding), _described),
     torch.rot90: _turned,
     Tensor.rot90: _turned,
     torch.istft: _from_spectrum,
     Tensor.istft: _from_spectrum,
-    Tensor.__getitem__: _indexed,
+    Tensor.__getitem__: indexed,
 }
 """What functions do to axes; others keep those whose size they keep."""

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, direction_of
-from artifactlab.attribution.sites.axis_steps import AxesOf
+from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, AxesOf, direction_of
 from artifactlab.attribution.sites.lattice_paths import UNCHANGED, LatticeStep, Scale, product
 from artifactlab.attribution.sites.upsampling import PADDING_SHARE, Growth
 from artifactlab.models.torch_internals import without_function_modes
