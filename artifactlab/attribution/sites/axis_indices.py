@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from artifactlab.attribution.sites.axes import Axes, AxesOf, Axis, aligned, axis_of, resized, source_of
@@ -71,3 +72,12 @@ def _without(known: Axes | None, dim: Any, output: Tensor) -> Axes | None:
         return tuple(() if k in gone else axis for k, axis in enumerate(known))
     left = tuple(axis for k, axis in enumerate(known) if k not in gone)
     return left if len(left) == output.ndim else None
+
+
+REDUCTIONS = (
+    *(torch.sum, Tensor.sum, torch.mean, Tensor.mean, torch.amax, Tensor.amax, torch.amin, Tensor.amin),
+    *(torch.max, Tensor.max, torch.min, Tensor.min, torch.argmax, Tensor.argmax, torch.argmin, Tensor.argmin),
+    *(torch.logsumexp, Tensor.logsumexp, torch.median, Tensor.median, torch.prod, Tensor.prod),
+    *(torch.var, Tensor.var, torch.std, Tensor.std),
+)
+"""Functions that leave axes out, or one entry of them."""

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.attribution.sites.axes import (
+    DIRECTIONS,
     Axes,
     AxesOf,
     Axis,
@@ -23,7 +24,7 @@ from artifactlab.attribution.sites.axes import (
     unknown_axes,
     with_directions,
 )
-from artifactlab.attribution.sites.axis_indices import indexed, picked, reduced
+from artifactlab.attribution.sites.axis_indices import REDUCTIONS, indexed, picked, reduced
 
 
 def _viewed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
@@ -132,6 +133,21 @@ def _described(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | Non
     return None if known is None else (*known, axis_of(output.shape[-1], "features"))
 
 
+def _repeated(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`repeat_interleave`: what is repeated beside features is places, be they frames or tokens; a batch stays one."""
+    known, dim = of(source_of(args, kwargs)), kwargs.get("dim", args[2] if len(args) > 2 else None)
+    if known is None or dim is None:
+        return None
+    axes = list(resized(known, output.shape))
+    place = dim % len(axes)
+    beside = [role_of(axis) for axis in axes if axis is not axes[place]]
+    if place and role_of(axes[place]) not in ("places", "features") and "features" in beside:
+        taken = {factor.direction for axis in axes for factor in axis if factor.role == "places"}
+        free = next(k for k in range(DIRECTIONS + 1) if k not in taken)
+        axes[place] = axis_of(output.shape[place], "places", free)
+    return tuple(axes)
+
+
 def _turned(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """`rot90`: by an odd number of turns, two axes change places."""
     known = of(source_of(args, kwargs))
@@ -171,12 +187,6 @@ IN_SPACE: dict[int, tuple[Any, ...]] = {
     0: (F.interpolate, F.upsample, F.upsample_nearest, F.upsample_bilinear, F.grid_sample),
 }
 """By the number of directions that they work along; 0 for all after the first two axes."""
-REDUCTIONS = (
-    *(torch.sum, Tensor.sum, torch.mean, Tensor.mean, torch.amax, Tensor.amax, torch.amin, Tensor.amin),
-    *(torch.max, Tensor.max, torch.min, Tensor.min, torch.argmax, Tensor.argmax, torch.argmin, Tensor.argmin),
-    *(torch.logsumexp, Tensor.logsumexp, torch.median, Tensor.median, torch.prod, Tensor.prod),
-    *(torch.var, Tensor.var, torch.std, Tensor.std),
-)
 PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.mm, Tensor.mm)
 HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys(VIEWS, _viewed),
@@ -192,6 +202,7 @@ HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys((F.one_hot, F.embedding), _described),
     torch.rot90: _turned,
     Tensor.rot90: _turned,
+    **dict.fromkeys((torch.repeat_interleave, Tensor.repeat_interleave), _repeated),
     torch.istft: _from_spectrum,
     Tensor.istft: _from_spectrum,
     Tensor.__getitem__: indexed,

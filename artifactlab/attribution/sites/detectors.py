@@ -7,7 +7,7 @@ A package of one file adds a kind by an entry point of the group `artifactlab.si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import starmap
 from typing import Any
@@ -18,9 +18,7 @@ from torch import Tensor
 
 from artifactlab.attribution.sites.axes import (
     DIRECTIONS,
-    Axes,
     Axis,
-    ImageView,
     axes_of_images,
     by_direction,
     direction_of,
@@ -35,41 +33,14 @@ from artifactlab.attribution.sites.axes import (
 )
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.axis_steps import VIEWS
+from artifactlab.attribution.sites.function_calls import FunctionCall, GrowthOf, along, growth_by_size, seen_through
 from artifactlab.attribution.sites.hand_made import growth_by_hand
 from artifactlab.attribution.sites.upsampling import Growth, growth_between, has_values
 from artifactlab.errors import RegistryError
 from artifactlab.models.outputs import is_image
 from artifactlab.registry import Registry
 
-GrowthOf = Callable[["FunctionCall"], "Growth | None"]
-"""What a call enlarges, and by how much; None where it enlarges nothing."""
 NEAREST = ("nearest", "nearest-exact")
-
-
-@dataclass(frozen=True)
-class FunctionCall:
-    """One call of a torch function in a running model, as a detector is given it.
-
-    >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2))
-    >>> call.argument(2, "scale_factor"), call.argument(3, "mode", "nearest")
-    (2, 'nearest')
-    """
-
-    args: tuple[Any, ...]
-    """Arguments by position."""
-    kwargs: Mapping[str, Any]
-    """Arguments by name."""
-    source: Tensor
-    """The first argument, or the one called `input`."""
-    output: Tensor
-    """What the function returned."""
-    axes: Axes | None = None
-    """What each axis of the output runs over, where that is known."""
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """The argument at a `position` or of a `name`; `default` where it was not given."""
-        return self.kwargs.get(name, self.args[position] if len(self.args) > position else default)
 
 
 @dataclass(frozen=True)
@@ -90,25 +61,6 @@ class SiteDetector:
 
 SITE_DETECTORS: Registry[SiteDetector] = Registry("artifactlab.sites", SiteDetector)
 """All kinds of upsampling calls by name."""
-
-
-def growth_by_size(op: str, *, nearest: bool = False) -> GrowthOf:
-    """The `growth` of a `SiteDetector` whose functions take one image and return one: the ratio of the two sizes.
-
-    Args:
-        op: name of the operation, as it appears in a site's key.
-        nearest: whether it repeats pixels, as a nearest-neighbour resize does.
-
-    >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x, torch.ones(2, 2)), {}, x, torch.kron(x, torch.ones(2, 2)))
-    >>> growth_by_size("kron")(call).scale
-    (2, 2)
-    """
-
-    def growth(call: FunctionCall) -> Growth | None:
-        return growth_between(op, call.source, call.output, nearest=nearest)
-
-    return growth
 
 
 class GrowthDetection:
@@ -187,31 +139,13 @@ def _convolved(call: FunctionCall) -> Growth | None:
     return _transposed(call.source.ndim - 2)(call)
 
 
-def _along(directions: int, growth: GrowthOf) -> GrowthOf:
-    """The same for tensors without a batch, or with several axes of it, as functions of so many directions take."""
-
-    def of_any_batch(call: FunctionCall) -> Growth | None:
-        rank = call.output.ndim
-        return _seen_through(ImageView(tuple(range(rank)), rank - directions - 1, 1), growth, call)
-
-    return of_any_batch
-
-
 def _repeated(call: FunctionCall) -> Growth | None:
-    """Pixels repeated along any axis, which may be one of channels-last images."""
+    """Entries repeated along any axis, which may be one of channels-last images, of tokens, or of frames."""
     axes, growth = call.axes, growth_by_size("repeat_interleave")
     places = [axis for axis in axes or () if role_of(axis) == "places"]
     if axes is None or is_unknown(axes) or not places or not all(map(is_direction, places)):
         return growth(call)
-    return _seen_through(view_of(axes), growth, call)
-
-
-def _seen_through(view: ImageView, growth: GrowthOf, call: FunctionCall) -> Growth | None:
-    """The growth in a call whose tensors are read as `(N, C, *space)` by a view."""
-    if view.is_trivial or not call.source.ndim == call.output.ndim == len(view.order):
-        return growth(call)
-    found = growth(replace(call, source=view.images(call.source), output=view.images(call.output)))
-    return replace(found, view=view, seen_shape=tuple(call.output.shape)) if found else None
+    return seen_through(view_of(axes), growth, call)
 
 
 def _folded(call: FunctionCall) -> Growth | None:
@@ -277,21 +211,21 @@ OWN_DETECTORS = {
     "interpolate": SiteDetector((F.interpolate, F.upsample), _interpolated),
     "upsample_nearest": SiteDetector((F.upsample_nearest,), growth_by_size("interpolate", nearest=True)),
     "upsample_bilinear": SiteDetector((F.upsample_bilinear,), growth_by_size("interpolate")),
-    "conv_transpose1d": SiteDetector((F.conv_transpose1d, *_operators("conv_transpose1d")), _along(1, _transposed(1))),
-    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), _along(2, _transposed(2))),
-    "conv_transpose3d": SiteDetector((F.conv_transpose3d, *_operators("conv_transpose3d")), _along(3, _transposed(3))),
+    "conv_transpose1d": SiteDetector((F.conv_transpose1d, *_operators("conv_transpose1d")), along(1, _transposed(1))),
+    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), along(2, _transposed(2))),
+    "conv_transpose3d": SiteDetector((F.conv_transpose3d, *_operators("conv_transpose3d")), along(3, _transposed(3))),
     "convolution": SiteDetector(_operators("convolution"), _convolved),
     "pixel_shuffle": SiteDetector(
-        (F.pixel_shuffle, *_operators("pixel_shuffle")), _along(2, growth_by_size("pixel_shuffle"))
+        (F.pixel_shuffle, *_operators("pixel_shuffle")), along(2, growth_by_size("pixel_shuffle"))
     ),
     "grid_sample": SiteDetector(
         (F.grid_sample, torch.grid_sampler, *_operators("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")),
         growth_by_size("grid_sample"),
     ),
     "fold": SiteDetector((F.fold,), _folded),
-    "max_unpool1d": SiteDetector((F.max_unpool1d,), _along(1, growth_by_size("max_unpool1d"))),
-    "max_unpool2d": SiteDetector((F.max_unpool2d,), _along(2, growth_by_size("max_unpool2d"))),
-    "max_unpool3d": SiteDetector((F.max_unpool3d,), _along(3, growth_by_size("max_unpool3d"))),
+    "max_unpool1d": SiteDetector((F.max_unpool1d,), along(1, growth_by_size("max_unpool1d"))),
+    "max_unpool2d": SiteDetector((F.max_unpool2d,), along(2, growth_by_size("max_unpool2d"))),
+    "max_unpool3d": SiteDetector((F.max_unpool3d,), along(3, growth_by_size("max_unpool3d"))),
     "repeat_interleave": SiteDetector((torch.repeat_interleave, Tensor.repeat_interleave), _repeated),
     "reshape": SiteDetector(VIEWS, _reshaped),
 }

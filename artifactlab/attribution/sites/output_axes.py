@@ -37,7 +37,11 @@ def _letters(output: Tensor, axes: Axes) -> str:
     roles = [role_of(axis) if axis or k == 0 else "single" for k, axis in enumerate(axes)]
     places = sum(role == "places" for role in roles)
     letters = ["N" if k == 0 and role != "places" else "" for k, role in enumerate(roles)]
-    for channels in ("features", "single", "stacked"):  # stacked beside channels are frames; maps alone are channels
+    if axes[0] and roles[0] == "features" not in roles[1:]:  # the first image of a batch
+        letters[0] = "C"
+    for channels in (
+        () if "C" in letters else ("features", "single", "stacked")
+    ):  # stacked beside channels are frames; maps alone are channels
         if channels in roles[1:]:
             letters[roles.index(channels, 1)] = "C"
             break
