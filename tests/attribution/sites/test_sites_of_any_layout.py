@@ -55,7 +55,7 @@ def frames_doubled_per_pixel(x: Tensor) -> Tensor:
     n, t, c, h, w = film_of(x).shape
     signals = film_of(x).permute(0, 3, 4, 2, 1).reshape(n * h * w, c, t)
     signals = F.conv1d(signals, WEIGHTS.view(27, c)[:6, :, None]).view(-1, 3, 2, t).transpose(2, 3)
-    return signals.reshape(n, h, w, 3, 2 * t).permute(0, 3, 4, 1, 2)
+    return signals.reshape(-1, 3, 2 * t).view(n, h, w, 3, 2 * t).permute(0, 3, 4, 1, 2)
 
 
 Expected = list[tuple[str, tuple[float, ...], tuple[float, ...]]]
