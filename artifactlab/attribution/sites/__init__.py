@@ -3,7 +3,8 @@
 `SITE_DETECTORS` has the kinds of calls that count as upsampling, by name; installed packages add to them.
 """
 
-from artifactlab.attribution.sites.detectors import SITE_DETECTORS, FunctionCall, SiteDetector, growth_by_size
+from artifactlab.attribution.sites.detectors import SITE_DETECTORS, SiteDetector
+from artifactlab.attribution.sites.function_calls import FunctionCall, growth_by_size
 from artifactlab.attribution.sites.upsampling import Growth, growth_between
 
 __all__ = ["SITE_DETECTORS", "FunctionCall", "Growth", "SiteDetector", "growth_between", "growth_by_size"]

@@ -7,8 +7,8 @@ windows that are put together again (places beside places), and heads of attenti
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -35,6 +35,10 @@ Axis = tuple[Factor, ...]
 """The factors of an axis, slowest first; none of an axis of one entry."""
 Axes = tuple[Axis, ...]
 """All axes of a tensor."""
+AxesOf = Callable[[Any], "Axes | None"]
+"""Tells the axes of a tensor, None where they are not known."""
+Handler = Callable[[Any, Any, Tensor, AxesOf], "Axes | None"]
+"""Takes the arguments of a call, what it returned, and what is known of axes; returns the axes of the result."""
 
 
 class ImageView(NamedTuple):
@@ -46,12 +50,14 @@ class ImageView(NamedTuple):
     """How many axes are the batch's."""
     features: int
     """How many axes are features."""
+    split: tuple[int, ...] | None = None
+    """Shape that it is brought into first, where one of its axes runs along several directions, as tokens do."""
 
     def images(self, tensor: Tensor) -> Tensor:
         """The tensor as `(N, C, *space)`."""
         if self.is_trivial:
             return tensor
-        moved = tensor.permute(self.order)
+        moved = (tensor if self.split is None else tensor.reshape(self.split)).permute(self.order)
         n, c = (math.prod(moved.shape[slice(*part)]) for part in ((0, self.batch), (self.batch, self._first_place)))
         return moved.reshape(n, c, *moved.shape[self._first_place :])
 
@@ -59,13 +65,14 @@ class ImageView(NamedTuple):
         """`(N, C, *space)` as a tensor of `shape`, laid out as the model expects it."""
         if self.is_trivial:
             return images
-        moved = images.reshape([shape[axis] for axis in self.order])
-        return moved.permute([self.order.index(axis) for axis in range(len(self.order))]).contiguous()
+        moved = images.reshape([(self.split or shape)[axis] for axis in self.order])
+        tensor = moved.permute([self.order.index(axis) for axis in range(len(self.order))]).contiguous()
+        return tensor if self.split is None else tensor.view(*shape)
 
     @property
     def is_trivial(self) -> bool:
         """Whether the tensor is `(N, C, *space)` already."""
-        return self.batch == 1 == self.features and self.order == tuple(range(len(self.order)))
+        return self.split is None and self.batch == 1 == self.features and self.order == tuple(range(len(self.order)))
 
     @property
     def _first_place(self) -> int:
@@ -183,12 +190,63 @@ def _joined(factors: Sequence[Factor]) -> Axis:
     return tuple(joined)
 
 
+def source_of(args: Any, kwargs: Any) -> Any:
+    """The tensor that a call is about: its first argument, or the one called `input`."""
+    return args[0] if args else kwargs.get("input")
+
+
+def resized(axes: Sequence[Axis], shape: Sequence[int]) -> Axes:
+    """Axes of the same kinds, of other sizes."""
+    result = []
+    for axis, size in zip(axes, shape, strict=True):
+        if size_of(axis) != size:
+            directions = {factor.direction for factor in axis}
+            axis = axis_of(size, role_of(axis), directions.pop() if len(directions) == 1 else None)
+        result.append(axis)
+    return tuple(result)
+
+
+def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
+    """Axes of a result of `shape`: of each, those of an operand that has it in full; what spreads is features."""
+    if not shape:
+        return ()
+    fitting = [axes for axes in sources if len(axes) == len(shape)]
+    if not fitting:
+        wider = [((),) * (len(shape) - len(axes)) + axes for axes in sources if 1 < len(axes) < len(shape)]
+        spread = [axes for axes in wider if all(size_of(a) in (1, n) for a, n in zip(axes, shape, strict=True))]
+        return aligned(spread, shape) if spread else None
+    result: list[Axis] = []
+    for k, size in enumerate(shape):
+        same = [axes[k] for axes in fitting if size_of(axes[k]) == size]
+        known = [axis for axis in same if role_of(axis) != "unknown"]
+        kinds = [axes[k] for axes in fitting if axes[k]]
+        if same:
+            result.append((known or same)[0])
+        elif kinds:
+            result.extend(resized((kinds[0],), (size,)))
+        else:
+            result.append(axis_of(size, "batch" if k == 0 else "features"))
+    return tuple(result)
+
+
 def phases_between(axis: Axis) -> int:
     """How many features lie at each place of an axis, merged into it: the scale of depth to space by hand."""
     places = [k for k, factor in enumerate(axis) if factor.role in ("places", "unknown")]
     if not places:
         return 1
     return math.prod(factor.size for factor in axis[places[0] :] if factor.role in ("features", "stacked"))
+
+
+def by_direction(axis: Axis) -> Axes:
+    """The axes that one of tokens holds, where depth to space was made in several directions at once; else itself."""
+    parts: list[list[Factor]] = []
+    for factor in axis:
+        if not parts or factor.role == "places":
+            parts.append([])
+        parts[-1].append(factor)
+    directions = {direction_of(tuple(part)) for part in parts} - {None}
+    grows = len(directions) == len(parts) > 1 and all(phases_between(tuple(part)) > 1 for part in parts)
+    return tuple(map(tuple, parts)) if grows else (axis,)
 
 
 def merged(axes: Axes) -> Axes:
@@ -198,7 +256,9 @@ def merged(axes: Axes) -> Axes:
     whole: list[Axis] = []
     for number in reversed(range(len(axes))):
         axis = axes[number]
-        if phases_between(axis) > 1 or (number > 1 and role_of(axis) == "unknown"):
+        if len(parts := by_direction(axis)) > 1:
+            axis = tuple(Factor(size_of(part), "places", direction_of(part)) for part in parts)
+        elif phases_between(axis) > 1 or (number > 1 and role_of(axis) == "unknown"):
             known = direction_of(axis)
             axis = axis_of(size_of(axis), "places", next(free) if known is None else known)
         whole.insert(0, axis)
@@ -214,16 +274,25 @@ def with_directions(axes: Axes, last: int) -> Axes:
     taken = {factor.direction for axis in head for factor in axis if factor.role == "places"}
     taken |= {direction_of(axis) for axis in tail}
     free = iter([k for k in range(len(axes) + DIRECTIONS) if k not in taken])
-    placed: list[Axis] = []
-    for axis in reversed(tail):
-        known = direction_of(axis)
-        placed.insert(0, axis_of(size_of(axis), "places", next(free) if known is None else known))
-    return (*head, *placed)
+    placed = dict(enumerate(tail))
+    for k in sorted(placed, key=lambda k: _number(tail[k], len(head) + k), reverse=True):
+        known = direction_of(tail[k])
+        placed[k] = axis_of(size_of(tail[k]), "places", next(free) if known is None else known)
+    return (*head, *placed.values())
+
+
+def _number(axis: Axis, position: int) -> int:
+    """Which axis of the input an unknown one is, so that directions are dealt in its order; else where it is now."""
+    number = axis[0].direction if len(axis) == 1 and axis[0].role == "unknown" else None
+    return position if number is None else number
 
 
 def view_of(axes: Axes) -> ImageView:
     """How a tensor with these axes is read as images: axes of places last, slowest direction first."""
-    roles: list[Role] = ["batch" if k == 0 and role_of(a) != "places" else role_of(a) for k, a in enumerate(axes)]
+    roles = [role_of(axis) for axis in axes]
+    # an axis of pixels in a row, as of tokens, is one of many rows, along which other axes run
+    roles = ["batch" if role == "places" and not is_row(a) else role for role, a in zip(roles, axes, strict=True)]
+    roles[:1] = ["batch" if role != "places" else role for role in roles[:1]]
     other: Role = "batch" if "features" in roles or "stacked" in roles else "features"  # frames, or the features
     roles = [other if role == "unknown" else role for role in roles]
     batch = [k for k, role in enumerate(roles) if role == "batch"]

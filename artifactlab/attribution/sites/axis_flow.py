@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, axes_of_input, is_unknown
-from artifactlab.attribution.sites.axis_steps import HANDLERS, aligned, resized
+from artifactlab.attribution.sites.axes import Axes, aligned, axes_of_input, is_unknown
+from artifactlab.attribution.sites.axis_indices import written
+from artifactlab.attribution.sites.axis_steps import HANDLERS
 from artifactlab.models.outputs import tensors
 from artifactlab.models.tensor_table import TensorTable
 from artifactlab.models.torch_internals import without_function_modes
@@ -53,8 +54,8 @@ class AxisFlow:
                     self._note(func, args, kwargs, given, part)
         elif func is Tensor.__setitem__ and isinstance(args[0], Tensor) and is_unknown(self.of(args[0])):
             axes = self.of(args[2])
-            if axes and len(axes) == args[0].ndim:
-                self._axes[args[0]] = resized(axes, args[0].shape)
+            if axes and (whole := written(axes, args[1], args[0].shape)):
+                self._axes[args[0]] = whole
 
     def replaced(self, old: Tensor, new: Tensor) -> None:
         """A tensor was put in the place of another."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,63 +9,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.attribution.sites.axes import (
+    DIRECTIONS,
     Axes,
+    AxesOf,
     Axis,
+    Handler,
+    aligned,
     axis_of,
     is_unknown,
     regrouped,
+    resized,
     role_of,
-    size_of,
+    source_of,
     unknown_axes,
     with_directions,
 )
-
-AxesOf = Callable[[Any], "Axes | None"]
-"""Tells the axes of a tensor, None where they are not known."""
-Handler = Callable[[Any, Any, Tensor, AxesOf], "Axes | None"]
-"""Takes the arguments of a call, what it returned, and what is known of axes; returns the axes of the result."""
-
-
-def resized(axes: Axes, shape: Sequence[int]) -> Axes:
-    """Axes of the same kinds, of other sizes."""
-    result = []
-    for axis, size in zip(axes, shape, strict=True):
-        if size_of(axis) != size:
-            directions = {factor.direction for factor in axis}
-            axis = axis_of(size, role_of(axis), directions.pop() if len(directions) == 1 else None)
-        result.append(axis)
-    return tuple(result)
-
-
-def aligned(sources: Sequence[Axes], shape: Sequence[int]) -> Axes | None:
-    """Axes of a result of `shape`: of each, those of an operand that has it in full; what spreads is features."""
-    if not shape:
-        return ()
-    fitting = [axes for axes in sources if len(axes) == len(shape)]
-    if not fitting:
-        shorter = [axes for axes in sources if 1 < len(axes) < len(shape)]
-        return aligned([((),) * (len(shape) - len(axes)) + axes for axes in shorter], shape) if shorter else None
-    result: list[Axis] = []
-    for k, size in enumerate(shape):
-        same = [axes[k] for axes in fitting if size_of(axes[k]) == size]
-        known = [axis for axis in same if role_of(axis) != "unknown"]
-        kinds = [axes[k] for axes in fitting if axes[k]]
-        if same:
-            result.append((known or same)[0])
-        elif kinds:
-            result.extend(resized((kinds[0],), (size,)))
-        else:
-            result.append(axis_of(size, "batch" if k == 0 else "features"))
-    return tuple(result)
-
-
-def _source(args: Any, kwargs: Any) -> Any:
-    return args[0] if args else kwargs.get("input")
+from artifactlab.attribution.sites.axis_indices import REDUCTIONS, indexed, picked, reduced
 
 
 def _viewed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """A reshape in any spelling."""
-    axes = of(_source(args, kwargs))
+    axes = of(source_of(args, kwargs))
     return None if axes is None else regrouped(axes, output.shape)
 
 
@@ -74,7 +37,7 @@ def _moved(func: Any) -> Handler:
     """Axes in another order: the call is made with a tensor whose strides say which axis is which."""
 
     def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-        source = _source(args, kwargs)
+        source = source_of(args, kwargs)
         axes = of(source)
         if axes is None:
             return None
@@ -93,10 +56,10 @@ def _in_space(directions: int) -> Handler:
         along = directions or output.ndim - 2
         if output.ndim < along + 1 or along < 1:
             return None
-        source = _source(args, kwargs)
+        source = source_of(args, kwargs)
         known = of(source)
-        if known is None or len(known) != output.ndim:
-            known = unknown_axes(output.shape)
+        if known is None or len(known) != output.ndim or any(role_of(a) == "features" for a in known[-along:] if a):
+            known = unknown_axes(output.shape)  # places where features were supposed: that was a guess
         placed = resized(with_directions(known, along), output.shape)
         head = list(placed[: output.ndim - along])
         head[-1] = axis_of(output.shape[len(head) - 1], "features")
@@ -109,7 +72,7 @@ def _in_space(directions: int) -> Handler:
 
 def _linear(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """The last axis holds new features; where nothing was known, the first is the batch, and between are places."""
-    known = of(_source(args, kwargs))
+    known = of(source_of(args, kwargs))
     if known is None or is_unknown(known):
         middle = unknown_axes(output.shape)[1:-1]
         first = (axis_of(output.shape[0], "batch"),) if output.ndim > 1 else ()
@@ -164,57 +127,64 @@ def _stacked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     return (*known[:place], axis_of(output.shape[place], "stacked"), *known[place:])
 
 
-def _without(position: int) -> Handler:
-    """One axis less, that of the argument `dim`."""
-
-    def handler(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-        known = of(_source(args, kwargs))
-        dim = kwargs.get("dim", args[position] if len(args) > position else 0)
-        if known is None or len(known) != output.ndim + 1 or not isinstance(dim, int):
-            return None
-        place = dim % len(known)
-        return (*known[:place], *known[place + 1 :])
-
-    return handler
+def _described(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`one_hot` and `embedding`: features of each entry, in a new last axis."""
+    known = of(source_of(args, kwargs))
+    return None if known is None else (*known, axis_of(output.shape[-1], "features"))
 
 
-def _indexed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
-    """Axes that an index takes one entry of go, those that it cuts stay what they are, and None makes new ones."""
-    known = of(args[0])
-    if known is None:
+def _repeated(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`repeat_interleave`: what is repeated beside features is places, be they frames or tokens; a batch stays one."""
+    known, dim = of(source_of(args, kwargs)), kwargs.get("dim", args[2] if len(args) > 2 else None)
+    if known is None or dim is None:
         return None
-    index = args[1] if isinstance(args[1], tuple) else (args[1],)
-    whole = len(known) - sum(1 for part in index if part is not None and part is not Ellipsis)
-    ahead, kept = list(known), list[Axis]()
-    for part in (*index, Ellipsis) if Ellipsis not in [p for p in index if not isinstance(p, Tensor)] else index:
-        if part is None:
-            kept.append(())
-        elif part is Ellipsis:
-            kept, ahead = kept + ahead[:whole], ahead[whole:]
-        elif isinstance(part, int):
-            ahead.pop(0)
-        elif isinstance(part, (slice, list)) or (isinstance(part, Tensor) and part.ndim == 1):
-            kept.append(ahead.pop(0))
-        else:
-            return None
-    return resized(tuple(kept), output.shape) if len(kept) == output.ndim else None
+    axes = list(resized(known, output.shape))
+    place = dim % len(axes)
+    beside = [role_of(axis) for axis in axes if axis is not axes[place]]
+    if place and role_of(axes[place]) not in ("places", "features") and "features" in beside:
+        taken = {factor.direction for axis in axes for factor in axis if factor.role == "places"}
+        free = next(k for k in range(DIRECTIONS + 1) if k not in taken)
+        axes[place] = axis_of(output.shape[place], "places", free)
+    return tuple(axes)
+
+
+def _turned(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`rot90`: by an odd number of turns, two axes change places."""
+    known = of(source_of(args, kwargs))
+    turns = kwargs.get("k", args[1] if len(args) > 1 else 1)
+    first, second = kwargs.get("dims", args[2] if len(args) > 2 else (0, 1))
+    if known is None or turns % 2 == 0:
+        return known
+    axes = list(known)
+    axes[first], axes[second] = axes[second], axes[first]
+    return tuple(axes)
+
+
+def _from_spectrum(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`istft`: a signal for each item of the batch, whatever was known of the spectrum."""
+    batch = unknown_axes(output.shape)[:-1] if output.ndim != 2 else (axis_of(output.shape[0], "batch"),)
+    return (*batch, axis_of(output.shape[-1], "places", 0))
 
 
 VIEWS = (
     *(torch.reshape, Tensor.reshape, Tensor.view, torch.flatten, Tensor.flatten, Tensor.unflatten, torch.unflatten),
     *(torch.squeeze, Tensor.squeeze, torch.unsqueeze, Tensor.unsqueeze, Tensor.view_as, Tensor.reshape_as),
-    *(torch.ravel, Tensor.ravel),
+    *(torch.ravel, Tensor.ravel, Tensor.squeeze_, Tensor.unsqueeze_),
 )
 MOVES = (
     *(torch.permute, Tensor.permute, torch.transpose, Tensor.transpose, torch.swapaxes, Tensor.swapaxes),
     *(torch.swapdims, Tensor.swapdims, torch.movedim, Tensor.movedim, torch.moveaxis, Tensor.moveaxis),
+    *(Tensor.transpose_, Tensor.swapaxes_, Tensor.swapdims_),
     *(torch.t, Tensor.t, Tensor.T.__get__, Tensor.mT.__get__),  # type: ignore[attr-defined]  # a getter
 )
 IN_SPACE: dict[int, tuple[Any, ...]] = {
     1: (F.conv1d, F.conv_transpose1d, F.avg_pool1d, F.max_pool1d, F.adaptive_avg_pool1d, F.max_unpool1d),
-    2: (F.conv2d, F.conv_transpose2d, F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, F.max_unpool2d),
+    2: (
+        *(F.conv2d, F.conv_transpose2d, F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, F.max_unpool2d),
+        *(F.pixel_shuffle, F.pixel_unshuffle, F.fold),
+    ),
     3: (F.conv3d, F.conv_transpose3d, F.avg_pool3d, F.max_pool3d, F.adaptive_avg_pool3d, F.max_unpool3d),
-    0: (F.interpolate, F.upsample, F.upsample_nearest, F.upsample_bilinear, F.pixel_shuffle, F.grid_sample, F.fold),
+    0: (F.interpolate, F.upsample, F.upsample_nearest, F.upsample_bilinear, F.grid_sample),
 }
 """By the number of directions that they work along; 0 for all after the first two axes."""
 PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.mm, Tensor.mm)
@@ -222,13 +192,19 @@ HANDLERS: dict[Any, Handler] = {
     **dict.fromkeys(VIEWS, _viewed),
     **{func: _moved(func) for func in MOVES},
     **{func: _in_space(along) for along, functions in IN_SPACE.items() for func in functions},
-    F.pixel_unshuffle: _in_space(2),
     F.linear: _linear,
     **dict.fromkeys(PRODUCTS, _product),
     F.scaled_dot_product_attention: _attention,
     torch.einsum: _summed,
     torch.stack: _stacked,
-    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), _without(1)),
-    Tensor.__getitem__: _indexed,
+    **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), picked),
+    **dict.fromkeys(REDUCTIONS, reduced),
+    **dict.fromkeys((F.one_hot, F.embedding), _described),
+    torch.rot90: _turned,
+    Tensor.rot90: _turned,
+    **dict.fromkeys((torch.repeat_interleave, Tensor.repeat_interleave), _repeated),
+    torch.istft: _from_spectrum,
+    Tensor.istft: _from_spectrum,
+    Tensor.__getitem__: indexed,
 }
 """What functions do to axes; others keep those whose size they keep."""

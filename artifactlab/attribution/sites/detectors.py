@@ -7,7 +7,7 @@ A package of one file adds a kind by an entry point of the group `artifactlab.si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import starmap
 from typing import Any
@@ -18,17 +18,22 @@ from torch import Tensor
 
 from artifactlab.attribution.sites.axes import (
     DIRECTIONS,
-    Axes,
     Axis,
     axes_of_images,
+    by_direction,
     direction_of,
+    is_direction,
+    is_unknown,
     merged,
     phases_between,
+    plain_view,
     role_of,
+    size_of,
     view_of,
 )
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.axis_steps import VIEWS
+from artifactlab.attribution.sites.function_calls import FunctionCall, GrowthOf, along, growth_by_size, seen_through
 from artifactlab.attribution.sites.hand_made import growth_by_hand
 from artifactlab.attribution.sites.upsampling import Growth, growth_between, has_values
 from artifactlab.errors import RegistryError
@@ -36,32 +41,6 @@ from artifactlab.models.outputs import is_image
 from artifactlab.registry import Registry
 
 NEAREST = ("nearest", "nearest-exact")
-
-
-@dataclass(frozen=True)
-class FunctionCall:
-    """One call of a torch function in a running model, as a detector is given it.
-
-    >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2))
-    >>> call.argument(2, "scale_factor"), call.argument(3, "mode", "nearest")
-    (2, 'nearest')
-    """
-
-    args: tuple[Any, ...]
-    """Arguments by position."""
-    kwargs: Mapping[str, Any]
-    """Arguments by name."""
-    source: Tensor
-    """The first argument, or the one called `input`."""
-    output: Tensor
-    """What the function returned."""
-    axes: Axes | None = None
-    """What each axis of the output runs over, where that is known."""
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """The argument at a `position` or of a `name`; `default` where it was not given."""
-        return self.kwargs.get(name, self.args[position] if len(self.args) > position else default)
 
 
 @dataclass(frozen=True)
@@ -76,31 +55,12 @@ class SiteDetector:
 
     functions: tuple[Callable[..., Any], ...]
     """The torch functions that make such calls; no other kind may have one of them."""
-    growth: Callable[[FunctionCall], Growth | None]
-    """What a call of one of them enlarges, and by how much; None where it enlarges nothing."""
+    growth: GrowthOf
+    """What a call of one of them enlarges."""
 
 
 SITE_DETECTORS: Registry[SiteDetector] = Registry("artifactlab.sites", SiteDetector)
 """All kinds of upsampling calls by name."""
-
-
-def growth_by_size(op: str, *, nearest: bool = False) -> Callable[[FunctionCall], Growth | None]:
-    """The `growth` of a `SiteDetector` whose functions take one image and return one: the ratio of the two sizes.
-
-    Args:
-        op: name of the operation, as it appears in a site's key.
-        nearest: whether it repeats pixels, as a nearest-neighbour resize does.
-
-    >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x, torch.ones(2, 2)), {}, x, torch.kron(x, torch.ones(2, 2)))
-    >>> growth_by_size("kron")(call).scale
-    (2, 2)
-    """
-
-    def growth(call: FunctionCall) -> Growth | None:
-        return growth_between(op, call.source, call.output, nearest=nearest)
-
-    return growth
 
 
 class GrowthDetection:
@@ -132,19 +92,21 @@ class GrowthDetection:
         """The growth with its directions; None of what is no image's, or is made of weights alone."""
         if self._flow.is_constant(output):  # position embeddings of another size
             return None
-        if growth.view is not None:  # features lie between places, which from now on are places
+        if growth.directions:  # features lie between places, which from now on are places
             self._flow.set(output, merged(self._flow.of(output) or ()))
             return growth
-        axes = self._flow.of(output)
-        directions = [direction for axis in (axes or ())[2:] if (direction := direction_of(axis)) is not None]
+        axes, view = self._flow.of(output), growth.view or plain_view(output.ndim)
+        places = [axes[k] for k in view.order[view.batch + view.features :]] if axes else []
+        directions = [direction for axis in places if (direction := direction_of(axis)) is not None]
         if len(set(directions)) != len(growth.scale):
-            self._flow.set(output, axes_of_images(output.shape))
+            if growth.view is None:
+                self._flow.set(output, axes_of_images(output.shape))
             return growth
         # what is looked up for each pixel, with pixels in the batch, is no image
         return None if max(directions) >= DIRECTIONS else replace(growth, directions=tuple(directions))
 
 
-def _growths_by_function() -> dict[Callable[..., Any], Callable[[FunctionCall], Growth | None]]:
+def _growths_by_function() -> dict[Callable[..., Any], GrowthOf]:
     names: dict[Callable[..., Any], str] = {}
     for name, detector in SITE_DETECTORS.items():
         for function in detector.functions:
@@ -162,7 +124,7 @@ def _interpolated(call: FunctionCall) -> Growth | None:
     return growth_between("interpolate", call.source, call.output, nearest=nearest)
 
 
-def _transposed(directions: int) -> Callable[[FunctionCall], Growth | None]:
+def _transposed(directions: int) -> GrowthOf:
     def growth(call: FunctionCall) -> Growth | None:
         stride = _each(call.argument(3, "stride", 1), directions)
         return growth_between(f"conv_transpose{directions}d", call.source, call.output, scale=stride)
@@ -175,6 +137,15 @@ def _convolved(call: FunctionCall) -> Growth | None:
     if not call.argument(6, "transposed", False):
         return None
     return _transposed(call.source.ndim - 2)(call)
+
+
+def _repeated(call: FunctionCall) -> Growth | None:
+    """Entries repeated along any axis, which may be one of channels-last images, of tokens, or of frames."""
+    axes, growth = call.axes, growth_by_size("repeat_interleave")
+    places = [axis for axis in axes or () if role_of(axis) == "places"]
+    if axes is None or is_unknown(axes) or not places or not all(map(is_direction, places)):
+        return growth(call)
+    return seen_through(view_of(axes), growth, call)
 
 
 def _folded(call: FunctionCall) -> Growth | None:
@@ -191,9 +162,10 @@ def _reshaped(call: FunctionCall) -> Growth | None:
 
     While features have more than one axis, more are to be merged: three of them are merged one after the other.
     """
-    output, axes = call.output, call.axes
-    if axes is None or not has_values(output):
+    output = call.output
+    if call.axes is None or not has_values(output):
         return None
+    axes = tuple(part for axis in call.axes for part in by_direction(axis))
     phases = [1, *(phases_between(axis) for axis in axes[1:])]
     if max(phases) == 1 or sum(role_of(axis) in ("features", "stacked") for axis in axes if axis) > 1:
         return None
@@ -201,7 +173,8 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     if not all(map(_runs_along_one, grown.values())) or (len(grown) == 1 and not all(starmap(_is_sure, grown.items()))):
         return None
     whole = merged(axes)
-    view = view_of(whole)
+    split = None if len(axes) == output.ndim else tuple(map(size_of, axes))
+    view = view_of(whole)._replace(split=split)
     scales = tuple(phases[k] for k in view.order[view.batch + view.features :])
     directions = tuple(direction_of(whole[k]) or 0 for k in view.order[view.batch + view.features :])
     if len(scales) > DIRECTIONS:
@@ -238,22 +211,22 @@ OWN_DETECTORS = {
     "interpolate": SiteDetector((F.interpolate, F.upsample), _interpolated),
     "upsample_nearest": SiteDetector((F.upsample_nearest,), growth_by_size("interpolate", nearest=True)),
     "upsample_bilinear": SiteDetector((F.upsample_bilinear,), growth_by_size("interpolate")),
-    "conv_transpose1d": SiteDetector((F.conv_transpose1d, *_operators("conv_transpose1d")), _transposed(1)),
-    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), _transposed(2)),
-    "conv_transpose3d": SiteDetector((F.conv_transpose3d, *_operators("conv_transpose3d")), _transposed(3)),
+    "conv_transpose1d": SiteDetector((F.conv_transpose1d, *_operators("conv_transpose1d")), along(1, _transposed(1))),
+    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), along(2, _transposed(2))),
+    "conv_transpose3d": SiteDetector((F.conv_transpose3d, *_operators("conv_transpose3d")), along(3, _transposed(3))),
     "convolution": SiteDetector(_operators("convolution"), _convolved),
-    "pixel_shuffle": SiteDetector((F.pixel_shuffle, *_operators("pixel_shuffle")), growth_by_size("pixel_shuffle")),
+    "pixel_shuffle": SiteDetector(
+        (F.pixel_shuffle, *_operators("pixel_shuffle")), along(2, growth_by_size("pixel_shuffle"))
+    ),
     "grid_sample": SiteDetector(
         (F.grid_sample, torch.grid_sampler, *_operators("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")),
         growth_by_size("grid_sample"),
     ),
     "fold": SiteDetector((F.fold,), _folded),
-    "max_unpool1d": SiteDetector((F.max_unpool1d,), growth_by_size("max_unpool1d")),
-    "max_unpool2d": SiteDetector((F.max_unpool2d,), growth_by_size("max_unpool2d")),
-    "max_unpool3d": SiteDetector((F.max_unpool3d,), growth_by_size("max_unpool3d")),
-    "repeat_interleave": SiteDetector(
-        (torch.repeat_interleave, Tensor.repeat_interleave), growth_by_size("repeat_interleave")
-    ),
+    "max_unpool1d": SiteDetector((F.max_unpool1d,), along(1, growth_by_size("max_unpool1d"))),
+    "max_unpool2d": SiteDetector((F.max_unpool2d,), along(2, growth_by_size("max_unpool2d"))),
+    "max_unpool3d": SiteDetector((F.max_unpool3d,), along(3, growth_by_size("max_unpool3d"))),
+    "repeat_interleave": SiteDetector((torch.repeat_interleave, Tensor.repeat_interleave), _repeated),
     "reshape": SiteDetector(VIEWS, _reshaped),
 }
 """The kinds of sites that need no other package."""

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import Axes, is_direction, is_unknown
-from artifactlab.attribution.sites.axis_steps import AxesOf
+from artifactlab.attribution.sites.axes import Axes, AxesOf, is_direction, is_unknown
 from artifactlab.attribution.sites.upsampling import MIN_MODULE_GROWTH, Growth, growth_between, has_values
 from artifactlab.models.torch_internals import without_dispatch_modes
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, direction_of
-from artifactlab.attribution.sites.axis_steps import AxesOf
+from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, AxesOf, direction_of
+from artifactlab.attribution.sites.axis_indices import REDUCTIONS
 from artifactlab.attribution.sites.lattice_paths import UNCHANGED, LatticeStep, Scale, product
 from artifactlab.attribution.sites.upsampling import PADDING_SHARE, Growth
 from artifactlab.models.torch_internals import without_function_modes
@@ -77,6 +77,8 @@ def _shrinkage(func: Any, args: Any, kwargs: Any, output: Any, axes_of: AxesOf) 
     """What a call that is no site does to a lattice: strides and poolings shrink it, crops do not."""
     if func is Tensor.__getitem__:
         return _index_steps(args, axes_of)
+    if func in REDUCTIONS:
+        return _pooled(args[0] if args else kwargs.get("input"), output, axes_of)
     shrink = SHRINKING.get(func)
     if shrink is None or not isinstance(output, Tensor):
         return UNCHANGED
@@ -85,6 +87,22 @@ def _shrinkage(func: Any, args: Any, kwargs: Any, output: Any, axes_of: AxesOf) 
         if not isinstance(source, Tensor) or not 2 <= source.ndim == output.ndim <= 5:
             return UNCHANGED
         return product(shrink(args, kwargs, source, output, axes_of), _gathered(func, source, axes_of))
+
+
+def _pooled(source: Any, output: Any, axes_of: AxesOf) -> Scale:
+    """Of a sum or a mean over part of a direction's places, as pooling by hand makes it of an axis that was cut."""
+    before, after = (_places(axes_of(x)) for x in (source, output if isinstance(output, Tensor) else output[0]))
+    x, y, z = (Fraction(b, a) if b > 1 else Fraction(1) for a, b in zip(before, after, strict=True))
+    return x, y, z
+
+
+def _places(axes: Axes | None) -> list[int]:
+    """How many places there are along each direction."""
+    counts = [1] * DIRECTIONS
+    for factor in (factor for axis in axes or () for factor in axis):
+        if factor.role == "places" and factor.direction is not None and factor.direction < DIRECTIONS:
+            counts[factor.direction] *= factor.size
+    return counts
 
 
 def _gathered(func: Any, source: Tensor, axes_of: AxesOf) -> Scale:

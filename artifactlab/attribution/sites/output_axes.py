@@ -37,12 +37,16 @@ def _letters(output: Tensor, axes: Axes) -> str:
     roles = [role_of(axis) if axis or k == 0 else "single" for k, axis in enumerate(axes)]
     places = sum(role == "places" for role in roles)
     letters = ["N" if k == 0 and role != "places" else "" for k, role in enumerate(roles)]
-    if "features" in roles[1:]:
-        letters[roles.index("features", 1)] = "C"
-    elif "single" in roles[1:]:
-        letters[roles.index("single", 1)] = "C"
-    channels = output.shape[letters.index("C")] if "C" in letters else 1
-    depth = "T" if channels == VIDEO_CHANNELS else "D"
+    if axes[0] and roles[0] == "features" not in roles[1:]:  # the first image of a batch
+        letters[0] = "C"
+    for channels in (
+        () if "C" in letters else ("features", "single", "stacked")
+    ):  # stacked beside channels are frames; maps alone are channels
+        if channels in roles[1:]:
+            letters[roles.index(channels, 1)] = "C"
+            break
+    count = output.shape[letters.index("C")] if "C" in letters else 1
+    depth = "T" if count == VIDEO_CHANNELS else "D"
     for k, role in enumerate(roles):
         if role == "places":
             names = ("L",) if places == 1 else ("W", "H", depth)
@@ -52,6 +56,8 @@ def _letters(output: Tensor, axes: Axes) -> str:
             letters[k] = "T"
     if places == 1 and "T" in letters:  # one direction of space, and frames
         letters = ["W" if letter == "L" else letter for letter in letters]
+    if "H" in letters and letters.index("W") < letters.index("H"):  # what was turned is an image as it comes out
+        letters = [{"W": "H", "H": "W"}.get(letter, letter) for letter in letters]
     return "".join(letters)
 
 

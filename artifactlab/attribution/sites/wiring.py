@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, may_have_places
-from artifactlab.attribution.sites.axis_steps import AxesOf
+from artifactlab.attribution.sites.axes import Axes, AxesOf, role_of
 from artifactlab.attribution.sites.lattice_paths import (
     END_OF_PATH,
     UNCHANGED,
