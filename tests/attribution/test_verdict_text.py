@@ -40,8 +40,10 @@ def test_a_verdict_is_its_main_finding_and_what_else_there_is_to_know() -> None:
     text = verdict_text(
         [diagnosed("up", "offender", 0.9), diagnosed("a", "compensated", -1.0)], (), (seam,), output(3.0, 0.0), (4, 4)
     )
-    assert text.finding.startswith("up/interpolate#0 causes") and text.finding.endswith("of it.")
-    assert text.besides.startswith(" Leave a/interpolate#0 alone") and text.besides.endswith("every 8 rows.")
+    assert text.finding.startswith("up/interpolate#0 causes")
+    assert text.finding.endswith("of it.")
+    assert text.besides.startswith(" Leave a/interpolate#0 alone")
+    assert text.besides.endswith("every 8 rows.")
     assert str(text) == text.finding + text.besides
 
 
