@@ -10,7 +10,7 @@ from artifactlab.report.pictures import displayable
 def test_what_is_no_picture_is_stretched_rather_than_drawn_black() -> None:
     """Depths in metres, and the output of a net that is not trained yet, of a few hundredths."""
     values = torch.linspace(0, 1, 64).reshape(1, 8, 8)
-    for scale, offset in ((0.02, 0.0), (40.0, 0.0), (0.04, -0.02), (2.0, -1.0)):
+    for scale, offset in ((0.02, 0.0), (40.0, 0.0), (0.04, -0.02), (0.15, -0.04), (2.0, -1.0)):
         assert torch.from_numpy(displayable(scale * values + offset)).allclose(values[0], atol=1e-5)
 
 
