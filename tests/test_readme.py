@@ -11,8 +11,10 @@ from pathlib import Path
 
 import cv2
 import matplotlib.pyplot as plt
+import nibabel
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
@@ -54,6 +56,18 @@ class Decoder(Generator):
 def make_decoder():
     return Decoder(4)
 
+def make_segmenter():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv3d(1, 4, 3, 2, 1), torch.nn.ConvTranspose3d(4, 2, 3, 2, 1, 1))
+
+def make_video_decoder():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.ConvTranspose3d(8, 3, (2, 4, 4), (2, 4, 4)), torch.nn.Sigmoid())
+
+def make_vocoder():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.ConvTranspose1d(80, 8, 16, 8, 4), torch.nn.Conv1d(8, 1, 7, padding=3))
+
 def latents():
     while True:
         yield {"z": torch.randn(1, 4, 64, 64), "timestep": 500, "text": torch.ones(1, 7)}
@@ -72,6 +86,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(weights, desk / "weights.safetensors")
     np.save(desk / "text.npy", np.ones((1, 7)))
     rng = np.random.default_rng(0)
+    np.save(desk / "mel.npy", rng.normal(size=(1, 80, 64)).astype(np.float32))
+    scan = scipy.ndimage.gaussian_filter(rng.normal(size=(64, 64, 64)), 3).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(scan, np.eye(4)), desk / "scan.nii.gz")
     for folder, size, count in (("photos", 256, 2), ("check", 128, 2), ("outputs", 96, 6), ("outputs_fixed", 96, 6)):
         (desk / folder).mkdir()
         for number in range(count):

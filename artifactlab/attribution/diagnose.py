@@ -144,9 +144,11 @@ def diagnose(
         unseen=survey.unseen,
         names=runner.layout.names if runner.layout else IMAGE,
     )
+    remarks = examined.note + untrained_note(runner.model) + ending + judged.text + values.text
     return Diagnosis(
         sites=judgement.sites,
-        verdict=values.doubt + text + examined.note + untrained_note(runner.model) + ending + judged.text + values.text,
+        verdict=f"{values.doubt}{text}{remarks}",
+        finding=text.finding,
         output=judgement.measures,
         config=DiagnoseSettings(
             inputs=len(judgement.calls),

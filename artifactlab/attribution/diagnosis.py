@@ -80,6 +80,8 @@ class Diagnosis:
     two diagnoses by them."""
     model: ModelSource = field(default_factory=ModelSource)
     """Where the model came from, with the digest of its checkpoint."""
+    finding: str = field(default="", repr=False)
+    """The main finding of the verdict by itself, which is what headings show."""
     examples: tuple[Example, ...] = field(default=(), repr=False, compare=False)
     """The first calls, for pictures."""
 
@@ -87,6 +89,17 @@ class Diagnosis:
     def offenders(self) -> tuple[SiteDiagnosis, ...]:
         """The sites whose verdict is `offender`, largest effect first."""
         return tuple(site for site in self.sites if site.verdict == "offender")
+
+    @property
+    def heading(self) -> str:
+        """The main finding alone; the whole verdict where that was not told apart in it."""
+        return self.finding if self.finding and self.finding in self.verdict else self.verdict
+
+    @property
+    def remarks(self) -> str:
+        """What the verdict says besides its main finding: other sites, doubts, and what was judged; may be empty."""
+        before, _, after = self.verdict.partition(self.heading)
+        return f"{before.strip()} {after.strip()}".strip()
 
     @property
     def directions(self) -> tuple[str, ...]:

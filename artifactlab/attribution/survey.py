@@ -13,7 +13,7 @@ from torch import Tensor
 from artifactlab.attribution.findings.misregistration import Features
 from artifactlab.attribution.sites.activations import Activations
 from artifactlab.attribution.sites.capture import Capture
-from artifactlab.attribution.sites.output_axes import told_layout
+from artifactlab.attribution.sites.output_axes import of_scan, told_layout
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
 from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.watch import Visit, watch
@@ -21,7 +21,8 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.models.calls import Call
-from artifactlab.models.outputs import pick_tensor
+from artifactlab.models.completion import lacks_batch
+from artifactlab.models.outputs import pick_tensor, tensors
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
 
@@ -49,9 +50,17 @@ class Survey:
         if len(self.features) < MOST_TURNED:
             self.features.append(Features())
             merged = self.features[-1].visit
-        finished = partial(_finish, self._found, self._runner)
+        finished = partial(_finish, self._found, self._runner, call)
         with watch(self._runner.model, partial(_show_to, visitors), finished, merged):
-            return self._runner.run(call).cpu()
+            output = self._runner.run(call).cpu()
+        self._check_batch(call)
+        return output
+
+    def _check_batch(self, call: Call) -> None:
+        """Convolutions take an image without a batch axis, too, and then channels look like a batch: nothing grows."""
+        given = call.args[0] if call.args else None
+        if self._found.is_empty and isinstance(given, Tensor) and lacks_batch(self._runner.model, given):
+            raise InputError(f"an input {tuple(given.shape)} has no batch axis; give x[None], {(1, *given.shape)}")
 
     @property
     def sites(self) -> list[CapturedSite]:
@@ -103,12 +112,14 @@ def measurable_period(
     return joint
 
 
-def _finish(found: Capture, runner: Runner, result: Any, wiring: Wiring) -> None:
+def _finish(found: Capture, runner: Runner, call: Call, result: Any, wiring: Wiring) -> None:
     """Note what the axes of the judged output are, and where it came from; where there is none, the runner says so."""
     with suppress(ModelError):
         if runner.layout is None:
             tensor = pick_tensor(result, runner.output)
-            runner.layout = told_layout(tensor, wiring.axes(tensor))
+            told = told_layout(tensor, wiring.axes(tensor))
+            given = [given for _, given in tensors((call.args, dict(call.kwargs)))]
+            runner.layout = told and of_scan(told, tensor, given)
         runner.picked(result)
         found.finish(result, wiring, runner.judged.path, runner.layout)
 

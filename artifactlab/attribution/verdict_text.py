@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from artifactlab.attribution.artifact_words import IMAGE, artifact_text, levels_text, period_text, size_text, words_for
 from artifactlab.attribution.records import Finding, JointStep, SeverityMeasures, SiteDiagnosis
@@ -11,6 +12,19 @@ from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.verdicts import LIKELY_SHARE, worsens
 from artifactlab.scoring.periods import lattice_period, smallest_side
 from artifactlab.scoring.severity import SILENT, VISIBLE
+
+
+@dataclass(frozen=True)
+class VerdictText:
+    """A verdict in two parts, so that a heading need not hold all of it."""
+
+    finding: str
+    """Who is guilty of what, or that nobody is: a sentence or three."""
+    besides: str
+    """What else there is to know of sites, as sentences that follow it; empty where there is nothing."""
+
+    def __str__(self) -> str:
+        return self.finding + self.besides
 
 
 def verdict_text(
@@ -23,7 +37,7 @@ def verdict_text(
     brought: str = "",
     unseen: Sequence[UnseenGrowth] = (),
     names: Sequence[str] = IMAGE,
-) -> str:
+) -> VerdictText:
     """The verdict in plain words, the main finding first.
 
     Args:
@@ -38,22 +52,20 @@ def verdict_text(
         names: of the directions of the outputs, as `artifactlab.models.layout.Layout` has them.
 
     Returns:
-        A paragraph in which sites stand with their full keys: it is read by programs, too, and keys are pasted. Where
-        people read it, `artifactlab.attribution.handles` shortens them.
+        Sentences in which sites stand with their full keys: they are read by programs, too, and keys are pasted. Where
+        people read them, `artifactlab.attribution.handles` shortens them.
     """
     in_doubt = bool(unseen) and not brought and not any(site.verdict == "offender" for site in sites)
     in_doubt = in_doubt and output.severity >= VISIBLE
-    return (
-        (
-            _in_doubt(unseen, output, names)
-            if in_doubt
-            else _main_finding(sites, joint, output, content_wanted, brought, names)
-        )
-        + _compensated(sites)
+    return VerdictText(
+        _in_doubt(unseen, output, names)
+        if in_doubt
+        else _main_finding(sites, joint, output, content_wanted, brought, names),
+        _compensated(sites)
         + _unrepaired(sites, output)
         + _unmeasured(sites, period, names)
         + "".join(f" Besides, {finding.text}" for finding in findings)
-        + (f" Besides, {unseen_text(unseen, names)}." if unseen and not in_doubt else "")
+        + (f" Besides, {unseen_text(unseen, names)}." if unseen and not in_doubt else ""),
     )
 
 

@@ -117,7 +117,7 @@ class EdgeAwareLoss(nn.Module):
         if not periods:
             raise InputError(
                 "the diagnosis names no offender with a lattice to aim at; EdgeAwareLoss() looks for those of the last"
-                f" two sites, EdgeAwareLoss(periods=...) for any. It says: {diagnosis.verdict}"
+                f" two sites, EdgeAwareLoss(periods=...) for any. It says: {diagnosis.heading}"
             )
         if "periods" in settings:
             raise InputError(

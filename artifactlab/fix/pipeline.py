@@ -132,7 +132,7 @@ def choose_site(diagnosis: Diagnosis, wanted: str | None) -> Site:
     """
     if wanted is None:
         if not diagnosis.offenders:
-            raise FixError(f"{diagnosis.verdict} Name a site to replace it all the same")
+            raise FixError(f"{diagnosis.heading} Name a site to replace it all the same")
         first = diagnosis.joint[0].key if diagnosis.joint else diagnosis.offenders[0].site.key
         return next(site.site for site in diagnosis.sites if site.site.key == first)
     sites = [diagnosed.site for diagnosed in diagnosis.sites]

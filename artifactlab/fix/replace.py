@@ -72,10 +72,15 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
         new = replacement.build()
         difference = mimic(new.up if isinstance(new, Trimmed) else new, found.response)
     old = [model.get_submodule(path) for path in found.paths]
-    removed = tuple(f"{path}: {module}" for path, module in zip(found.paths, old, strict=True))
+    removed = tuple(f"{path}: {_one_line(module)}" for path, module in zip(found.paths, old, strict=True))
     _like(new, old, model)
     replacement.install(model, new)
     return Swap(replacement, removed, (sum(map(_weights, old)), _weights(new)), difference)
+
+
+def _one_line(module: nn.Module) -> str:
+    """A module as it prints without what is inside it, such as weight normalisation."""
+    return f"{type(module).__name__.removeprefix('Parametrized')}({module.extra_repr()})"
 
 
 def _replacement(found: SiteOperator, mode: str, options: dict[str, Any]) -> Replacement:

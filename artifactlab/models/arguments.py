@@ -105,6 +105,8 @@ def _example(parameter: Parameter) -> str:
     words = set(re.findall(r"\w+", annotation_text(parameter)))
     if "int" in words or parameter.name in ("t", "timestep", "timesteps"):
         return "500"
+    if words & {"LongTensor", "IntTensor"}:
+        return '"[0]"'
     if "float" in words:
         return "0.5"
     if "bool" in words:

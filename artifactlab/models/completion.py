@@ -32,7 +32,7 @@ def from_file(model: nn.Module, call: Call, beside: Collection[str], say: Callab
     if not call.args and len(names) == 1 and not _takes(parameters, names[0]):
         others = {name: value for name, value in call.kwargs.items() if name != names[0]}
         call = Call((call.kwargs[names[0]],), others)
-    if len(call.args) == 1 and isinstance(call.args[0], Tensor) and _lacks_batch(model, call.args[0]):
+    if len(call.args) == 1 and isinstance(call.args[0], Tensor) and lacks_batch(model, call.args[0]):
         shape = tuple(call.args[0].shape)
         say(f"an input {shape} has no batch axis, and was taken as {(1, *shape)}")
         call = replace(call, args=(call.args[0][None],))
@@ -56,8 +56,20 @@ def _takes(parameters: Mapping[str, Parameter], name: str) -> bool:
     return name in parameters or any(parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def _lacks_batch(model: nn.Module, tensor: Tensor) -> bool:
-    first = next((module for module in model.modules() if isinstance(module, CONVOLUTIONS)), None)
+def batch_axes(model: nn.Module) -> int | None:
+    """Number of axes of a batch that the model's first convolution takes; None where it has none."""
+    first = _first_convolution(model)
+    return None if first is None else 2 + len(first.kernel_size)
+
+
+def _first_convolution(model: nn.Module) -> nn.Conv1d | None:
+    """The first in the order they were registered, of images or volumes as well."""
+    return next((module for module in model.modules() if isinstance(module, CONVOLUTIONS)), None)  # type: ignore[return-value]
+
+
+def lacks_batch(model: nn.Module, tensor: Tensor) -> bool:
+    """Whether a tensor has the channels of the model's first convolution where a batch has its images."""
+    first = _first_convolution(model)
     if first is None:
         return False
     return tensor.ndim == 1 + len(first.kernel_size) and tensor.shape[0] == first.in_channels

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from artifactlab.inputs.image_files import SUFFIXES
+
 CHANNELS = (1, 3, 4)
 """Entries of a last axis that is taken for one of channels: gray, colour, colour with alpha."""
 
@@ -16,7 +18,9 @@ CHANNELS = (1, 3, 4)
 def conversion(value: Any) -> str:
     """Python that makes a value `x` a batch of images, and what the value is; empty where nothing is known of it."""
     if isinstance(value, (str, PurePath)):
-        return "a path; give artifactlab.read_image(path)[None]"
+        if PurePath(value).suffix.lower() in ("", *SUFFIXES):
+            return "a path; give artifactlab.read_image(path)[None]"
+        return "a path; give artifactlab.inputs.load_inputs([path]), the inputs in the file"
     if type(value).__module__.partition(".")[0] == "PIL":
         array = "torch.from_numpy(numpy.array(x.convert('RGB')))"
         return f"a PIL image; give {array}.permute(2, 0, 1)[None].float() / 255"
@@ -26,8 +30,16 @@ def conversion(value: Any) -> str:
     return ""
 
 
-def advice_for(tensor: Tensor) -> str:
-    """Python that makes a tensor a batch of images as models take them; empty where it looks like one."""
+def advice_for(tensor: Tensor, axes: int | None = 4) -> str:
+    """Python that makes a tensor a batch as a model takes them; empty where it looks like one.
+
+    Args:
+        tensor: what the model was given.
+        axes: of the batches that it takes, 3 of signals; None where that is not known.
+    """
+    if axes == tensor.ndim != 4:
+        whole = not tensor.is_floating_point() and not tensor.is_complex()
+        return f"a batch of floats is expected, not {tensor.dtype}; give x.float()" if whole else ""
     steps = _steps(tuple(tensor.shape), tensor.dtype == torch.uint8)
     return f"a batch (N, C, H, W) of floats is expected; give x{steps}" if steps else ""
 

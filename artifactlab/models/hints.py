@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from artifactlab.errors import first_line
 from artifactlab.models.arguments import forward_parameters, misfit
 from artifactlab.models.calls import Call
+from artifactlab.models.completion import batch_axes
 from artifactlab.models.conversions import advice_for
 from artifactlab.models.outputs import is_image, tensors
 
@@ -18,6 +19,8 @@ UNEQUAL = re.compile(r"tensor a \((\d+)\) must match the size of tensor b \((\d+
 """What torch says of a sum of tensors with other channels."""
 SIZES = re.compile(r"(?i)\b(?:sizes?|shapes?|divisible|multiple of|height|width|resolution|spatial)\b")
 """Words of errors that a size can be the reason of."""
+STRIDE = 16
+"""What sides are made a multiple of: four levels of stride 2, as U-Nets of volumes have."""
 OF_PICTURES = (1, 3)
 """Channels of images from files; others are latents or features, which no crop was taken of."""
 
@@ -29,11 +32,24 @@ def hint(model: nn.Module, call: Call, error: BaseException) -> str:
     found = (
         (misfit(parameters, call) if parameters is not None else "")
         or _precision(model, inputs)
-        or next(filter(None, map(advice_for, inputs)), "")
+        or _frames(model, error, inputs[:1])
+        or next(filter(None, (advice_for(tensor, batch_axes(model)) for tensor in inputs[:1])), "")
         or _channels(error)
         or _size(error, inputs)
     )
     return f" ({found})" if found else ""
+
+
+def _frames(model: nn.Module, error: BaseException, inputs: list[Tensor]) -> str:
+    """What a net of images takes of a video (N, C, T, H, W), which is what video files are read as."""
+    if batch_axes(model) != 4 or not inputs or inputs[0].ndim != 5:
+        return ""
+    found = CHANNELS.search(first_line(error))
+    frames = found and (int(found[1]), int(found[2])) == tuple(inputs[0].shape[1:3])
+    steps = "x.transpose(1, 2), (N, T, C, H, W)" if frames else "x[0].transpose(0, 1), a batch of its frames"
+    return (
+        f"its convolutions take images, and this is video (N, C, T, H, W); give {steps}, by --inputs FILE.py:FUNCTION"
+    )
 
 
 def _precision(model: nn.Module, inputs: list[Tensor]) -> str:
@@ -59,9 +75,14 @@ def _channels(error: BaseException) -> str:
 
 
 def _size(error: BaseException, inputs: list[Tensor]) -> str:
-    """Only of pictures: latents and noise have the size that they were given."""
-    pictures = [tensor for tensor in inputs if is_image(tensor) and tensor.shape[1] in OF_PICTURES]
-    speaks_of_size = isinstance(error, (RuntimeError, ValueError, AssertionError)) and SIZES.search(first_line(error))
-    return (
-        "if the size is the reason, crop: --size 256x256, or x[..., :256, :256]" if pictures and speaks_of_size else ""
-    )
+    """Only of pictures, volumes and video: latents and noise have the size that they were given."""
+    if not isinstance(error, (RuntimeError, ValueError, AssertionError)) or not SIZES.search(first_line(error)):
+        return ""
+    if any(is_image(tensor) and tensor.shape[1] in OF_PICTURES for tensor in inputs):
+        return "if the size is the reason, crop: --size 256x256, or x[..., :256, :256]"
+    volumes = [tensor.shape[2:] for tensor in inputs if tensor.ndim == 5 and tensor.shape[1] in OF_PICTURES]
+    if not volumes or min(volumes[0]) < STRIDE:
+        return ""
+    sides = [size // STRIDE * STRIDE for size in volumes[0]]
+    cut = ", ".join(f":{side}" for side in sides)
+    return f"if the size is the reason, crop: --size {'x'.join(map(str, sides))}, or x[..., {cut}]"

@@ -84,7 +84,7 @@ class Runner:
                 f"{hint(self.model, call, error)}"
             ) from error
         try:
-            return _measurable(self.images(result))
+            return _measurable(self.images(result), self.layout)
         except (RuntimeError, TypeError, NotImplementedError) as error:
             raise ModelError(
                 f"the model's output cannot be read: {first_line(error)}; expected a real {SHAPES} tensor, got"
@@ -139,8 +139,8 @@ class Runner:
         return stack
 
 
-def _measurable(images: Tensor) -> Tensor:
-    """A copy of an output.
+def _measurable(images: Tensor, layout: Layout | None = None) -> Tensor:
+    """A copy of an output, which was read in a layout.
 
     Raises:
         CaptureError: if it holds NaN or Inf, or is too small to measure.
@@ -151,8 +151,9 @@ def _measurable(images: Tensor) -> Tensor:
     if min(size[-2:]) < MIN_SIDE:  # of volumes and video each slice is measured, and there may be few
         units = ("samples", "pixels", "voxels")[len(size) - 1]
         wanted = [MIN_SIDE] * len(size) if len(size) < 3 else [size[0], MIN_SIDE, MIN_SIDE]
+        read = f" (its axes read as {layout.axes})" if layout and layout.axes != "NCHW" else ""
         raise CaptureError(
-            f"the model's output is {_by(size)} {units}, too small to measure; give inputs that make it at least"
+            f"the model's output is {_by(size)} {units}{read}, too small to measure; give inputs that make it at least"
             f" {_by(wanted)}"
         )
     return images.detach().clone()

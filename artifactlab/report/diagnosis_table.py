@@ -40,8 +40,10 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
         + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
     )
-    verdict = literal(handles.shorten(diagnosis.verdict), "bold")
-    return Group(Fitting(table, _stacked(rows)), Text(), note, *_legend(diagnosis, handles), Text(), verdict)
+    finding = literal(handles.shorten(diagnosis.heading), "bold")
+    remarks = [Text(), literal(handles.shorten(diagnosis.remarks))] if diagnosis.remarks else []
+    legend = _legend(diagnosis, handles)
+    return Group(Fitting(table, _stacked(rows)), Text(), note, *legend, Text(), finding, *remarks)
 
 
 def _directions(diagnosis: Diagnosis) -> str:

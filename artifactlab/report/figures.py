@@ -68,8 +68,8 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
             where, change, f"how far repairing\n{diagnosis.handles[largest]} moves it", TITLE, names, crop.place
         )
     plot_sites(diagnosis, ax=below.subplots())
-    verdict = diagnosis.handles.shorten(diagnosis.verdict)
-    figure.suptitle(literal_label(verdict, VERDICT), fontsize=12, fontweight="bold")
+    finding = diagnosis.handles.shorten(diagnosis.heading)
+    figure.suptitle(literal_label(finding, VERDICT), fontsize=12, fontweight="bold")
     return figure
 
 

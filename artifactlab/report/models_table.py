@@ -10,6 +10,9 @@ from artifactlab.attribution.artifact_words import period_text
 from artifactlab.comparing.model_comparison import LatticePair, ModelComparison
 from artifactlab.report.terminal import PIPED_WIDTH, as_text, literal
 
+LONG = 10_000
+"""Numbers from here on are shortened: so strong is only what two unlike models read where there is no content to go by,
+and it would leave no room for the names of layers."""
 STYLES = {"part": "bold red", "same": "green", "cannot tell": "yellow"}
 
 
@@ -52,5 +55,5 @@ def _row(place: LatticePair) -> tuple[str | Text, ...]:
 
 
 def _numbers(values: list[float], form: str) -> str:
-    first, second, apart, floor = (format(value, form) for value in values)
+    first, second, apart, floor = (format(value, form if value < LONG else ".0e") for value in values)
     return f"{first}, {second} ({apart}; {floor})"

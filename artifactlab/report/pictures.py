@@ -11,7 +11,7 @@ from torch import Tensor
 from artifactlab.metrics import gradient_direction_histogram
 from artifactlab.metrics.spectrum import SIDE, power_spectrum
 from artifactlab.printable import printable_lines
-from artifactlab.scoring.data_range import spread
+from artifactlab.scoring.data_range import OVERSHOOT, TOO_LITTLE, spread
 
 VERMILION = (213, 94, 0)
 """Okabe and Ito's vermilion in RGB, for what a repair changes."""
@@ -32,10 +32,15 @@ def literal_label(text: str, width: int) -> str:
 
 
 def displayable(image: Tensor, like: Tensor | None = None) -> np.ndarray:
-    """(H, W, 3) or (H, W) values in [0, 1]: as they are if those of `like` (the image itself) fit, else stretched."""
+    """(H, W, 3) or (H, W) values in [0, 1]: as they are if those of `like` (the image itself) fit, else stretched.
+
+    They fit where they lie in that range, and are neither all but black in it nor on both sides of zero, as what is no
+    picture may be.
+    """
     values = _colours_or_first(image)
     scale = values if like is None else _colours_or_first(like)
-    if scale.min() < -0.05 or scale.max() > 1.05:
+    least = -min(0.05, OVERSHOOT * float(scale.max()))
+    if scale.min() < least or not TOO_LITTLE < scale.max() <= 1.05:
         low, high = scale.min(), scale.max()
         values = (values - low) / (high - low).clamp_min(1e-12)
     pixels: np.ndarray = values.clamp(0, 1).permute(1, 2, 0).numpy()

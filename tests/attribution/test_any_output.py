@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.errors import InputError, ModelError
+from artifactlab.errors import ArtifactLabError, InputError, ModelError
 
 COARSE = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 IMAGE = F.interpolate(COARSE, size=(64, 64), mode="bicubic").clamp(0, 1)
@@ -158,3 +158,19 @@ def test_labels_have_no_gradient_for_a_fast_diagnosis() -> None:
 def test_a_fast_diagnosis_of_a_map_is_that_of_its_pixels() -> None:
     depth, pixels = (found(lambda y, keep=keep: 30 * y.mean(1, keep), fast=True) for keep in (False, True))
     assert depth.sites[0].effect.value == pytest.approx(pixels.sites[0].effect.value, rel=1e-4)
+
+
+def test_three_classes_of_a_scan_are_no_film() -> None:
+    """They have three channels and as many voxels as the scan; a film that latents are decoded to has more."""
+    torch.manual_seed(0)
+    up = torch.nn.Sequential(
+        torch.nn.ConvTranspose3d(1, 3, 2, 2), torch.nn.AvgPool3d(2), torch.nn.ConvTranspose3d(3, 3, 2, 2)
+    )
+    segments = torch.nn.Sequential(torch.nn.Conv3d(1, 4, 3, 2, 1), torch.nn.ConvTranspose3d(4, 3, 2, 2))
+    assert artifactlab.diagnose(segments, torch.rand(1, 1, 32, 32, 32)).directions == ("z", "y", "x")
+    assert artifactlab.diagnose(up, torch.rand(1, 1, 16, 16, 16)).directions == ("t", "y", "x")
+
+
+def test_a_layout_that_cannot_be_is_named_in_the_error() -> None:
+    with pytest.raises(ArtifactLabError, match=r"is 3x128 pixels \(its axes read as NHWC\), too small"):
+        artifactlab.diagnose(Net(lambda y: y), IMAGE, layout="NHWC")

@@ -236,6 +236,12 @@ def test_a_layer_with_hooks_is_refused_but_weight_norm_is_folded_in(decoders: Mo
     assert replace_upsampler(model, "up").replacement.paths == ("up",)
 
 
+def test_what_was_removed_is_named_in_one_line() -> None:
+    up = nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(8, 4, 4, 2, 1))
+    swap = replace_upsampler(nn.Sequential(up), "0")
+    assert str(swap).startswith("Replaced 0: ConvTranspose1d(8, 4, kernel_size=(4,), stride=(2,), padding=(1,)) by")
+
+
 def test_a_frozen_layer_stays_frozen(decoders: ModuleType) -> None:
     model = decoders.Decoder(decoders.transposed()).requires_grad_(False)
     replace_upsampler(model, "up")

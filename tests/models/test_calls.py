@@ -101,6 +101,8 @@ def test_a_path_gets_a_line_that_reads_it(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"a path; give artifactlab\.read_image\(path\)\[None\]"):
             as_calls(given)
     assert artifactlab.read_image(tmp_path / "a.png")[None].shape == (1, 3, 32, 48)
+    with pytest.raises(InputError, match=r"a path; give artifactlab\.inputs\.load_inputs\(\[path\]\)"):
+        as_calls("mel.npy")
 
 
 def test_a_list_inside_a_list_says_what_a_batch_is() -> None:
@@ -175,3 +177,54 @@ def test_pixels_of_bytes_and_channels_at_the_end_get_what_to_write() -> None:
     assert "give x.float() / 255" in failure(Net(), (255 * X).byte(), 3)
     assert "give x.permute(0, 3, 1, 2)" in failure(Net(), X.permute(0, 2, 3, 1), 3)
     assert "give x.permute(2, 0, 1)[None].float() / 255" in failure(Net(), (255 * X[0]).permute(1, 2, 0).byte(), 3)
+
+
+def test_what_lies_beside_the_input_is_not_taken_for_images() -> None:
+    """A text (1, 7, 16) has a batch axis; the channels are what is wrong."""
+    model = Net(channels=8)
+    with pytest.raises(ModelError, match=r"\(it takes 8 channels"):
+        artifactlab.diagnose(model, {"x": torch.rand(1, 4, 32, 32), "timestep": 3, "text": torch.rand(1, 7, 16)})
+
+
+def test_a_video_for_a_net_of_images_gets_the_order_of_axes_that_it_takes() -> None:
+    class OfFrames(Net):
+        def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+            return self.up(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    video = torch.rand(1, 3, 8, 32, 32)
+    assert "give x.transpose(1, 2), (N, T, C, H, W), by --inputs" in failure(OfFrames(), video)
+    assert "give x[0].transpose(0, 1), a batch of its frames" in failure(nn.Sequential(Net().up), video)
+
+
+def test_a_volume_that_does_not_halve_gets_a_size_that_does() -> None:
+    class Skips(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down, self.up = nn.Conv3d(1, 1, 3, 2, 1), nn.ConvTranspose3d(1, 1, 2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([x, self.up(self.down(x))], 1)
+
+    assert "crop: --size 16x32x32, or x[..., :16, :32, :32]" in failure(Skips(), torch.rand(1, 1, 31, 33, 35))
+
+
+def test_signals_of_the_wrong_kind_are_not_taken_for_images() -> None:
+    vocoder = nn.Sequential(nn.ConvTranspose1d(80, 1, 4, 2, 1))
+    assert "it takes 80 channels" in failure(vocoder, torch.rand(1, 1, 512))
+    assert "not torch.int16; give x.float()" in failure(vocoder, torch.zeros(1, 80, 64, dtype=torch.int16))
+
+
+def test_an_input_without_a_batch_axis_is_told_where_nothing_else_would_be() -> None:
+    vocoder = nn.Sequential(nn.ConvTranspose1d(80, 1, 4, 2, 1))
+    with pytest.raises(InputError, match=r"\(80, 64\) has no batch axis; give x\[None\], \(1, 80, 64\)"):
+        artifactlab.diagnose(vocoder, torch.rand(80, 64))
+
+
+def test_labels_get_an_example_that_can_be_typed() -> None:
+    def forward(x: Tensor, labels: torch.LongTensor) -> Tensor:
+        return x
+
+    model = nn.Module()
+    model.forward = forward  # type: ignore[method-assign]
+    with pytest.raises(InputError, match=r'--arg labels="\[0\]"'):
+        check_arguments(model, as_calls(X))

@@ -116,7 +116,9 @@ def test_long_names_are_short_with_the_full_one_to_hover_and_to_paste(diagnosis:
     names = [attributes for tag, attributes in page.found if attributes.get("title") == key]
     assert len(names) == 3, "on its card, above its panel, and in the table of what was repaired together"
     heading = next(attributes for tag, attributes in page.found if tag == "h1")
-    assert heading["title"] == diagnosis.verdict
+    assert heading["title"] == diagnosis.heading
+    assert diagnosis.remarks == by_hand.REMARK.strip()
+    assert diagnosis.remarks in page.text
     assert f"{handle} causes the output's" in page.text
     commands = re.findall(r"artifactlab fix .*", page.text)
     assert any(key in command for command in commands)

@@ -104,6 +104,8 @@ def test_a_long_name_is_folded_and_can_be_put_together_again(width: int) -> None
 
 def test_short_names_stand_in_the_table_and_the_full_ones_below_it() -> None:
     lines = rendered(diagnosis_table(by_hand.a_volume()), 100)
+    assert lines[-1].strip() == by_hand.REMARK.strip(), "a remark has a paragraph of its own"
+    assert lines[-2].strip() == ""
     text = "\n".join(lines)
     for rank, block in ((1, 1), (2, 0)):
         key = f"generator.backbone.decoder.up_blocks.{block}.upsamplers.0.conv/interpolate#0"

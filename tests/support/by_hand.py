@@ -16,6 +16,8 @@ from artifactlab.models.layout import Layout
 
 LONG_NAME = "generator.backbone.decoder.up_blocks.{}.upsamplers.0.conv"
 """Two sites have it, with the number of the block."""
+REMARK = " The data range, 1, was read off the output's own quantiles."
+"""What the verdict says besides its main finding."""
 
 
 def signal(samples: int = 24000) -> Tensor:
@@ -69,9 +71,10 @@ def diagnosed_by_hand(clean: Tensor, layout: str, period: tuple[int, ...], stren
     )
     measures = OutputMeasures(40.0, float(change.square().mean().sqrt()), 0.02, 0.0, 0.5)
     joint = (JointStep(keys[0], sites[0].effect, 2.0), JointStep(keys[1], sites[1].effect, 0.5))
+    text = verdict_text(sites, joint[:1], (), measures, period, names=Layout(layout).names)
     return Diagnosis(
         sites,
-        verdict_text(sites, joint[:1], (), measures, period, names=Layout(layout).names),
+        f"{text}{REMARK}",
         measures,
         DiagnoseSettings(
             *(1, "00", 4, None, 1.0, "*", False, False, False, None, 0),
@@ -80,6 +83,7 @@ def diagnosed_by_hand(clean: Tensor, layout: str, period: tuple[int, ...], stren
             layout=layout,
         ),
         joint=joint,
+        finding=text.finding,
         examples=(example,),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, direction_of, is_unknown, role_of
@@ -59,6 +61,16 @@ def _letters(output: Tensor, axes: Axes) -> str:
     if "H" in letters and letters.index("W") < letters.index("H"):  # what was turned is an image as it comes out
         letters = [{"W": "H", "H": "W"}.get(letter, letter) for letter in letters]
     return "".join(letters)
+
+
+def of_scan(layout: Layout, output: Tensor, inputs: Iterable[Tensor]) -> Layout:
+    """A layout of three channels in which depth is no time: a volume of as many voxels, but no colours, went in.
+
+    Nets that tell three classes or regions apart in a scan have them; those that decode films enlarge their latents.
+    """
+    size = output.shape[2:]
+    is_scan = any(tensor.shape[2:] == size and tensor.shape[1] != VIDEO_CHANNELS for tensor in inputs)
+    return Layout("NCDHW") if layout.axes == "NCTHW" and is_scan else layout
 
 
 def directions_of(layout: Layout, axes: Axes | None) -> tuple[int | None, ...]:
