@@ -253,7 +253,7 @@ def photo(side: int) -> Tensor:
 
 
 def volume() -> Tensor:
-    """(1, 1, 32, 64, 64) of smooth blobs; averages, as resized noise has a lattice, whose origin takes passes to tell."""
+    """(1, 1, 32, 64, 64) of smooth blobs: averages, as resized noise has a lattice, which takes passes to explain."""
     noise = torch.randn(1, 1, 44, 76, 76)
     blurred = F.avg_pool3d(F.avg_pool3d(noise, 7, 1), 7, 1)
     return 0.5 + blurred / (4 * blurred.std())
