@@ -63,11 +63,17 @@ def reduced(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     return _without(of(source_of(args, kwargs)), dim, output)
 
 
+def normed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """Norms, whose order comes before the axes that they run over."""
+    return _without(of(source_of(args, kwargs)), kwargs.get("dim", args[2] if len(args) > 2 else None), output)
+
+
 def _without(known: Axes | None, dim: Any, output: Tensor) -> Axes | None:
     """Axes without those of an argument `dim`, or with one entry there, whichever the output has."""
-    if known is None or not isinstance(dim, (int, tuple, list)):
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    if not known or not all(isinstance(k, int) for k in dims):  # axes may have names
         return None
-    gone = {k % len(known) for k in ((dim,) if isinstance(dim, int) else dim)}
+    gone = {k % len(known) for k in dims}
     if output.ndim == len(known):
         return tuple(() if k in gone else axis for k, axis in enumerate(known))
     left = tuple(axis for k, axis in enumerate(known) if k not in gone)
@@ -81,3 +87,5 @@ REDUCTIONS = (
     *(torch.var, Tensor.var, torch.std, Tensor.std),
 )
 """Functions that leave axes out, or one entry of them."""
+NORMS = (torch.norm, Tensor.norm, torch.linalg.vector_norm)
+"""The same, with an argument before the axes."""

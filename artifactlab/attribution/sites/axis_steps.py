@@ -24,7 +24,7 @@ from artifactlab.attribution.sites.axes import (
     unknown_axes,
     with_directions,
 )
-from artifactlab.attribution.sites.axis_indices import REDUCTIONS, indexed, picked, reduced
+from artifactlab.attribution.sites.axis_indices import NORMS, REDUCTIONS, indexed, normed, picked, reduced
 
 
 def _viewed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
@@ -199,6 +199,7 @@ HANDLERS: dict[Any, Handler] = {
     torch.stack: _stacked,
     **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), picked),
     **dict.fromkeys(REDUCTIONS, reduced),
+    **dict.fromkeys(NORMS, normed),
     **dict.fromkeys((F.one_hot, F.embedding), _described),
     torch.rot90: _turned,
     Tensor.rot90: _turned,

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, AxesOf, direction_of
-from artifactlab.attribution.sites.axis_indices import REDUCTIONS
+from artifactlab.attribution.sites.axes import DIRECTIONS, Axes, AxesOf, direction_of, source_of
+from artifactlab.attribution.sites.axis_indices import NORMS, REDUCTIONS
 from artifactlab.attribution.sites.lattice_paths import UNCHANGED, LatticeStep, Scale, product
 from artifactlab.attribution.sites.upsampling import PADDING_SHARE, Growth
 from artifactlab.models.torch_internals import without_function_modes
@@ -77,8 +77,8 @@ def _shrinkage(func: Any, args: Any, kwargs: Any, output: Any, axes_of: AxesOf) 
     """What a call that is no site does to a lattice: strides and poolings shrink it, crops do not."""
     if func is Tensor.__getitem__:
         return _index_steps(args, axes_of)
-    if func in REDUCTIONS:
-        return _pooled(args[0] if args else kwargs.get("input"), output, axes_of)
+    if func in REDUCTIONS or func in NORMS:
+        return _pooled(source_of(args, kwargs), output, axes_of)
     shrink = SHRINKING.get(func)
     if shrink is None or not isinstance(output, Tensor):
         return UNCHANGED

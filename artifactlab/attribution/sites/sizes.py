@@ -143,6 +143,8 @@ FRAMING: set[Any] = JOINING | {F.pad, Tensor.repeat, torch.tile, Tensor.tile, Te
 """Functions that lay something around an image, or beside it."""
 PLACING: set[Any] = FRAMING | {Tensor.__setitem__, *SHRINKING}
 """Functions that change an image's size as `placement` says."""
+LOOKED_UP: set[Any] = {F.grid_sample, torch.grid_sampler}
+"""Functions that take values of the first argument at places that the second one tells."""
 MIXING: set[Any] = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
 PRODUCTS: set[Any] = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.einsum}
 """Products: of two tensors that both came from the input, as in attention, they mix all pixels."""

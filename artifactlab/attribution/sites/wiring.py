@@ -24,6 +24,7 @@ from artifactlab.attribution.sites.lattice_paths import (
 from artifactlab.attribution.sites.lattice_steps import exact, no_axes, own_lattice, step_of, unseen_step
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import (
+    LOOKED_UP,
     PLACING,
     PRODUCTS,
     Extent,
@@ -188,12 +189,18 @@ class Wiring:
                 step = step._replace(scale=product(step.scale, _plane(unseen.scale)))
             self._latest = reached
             step = step._replace(scale=product(step.scale, followed_by))
-            self._add(target, self._made_of(origins, step, reached, product(own_lattice(growth), followed_by)))
+            # a grid of where to look has the output's size already
+            beside = self._of(args[1:]) if func in LOOKED_UP else ()
+            grown = self._of(args[0]) if beside else origins
+            self._add(target, self._made_of(grown, step, reached, product(own_lattice(growth), followed_by)))
+            if beside:
+                self._add(target, self._made_of(beside, LatticeStep(pointwise=False), reached))
         elif origins and self._has_no_place(output):
             self._made += 1  # a mean over all places, or the features of none, has no lattice
             self._add(target, _Origin(self._made, 0, (), LatticeStep(), None, False))
         elif origins:
-            extent = _extent_after(origins, func, args, target, step)
+            mixes = func in PRODUCTS and sum(bool(self._of(factor)) for factor in args) > 1
+            extent = None if mixes else _extent_after(origins, func, args, target, step)
             if growth and extent:  # images side by side
                 horizontal, vertical, _ = growth.enlargement
                 extent = extent.scaled(vertical, horizontal)
@@ -307,7 +314,7 @@ class Wiring:
 def _extent_after(origins: Sequence[_Origin], func: Any, args: Any, target: Any, step: LatticeStep) -> Extent | None:
     """The size that a call's result should have."""
     extent = origins[0].extent if len(origins) == 1 else joined(origin.extent for origin in origins)
-    if extent is None or loses_place(func, target) or (len(origins) > 1 and func in PRODUCTS):
+    if extent is None or loses_place(func, target):
         return None
     if func not in PLACING and step.scale is UNCHANGED:
         return extent

@@ -61,6 +61,8 @@ MOVED: dict[str, Any] = {
     "mean": lambda x: x.mean((2, 3)),
     "kept mean": lambda x: x.mean(1, keepdim=True),
     "sum": lambda x: torch.sum(x, dim=-1),
+    "norm": lambda x: x.norm(dim=1),
+    "norm of rows": lambda x: torch.linalg.vector_norm(x, 2, (2, 3), keepdim=True),
     "argmax": lambda x: x.argmax(1),
     "largest": lambda x: x.max(1)[0],
     "view": lambda x: x.view(2, 3, 4, 48),

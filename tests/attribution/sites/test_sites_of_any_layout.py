@@ -51,6 +51,20 @@ def convex(x: Tensor) -> Tensor:
     return (mask * neighbours).sum(2).permute(0, 1, 4, 2, 5, 3).reshape(n, c, 2 * h, 2 * w)
 
 
+def sampled_where_a_layer_tells(x: Tensor) -> Tensor:
+    """Upsampling as in DySample: offsets are shuffled to the size of the output, and looked up there."""
+    offsets = F.pixel_shuffle(conv(x, 12)[:, :8], 2).permute(0, 2, 3, 1)
+    return F.grid_sample(conv(x), offsets.tanh(), align_corners=False)
+
+
+def looked_up_in_correlations(x: Tensor) -> Tensor:
+    """All pairs of pixels as in RAFT, a pooled map for each of them, and values of it."""
+    pixels = conv(x).flatten(2)
+    maps = (pixels.transpose(1, 2) @ pixels).reshape(-1, 1, 8, 12)
+    found = F.grid_sample(F.avg_pool2d(maps, 2), torch.zeros(192, 3, 1, 2), align_corners=True)
+    return F.interpolate(found.view(2, 8, 12, 3).permute(0, 3, 1, 2), scale_factor=2)
+
+
 def frames_doubled_per_pixel(x: Tensor) -> Tensor:
     n, t, c, h, w = film_of(x).shape
     signals = film_of(x).permute(0, 3, 4, 2, 1).reshape(n * h * w, c, t)
@@ -78,6 +92,17 @@ SITES: dict[str, tuple[Any, Tensor, Expected]] = {
         [("repeat_interleave", (2, 1, 1), (2, 1, 1))],
     ),
     "tokens": (tokens_grown_twice, IMAGE, [("reshape", (2, 2), (4, 4)), ("reshape", (2, 2), (2, 2))]),
+    "where a layer tells": (
+        sampled_where_a_layer_tells,
+        IMAGE,
+        [("pixel_shuffle", (2, 2), (2, 2)), ("grid_sample", (2, 2), (2, 2))],
+    ),
+    "both of what has grown": (
+        lambda x: sampled_where_a_layer_tells(F.interpolate(conv(x), scale_factor=3)),
+        IMAGE,
+        [("interpolate", (3, 3), (6, 6)), ("pixel_shuffle", (2, 2), (2, 2)), ("grid_sample", (2, 2), (2, 2))],
+    ),
+    "correlations": (looked_up_in_correlations, IMAGE, [("interpolate", (2, 2), (2, 2))]),
     "convex": (convex, IMAGE, [("reshape", (2, 2), (2, 2))]),
     "frames of each pixel": (frames_doubled_per_pixel, FILM, [("reshape", (2,), (2, 1, 1))]),
     "turned by a quarter": (
