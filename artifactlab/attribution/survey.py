@@ -21,7 +21,6 @@ from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.models.calls import Call
-from artifactlab.models.completion import lacks_batch
 from artifactlab.models.outputs import pick_tensor, tensors
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import joint_period, lattice_period, smallest_side
@@ -52,15 +51,7 @@ class Survey:
             merged = self.features[-1].visit
         finished = partial(_finish, self._found, self._runner, call)
         with watch(self._runner.model, partial(_show_to, visitors), finished, merged):
-            output = self._runner.run(call).cpu()
-        self._check_batch(call)
-        return output
-
-    def _check_batch(self, call: Call) -> None:
-        """Convolutions take an image without a batch axis, too, and then channels look like a batch: nothing grows."""
-        given = call.args[0] if call.args else None
-        if self._found.is_empty and isinstance(given, Tensor) and lacks_batch(self._runner.model, given):
-            raise InputError(f"an input {tuple(given.shape)} has no batch axis; give x[None], {(1, *given.shape)}")
+            return self._runner.run(call).cpu()
 
     @property
     def sites(self) -> list[CapturedSite]:

@@ -214,10 +214,10 @@ def test_signals_of_the_wrong_kind_are_not_taken_for_images() -> None:
     assert "not torch.int16; give x.float()" in failure(vocoder, torch.zeros(1, 80, 64, dtype=torch.int16))
 
 
-def test_an_input_without_a_batch_axis_is_told_where_nothing_else_would_be() -> None:
+def test_a_signal_without_a_batch_axis_is_diagnosed_as_it_is() -> None:
     vocoder = nn.Sequential(nn.ConvTranspose1d(80, 1, 4, 2, 1))
-    with pytest.raises(InputError, match=r"\(80, 64\) has no batch axis; give x\[None\], \(1, 80, 64\)"):
-        artifactlab.diagnose(vocoder, torch.rand(80, 64))
+    diagnosis = artifactlab.diagnose(vocoder, torch.rand(80, 640))
+    assert diagnosis.sites[0].site.period == (2,)
 
 
 def test_labels_get_an_example_that_can_be_typed() -> None:

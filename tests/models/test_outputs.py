@@ -122,8 +122,11 @@ def test_what_is_judged_is_not_known_before_the_first_pass() -> None:
     ("shape", "wanted"),
     [
         ((1, 3, 15, 64), "15x64 pixels, too small to measure; give inputs that make it at least 16x16"),
-        ((1, 1, 9), "9 samples, too small to measure; give inputs that make it at least 16$"),
-        ((1, 3, 2, 64, 12), "2x64x12 voxels, too small to measure; give inputs that make it at least 2x16x16"),
+        ((1, 1, 9), r"9 samples \(its axes read as NCL\), too small to measure; give inputs that make it at least 16$"),
+        (
+            (1, 3, 2, 64, 12),
+            r"2x64x12 voxels \(its axes read as NCTHW\), too small to measure; give inputs that make it at least 2x16x16",
+        ),
     ],
 )
 def test_outputs_too_small_to_measure_are_refused(shape: tuple[int, ...], wanted: str) -> None:

@@ -62,11 +62,6 @@ class Capture:
         self._unseen: dict[UnseenGrowth, None] = {}
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing was seen to enlarge anything."""
-        return not self._observed
-
-    @property
     def sites(self) -> list[CapturedSite]:
         """Sites in the order they ran, evidence averaged over the forward passes.
 

@@ -105,7 +105,7 @@ class Wiring:
 
     def reached(self, value: Any) -> frozenset[SiteKey] | None:
         """The sites whose lattice is left in a value; None where nothing is known of where it came from."""
-        found = [tensor for _, tensor in tensors(value) if self._of(tensor)]
+        found = [tensor for _, tensor in tensors(value) if not tensor.is_nested and self._of(tensor)]
         if not found or self._lost:
             return None
         paths = [path for tensor in found[:MOST_OUTPUTS] for path in self.paths(tensor).items()]

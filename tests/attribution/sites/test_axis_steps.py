@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from artifactlab.attribution.sites.axes import Axes, axes_of_images, axis_of, direction_of, role_of, size_of
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.axis_indices import written
+from artifactlab.models.tensor_table import given_tensors
 
 SHAPE = (2, 12, 8, 6)
 IMAGES = axes_of_images(SHAPE)
@@ -27,7 +28,7 @@ class Followed(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        self.flow.called(func, args, kwargs or {}, output)
+        self.flow.called(func, args, kwargs or {}, given_tensors(args, kwargs or {}), output)
         return output
 
 
@@ -95,7 +96,7 @@ def test_convolutions_run_over_places_whatever_a_shape_suggested() -> None:
     flow = AxisFlow()
     flow.start(((latents,), {}))
     output = F.conv2d(latents, torch.rand(3, 16, 1, 1))
-    flow.called(F.conv2d, (latents,), {}, output)
+    flow.called(F.conv2d, (latents,), {}, [latents], output)
     assert [direction_of(axis) for axis in flow.of(output) or ()] == [None, None, 1, 0]
 
 
