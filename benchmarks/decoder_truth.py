@@ -1,8 +1,7 @@
 """What a lattice draws, read plainly: numpy's FFT of the error, and the same with a site's output box-filtered.
 
 None of it is this package's. A period p shows in the spectrum near multiples of 1/p, as lines where it is the same
-everywhere, and beside them where it follows the content; further from these, halfway to the next one, is what else is
-wrong. A mean over p samples is blind to exactly these multiples, so a site that runs through one draws nothing.
+everywhere, and beside them where it follows the content; further away is what else is wrong. A mean over p samples is blind to exactly these multiples, so a site that runs through one draws nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NEAR, BETWEEN = 0.15, 0.3
-"""in steps of the lattice: what is nearer belongs to a line, what is further away does not"""
+NEAR, BESIDE = 2.3, (3.0, 8.0)
+"""in bins of the transform, whose window blurs a line to two at either side: what belongs to a line, and what it is to
+stand above"""
 
 
 def lattice_rms(error: np.ndarray, period: Sequence[int], finer: Sequence[int]) -> float:
-    """Root mean square of what stands near the lines of `period` that are none of `finer`, above what is between them.
+    """Root mean square of what stands near the lines of `period` that are none of `finer`, above what is beside them.
 
     Args:
         error: (N, *space), output minus target.
@@ -37,18 +37,18 @@ def lattice_rms(error: np.ndarray, period: Sequence[int], finer: Sequence[int]) 
     if any(p > 1 for p in finer):
         steps = [p // f for p, f in zip(period, finer, strict=True)]
         own &= np.stack([line % step != 0 for line, step in zip(lines, steps, strict=True)]).any(0)
-    near, between = own & (away < NEAR), own & (away > BETWEEN)
-    return float(np.sqrt(max(0.0, power[near].sum() - near.sum() * power[between].mean())))
+    near, beside = own & (away < NEAR), own & (away > BESIDE[0]) & (away < BESIDE[1])
+    return float(np.sqrt(max(0.0, power[near].sum() - near.sum() * power[beside].mean())))
 
 
 def places(space: Sequence[int], period: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each frequency the nearest line (axes, *space), modulo the period, and the distance to it (*space)."""
+    """Of each frequency the nearest line (axes, *space), modulo the period, and the bins to it (*space)."""
     nearest, squares = [], np.zeros(space)
     for axis, (size, p) in enumerate(zip(space, period, strict=True)):
         place = np.fft.fftfreq(size) * p if p > 1 else np.zeros(size)
         place = place.reshape([-1 if k == axis else 1 for k in range(len(space))])
         nearest.append(np.broadcast_to(np.round(place) % p, space))
-        squares = squares + (place - np.round(place)) ** 2
+        squares = squares + ((place - np.round(place)) * size / p) ** 2
     return np.stack(nearest), np.sqrt(squares)
 
 

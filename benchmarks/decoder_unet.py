@@ -2,8 +2,8 @@
 
 Structure and names are MONAI's (`monai.networks.nets`, 1.6), so that the same weights load into both. `BasicUNet` has a
 skip in full resolution, and an upsampler to choose: `deconv`, of kernel and stride 2, or what MONAI calls `nontrainable`,
-a 1x1x1 convolution and a resize. `UNet` halves the size at once and ends with an upsampler: `deconv`, of kernel 3 and
-stride 2, is all MONAI has; `nearest` and `trilinear`, resized and then convolved, are what people put there instead.
+a convolution and then a resize. `UNet` halves the size at once and ends with an upsampler: `deconv`, of kernel 3 and
+stride 2, is all MONAI has; `nearest` and `trilinear` are `nontrainable` ones in its place, which enlarge the logits.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ class Strided(nn.Module):
             self.adn = nn.ModuleDict({"N": nn.InstanceNorm3d(outside), "A": nn.PReLU()})
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
         if self.mode:
             x = F.interpolate(x, scale_factor=2, mode=self.mode)
-        x = self.conv(x)
         return x if self.is_last else self.adn["A"](self.adn["N"](x))
 
 

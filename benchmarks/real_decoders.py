@@ -96,17 +96,17 @@ def vocoder(upsampler: str, count: int = 3) -> Task:
 TASKS: dict[str, Callable[[str], Task]] = {"unet": unet, "basicunet": basicunet, "video": video, "vocoder": vocoder}
 
 
-def truth(task: Task) -> dict[str, tuple[float, float]]:
-    """Of each site, what stands at its own lines in the error, and with its output box-filtered; in data ranges."""
+def truth(task: Task) -> dict[str, tuple[float, float, float]]:
+    """Of each site, what stands at its own lines in the error, with its output box-filtered, and in the target."""
     periods = task.periods()
     names = list(periods)
     finer = [*list(periods.values())[1:], (1,) * len(periods[names[0]])]
-    error = task.error()
+    error, target = task.error(), np.concatenate([wanted[:, 0].double().numpy() for wanted in task.targets])
     found = {}
     for name, coarser_than in zip(names, finer, strict=True):
         module = task.model.get_submodule(name)
         smooth = without(module, task.scales[name], task.error)
-        found[name] = tuple(lattice_rms(e, periods[name], coarser_than) for e in (error, smooth))
+        found[name] = tuple(lattice_rms(e, periods[name], coarser_than) for e in (error, smooth, target))
     return found
 
 
@@ -132,8 +132,8 @@ def row(kind: str, upsampler: str) -> list[str]:
     spent = (time.process_time() - start) / plain / (len(diagnosis.sites) + 3)
     periods = task.periods()
     lines = [
-        f"{max(periods[name])}: {level(before, kind)} ({level(after, kind)})"
-        for name, (before, after) in truth(task).items()
+        f"{max(periods[name])}: {level(before, kind)} ({level(after, kind)}, {level(wanted, kind)})"
+        for name, (before, after, wanted) in truth(task).items()
     ]
     print(f"{kind} {upsampler}: {diagnosis.verdict}", flush=True)
     return [kind, upsampler, told(diagnosis), blamed(diagnosis), "; ".join(lines), f"{spent:.2f}"]

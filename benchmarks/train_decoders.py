@@ -44,7 +44,7 @@ KINDS: dict[str, tuple[Callable[[str], nn.Module], Step, int, float, tuple[str, 
     "unet": (decoder_unet.StridedUNet, find_vessels, 700, 3e-3, ("deconv", "nearest", "trilinear")),
     "basicunet": (decoder_unet.BasicUNet, find_vessels, 500, 3e-3, ("deconv", "trilinear")),
     "video": (decoder_video.VideoAutoencoder, code_clips, 1000, 1e-3, ("unpatchify", "nearest", "trilinear")),
-    "vocoder": (decoder_vocoder.Vocoder, speak, 600, 1e-3, ("deconv", "linear")),
+    "vocoder": (decoder_vocoder.Vocoder, speak, 700, 2e-3, ("deconv", "nearest")),
 }
 """name -> network by upsampler, step, number of steps, highest rate, upsamplers"""
 NAMES = [(kind, upsampler) for kind, settings in KINDS.items() for upsampler in settings[4]]
