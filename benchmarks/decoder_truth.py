@@ -1,6 +1,6 @@
 """What a lattice draws, read plainly: numpy's FFT of the error, and the same with a site's output box-filtered.
 
-None of it is this package's. A period p shows in the spectrum near multiples of 1/p, as lines where it is the same
+None of it is this package's. What is made of bricks steps between them and not inside. A period p shows in the spectrum near multiples of 1/p, as lines where it is the same
 everywhere, and beside them where it follows the content; further away is what else is wrong. A mean over p samples is blind to exactly these multiples, so a site that runs through one draws nothing.
 """
 
@@ -25,8 +25,13 @@ def lattice_rms(error: np.ndarray, period: Sequence[int], finer: Sequence[int]) 
         error: (N, *space), output minus target.
         period: of the lattice, for each axis; 1 where there is none.
         finer: of the next finer lattice of the net, whose lines are left to it; ones where there is none.
+
+    Returns:
+        It, in the unit of `error`; NaN where lines are too close together to have anything beside them.
     """
     space = error.shape[1:]
+    if min(size / p for size, p in zip(space, period, strict=True) if p > 1) < 2 * BESIDE[0]:
+        return float("nan")
     windowed = error
     for axis, size in enumerate(space):
         line = np.hanning(size + 2)[1:-1] / np.sqrt((np.hanning(size + 2)[1:-1] ** 2).mean())
@@ -50,6 +55,23 @@ def places(space: Sequence[int], period: Sequence[int]) -> tuple[np.ndarray, np.
         nearest.append(np.broadcast_to(np.round(place) % p, space))
         squares = squares + ((place - np.round(place)) * size / p) ** 2
     return np.stack(nearest), np.sqrt(squares)
+
+
+def step_ratio(images: np.ndarray, period: Sequence[int]) -> float:
+    """Root mean square of the steps between neighbours at one place of the period, over that at all others.
+
+    1 where no place is special; what is made of bricks has all its steps in one. The place and the axis of `images`
+    (N, *space) are those with the largest ratio, as frames that were cut off may have moved it.
+    """
+    ratios = [1.0]
+    for axis, p in enumerate(period):
+        if p == 1:
+            continue
+        squares = np.diff(np.moveaxis(images, axis + 1, 0), axis=0).reshape(images.shape[axis + 1] - 1, -1) ** 2
+        phases = np.array([squares[phase::p].mean() for phase in range(p)])
+        largest = phases.max()
+        ratios.append(float(np.sqrt(largest / max((phases.sum() - largest) / (p - 1), 1e-12))))
+    return max(ratios)
 
 
 def box_filtered(y: Tensor, scale: Sequence[int]) -> Tensor:

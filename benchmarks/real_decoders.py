@@ -16,7 +16,7 @@ import decoder_video
 import decoder_vocoder
 import numpy as np
 import torch
-from decoder_truth import lattice_rms, without
+from decoder_truth import lattice_rms, step_ratio, without
 from publish import arguments, markdown_table, publish
 from torch import Tensor, nn
 from train_decoders import NAMES, trained
@@ -25,6 +25,8 @@ import artifactlab
 
 HELD_OUT = 99
 """seed of what no net was trained on"""
+BRICKS = 100
+"""times as large as within a period are steps between two where within there are none but roundings"""
 
 
 @dataclass(frozen=True)
@@ -55,22 +57,23 @@ class Task:
         return np.concatenate([(self.model(given) - wanted)[:, 0].double().numpy() for given, wanted in pairs])
 
 
-def vessels(kind: str, scales: dict[str, tuple[int, ...]], upsampler: str, count: int = 2) -> Task:
+def vessels(kind: str, upsampler: str, count: int, modules: Sequence[str]) -> Task:
     """Scans, and how much of each voxel is vessel."""
     rng = np.random.default_rng(HELD_OUT)
     targets = [decoder_unet.vessels(rng) for _ in range(count)]
     inputs = [decoder_unet.scan(rng, cover) for cover in targets]
+    scales = dict.fromkeys(modules, (2, 2, 2))
     return Task(nn.Sequential(trained(kind, upsampler), nn.Sigmoid()), inputs, targets, scales)
 
 
-def unet(upsampler: str) -> Task:
+def unet(upsampler: str, count: int = 2) -> Task:
     """MONAI's `UNet`, as probabilities."""
-    return vessels("unet", {f"0.model.{path}": (2, 2, 2) for path in ("1.submodule.2", "2")}, upsampler)
+    return vessels("unet", upsampler, count, ("0.model.1.submodule.2", "0.model.2"))
 
 
-def basicunet(upsampler: str) -> Task:
+def basicunet(upsampler: str, count: int = 2) -> Task:
     """MONAI's `BasicUNet`, as probabilities."""
-    return vessels("basicunet", {f"0.upcat_{level}.upsample": (2, 2, 2) for level in (4, 3, 2, 1)}, upsampler)
+    return vessels("basicunet", upsampler, count, [f"0.upcat_{level}.upsample" for level in (4, 3, 2, 1)])
 
 
 def video(upsampler: str, count: int = 4) -> Task:
@@ -96,17 +99,35 @@ def vocoder(upsampler: str, count: int = 3) -> Task:
 TASKS: dict[str, Callable[[str], Task]] = {"unet": unet, "basicunet": basicunet, "video": video, "vocoder": vocoder}
 
 
-def truth(task: Task) -> dict[str, tuple[float, float, float]]:
-    """Of each site, what stands at its own lines in the error, with its output box-filtered, and in the target."""
-    periods = task.periods()
-    names = list(periods)
-    finer = [*list(periods.values())[1:], (1,) * len(periods[names[0]])]
-    error, target = task.error(), np.concatenate([wanted[:, 0].double().numpy() for wanted in task.targets])
-    found = {}
-    for name, coarser_than in zip(names, finer, strict=True):
-        module = task.model.get_submodule(name)
-        smooth = without(module, task.scales[name], task.error)
-        found[name] = tuple(lattice_rms(e, periods[name], coarser_than) for e in (error, smooth, target))
+@dataclass(frozen=True)
+class Truth:
+    """What is seen of a site's lattice by other means: in the net's output, and in the target."""
+
+    lines: float
+    """Near the site's own lines in the error, in data ranges."""
+    lines_without: float
+    """The same with the site's output box-filtered."""
+    steps: float
+    """How much larger steps are between two periods than within one."""
+    steps_of_target: float
+
+    def text(self, kind: str) -> str:
+        """As in the table."""
+        lines = f"{level(self.lines, kind)} ({level(self.lines_without, kind)})"
+        bricks = self.steps > BRICKS
+        return f"{lines}, {'bricks' if bricks else f'x{self.steps:.1f}'} (x{self.steps_of_target:.1f})"
+
+
+def truths(task: Task) -> dict[str, Truth]:
+    """Of each site; the lines of a finer lattice are left to it."""
+    periods = list(task.periods().values())
+    target = np.concatenate([wanted[:, 0].double().numpy() for wanted in task.targets])
+    error, found = task.error(), {}
+    for name, period, finer in zip(task.scales, periods, [*periods[1:], (1,) * len(periods[0])], strict=True):
+        smooth = without(task.model.get_submodule(name), task.scales[name], task.error)
+        lines = (lattice_rms(e, period, finer) for e in (error, smooth))
+        steps = (step_ratio(images, period) for images in (error + target, target))
+        found[name] = Truth(*lines, *steps)
     return found
 
 
@@ -120,6 +141,8 @@ def cpu_seconds(task: Task, repeats: int = 3) -> float:
 
 def level(rms: float, kind: str) -> str:
     """As the verdicts tell it: in 1/255, or in decibels of what is heard."""
+    if np.isnan(rms):
+        return "-"
     return f"{20 * np.log10(max(rms, 1e-6)):.0f} dB" if kind == "vocoder" else f"{255 * rms:.1f}"
 
 
@@ -131,10 +154,7 @@ def row(kind: str, upsampler: str) -> list[str]:
     diagnosis = artifactlab.diagnose(task.model, task.inputs, data_range=task.data_range, layout=task.layout)
     spent = (time.process_time() - start) / plain / (len(diagnosis.sites) + 3)
     periods = task.periods()
-    lines = [
-        f"{max(periods[name])}: {level(before, kind)} ({level(after, kind)}, {level(wanted, kind)})"
-        for name, (before, after, wanted) in truth(task).items()
-    ]
+    lines = [f"{max(periods[name])}: {truth.text(kind)}" for name, truth in truths(task).items()]
     print(f"{kind} {upsampler}: {diagnosis.verdict}", flush=True)
     return [kind, upsampler, told(diagnosis), blamed(diagnosis), "; ".join(lines), f"{spent:.2f}"]
 
@@ -158,7 +178,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     rows = [row(kind, upsampler) for kind, upsampler in NAMES]
-    header = ["net", "upsampler", "severity (slices)", "blamed", "lines in the error (site box-filtered)", "CPU time"]
+    header = ["net", "upsampler", "severity (slices)", "blamed", "lines (without the site), steps (of the target)", "CPU time"]
     text = markdown_table(header, rows)
     publish("real_decoders", text, options.readme)
 

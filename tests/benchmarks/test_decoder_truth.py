@@ -59,3 +59,10 @@ def test_a_filtered_module_is_itself_again():
     smooth = decoder_truth.without(module, (2, 2), run)
     assert not torch.equal(smooth, run())
     assert torch.equal(run(), given.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_bricks_step_between_each_other_and_noise_anywhere(cut):
+    bricks = noise(1, 12, 12).repeat(4, 1).repeat(4, 2)[:, cut:]
+    assert decoder_truth.step_ratio(bricks + 0.01 * noise(1, *bricks.shape[1:]), (4, 4)) > 30
+    assert decoder_truth.step_ratio(noise(4, 48, 48), (4, 4)) < 1.1
