@@ -1,7 +1,9 @@
-"""What a lattice draws, read plainly: numpy's FFT of the error, and the same with a site's output box-filtered.
+"""What a lattice draws, read plainly: numpy's FFT of the error, the same with a site's output box-filtered, and steps.
 
-None of it is this package's. What is made of bricks steps between them and not inside. A period p shows in the spectrum near multiples of 1/p, as lines where it is the same
-everywhere, and beside them where it follows the content; further away is what else is wrong. A mean over p samples is blind to exactly these multiples, so a site that runs through one draws nothing.
+None of it is this package's. A period p shows in the spectrum near multiples of 1/p, as lines where it is the same
+everywhere, and beside them where it follows the content; further away is what else is wrong. A mean over p samples is
+blind to exactly these multiples, so a site that runs through one draws nothing. And what is made of bricks steps
+between them and not inside, which no line tells.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """MONAI's 3-D `UNet` and `BasicUNet` written out, and the oblique vessels that they learn to find, as logits.
 
 Structure and names are MONAI's (`monai.networks.nets`, 1.6), so that the same weights load into both. `BasicUNet` has a
-skip in full resolution, and an upsampler to choose: `deconv`, of kernel and stride 2, or what MONAI calls `nontrainable`,
-a convolution and then a resize. `UNet` halves the size at once and ends with an upsampler: `deconv`, of kernel 3 and
-stride 2, is all MONAI has; `nearest` and `trilinear` are `nontrainable` ones in its place, which enlarge the logits.
+skip in full resolution, and an upsampler to choose: `deconv`, of kernel and stride 2, or what MONAI calls
+`nontrainable`, a convolution and then a resize. `UNet` halves the size at once and ends with an upsampler: `deconv`, of
+kernel 3 and stride 2, is all MONAI has; `nearest` and `trilinear` are `nontrainable` ones in its place.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class UpCat(nn.Module):
 
 
 class BasicUNet(nn.Module):
-    """A scan (N, 1, D, H, W), sides multiples of 16, to the logits of a vessel in each voxel, by MONAI's `BasicUNet`."""
+    """A scan (N, 1, D, H, W), sides multiples of 16, to the logits of a vessel, by MONAI's `BasicUNet`."""
 
     def __init__(self, upsampler: str) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class Skip(nn.Module):
 
 
 class StridedUNet(nn.Module):
-    """A scan (N, 1, D, H, W), sides multiples of 4, to the logits of a vessel in each voxel, by MONAI's `UNet`."""
+    """A scan (N, 1, D, H, W), sides multiples of 4, to the logits of a vessel, by MONAI's `UNet`."""
 
     def __init__(self, upsampler: str) -> None:
         super().__init__()

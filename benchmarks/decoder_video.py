@@ -1,4 +1,4 @@
-"""A video autoencoder of the shape of LTX-Video's, and the moving shapes that it learns: (N, 1, 1 + 4k, H, W) in [0, 1].
+"""A video autoencoder of LTX-Video's shape, and the moving shapes that it learns: (N, 1, 1 + 4k, H, W) in [0, 1].
 
 Its decoder doubles and quadruples by a 5-D depth to space and cuts the first frame off, so that the first latent frame
 stands for one frame and each other one for four. The upsampler is that (`unpatchify`), or a resize in its place

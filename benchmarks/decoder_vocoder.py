@@ -1,7 +1,7 @@
 """A vocoder of HiFi-GAN's shape, and the synthetic voices that it learns: mel spectrogram (N, 40, frames) -> 16 kHz.
 
-Its strides are HiFi-GAN's, 8, 8, 2 and 2: one frame is 256 samples, 62.5 frames a second. The upsampler is the transposed
-convolution of the paper (`deconv`, kernel twice the stride), or a resize and a convolution (`nearest`, `linear`).
+Its strides are HiFi-GAN's, 8, 8, 2 and 2: one frame is 256 samples, 62.5 frames a second. The upsampler is the
+transposed convolution of the paper (`deconv`, kernel twice the stride), or a resize and a convolution (`nearest`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Resized(nn.Module):
         self.conv = nn.Conv1d(inside, outside, 2 * stride + 1, padding=stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        corners = False if self.mode == "linear" else None
-        return self.conv(F.interpolate(x, scale_factor=self.stride, mode=self.mode, align_corners=corners))
+        return self.conv(F.interpolate(x, scale_factor=self.stride, mode=self.mode))
 
 
 class Residual(nn.Module):

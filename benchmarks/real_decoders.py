@@ -2,7 +2,8 @@
 
 A 3-D U-Net that finds vessels, a video decoder and a vocoder, as `train_decoders.py` trained them, each with several
 upsamplers. What is told and blamed stands beside what a plain FFT finds near the lattice's lines in output minus
-target, and what is left of it with a site's output box-filtered (`decoder_truth.py`): nothing of this package.
+target, what is left of it with a site's output box-filtered, and how much larger steps are between two periods than
+within one (`decoder_truth.py`): nothing of this package.
 """
 
 from __future__ import annotations
@@ -178,7 +179,8 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     rows = [row(kind, upsampler) for kind, upsampler in NAMES]
-    header = ["net", "upsampler", "severity (slices)", "blamed", "lines (without the site), steps (of the target)", "CPU time"]
+    seen = "period: lines (site box-filtered), steps (in the target)"
+    header = ["net", "upsampler", "severity (slices)", "blamed", seen, "CPU time"]
     text = markdown_table(header, rows)
     publish("real_decoders", text, options.readme)
 
