@@ -65,10 +65,10 @@ def looks_untrained(model: nn.Module) -> bool:
 
 
 def _votes(model: nn.Module) -> list[bool]:
-    """Of each layer with weights, whether it has left the values that it started with."""
+    """Of each layer with weights, whether it has left the values that it started with. Norms may have none to leave."""
     modules = list(unwrap(model).modules())
     votes = [_has_moved(layer.weight, layer.bias) for layer in modules if isinstance(layer, LAYERS)]
-    return votes + [_norm_has_moved(norm) for norm in modules if isinstance(norm, NORMS)]
+    return votes + [_norm_has_moved(norm) for norm in modules if isinstance(norm, NORMS) and norm.state_dict()]
 
 
 def _has_moved(weight: Tensor, bias: Tensor | None) -> bool:

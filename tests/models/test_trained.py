@@ -52,6 +52,17 @@ def test_neither_do_those_of_other_usual_initialisations(name: str) -> None:
     assert not looks_trained(model)
 
 
+def test_norms_without_weights_have_no_say() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 16, 3, padding=1), nn.InstanceNorm2d(16), nn.PReLU(), nn.InstanceNorm2d(16)]
+    model = nn.Sequential(*layers, nn.Conv2d(16, 3, 3, padding=1), nn.InstanceNorm2d(3))
+    assert not looks_trained(model)
+    with torch.no_grad():
+        for layer in (model[0], model[4]):
+            layer.weight *= 3
+    assert looks_trained(model)
+
+
 class Decoder(nn.Sequential):
     """A decoder of signals or volumes that gives back as much as it takes."""
 

@@ -160,14 +160,14 @@ def _folded(call: FunctionCall) -> Growth | None:
 def _reshaped(call: FunctionCall) -> Growth | None:
     """Depth to space by hand, in as many reshapes as it takes: features are laid between places.
 
-    While features have more than one axis, more are to be merged: three of them are merged one after the other.
+    While phases have axes of their own, more are to be merged: three of them are merged one after the other.
     """
     output = call.output
     if call.axes is None or not has_values(output):
         return None
     axes = tuple(part for axis in call.axes for part in by_direction(axis))
     phases = [1, *(phases_between(axis) for axis in axes[1:])]
-    if max(phases) == 1 or sum(role_of(axis) in ("features", "stacked") for axis in axes if axis) > 1:
+    if max(phases) == 1 or _is_unfinished(axes):
         return None
     grown = {number: axis for number, (axis, scale) in enumerate(zip(axes, phases, strict=True)) if scale > 1}
     if not all(map(_runs_along_one, grown.values())) or (len(grown) == 1 and not all(starmap(_is_sure, grown.items()))):
@@ -183,6 +183,19 @@ def _reshaped(call: FunctionCall) -> Growth | None:
     sizes = (size // scale for size, scale in zip(images.shape[2:], scales, strict=True))
     shapes = (*images.shape[:2], *sizes), tuple(images.shape)
     return Growth("reshape", scales, *shapes, None, images, False, True, directions, view, tuple(output.shape))
+
+
+def _is_unfinished(axes: Axes) -> bool:
+    """Whether phases still have an axis of their own, right behind the places that they are to be laid between.
+
+    Where there is one channel, such an axis is the only one of features. Behind a single place, as of the one latent
+    frame of an image in a video net, there is nothing to be laid between: that one stays, or is cut off.
+    """
+    features = [k for k, axis in enumerate(axes) if axis and role_of(axis) in ("features", "stacked")]
+    behind_one = [k for k in features if k > 2 and not axes[k - 1]]
+    waiting = [k for k in features if 1 < k < len(axes) - 1 and role_of(axes[k - 1]) == "places"]
+    channels = len(features) - len(behind_one) - len(waiting)
+    return channels > 1 or (bool(waiting) and (channels + len(waiting) > 1 or not axes[1]))
 
 
 def _is_sure(number: int, axis: Axis) -> bool:

@@ -54,6 +54,19 @@ def test_unpatchify_of_tokens_is_a_site() -> None:
     assert [(s.site.scale, s.site.in_shape) for s in cap.sites] == [((4, 4), (1, 3, 8, 8))]
 
 
+@pytest.mark.parametrize(("frames", "scale", "period"), [(5, (2, 4, 4), (2, 4, 4)), (1, (4, 4), (1, 4, 4))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_unpatchify_of_video_in_three_steps_is_one_site(channels: int, frames: int, scale: Any, period: Any) -> None:
+    def unpatchify(x: Tensor) -> Tensor:  # as LTX-Video does, with the frames before the first one cut off
+        patches = x.reshape(1, channels, 2, 4, 4, frames, 6, 6).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        return patches.flatten(6, 7).flatten(4, 5).flatten(2, 3)[:, :, 1:]
+
+    model = nn.Sequential(nn.Conv3d(4, 32 * channels, 1), AnyForward(unpatchify))
+    with artifactlab.capture(model) as cap:
+        model(torch.rand(1, 4, frames, 6, 6))
+    assert [(s.site.scale, s.site.period) for s in cap.sites] == [(scale, period)]
+
+
 def test_channels_last_patch_expanding_is_a_site() -> None:
     def expand(x: Tensor) -> Tensor:  # (B, H, W, 2*2*c) -> (B, 2H, 2W, c), as in Swin-Unet
         return x.reshape(1, 8, 8, 2, 2, 6).permute(0, 1, 3, 2, 4, 5).reshape(1, 16, 16, 6)
