@@ -196,7 +196,8 @@ def test_a_layer_that_only_one_has_is_listed_and_compared_with_nothing(three_sit
 
         def forward(self, x: Tensor) -> Tensor:
             y = self.up3(self.up2(self.up1(x)))
-            return F.avg_pool2d(F.interpolate(y, scale_factor=3, mode="bilinear"), 3)
+            height, width = y.shape[-2:]
+            return F.interpolate(y, scale_factor=3, mode="bilinear")[..., :height, :width]
 
     found = compare_models(three_sites, More(), small, data_range=1.0)
     assert (found.only_first, found.only_second) == ((), ("interpolate#0",))

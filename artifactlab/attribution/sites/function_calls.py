@@ -16,8 +16,9 @@ from artifactlab.attribution.sites.upsampling import Growth, growth_between
 class FunctionCall:
     """One call of a torch function in a running model, as a detector is given it.
 
+    >>> import torch
     >>> x = torch.zeros(1, 3, 8, 8)
-    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, F.interpolate(x, scale_factor=2))
+    >>> call = FunctionCall((x,), {"scale_factor": 2}, x, torch.nn.functional.interpolate(x, scale_factor=2))
     >>> call.argument(2, "scale_factor"), call.argument(3, "mode", "nearest")
     (2, 'nearest')
     """
@@ -49,6 +50,7 @@ def growth_by_size(op: str, *, nearest: bool = False) -> GrowthOf:
         op: name of the operation, as it appears in a site's key.
         nearest: whether it repeats pixels, as a nearest-neighbour resize does.
 
+    >>> import torch
     >>> x = torch.zeros(1, 3, 8, 8)
     >>> call = FunctionCall((x, torch.ones(2, 2)), {}, x, torch.kron(x, torch.ones(2, 2)))
     >>> growth_by_size("kron")(call).scale
