@@ -18,6 +18,7 @@ from torch import Tensor
 
 from artifactlab.attribution.sites.axes import (
     DIRECTIONS,
+    Axes,
     Axis,
     axes_of_images,
     by_direction,
