@@ -1,10 +1,10 @@
-"""Figures that a notebook shows by themselves; in a file of its own, as matplotlib is imported when something is drawn."""
+"""Figures that a notebook shows by themselves; in a file of its own, as matplotlib is imported late."""
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+import io
 
-from artifactlab.report.figures import png_of
+from matplotlib.figure import Figure
 
 
 class NotebookFigure(Figure):
@@ -14,4 +14,6 @@ class NotebookFigure(Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        return png_of(self)
+        data = io.BytesIO()
+        self.savefig(data, format="png")
+        return data.getvalue()
