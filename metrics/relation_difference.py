@@ -98,7 +98,9 @@ def _of_coefficients(one: SynchronousSums, other: SynchronousSums) -> Synchronou
 def _over_channels(sums: Sums, of: Callable[[SynchronousSums], Tensor]) -> Powers:
     """Grids are averaged over channels; steps, by how much a channel's slopes have to show of them."""
     grid = steps = moves = 0.0
-    for one in sums.values():
+    for measured in sums.values():
+        # the product of two slopes, which of noise may fall below nothing
+        one = measured._replace(slopes=measured.slopes.clamp_min(0))
         power, moved = powers_of(one, of)
         slopes = per_sample(one)[1].sum(1)
         grid += float((power.grid + power.modulation).mean())

@@ -111,9 +111,15 @@ class SynchronousSums(_Sums):
         return self.chance.sum(1) / divisor(self.weight.square())
 
     def coefficients(self) -> tuple[Tensor, Tensor]:
-        """Coefficients of the regression, (N, C, K), and what chance would make of their squares, (N, K)."""
-        weight = self.weight.clamp_min(EMPTY_CHANCE)[:, None]
-        return (self.first + self.second) / weight[..., None], self.chance / weight.square()
+        """Coefficients of the regression, (N, C, K), and what chance would make of their squares, (N, K).
+
+        Where the halves' weights cancel, as those of few edges may, nothing is left to divide by: the coefficients are
+        0 then, and chance may make anything of them, a whole sample or data range.
+        """
+        largest = self.first_weight.abs() + self.second_weight.abs()
+        known = (self.weight > (MIN_BALANCE * largest).clamp_min(EMPTY_CHANCE))[:, None]
+        weight = torch.where(known, self.weight[:, None], torch.inf)
+        return (self.first + self.second) / weight[..., None], torch.where(known, self.chance / weight.square(), 1.0)
 
     def error(self) -> Tensor:
         """Standard error of `power`, (N,)."""

@@ -13,6 +13,9 @@ from artifactlab.attribution.verdicts import LIKELY_SHARE, worsens
 from artifactlab.scoring.periods import lattice_period, smallest_side
 from artifactlab.scoring.severity import SILENT, VISIBLE
 
+HARDLY = 0.01
+"""Share below which a part is not told in percent: rounded to 0% it would read as no part at all."""
+
 
 @dataclass(frozen=True)
 class VerdictText:
@@ -87,6 +90,11 @@ def signed(value: float | None) -> str:
         return "-"
     text = f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.1f}" if abs(value) >= 10 else f"{value:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text
+
+
+def plain(severity: float) -> str:
+    """A severity in two decimals, without the sign of what rounds to nothing."""
+    return f"{severity:.2f}".replace("-0.00", "0.00")
 
 
 def _main_finding(
@@ -186,10 +194,20 @@ def _also(first: str, joint: Sequence[JointStep], output: SeverityMeasures) -> s
         taken = left * min(1.0, max(0.0, step.adds.value / severity))
         shares.append((step.key, taken))
         left, severity = left - taken, max(step.severity, SILENT)
-    rest = ", ".join(f"{key} ({share:.0%} more)" for key, share in shares if key != first)
+    rest = ", ".join(f"{key} ({_more(share)})" for key, share in shares if key != first)
     return f" Also guilty: {rest}. All repaired, " + (
-        "nothing shows." if joint[-1].severity < VISIBLE else f"{left:.0%} is left."
+        "nothing shows." if joint[-1].severity < VISIBLE else f"{_part(left)} is left."
     )
+
+
+def _more(share: float) -> str:
+    """What a further offender takes; a small part of something loud may well show by itself."""
+    return f"{_part(share)} more" + (", which shows once the others are repaired" if share < HARDLY else "")
+
+
+def _part(share: float) -> str:
+    """A part that is there, and so never 0%."""
+    return f"{share:.0%}" if share >= HARDLY else "under 1%"
 
 
 def _likely(site: SiteDiagnosis, output: SeverityMeasures, names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import click
 from artifactlab.cli.options import flag_of, is_given
 from artifactlab.report.next_steps import Invocation
 
-RUNNING = {"arguments", "value_range", "data_range", "gray", "crop", "size", "output", "device"}
+RUNNING = {"arguments", "value_range", "data_range", "gray", "crop", "size", "input_layout", "output", "device"}
 """Options that say how a model is run, by their parameters."""
 INPUTS = {"inputs", "probes", "noise", "inputs_from", "count"}
 """Options that say what it is run on."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
+from artifactlab.inputs.arrangements import ARRANGEMENTS
 from artifactlab.inputs.crops import Size
 from artifactlab.inputs.model_inputs import RANGES, load_inputs
 from artifactlab.inputs.noise import Noise, draw_noise
@@ -20,7 +21,8 @@ from artifactlab.models.typed_arguments import TypedArgument
 DEFAULT_RANGE = "0,1"
 """What black and white are in the input where nobody said it."""
 NOISE_COUNT = 8
-"""Inputs that are drawn, or taken from a function, by default: enough for an interval, and few passes."""
+"""Inputs that are drawn, taken from a function, or single frames of each file, by default: enough for an interval, and
+few passes."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class InputOptions:
     noise: Sequence[Noise]
     """Arguments that are random numbers."""
     count: int | None
-    """Number of inputs that are drawn or yielded; None for `NOISE_COUNT`."""
+    """Number of inputs that are drawn or yielded, or of single frames; None for `NOISE_COUNT`."""
     arguments: Sequence[TypedArgument]
     """Other arguments of forward, the same in every call."""
     value_range: str | None
@@ -51,6 +53,8 @@ class InputOptions:
     """Size of the centred crop along the last axes; None for all there is, or for `crop`."""
     output: str | None
     """Key, index or path of the output to judge; None where the model has but one image among its outputs."""
+    input_layout: str | None = None
+    """What videos and volumes are to the models, one of `ARRANGEMENTS`; None as they are read."""
     layout: str | None = None
     """What the axes of the output are, a letter each; None where the model or its shape tells."""
 
@@ -108,6 +112,8 @@ class InputOptions:
                 gray=self.gray,
                 crop=self.size or self.crop,
                 every_crop=every_crop,
+                arrangement=self.input_layout or ARRANGEMENTS[0],
+                count=count,
                 say=note,
             )
         )
@@ -124,8 +130,11 @@ class InputOptions:
         given = [name for name, is_given in sources.items() if is_given]
         if len(given) > 1:
             raise InputError(f"{given[0]} and {given[1]} are both the first argument; give one, or --noise NAME=SHAPE")
-        if self.count and not (self.noise or self.inputs_from):
-            raise InputError("--count says how many inputs are drawn, and nothing is: give --noise or --inputs")
+        if self.count and not (self.noise or self.inputs_from or self.input_layout == "NCHW"):
+            raise InputError(
+                "--count says how many inputs are drawn, and nothing is: give --noise or --inputs, or for single frames"
+                " --input-layout NCHW"
+            )
 
     @property
     def output_range(self) -> float | None:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from artifactlab.cli.input_options import NOISE_COUNT
 from artifactlab.cli.records import Command
 from artifactlab.errors import InputError, first_line, shown
+from artifactlab.inputs.arrangements import ARRANGEMENTS
 from artifactlab.inputs.crops import Size
 from artifactlab.inputs.model_inputs import RANGES
 from artifactlab.inputs.noise import parse_noise
@@ -97,7 +98,7 @@ def input_options(models: str) -> Callable[[Command], Command]:
             click.option(
                 "--count",
                 type=click.IntRange(min=1),
-                help=f"How many of --noise, or at most of --inputs.  [default: {NOISE_COUNT}]",
+                help=f"How many of --noise, or at most of --inputs or of single frames.  [default: {NOISE_COUNT}]",
             ),
             click.option(
                 *("--arg", "arguments"),
@@ -123,7 +124,13 @@ def input_options(models: str) -> Callable[[Command], Command]:
                 "--size",
                 type=SIZE,
                 metavar="HxW",
-                help="Centred crop: HxW, TxHxW, or L of signals.",
+                help="Centred crop: HxW; TxHxW of video, DxHxW of volumes; L of signals.",
+            ),
+            click.option(
+                "--input-layout",
+                type=click.Choice(ARRANGEMENTS),
+                help="Axes of video and volumes: NCTHW if not given; NTCHW, frames first; or NCHW, single frames or"
+                " slices, --count of each file.",
             ),
         ]
     )

@@ -16,7 +16,7 @@ MAX_AXES = 3
 
 
 class Size(tuple[int, ...]):
-    """Entries along the last axes, written `HxW`, `TxHxW`, or `L` for signals.
+    """Entries along the last axes, written `HxW`; `TxHxW` of video, `DxHxW` of volumes; or `L` of signals.
 
     >>> Size.parse("9x64x48"), str(Size((64, 48)))
     ((9, 64, 48), '64x48')
@@ -56,7 +56,9 @@ def size_along(tensor: Tensor, crop: int | tuple[int, ...] | None, name: str) ->
     space = tensor.ndim - 2
     size = Size((crop,) * min(space, 2) if isinstance(crop, int) else crop)
     if not size or len(size) > space or (len(size) == 1 and space > 1):
-        words = {0: "none", 1: "--size L", 2: "--size HxW"}.get(max(space, 0), "--size HxW or TxHxW")
+        words = {0: "none", 1: "--size L", 2: "--size HxW"}.get(
+            max(space, 0), "--size HxW, or TxHxW of video, DxHxW of volumes"
+        )
         raise InputError(f"{name} is {tuple(tensor.shape)}, which a size of {size or crop} does not crop; give {words}")
     if any(wanted > there for wanted, there in zip(size, tensor.shape[-len(size) :], strict=True)):
         sides = "x".join(map(str, tensor.shape[2:]))

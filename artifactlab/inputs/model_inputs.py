@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from artifactlab.errors import InputError
+from artifactlab.inputs.arrangements import arranged
 from artifactlab.inputs.crops import Size, cropped, crops_around, size_along
 from artifactlab.inputs.formats import INPUT_FORMATS, InputFile, Reading, format_of_input
 from artifactlab.inputs.image_files import SUFFIXES, Wanted, find_files
@@ -37,6 +38,8 @@ def load_inputs(
     gray: bool = False,
     crop: int | tuple[int, ...] | None = None,
     every_crop: bool = False,
+    arrangement: str = "NCTHW",
+    count: int = 8,
     say: Callable[[str], None] | None = None,
 ) -> list[Any]:
     """One input per file and per probe, as `diagnose` takes them.
@@ -54,6 +57,8 @@ def load_inputs(
         crop: side of a centred square, and of probes; or the size along the last axes, such as (T, H, W). Of videos,
             the first T frames are taken. None for all there is.
         every_crop: after all centred crops also those beside them, which do not overlap, as far as inputs are larger.
+        arrangement: what videos and volumes become: `NCTHW` as they are read; `NTCHW`; or `NCHW`, single frames.
+        count: single frames that are taken of each at most, evenly spread; of videos, of as many from the first on.
         say: called with what was done to a file's values, where that is not plain.
 
     Raises:
@@ -67,15 +72,16 @@ def load_inputs(
             "nothing to run the model on: give --input PATH (files, folders, globs) or --probe NAME; for latents"
             " --noise 1x4x64x64, or --inputs file.py:function"
         )
-    frames = crop[0] if isinstance(crop, tuple) and len(crop) > 2 else None
+    frames = crop[0] if isinstance(crop, tuple) and len(crop) > 2 else count if arrangement == "NCHW" else None
     loaded = [_read(path, Reading(gray, frames)) for path in (_found(paths) if paths else [])]
     loaded += [_Loaded(name, InputFile(_probe(name, crop, gray))) for name in probes]
     for one in loaded:
         if say and one.file.note:
             say(one.file.note)
-    chosen = [part for one in loaded for part in one.inputs(crop, value_range)]
+    chosen = [part for one in loaded for part in one.arranged(one.inputs(crop, value_range), arrangement, count)]
     if every_crop and crop:
-        chosen += [part for one in loaded for part in one.beside(crop, value_range)]
+        beside = (one.arranged(one.beside(crop, value_range), arrangement, count) for one in loaded)
+        chosen += [part for parts in beside for part in parts]
     return chosen
 
 
@@ -105,6 +111,10 @@ class _Loaded:
         size = size_along(content, crop, self.name) or Size()
         return [self._mapped(part, value_range) for part in crops_around(content, size)]
 
+    def arranged(self, parts: list[Any], arrangement: str, count: int) -> list[Any]:
+        """Its parts in the order of axes that a model takes; files of tensors hold what it takes as it is."""
+        return [one for part in parts for one in arranged(part, arrangement, count)] if self.file.pixels else parts
+
     def _mapped(self, values: Tensor, value_range: tuple[float, float]) -> Tensor:
         low, high = value_range
         return low + (high - low) * values if self.file.pixels else values
@@ -126,7 +136,7 @@ def _probe(name: str, crop: int | tuple[int, ...] | None, gray: bool) -> Tensor:
     """A probe of the size that is asked for: an image, or the same one for every frame of a video or a volume."""
     sides = (crop, crop) if isinstance(crop, int) else crop or (PROBE_SIZE, PROBE_SIZE)
     if len(sides) < 2:
-        raise InputError(f"a probe is an image; give --size HxW or TxHxW instead of {Size(sides)}")
+        raise InputError(f"a probe is an image; give --size HxW, TxHxW or DxHxW instead of {Size(sides)}")
     image = cropped(make_probe(name, max(sides[-2:]), channels=1 if gray else 3), Size(sides[-2:]))
     return image if len(sides) == 2 else image[:, :, None].expand(-1, -1, sides[0], -1, -1).contiguous()
 

@@ -8,10 +8,13 @@ from inspect import Parameter
 
 from torch import Tensor, nn
 
+from artifactlab.errors import InputError
 from artifactlab.models.arguments import check_arguments, forward_parameters
 from artifactlab.models.calls import Call
 from artifactlab.models.typed_arguments import TypedArgument
 
+OF_PICTURES = (1, 3)
+"""Channels of images from files; others are latents or features."""
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -26,6 +29,9 @@ def from_file(model: nn.Module, call: Call, beside: Collection[str], say: Callab
         call: as it was read.
         beside: names of arguments that do not come from the file.
         say: called where a batch axis was added.
+
+    Raises:
+        InputError: if it is one picture, and the model takes volumes.
     """
     parameters = forward_parameters(model) or {}
     names = [name for name in call.kwargs if name not in beside]
@@ -34,9 +40,19 @@ def from_file(model: nn.Module, call: Call, beside: Collection[str], say: Callab
         call = Call((call.kwargs[names[0]],), others)
     if len(call.args) == 1 and isinstance(call.args[0], Tensor) and lacks_batch(model, call.args[0]):
         shape = tuple(call.args[0].shape)
+        _refuse_picture(shape)
         say(f"an input {shape} has no batch axis, and was taken as {(1, *shape)}")
         call = replace(call, args=(call.args[0][None],))
     return call
+
+
+def _refuse_picture(shape: tuple[int, ...]) -> None:
+    """A picture (1, C, H, W) could be a volume of one channel without batch axis, but for its one or three slices."""
+    if len(shape) == 4 and shape[1] in OF_PICTURES:
+        raise InputError(
+            f"the input {shape} is a picture, and the model's first convolution takes volumes or video (N, {shape[0]},"
+            " T, H, W); give a NIfTI, a video or a tensor file of that shape, or --probe NAME --size TxHxW"
+        )
 
 
 def completed(model: nn.Module, calls: Sequence[Call], arguments: Sequence[TypedArgument]) -> list[Call]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from artifactlab.errors import first_line
 from artifactlab.models.arguments import forward_parameters, misfit
 from artifactlab.models.calls import Call
-from artifactlab.models.completion import batch_axes
+from artifactlab.models.completion import OF_PICTURES, batch_axes
 from artifactlab.models.conversions import advice_for
 from artifactlab.models.outputs import is_image, tensors
 
@@ -21,8 +21,6 @@ SIZES = re.compile(r"(?i)\b(?:sizes?|shapes?|divisible|multiple of|height|width|
 """Words of errors that a size can be the reason of."""
 STRIDE = 16
 """What sides are made a multiple of: four levels of stride 2, as U-Nets of volumes have."""
-OF_PICTURES = (1, 3)
-"""Channels of images from files; others are latents or features, which no crop was taken of."""
 
 
 def hint(model: nn.Module, call: Call, error: BaseException) -> str:
@@ -47,8 +45,10 @@ def _frames(model: nn.Module, error: BaseException, inputs: list[Tensor]) -> str
     found = CHANNELS.search(first_line(error))
     frames = found and (int(found[1]), int(found[2])) == tuple(inputs[0].shape[1:3])
     steps = "x.transpose(1, 2), (N, T, C, H, W)" if frames else "x[0].transpose(0, 1), a batch of its frames"
+    layout = "NTCHW" if frames else "NCHW, its frames one by one"
     return (
-        f"its convolutions take images, and this is video (N, C, T, H, W); give {steps}, by --inputs FILE.py:FUNCTION"
+        f"its convolutions take images, and this is video (N, C, T, H, W); give {steps}; of files"
+        f" --input-layout {layout}"
     )
 
 

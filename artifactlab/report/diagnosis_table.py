@@ -6,16 +6,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.attribution.artifact_words import period_text, words_for
+from artifactlab.attribution.artifact_words import levels_text, period_text, words_for
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.handles import Handles
-from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdict_text import signed
+from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.verdict_text import plain, signed
 from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
 STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"
 NUMBERS = ("period", "evidence", "effect (90%)", "share")
+TOGETHER = "Offenders repaired together, each on top of those above it"
+MAX_INPUTS = 8
+"""Inputs whose severity is told one by one, in one line; the JSON has those of all."""
 
 
 def diagnosis_table(diagnosis: Diagnosis) -> Group:
@@ -43,7 +46,33 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
     finding = literal(handles.shorten(diagnosis.heading), "bold")
     remarks = [Text(), literal(handles.shorten(diagnosis.remarks))] if diagnosis.remarks else []
     legend = _legend(diagnosis, handles)
-    return Group(Fitting(table, _stacked(rows)), Text(), note, *legend, Text(), finding, *remarks)
+    above = Fitting(table, _stacked(rows)), *_together(diagnosis), Text(), Text(_severity(diagnosis))
+    return Group(*above, note, *legend, Text(), finding, *remarks)
+
+
+def _severity(diagnosis: Diagnosis) -> str:
+    """What effects are drops of: of all inputs together, and of each of a few."""
+    output, inputs = diagnosis.output, diagnosis.per_input
+    text = f"severity of the output: {plain(output.severity)}  ({levels_text(output, diagnosis.directions)})"
+    if not 1 < len(inputs) <= MAX_INPUTS:
+        return text
+    return f"{text}; of each input alone: {', '.join(plain(measures.severity) for measures in inputs)}"
+
+
+def _together(diagnosis: Diagnosis) -> list[RenderableType]:
+    """What each of several offenders takes on top of those above it, which is what it is named for.
+
+    Behind a louder one, the interval of what a repair does alone may well reach zero.
+    """
+    if len(diagnosis.joint) < 2:
+        return []
+    table = Table(title=TOGETHER, title_justify="left", box=None)
+    table.add_column("offender", overflow="fold")
+    for name in ("takes (90%)", "severity left"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for step in diagnosis.joint:
+        table.add_row(literal(diagnosis.handles[step.key]), _with_interval(step.adds), plain(step.severity))
+    return [Text(), table]
 
 
 def _directions(diagnosis: Diagnosis) -> str:
@@ -73,13 +102,17 @@ def _stacked(rows: list[tuple[str | Text, ...]]) -> Group:
 
 def _row(diagnosed: SiteDiagnosis, handles: Handles) -> tuple[str | Text, ...]:
     site, evidence, effect = diagnosed.site, diagnosed.evidence, diagnosed.effect
-    interval = "" if effect.low is None else f" [{signed(effect.low)}, {signed(effect.high)}]"
     return (
         str(diagnosed.rank),
         literal(handles.shorten(site.label)),
         period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
-        ("" if diagnosed.verified else "~") + signed(effect.value) + interval,
+        ("" if diagnosed.verified else "~") + _with_interval(effect),
         "-" if effect.share is None else f"{effect.share:.0%}",
         Text(diagnosed.verdict, style=STYLES[diagnosed.verdict]),
     )
+
+
+def _with_interval(effect: Effect) -> str:
+    interval = "" if effect.low is None else f" [{signed(effect.low)}, {signed(effect.high)}]"
+    return signed(effect.value) + interval

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from artifactlab.attribution.artifact_words import kind_text, period_text
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdict_text import signed
+from artifactlab.attribution.verdict_text import plain, signed
 from artifactlab.report.flat import NAMES
 from artifactlab.report.next_steps import Invocation, Step, next_steps
 from artifactlab.report.page_views import ZOOMS, Drawn, Shown, View, drawn_of, view_of
@@ -129,13 +129,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["signed"] = signed
-    environment.filters["plain"] = _two_decimals
+    environment.filters["plain"] = plain
     return environment
-
-
-def _two_decimals(value: float) -> str:
-    """A number without the sign of what rounds to nothing."""
-    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _policy(style: str, script: str) -> str:

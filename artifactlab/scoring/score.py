@@ -16,6 +16,7 @@ from artifactlab.inputs.images import MAX_PIXELS, MIN_SIDE, Picture, open_pictur
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known, measure
+from artifactlab.scoring.other_files import refuse_others
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 from artifactlab.scoring.workers import map_in_processes, usable_cores
 
@@ -74,6 +75,7 @@ def score_images(
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
     files = find_images(paths, recursive)
+    refuse_others(files)
     jobs = [(file, partner, names, max_pixels) for file, partner in _paired_files(files, reference, recursive)]
     images = []
     with _scores(jobs, min(workers, len(jobs), usable_cores())) as scores:

@@ -112,6 +112,16 @@ def test_shares_never_add_up_to_more_than_the_whole() -> None:
     assert text.endswith("removes 90% of it. Also guilty: b/interpolate#0 (10% more). All repaired, nothing shows.")
 
 
+def test_a_part_that_is_there_is_never_called_0_percent() -> None:
+    total = output(50.0, 0.0).severity
+    sites = [diagnosed("a", "offender", 0.1), diagnosed("b", "offender", 0.1)]
+    sites[0] = replace(sites[0], effect=effect(0.996 * total, 1.0, total))
+    joint = (JointStep("a/interpolate#0", sites[0].effect, 20.0), JointStep("b/interpolate#0", effect(15, 9, 20), 5.0))
+    text = told(sites, joint, (), output(50.0, 0.0), (4, 4))
+    assert "b/interpolate#0 (under 1% more, which shows once the others are repaired)" in text
+    assert text.endswith("All repaired, under 1% is left.")
+
+
 def test_the_main_offender_is_not_also_guilty_where_another_was_repaired_before_it() -> None:
     sites = [diagnosed("whole", "offender", 0.6), diagnosed("whole.up", "offender", 0.5)]
     joint = (

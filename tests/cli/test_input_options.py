@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -271,3 +272,37 @@ def test_a_fix_without_inputs_of_its_own_is_judged_on_those_of_the_training(
     (_, (call,), *_), _, _ = caught(monkeypatch, "artifactlab.cli.fix.fix_site", *arguments)
     assert torch.equal(call.args[0], LATENT)
     assert call.kwargs["text"].shape == (1, 2)
+
+
+def test_a_clip_is_frames_first_or_single_frames_where_the_model_takes_them_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (10, 32, 48, 3), dtype=np.uint8)
+    with av.open("clip.mp4", "w") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        file.mux(stream.encode())
+
+    failed = run("diagnose", "nets.py:rgb", "--input", "clip.mp4").output
+    assert "of files --input-layout NCHW, its frames one by one" in " ".join(failed.split())
+
+    def shapes(*arguments: str) -> list[tuple[int, ...]]:
+        given = seen(monkeypatch, "nets.py:rgb", "--input", "clip.mp4", *arguments)
+        return [tuple(call.args[0].shape) for call in given]
+
+    assert shapes() == [(1, 3, 10, 32, 48)]
+    assert shapes("--input-layout", "NTCHW") == [(1, 10, 3, 32, 48)]
+    assert shapes("--input-layout", "NCHW") == [(1, 3, 32, 48)] * 8
+    assert shapes("--input-layout", "NCHW", "--count", "3", "--size", "9x16x16") == [(1, 3, 16, 16)] * 3
+
+
+def test_a_photo_is_no_volume_without_its_batch_axis(folder: Path) -> None:
+    cv2.imwrite("photo.png", np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
+    Path("volumes.py").write_text("from torch import nn\ndef net(): return nn.ConvTranspose3d(1, 1, 4, 2, 1)\n")
+    failed = run("diagnose", "volumes.py:net", "--input", "photo.png")
+    assert failed.exit_code == 2
+    said = " ".join(failed.output.split())
+    assert "the input (1, 3, 32, 32) is a picture, and the model's first convolution takes volumes or video" in said
+    assert "--probe NAME --size TxHxW" in said

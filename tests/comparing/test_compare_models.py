@@ -285,3 +285,20 @@ def test_models_of_other_outputs_are_no_variants(scene: Tensor) -> None:
     shape = tuple(film(scene).shape)
     with pytest.raises(ModelError, match=re.escape(f"and {shape}, so they are no variants")):
         _refuse_other_kinds((1, 3, 64, 64), shape)
+
+
+def test_differences_stay_numbers_where_noise_leaves_next_to_no_edges_to_measure_steps_at() -> None:
+    """Of short noise the weight of rising and of falling edges may cancel; nothing is divided by what is left."""
+
+    def vocoder(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        first, second = nn.ConvTranspose1d(8, 8, 16, 8, 4), nn.ConvTranspose1d(8, 1, 16, 8, 4)
+        return nn.Sequential(nn.Conv1d(16, 8, 7, padding=3), first, nn.LeakyReLU(0.1), second, nn.Tanh())
+
+    for seed in (9, 24):
+        latent = torch.randn(1, 16, 6, generator=torch.Generator().manual_seed(seed))
+        latent = nn.functional.avg_pool1d(latent, 9, 1, 4) * 3
+        for place in compare_models(vocoder(seed), vocoder(seed + 50), latent).places:
+            for strength in (place.first, place.second, place.difference, place.floor):
+                assert isinstance(strength.steps, float)
+                assert 0 <= strength.steps < 1e4

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from artifactlab.metrics.significance import MAX_DRIFT, confirmed, evidence, significant
-from artifactlab.metrics.synchronous import as_spectrum, components_of
+from artifactlab.metrics.synchronous import SynchronousSums, as_spectrum, components_of
 from artifactlab.metrics.synchronous_averaging import ROUNDING_VARIANCE, synchronous_sums
 
 MULTIPLICITIES = (2, 1)
@@ -183,3 +183,14 @@ def test_a_choice_of_frequencies_has_their_power_and_both_their_numbers():
     assert (both.tolist(), real.tolist()) == ([True, True, False], [False, False, True])
     assert float(sums.selected(both).power()) == pytest.approx(2 * 0.5**2)
     assert float(sums.selected(real).power()) == pytest.approx(0.3**2)
+
+
+def test_a_coefficient_is_nothing_and_may_be_anything_where_the_halves_weights_cancel() -> None:
+    first = torch.full((3, 1, 2), 0.1)
+    sums = SynchronousSums(
+        *(first, first, torch.tensor([2.0, 1.0, 0.0]), torch.tensor([2.0, -0.999, 0.0])),
+        *(torch.full((3, 2), 4.0), torch.zeros(3), torch.zeros(3, 1), torch.zeros(3)),
+    )
+    coefficients, chance = sums.coefficients()
+    assert coefficients[:, 0, 0].tolist() == pytest.approx([0.05, 0, 0])
+    assert chance[:, 0].tolist() == [0.25, 1, 1]

@@ -192,7 +192,7 @@ def test_a_video_for_a_net_of_images_gets_the_order_of_axes_that_it_takes() -> N
             return self.up(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     video = torch.rand(1, 3, 8, 32, 32)
-    assert "give x.transpose(1, 2), (N, T, C, H, W), by --inputs" in failure(OfFrames(), video)
+    assert "give x.transpose(1, 2), (N, T, C, H, W); of files --input-layout NTCHW" in failure(OfFrames(), video)
     assert "give x[0].transpose(0, 1), a batch of its frames" in failure(nn.Sequential(Net().up), video)
 
 

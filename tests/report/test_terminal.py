@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from rich.console import Console, RenderableType
 
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.records import Effect, SiteDiagnosis
+from artifactlab.attribution.records import Effect, OutputMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.cli import progress
 from artifactlab.lint import RULES, LintFinding
@@ -22,7 +23,7 @@ from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.fix_report import fix_table
 from artifactlab.report.lint_table import lint_table, rules_table
 from artifactlab.report.metrics_table import metrics_table
-from artifactlab.report.terminal import print_out
+from artifactlab.report.terminal import as_text, print_out
 
 LONG = "model.decoder.the_second_stage_of_it.blocks.11.upsample.upsampling_convolution"
 EFFECT = Effect(-1234.5, -23456.7, -1001.2, -0.123, "checkerboard")
@@ -31,7 +32,9 @@ EFFECT = Effect(-1234.5, -23456.7, -1001.2, -0.123, "checkerboard")
 def diagnosis() -> Diagnosis:
     site = Site(LONG, "conv_transpose2d", 0, (2, 2), (16, 8), (1, 512, 8, 8), (1, 256, 16, 16))
     found = SiteDiagnosis(site, Evidence(0.12, 0.0, 0.34), EFFECT, "compensated", 1, 1)
-    return Diagnosis((found,), f"Leave {LONG} alone.", {"severity": 1.0}, SimpleNamespace(layout="NCHW"))
+    return Diagnosis(
+        (found,), f"Leave {LONG} alone.", OutputMeasures(1.0, 0.004, 0.0, 0.0, 0.0), SimpleNamespace(layout="NCHW")
+    )
 
 
 def lint_findings() -> list[LintFinding]:
@@ -113,6 +116,15 @@ def test_short_names_stand_in_the_table_and_the_full_ones_below_it() -> None:
     assert "4x2x2" in text
     assert "period: along z, y, x." in text
     assert "...up_blocks.1.upsamplers.0.conv/interpolate#0 causes the output's grid" in text.replace("\n", " ")
+
+
+def test_the_severity_that_effects_are_drops_of_is_told_for_the_output_and_each_input() -> None:
+    made = by_hand.a_video()
+    text = as_text(diagnosis_table(made), 120)
+    assert f"severity of the output: {made.output.severity:.2f}  (grid " in text
+    assert "each input" not in text
+    two = replace(made, per_input=(made.output, replace(made.output, severity=7.25)))
+    assert f"of each input alone: {made.output.severity:.2f}, 7.25" in as_text(diagnosis_table(two), 160)
 
 
 def test_piped_there_are_no_colours(capsys: pytest.CaptureFixture[str]) -> None:

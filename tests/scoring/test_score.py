@@ -242,3 +242,17 @@ def test_no_image_outlives_its_row(save: Save, tmp_path: Path, monkeypatch: pyte
     finally:
         gc.unfreeze()
     assert len(alive) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("clip.MP4", r"clip.MP4' is a video, and score takes images: save its frames .*periods=\(1, 8, 8\)\)$"),
+        ("x.nii.gz", r"x.nii.gz' is a volume, and score takes images: save its slices .*artifactlab.severity\("),
+        ("x.wav", r"x.wav' is a sound, and score takes images: in Python give .*periods=8, data_range=2\)$"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_the_way_around(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=message):
+        score_images([tmp_path / name])

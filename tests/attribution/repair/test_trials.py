@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import InputError
+from artifactlab.attribution.verdict_text import signed
+from artifactlab.report.diagnosis_table import diagnosis_table
+from artifactlab.report.terminal import as_text
 
 
 def test_two_guilty_sites_are_repaired_on_top_of_each_other_until_nothing_shows(three_sites, scene: Tensor) -> None:
@@ -30,6 +33,26 @@ def test_one_guilty_site_needs_no_second_repair(three_sites, scene: Tensor) -> N
     assert [step.key for step in diagnosis.joint] == ["up2/conv_transpose2d#0"]
     looked_for = 3  # an anti-aliased twin of the input, and two constant inputs
     assert len(passes) == 1 + 3 + looked_for
+
+
+def test_what_convicts_a_site_behind_a_louder_one_is_shown_beside_what_it_does_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    grid = nn.ConvTranspose2d(1, 1, 3, 2, 1, output_padding=1, bias=False)
+    with torch.no_grad():
+        grid.weight.copy_(torch.outer(*[torch.tensor([0.5, 1.0, 0.5])] * 2))
+        grid.weight[:, :, ::2, ::2] *= 2
+    model = nn.Sequential(grid, nn.Upsample(scale_factor=2))
+    diagnosis = artifactlab.diagnose(model, torch.rand(1, 1, 64, 64, generator=generator), data_range=1.0)
+    loud, quiet = diagnosis.offenders
+    second = diagnosis.joint[1]
+    assert second.key == quiet.site.key == "1/interpolate#0"
+    assert quiet.effect.low < 0 < loud.effect.low
+    assert second.adds.low > 0
+    table, page = as_text(diagnosis_table(diagnosis), 120), diagnosis.to_html()
+    for end in (quiet.effect.low, second.adds.low):
+        assert f"[{signed(end)}, " in table
+    assert "what it is an offender for" in page
+    assert f"90%: {signed(second.adds.low)} to " in page
 
 
 def test_stacked_nearest_resizes_share_the_blame(scene: Tensor) -> None:
