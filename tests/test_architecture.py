@@ -105,9 +105,11 @@ def test_metrics_stays_flat() -> None:
     assert [path for path in (ROOT / "metrics").iterdir() if path.is_dir() and path.name != "__pycache__"] == []
 
 
-def test_importing_the_package_stays_light() -> None:
-    code = "import sys, artifactlab; print(*[m for m in sys.modules])"
-    modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+def test_importing_the_package_stays_light_and_matplotlib_waits_for_a_drawing() -> None:
+    code = "import sys, artifactlab; print(*sys.modules); import artifactlab.report; print('matplotlib' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    *modules, drawn = run.stdout.split()
+    assert drawn == "False"
     unwanted = {"matplotlib", "torchvision", "pandas", "rich", "click", "skimage", "metrics"}
     unwanted |= {"lightning", "pytorch_lightning", "torchmetrics", "tensorboard"}
     assert unwanted & set(modules) == set()

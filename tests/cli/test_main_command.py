@@ -179,15 +179,15 @@ def test_a_package_that_cannot_be_used_is_one_line_for_the_commands_that_need_it
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[artifactlab.metrics]\nwrong = nowhere:X\n")
-    runs = [
-        subprocess.run(
-            [sys.executable, "-m", "artifactlab", *arguments],
-            env={**os.environ, "PYTHONPATH": str(folder)},
-            capture_output=True,
-            text=True,
-        )
-        for arguments in (["lint", "--rules"], ["score", "a.png"])
-    ]
-    assert [run.returncode for run in runs] == [0, 2]
-    assert runs[1].stderr.startswith("Error: artifactlab.metrics: 'wrong' of bad cannot be imported from nowhere:X")
-    assert runs[1].stderr.count("\n") == 1
+    code = (
+        "from click.testing import CliRunner; from artifactlab.cli.main import main\n"
+        "ended = [CliRunner().invoke(main, words) for words in (['lint', '--rules'], ['score', 'a.png'])]\n"
+        "import json; print(json.dumps([[one.exit_code, one.stderr] for one in ended]))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (rules, _), (score, said) = json.loads(done.stdout)
+    assert (rules, score) == (0, 2)
+    assert said.startswith("Error: artifactlab.metrics: 'wrong' of bad cannot be imported from nowhere:X")
+    assert said.count("\n") == 1

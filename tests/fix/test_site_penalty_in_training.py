@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -101,7 +102,8 @@ def test_under_autocast_the_penalty_is_computed_in_single_precision(monkeypatch:
 
 
 def rank_trains(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    meet = {"init_method": f"file://{folder}/meet", "rank": rank, "world_size": 2}
+    dist.init_process_group("gloo", timeout=timedelta(minutes=1), **meet)
     model = Decoder()
     parallel = nn.parallel.DistributedDataParallel(model)
     with SitePenalty(parallel, [UP, HEAD]) as penalty:

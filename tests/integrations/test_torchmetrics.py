@@ -6,6 +6,7 @@ import copy
 import importlib
 import pickle
 import sys
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -57,7 +58,8 @@ def test_data_range_and_period_reach_the_function(kind: Any) -> None:
 
 
 def rank_computes(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    meet = {"init_method": f"file://{folder}/rendezvous", "rank": rank, "world_size": 2}
+    dist.init_process_group("gloo", timeout=timedelta(minutes=1), **meet)
     shares = images().split([4, 2])
     results = {kind.__name__: measured(kind(), *shares[rank].split(1)) for kind in FUNCTIONS}
     torch.save(results, f"{folder}/{rank}.pt")

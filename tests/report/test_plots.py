@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -239,11 +237,6 @@ def test_without_axes_they_draw_into_pyplot_s_own_and_never_show(
 def test_notebooks_show_pictures_of_several_panels_by_themselves(diagnosis: Diagnosis) -> None:
     figures = diagnosis.plot(), diagnosis.plot_maps()
     assert [figure._repr_png_()[:4] for figure in figures] == [b"\x89PNG"] * 2  # what IPython asks for
-
-
-def test_matplotlib_is_imported_when_something_is_drawn_and_not_before() -> None:
-    code = "import sys, artifactlab.report; print('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
 MACHADO = {

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.resources import files
-from pathlib import Path
+from typing import Any
 
 import cv2
 import jsonschema
 import numpy as np
 import pytest
+
+from artifactlab.errors import RegistryError
+from artifactlab.scoring.measures import METRICS
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "score.json").read_text())
 PACKAGE = """
@@ -31,53 +33,53 @@ def loss_of_light(sums):
 darkness = Metric(sums=sums, read=loss_of_light, unit="fraction of white", description="mean less white")
 """
 """a metric that is never positive"""
-RUN = "import sys; from artifactlab.cli.main import main; main(sys.argv[1:])"
+ENTRIES = "darkness = dark:darkness\nmy-darkness = dark:darkness\n"
+USE = """
+import json, sys
+from click.testing import CliRunner
+from artifactlab.cli.main import main
+
+ended = [CliRunner().invoke(main, arguments) for arguments in json.loads(sys.argv[1])]
+print(json.dumps([[one.exit_code, one.stdout, one.stderr] for one in ended]))
+"""
+CHOSEN = ["--metric", "my-darkness", "--fail-on", "my-darkness<-0.5"]
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`artifactlab` in a process of its own, in which these entry points are installed."""
-
-    def started(*arguments: str, entries: str = "darkness = dark:darkness") -> subprocess.CompletedProcess[str]:
-        site = tmp_path / "site"
-        (site / "dark-1.0.dist-info").mkdir(parents=True)
-        (site / "dark.py").write_text(PACKAGE)
-        (site / "dark-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: dark\nVersion: 1.0\n")
-        (site / "dark-1.0.dist-info" / "entry_points.txt").write_text(f"[artifactlab.metrics]\n{entries}\n")
-        code = f"import sys; sys.path.insert(0, {str(site)!r}); {RUN}"
-        return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
-
-    return started
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "images"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The reports of `artifactlab score`, in a process in which the package is installed: of all, and of one metric."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "dark-1.0.dist-info").mkdir()
+    (site / "dark.py").write_text(PACKAGE)
+    (site / "dark-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: dark\nVersion: 1.0\n")
+    (site / "dark-1.0.dist-info" / "entry_points.txt").write_text(f"[artifactlab.metrics]\n{ENTRIES}")
+    images = tmp_path_factory.mktemp("images")
     for number, value in enumerate((51, 204)):
-        cv2.imwrite(str(folder / f"{number}.png"), np.full((20, 24), value, np.uint8))
-    return folder
-
-
-def test_it_is_scored_last_and_the_report_validates(run, images: Path) -> None:
-    done = run("score", str(images), "--format", "json", "--workers", "2")
+        cv2.imwrite(str(images / f"{number}.png"), np.full((20, 24), value, np.uint8))
+    commands = [["score", str(images), "--format", "json", *more] for more in (["--workers", "2"], CHOSEN)]
+    code = f"import sys; sys.path.insert(0, {str(site)!r}){USE}"
+    started = [sys.executable, "-c", code, json.dumps(commands)]
+    done = subprocess.run(started, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    data = json.loads(done.stdout)
+    ended = json.loads(done.stdout)
+    assert [code for code, *_ in ended] == [0, 1], ended
+    return [json.loads(stdout) for _, stdout, _ in ended]
+
+
+def test_it_is_scored_last_and_the_report_validates(runs: list[dict[str, Any]]) -> None:
+    data = runs[0]
     jsonschema.validate(data, SCHEMA, jsonschema.Draft202012Validator)
-    assert data["config"]["metrics"][-1] == "darkness"
+    assert data["config"]["metrics"][-2:] == ["darkness", "my-darkness"]
     assert [image["scores"]["darkness"] for image in data["images"]] == pytest.approx([-0.8, -0.2])
 
 
-def test_it_can_be_chosen_and_gated_whatever_it_is_called(run, images: Path) -> None:
-    arguments = ["score", str(images), "--metric", "my-darkness", "--fail-on", "my-darkness<-0.5", "--format", "json"]
-    done = run(*arguments, entries="my-darkness = dark:darkness")
-    assert done.returncode == 1, done.stderr
-    data = json.loads(done.stdout)
+def test_it_can_be_chosen_and_gated_whatever_it_is_called(runs: list[dict[str, Any]]) -> None:
+    data = runs[1]
     jsonschema.validate(data, SCHEMA, jsonschema.Draft202012Validator)
+    assert data["config"]["metrics"] == ["my-darkness"]
     assert data["config"]["gates"] == ["my-darkness<-0.5"]
 
 
-def test_what_is_no_metric_is_refused(run, images: Path) -> None:
-    done = run("score", str(images), entries="sums = dark:sums")
-    assert done.returncode != 0
-    assert "'sums' of dark is a function, expected a Metric" in done.stderr
+def test_what_is_no_metric_is_refused() -> None:
+    with pytest.raises(RegistryError, match="'sums' of dark is a function, expected a Metric"):
+        METRICS.register("sums", lambda tile: tile, owner="dark")  # type: ignore[arg-type]
