@@ -16,6 +16,7 @@ from artifactlab.attribution.sites.axes import (
     Handler,
     aligned,
     axis_of,
+    direction_of,
     is_unknown,
     regrouped,
     resized,
@@ -116,6 +117,17 @@ def _summed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     return tuple(letters.get(name, axis_of(size, "features")) for name, size in zip(right, output.shape, strict=True))
 
 
+def _windowed(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
+    """`Tensor.unfold`: where each window is, and as a last axis the places within it."""
+    known = of(source_of(args, kwargs))
+    dim = kwargs.get("dimension", args[1] if len(args) > 1 else 0)
+    if known is None or len(known) + 1 != output.ndim:
+        return None
+    axis = known[dim % len(known)]
+    within = axis_of(output.shape[-1], role_of(axis), direction_of(axis))
+    return (*resized(known, output.shape[:-1]), within)
+
+
 def _stacked(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """A new axis of the tensors that were stacked."""
     parts = args[0] if args else kwargs.get("tensors", ())
@@ -197,6 +209,7 @@ HANDLERS: dict[Any, Handler] = {
     F.scaled_dot_product_attention: _attention,
     torch.einsum: _summed,
     torch.stack: _stacked,
+    Tensor.unfold: _windowed,
     **dict.fromkeys((torch.select, Tensor.select, torch.unbind, Tensor.unbind), picked),
     **dict.fromkeys(REDUCTIONS, reduced),
     **dict.fromkeys(NORMS, normed),

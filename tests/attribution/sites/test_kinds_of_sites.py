@@ -133,3 +133,19 @@ def test_windows_split_straight_from_tokens_are_no_site() -> None:
         return F.interpolate(merged.permute(0, 3, 1, 2), scale_factor=2)
 
     assert keys(AnyForward(windows), torch.rand(1, 1024, 6)) == ["interpolate#0"]
+
+
+def test_windows_by_unfold_that_are_put_together_again_are_no_site() -> None:
+    """Kernels of their own for each window of a signal, as in UnivNet."""
+
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.kernels = nn.ConvTranspose1d(4, 4, 4, 4), nn.Conv1d(4, 4 * 5 * 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y, kernels = F.pad(self.up(x), (1, 1)), self.kernels(x).view(1, 4, 5, 3, -1)
+            windows = y.unfold(2, 6, 4).unfold(3, 3, 1)  # (N, C, windows, places, taps)
+            return torch.einsum("bildk,biokl->bold", windows, kernels).reshape(1, 5, -1)
+
+    assert keys(Windows(), torch.rand(1, 4, 32)) == ["up/conv_transpose1d#0"]
