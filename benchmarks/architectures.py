@@ -43,6 +43,9 @@ def main() -> None:
     options = _options(arguments(__doc__))
     if options.readme and (options.split, options.only, options.quick) != ("all", "*", False):
         raise SystemExit("the README has all of them: leave out --split, --only and --quick")
+    if options.kept:  # the halves are run apart: that for development often, the other once
+        publish("architectures", by_library(_read(options.kept)), options.readme)
+        return
     chosen = [
         architecture
         for architecture in ARCHITECTURES
@@ -62,10 +65,19 @@ def main() -> None:
     publish("architectures", by_library(results), options.readme)
 
 
+def _read(files: list[Path]) -> list[dict[str, Any]]:
+    """Results that were written before, of every architecture once."""
+    results = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    if sorted(result["name"] for result in results) != sorted(known.name for known in ARCHITECTURES):
+        raise SystemExit(f"{', '.join(map(str, files))} do not hold every architecture once")
+    return results
+
+
 def _options(parser: ArgumentParser) -> Namespace:
     parser.add_argument("--only", default="*", metavar="GLOB", help="architectures by name, such as 'monai *'")
     parser.add_argument("--split", choices=["all", "dev", "test"], default="all")
     parser.add_argument("--quick", action="store_true", help="sites only: neither times nor command lines")
+    parser.add_argument("--kept", type=Path, nargs="+", metavar="FILE", help="what --json wrote, instead of runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a line of JSON for each, too")
     options = parser.parse_args()
     options.json = open(options.json or os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # closed with the process
