@@ -80,12 +80,17 @@ def image(scene: Tensor) -> Tensor:
     return scene[..., 8:, 8:]
 
 
-@pytest.fixture(params=[diagnosed, quickly, captured])
+@pytest.fixture(params=[diagnosed, captured])
 def said(request: pytest.FixtureRequest) -> Said:
     """Each function's answer, to be compared."""
     return request.param
 
 
+with_gradients = pytest.mark.parametrize("said", [diagnosed, quickly, captured])
+"""in contexts that are about gradients, those of the fast way, too; in others it runs the model as `diagnosed` does"""
+
+
+@with_gradients
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_grad_modes_change_nothing(context: Any, said: Said, image: Tensor) -> None:
     model, expected = Decoder().eval(), plain(said, image)
@@ -107,6 +112,7 @@ def test_what_is_found_in_inference_mode_can_be_drawn_and_written_outside(image:
     assert diagnosis.to_json()
 
 
+@with_gradients
 def test_autocast_reaches_the_model_but_not_what_is_measured(said: Said, image: Tensor) -> None:
     expected = said(Autocasting().eval(), image)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -207,8 +213,8 @@ def test_threads_with_compiled_models_leave_the_compilers_stance_alone(image: Te
     from torch._dynamo import eval_frame
 
     stance = eval_frame._stance
-    models = [torch.compile(Decoder(seed), backend="eager") for seed in (1, 2)] + [Decoder(3)]
-    expected = [plain(diagnosed, image, seed) for seed in (1, 2, 3)]
+    models = [torch.compile(Decoder(seed), backend="eager") for seed in (0, 1)] + [Decoder(0)]
+    expected = [plain(diagnosed, image, seed) for seed in (0, 1, 0)]
     assert in_threads(*(lambda model=model: diagnosed(model, image) for model in models)) == expected
     assert eval_frame._stance is stance
 

@@ -97,10 +97,10 @@ def test_results_are_deterministic_also_for_a_model_that_draws_noise(three_sites
         def forward(self, x: Tensor) -> Tensor:
             return self.decoder(x + 0.02 * torch.randn_like(x))
 
-    first = artifactlab.diagnose(Noisy(), scene, data_range=1.0)
-    second = artifactlab.diagnose(Noisy(), scene, data_range=1.0)
+    part = scene[..., 16:, 16:]
+    first, second = (artifactlab.diagnose(Noisy(), part, data_range=1.0) for _ in range(2))
     assert first.to_json() == second.to_json()
-    assert artifactlab.diagnose(Noisy(), scene, data_range=1.0, seed=1).to_json() != first.to_json()
+    assert artifactlab.diagnose(Noisy(), part, data_range=1.0, seed=1).to_json() != first.to_json()
     assert [site.site.name for site in first.offenders] == ["decoder.up2"]
 
 
@@ -111,16 +111,19 @@ def test_sites_are_selected_by_glob(three_sites, scene: Tensor) -> None:
         artifactlab.diagnose(three_sites, scene, sites="dec.*")
 
 
-def test_the_interval_contains_the_effect_and_needs_more_than_one_crop(three_sites, scene: Tensor) -> None:
-    effect = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0).sites[0].effect
-    assert effect.low <= effect.value <= effect.high
+def test_the_interval_needs_more_than_one_crop(three_sites, scene: Tensor) -> None:
     single = artifactlab.diagnose(three_sites, scene[..., :12, :12], data_range=1.0).sites[0].effect
     assert single.low is None
     assert single.high is None
 
 
-def test_shares_refer_to_the_severity_of_the_output(three_sites, scene: Tensor) -> None:
-    data = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0).to_dict()
+def test_the_interval_contains_the_effect_and_shares_refer_to_the_severity_of_the_output(
+    three_sites, scene: Tensor
+) -> None:
+    diagnosis = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0)
+    for site in diagnosis.sites:
+        assert site.effect.low <= site.effect.value <= site.effect.high
+    data = diagnosis.to_dict()
     assert data["schema_version"] == "1.5"
     for site in data["sites"]:
         share = site["effect"]["value"] / data["output"]["severity"]

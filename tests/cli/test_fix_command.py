@@ -64,29 +64,9 @@ def test_the_json_validates_and_says_the_same(folder: Path) -> None:
     assert data["training"] is None
 
 
-def test_distilling_trains_the_new_layer_and_leaves_no_checkpoint(folder: Path) -> None:
-    arguments = [
-        "--gray",
-        "--distil",
-        "photos",
-        "--steps",
-        "25",
-        "--lattice-weight",
-        "4",
-        "--with",
-        "subpixel",
-        "--neighbours",
-    ]
-    result = run(GRIDDED, *arguments, "-o", "fixed.safetensors", "--format", "json")
-    data = json.loads(result.stdout)
-    jsonschema.validate(data, schema("fix"))
-    assert data["training"]["steps"] == 25
-    assert data["training"]["trained"] == ["up", "stem", "head"]
-    assert data["replacement"]["mode"] == "subpixel"
-    assert not list(folder.glob("*.resume"))
-
-
-def test_the_learning_rate_reaches_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distilling_trains_the_new_layer_as_told_and_leaves_no_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
     def watched(*arguments: Any, **settings: Any) -> Any:
@@ -94,9 +74,16 @@ def test_the_learning_rate_reaches_the_training(folder: Path, monkeypatch: pytes
         return distil(*arguments, **settings)
 
     monkeypatch.setattr("artifactlab.fix.pipeline.distil", watched)
-    command = ("--gray", "--distil", "photos", "--steps", "1", "-o", "fixed.safetensors", "--learning-rate", "0.002")
-    run(GRIDDED, *command)
+    training = ["--distil", "photos", "--steps", "25", "--lattice-weight", "4", "--learning-rate", "0.002"]
+    new = ["--with", "subpixel", "--neighbours", "-o", "fixed.safetensors", "--format", "json"]
+    result = run(GRIDDED, "--gray", "--input", "photos", *training, *new)
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    assert data["training"]["steps"] == 25
+    assert data["training"]["trained"] == ["up", "stem", "head"]
+    assert data["replacement"]["mode"] == "subpixel"
     assert seen == [0.002]
+    assert not list(folder.glob("*.resume"))
 
 
 def test_without_images_the_probes_are_used(folder: Path) -> None:

@@ -184,16 +184,14 @@ def test_loss_and_gradients_are_finite_whatever_the_values(name: str) -> None:
 # --- as a module ---
 
 
-@pytest.mark.parametrize(
-    ("backend", "arguments"),
-    [("eager", {}), ("aot_eager", {"reduction": "none", "periods": [(4, 4), (1, 3)], "weights": {"direction": 0}})],
-)
-def test_it_compiles_in_one_graph_and_keeps_its_terms(backend: str, arguments: dict[str, Any]) -> None:
+def test_it_compiles_in_one_graph_and_keeps_its_terms() -> None:
+    """As it is by default it is compiled beside a `SitePenalty`, in `test_site_penalty_in_training.py`."""
     torch._dynamo.reset()
+    arguments: dict[str, Any] = {"reduction": "none", "periods": [(4, 4), (1, 3)], "weights": {"direction": 0}}
     output, target = pair()
     output.requires_grad_()
     plain = EdgeAwareLoss(**arguments)
-    compiled = torch.compile(EdgeAwareLoss(**arguments), fullgraph=True, backend=backend)
+    compiled = torch.compile(EdgeAwareLoss(**arguments), fullgraph=True, backend="aot_eager")
     values = [loss(output, target) for loss in (plain, compiled)]
     torch.testing.assert_close(values[1], values[0])
     torch.testing.assert_close(compiled.terms, plain.terms)

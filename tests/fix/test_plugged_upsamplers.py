@@ -72,7 +72,7 @@ except FixError as error:
     seen["refused"] = str(error)
 
 with contextlib.redirect_stdout(io.StringIO()) as said:
-    arguments = ["fix", {TARGET!r}, "--gray", "--crop", "96", "--with", "keys", "-o", "fixed.safetensors"]
+    arguments = ["fix", {TARGET!r}, "--gray", "--crop", "64", "--with", "keys", "-o", "fixed.safetensors"]
     main([*arguments, "--format", "json"], standalone_mode=False)
 seen["json"] = said.getvalue()
 seen["loaded"] = type(load_model({TARGET!r}, checkpoint=Path("fixed.safetensors")).up).__name__

@@ -80,8 +80,8 @@ def test_a_block_is_exported_compiled_and_loaded_with_the_same_output(mode: str)
     torch._dynamo.reset()
     block, again, args = full_block(mode).eval(), full_block(mode).eval(), full_inputs()
     expected = block(*args)
-    assert torch.allclose(torch.export.export(block, args).module()(*args), expected, atol=1e-6)
-    if mode in ("gated", "subpixel"):  # the others differ in `up` alone, which is compiled elsewhere
+    if mode in ("gated", "subpixel"):  # the others differ in `up` alone, which is exported and compiled elsewhere
+        assert torch.allclose(torch.export.export(block, args).module()(*args), expected, atol=1e-6)
         assert torch.allclose(torch.compile(block, fullgraph=True, backend="eager")(*args), expected, atol=1e-6)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert block(*args).isfinite().all()

@@ -123,11 +123,10 @@ def test_gradients_are_those_of_finite_differences(mode: str) -> None:
 
 
 @every_mode
-@pytest.mark.parametrize("scale", [3, 4])
-def test_an_exported_mode_gives_the_same(mode: str, scale: int) -> None:
-    up, args = MODES[mode](4, 3, scale=scale).eval(), inputs(mode, scale)
+def test_an_exported_mode_gives_the_same(mode: str) -> None:
+    up, args = MODES[mode](4, 3, scale=3).eval(), inputs(mode, 3)
     exported = torch.export.export(up, args).module()
-    again = inputs(mode, scale)
+    again = inputs(mode, 3)
     assert torch.allclose(exported(*again), up(*again), atol=1e-6)
 
 
@@ -140,9 +139,8 @@ def test_an_export_may_leave_the_sizes_open(mode: str) -> None:
     assert torch.allclose(exported(*other), up(*other), atol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [1.5, 2.37])
-def test_meta_is_exported_and_compiled_at_scales_that_are_no_integers(scale: float) -> None:
-    up, args = MetaUpsample(4, 3, scale=scale).eval(), inputs("meta", size=(2, 3))
+def test_meta_is_exported_and_compiled_at_a_scale_that_is_no_integer() -> None:
+    up, args = MetaUpsample(4, 3, scale=2.37).eval(), inputs("meta", size=(2, 3))
     assert torch.allclose(torch.export.export(up, args).module()(*args), up(*args), atol=1e-6)
     assert torch.allclose(torch.compile(up, fullgraph=True, backend="eager")(*args), up(*args), atol=1e-6)
 
