@@ -12,6 +12,8 @@ from artifactlab.scoring.severity import VISIBLE
 
 IMAGE = ("y", "x")
 """Names of the directions of an image."""
+DIRECTIONS = {1: ("t",), 2: IMAGE, 3: ("z", "y", "x")}
+"""Names by how many there are, where no layout tells video from volumes."""
 QUIETEST = -120.0
 """Decibels below which a tone is called that: less than a rounding of 16 bits, or nothing at all."""
 

@@ -136,7 +136,7 @@ def input_options(models: str) -> Callable[[Command], Command]:
     )
 
 
-OF_NOISE = "Random input such as 1x4x64x64, or NAME=1x77x768; repeatable."
+OF_NOISE = "Random input: 1x4x64x64, NAME=1x77x768, or whole numbers NAME=int1000:1x77; repeatable."
 FILES = "Files, folders or globs: images, video, NIfTI, WAV, tensors (.npy, .npz, .safetensors, .pt)."
 """What --input takes."""
 factory_options = declared(

@@ -114,7 +114,7 @@ def score_change(
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:
     """One number of two diagnoses, on the same halves of their crops."""
     was, now = before.output[name], after.output[name]
-    crops, unit = before.config["crops"], DIAGNOSIS_METRICS[name].unit
+    crops, unit = before.config["crops"], _unit(name, directions=len(before.config["period"]))
     compared = MetricComparison(name, unit, "lower", was, now, now - was, None, None, crops, 0, "cannot tell", None)
     changes = _half_samples(after)[name] - _half_samples(before)[name]
     if crops < MIN_CROPS or not changes.size:
@@ -124,6 +124,12 @@ def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confid
     judged = _with_interval(compared, half_sample_interval(now - was, changes, crops, confidence))
     larger = max(before, after, key=lambda side: side.output[name])
     return _if_visible(judged, larger.output[name], _just_visible(larger)[name])
+
+
+def _unit(name: str, directions: int) -> str:
+    """What a number of a diagnosis is in; displacements are in what outputs are made of."""
+    unit = DIAGNOSIS_METRICS[name].unit
+    return {1: "samples", 3: "pixels or voxels"}.get(directions, unit) if unit == "pixels" else unit
 
 
 def _half_samples(side: SavedDiagnosis) -> dict[str, NDArray[np.float64]]:
@@ -139,12 +145,21 @@ def _half_samples(side: SavedDiagnosis) -> dict[str, NDArray[np.float64]]:
 def _just_visible(side: SavedDiagnosis) -> dict[str, float]:
     """From where on each number shows; of a grid that depends on its periods, which its severity knows."""
     known = {name: metric.visible for name, metric in DIAGNOSIS_METRICS.items()}
+    if len(side.config["period"]) == 1:
+        return known | _just_heard(side)
     grid = side.output["severity"] - (side.output["edge_jaggedness"] / VISIBLE_STEPS) ** 2
     if grid <= 0:
         return known
     visible = side.output["lattice_amplitude"] / math.sqrt(grid)
     # a difference of two severities says little of the one that is hardly there
     return {**known, "lattice_amplitude": min(max(visible, COARSE_GRID), visible_grid(FINEST))}
+
+
+def _just_heard(side: SavedDiagnosis) -> dict[str, float]:
+    """The same of a signal, in which it depends on what surrounds a tone: read off the severity of each number."""
+    parts = {"lattice_amplitude": side.grid, "edge_jaggedness": side.steps}
+    severities = {name: float(np.mean(halves)) for name, halves in parts.items() if halves}
+    return {name: side.output[name] / math.sqrt(found) for name, found in severities.items() if found > 0}
 
 
 def _with_interval(compared: MetricComparison, interval: tuple[float, float]) -> MetricComparison:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from artifactlab.attribution.artifact_words import DIRECTIONS, words_for
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.metrics.gradients import gradient
 
@@ -31,6 +32,7 @@ class Likeness:
     """How much of the image is as it was, with the lattice notched out of both outputs."""
 
     def __init__(self, before: list[Tensor], after: list[Tensor], period: tuple[int, ...], data_range: float) -> None:
+        self.whole = f"the {words_for(DIRECTIONS[len(period)]).outputs.removesuffix('s')}"
         pairs = [(remove_lattice(a, period), remove_lattice(b, period)) for a, b in zip(before, after, strict=True)]
         errors = [((a - b) / data_range).double().square() for a, b in pairs]
         middles = [inside(error, period) for error in errors]
@@ -46,7 +48,7 @@ class Likeness:
         """What is not as it was, in words."""
         found = []
         if not self.psnr >= SAME_IMAGE_DB:
-            found.append(f"the image changed ({self})")
+            found.append(f"{self.whole} changed ({self})")
         if not self.border >= SAME_BORDER_DB:
             found.append(f"the border changed ({self.border:.1f} dB)")
         if not self.detail >= MIN_DETAIL:

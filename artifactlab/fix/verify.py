@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from artifactlab.attribution.artifact_words import DIRECTIONS, words_for
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
 from artifactlab.fix.likeness import BORDER_PERIODS, Likeness
@@ -51,7 +52,7 @@ class FixCheck:
     severity: Change
     """The severity of grid and stair-steps at that period together; 1 just shows."""
     energy_drop: float | None
-    """The share of the grid's energy that is gone; None where there was no grid."""
+    """The share of the grid's energy that is gone, each period weighed as severity does; None where there was none."""
     steps_drop: float | None
     """The share of the stair-steps' energy that is gone; None where there were none."""
     psnr: float
@@ -116,14 +117,15 @@ def check_fix(
     grid, steps = _by_form(*found)
     other_grids = _other_grids(before, after, period, grid, judging.data_range)
     likeness = Likeness(before, after, period, judging.data_range)
-    cured, verdict = _verdict(site.key, {"grid": grid, "stair-steps": steps}, other_grids, likeness)
+    words = words_for(DIRECTIONS[len(period)])
+    cured, verdict = _verdict(site.key, {words.level: grid, words.steps: steps}, other_grids, likeness)
     return FixCheck(
         site=site.key,
         period=period,
         lattice_amplitude=amplitude,
         edge_jaggedness=_jaggedness(steps),
         severity=(grid[0] + steps[0], grid[1] + steps[1]),
-        energy_drop=_drop(amplitude[0] ** 2, amplitude[1] ** 2),
+        energy_drop=_drop(*grid),
         steps_drop=_drop(*steps),
         psnr=likeness.psnr,
         cured=cured,
@@ -205,14 +207,22 @@ def _verdict(
         if name not in drops and _is_worse(*change):
             failures.append(f"the output now shows {name}")
     if any(_is_worse(*change) for change in other_grids):
-        failures.append("the output now shows a grid of another period")
+        failures.append(f"the output now shows {_one(next(iter(severities)))} of another period")
     failures += likeness.losses()
     if failures:
         return False, f"Not fixed: {'; '.join(failures)}."
     if not drops:
-        return False, f"Nothing to fix: the output showed neither grid nor stair-steps at {site}'s period ({likeness})."
+        return (
+            False,
+            f"Nothing to fix: the output showed neither {' nor '.join(severities)} at {site}'s period ({likeness}).",
+        )
     gone = " and ".join(f"{min(1.0, drop):.0%} of the {name}" for name, drop in drops.items())
-    return True, f"Fixed: {gone} went, and the image is the same ({likeness})."
+    return True, f"Fixed: {gone} went, and {likeness.whole} is the same ({likeness})."
+
+
+def _one(lattice: str) -> str:
+    """A grid, or tones, of which there are always several."""
+    return f"a {lattice}" if lattice == "grid" else lattice
 
 
 def _is_worse(before: float, after: float) -> bool:

@@ -61,7 +61,7 @@ UNEVEN_OVERLAP = Rule(
     description="a transposed convolution whose taps fall on its output phases in unequal numbers (kernel no multiple"
     " of the stride)",
     unit="fewest / most taps",
-    why="some output pixels are sums of more taps than their neighbours, so the layer has to unlearn a grid",
+    why="some outputs are sums of more taps than their neighbours, so the layer has to unlearn a grid",
     source=_ODENA,
     advice="make the kernel a multiple of the stride (4 for 2), or resize and convolve instead",
 )
@@ -111,8 +111,9 @@ BARE_NEAREST = Rule(
     name="bare-nearest",
     level="warning",
     description="a nearest resize whose output reaches the model's output without a convolution wider than one pixel",
-    unit="pixels of a block's side",
-    why="every pixel is repeated as a block, so oblique edges come out as stair-steps",
+    unit="pixels or samples of a block's side",
+    why="every pixel is repeated as a block, so oblique edges come out as stair-steps, and signals with copies of their"
+    " spectrum",
     source=f"{_ODENA} (resize, then convolve)",
     advice="put a 3x3 convolution after it, or resize bilinearly",
 )
@@ -121,8 +122,8 @@ BORDER = Rule(
     level="note",
     description="zero padding at a transposed convolution, at a convolution that feeds a pixel shuffle, or at one that"
     " follows an upsampler",
-    unit="output pixels wide",
-    why="pixels that near the border miss taps, so phases that are equal inside differ there: a frame, not a grid",
+    unit="output pixels or samples wide",
+    why="what is near the border misses taps, so phases that are equal inside differ there: a frame, not a grid",
     source="Islam et al. 2021, Position, padding and predictions, arXiv:2101.12322",
     advice="reflect or replicate padding (`padding_mode`), or pad the input and crop the output; ignore it where"
     " borders do not matter",

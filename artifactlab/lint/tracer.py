@@ -19,6 +19,9 @@ from artifactlab.lint.ops import CONVOLUTIONS, Pointwise, is_known, module_spec
 from artifactlab.lint.usual_sizes import UnknownSizeError, usual_shape, usual_value
 from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
 
+CONVERSIONS = (torch.as_tensor, torch.asarray, torch.tensor)
+"""What looks into a value, as into a time step that may be a number; stand-ins are handed through."""
+
 
 class Sizes(fx.Proxy):
     """A stand-in that is asked for a number: a shape's length, a size."""
@@ -47,7 +50,10 @@ class Tracer(fx.Tracer):
     """
 
     def __init__(self, directions: int | None = None) -> None:
-        super().__init__(autowrap_modules=(math, *_einops()))  # type: ignore[arg-type]
+        super().__init__(autowrap_modules=(math, *_einops()), autowrap_functions=CONVERSIONS)  # type: ignore[arg-type]
+        self._autowrap_search.append(
+            torch
+        )  # only modules' own functions are wrapped by default, and torch's whole is much
         self._directions = directions
         self.graph = fx.Graph()
         self.failures: dict[str, str] = {}

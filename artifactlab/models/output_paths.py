@@ -25,7 +25,9 @@ def follow(value: Any, path: str | int) -> Any:
     found = _at(value, path)
     if found is not None or not isinstance(path, str):
         return found
-    steps = steps_of(path) or []
+    steps = steps_of(path)
+    if not steps:
+        return None
     found = _walked(value, steps)
     return _walked(value, steps[1:]) if found is None and steps[:1] == [ROOT] else found
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from artifactlab.errors import ModelError
 from artifactlab.models.layout import Layout, layout_by_shape
-from artifactlab.models.output_paths import ROOT, follow
+from artifactlab.models.output_paths import ROOT, follow, steps_of
 from artifactlab.models.values import Values, values_of
 
 SHAPES = "(N, C, H, W), (N, C, D, H, W), (N, H, W), (N, C, L) or (N, L)"
@@ -213,13 +214,20 @@ def _named(output: Any, choice: str | int) -> tuple[str, Tensor]:
     picked = paths.get(str(choice))  # as a message prints it, with keys of any type
     picked = follow(output, choice) if picked is None else picked
     if picked is None:
-        raise ModelError(f"the model's output has no {choice!r}; it has {_listed(output)}")
+        raise ModelError(f"the model's output has no {choice!r}; it has {_listed(output)}{_meant(str(choice), paths)}")
     if not isinstance(picked, Tensor) or not is_judgeable(picked):
         is_tensor = isinstance(picked, Tensor)
         got = described(picked) if is_tensor else f"a {type(picked).__name__}; there are {_listed(output)}"
         advice = _advice([picked] if is_tensor else [])
         raise ModelError(f"output {choice!r} is no image: expected a real {SHAPES} tensor, got {got}{advice}")
     return next((path for path, tensor in paths.items() if tensor is picked), str(choice)), picked
+
+
+def _meant(choice: str, paths: Collection[str]) -> str:
+    """The path that was mistyped, as the end of a sentence; empty where none is like it."""
+    names = {".".join((steps_of(path) or [ROOT])[1:]): path for path in paths}
+    like = get_close_matches(".".join(steps_of(choice) or [choice]).removeprefix(f"{ROOT}."), names, n=1)
+    return f"; did you mean {names[like[0]]}?" if like else ""
 
 
 def _listed(output: Any) -> str:

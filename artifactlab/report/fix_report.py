@@ -61,7 +61,7 @@ def fix_table(made: Fix) -> Group:
     offenders = [", ".join(site.site.key for site in diagnosis.offenders) or "none" for diagnosis in both]
     table.add_row("offenders", *map(literal, offenders), "")
     psnr = "equal" if math.isinf(check.psnr) else f"{check.psnr:.1f} dB"
-    table.add_row("the image, lattice aside", "", psnr, "")
+    table.add_row(f"the {words.outputs.removesuffix('s')}, lattice aside", "", psnr, "")
     style = "bold green" if check.cured else "bold red"
     return Group(*_done(made), Text(), table, Text(), literal(check.verdict, style))
 

@@ -10,7 +10,10 @@ from importlib.resources import files
 import jsonschema
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+import artifactlab
 from artifactlab import Diagnosis, InputError, compare
 from artifactlab.attribution.records import HalfSamples
 from artifactlab.comparing.changes import MIN_CROPS
@@ -100,3 +103,22 @@ def test_a_severity_that_differs_by_rounding_is_the_same(bad: Diagnosis) -> None
     nudged = replace(bad, output=replace(bad.output, severity=bad.output.severity * (1 + 5e-5)))
     row = compare(bad, nudged).metrics[0]
     assert (row.change, row.low, row.reason) == (0.0, None, "it is the same")
+
+
+def of_a_signal(strength: float) -> Diagnosis:
+    """A vocoder's last layer with a tone at a quarter of the sampling rate, as loud as `strength`."""
+    layer = nn.ConvTranspose1d(1, 1, 8, 4, 2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([1.0, 3, 5, 7, 7, 5, 3, 1]) / 8)
+        layer.weight[..., ::4] += strength
+    sounds = 0.3 + 0.2 * torch.randn(6, 1, 1, 1024, generator=torch.Generator().manual_seed(0)).cumsum(-1) / 30
+    return artifactlab.diagnose(layer, list(sounds), data_range=2.0)
+
+
+def test_signals_are_compared_by_what_is_heard_in_them_and_not_by_what_is_seen() -> None:
+    before, after = of_a_signal(0.004), of_a_signal(0.0)
+    amplitude = compare(before, after).metrics[1]
+    assert before.output.severity > 1
+    assert before.output.lattice_amplitude < 1 / 255  # of a picture, nobody would see it
+    assert amplitude.verdict == "better"
+    assert compare(before, after).metrics[2].unit == "samples"

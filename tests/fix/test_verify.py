@@ -223,3 +223,20 @@ def test_outputs_too_small_for_the_period_are_refused_instead_of_judged(decoders
     wide = Site("up", "interpolate", 0, (2.0, 2.0), (16.0, 16.0), (1, 1, 4, 4), (1, 1, 8, 8))
     with pytest.raises(FixError, match="too small to measure a grid of period 16"):
         check_fix(Drawn(16, 0.1), Changed(lambda x: 0 * x), wide, decoders.images(1, 64))
+
+
+def test_a_signal_is_called_one_and_the_share_that_went_is_one_number() -> None:
+    torch.manual_seed(0)
+    old = nn.ConvTranspose1d(1, 1, 8, 4, 2, bias=False)
+    with torch.no_grad():
+        old.weight.copy_(torch.tensor([1.0, 3, 5, 7, 7, 5, 3, 1]) / 8)
+        old.weight[..., ::4] += 0.2
+        new = copy.deepcopy(old)
+        new.weight[..., ::4] -= 0.08
+    sound = 0.5 + 0.2 * torch.sin(torch.linspace(0, 60, 512)).view(1, 1, -1)
+    with capture(old) as cap, torch.no_grad():
+        old(sound)
+    check = check_fix(old, new, cap.sites[0].site, sound)
+    assert "image" not in check.verdict
+    assert "grid" not in check.verdict
+    assert f"{check.energy_drop:.0%} of the tones went" in check.verdict

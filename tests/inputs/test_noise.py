@@ -9,12 +9,30 @@ from artifactlab.errors import InputError
 from artifactlab.inputs.noise import Noise, draw_noise, parse_noise
 
 
-@pytest.mark.parametrize("text", ["1x4x64x64", "7", "text=1x77x768"])
+@pytest.mark.parametrize("text", ["1x4x64x64", "7", "text=1x77x768", "ids=int1000:1x77", "int2:5"])
 def test_noise_is_written_as_it_is_read(text: str) -> None:
     assert str(parse_noise(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "0x4", "4x", "a", "=4", "1a=4", "4,4", "-1x4", "x=y", "1x1x1x1x1x1x1x1x1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0x4",
+        "4x",
+        "a",
+        "=4",
+        "1a=4",
+        "4,4",
+        "-1x4",
+        "x=y",
+        "int:5",
+        "int0:5",
+        "x=int5",
+        "int5:",
+        "1x1x1x1x1x1x1x1x1",
+    ],
+)
 def test_what_is_no_shape_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected a shape such as"):
         parse_noise(text)
@@ -41,3 +59,9 @@ def test_a_seed_gives_the_same_and_another_one_others_and_the_global_state_stays
 def test_more_than_memory_holds_is_refused_before_anything_is_drawn() -> None:
     with pytest.raises(InputError, match="smaller --count"):
         next(draw_noise([Noise((1, 4, 64, 64))], 100_000_000, 0))
+
+
+def test_whole_numbers_reach_all_below_the_one_given() -> None:
+    (_, kwargs) = next(draw_noise([parse_noise("ids=int7:2x500")], 1, 0))
+    assert kwargs["ids"].dtype == torch.int64
+    assert sorted(set(kwargs["ids"].flatten().tolist())) == list(range(7))

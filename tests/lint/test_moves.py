@@ -183,3 +183,11 @@ def test_a_shuffle_whose_groups_see_different_inputs_has_nothing_to_equal() -> N
     paired = nn.Conv1d(8, 8, 3, groups=2)
     assert lint(Spread(paired, lambda x: spread(x, (2,), last=False)), trained=False) != ()
     assert lint(Spread(paired, lambda x: spread(x, (2,), last=True)), trained=False) == ()
+
+
+@pytest.mark.parametrize("convert", [torch.as_tensor, torch.asarray, torch.tensor])
+def test_what_is_made_a_tensor_is_followed(net: Any, found: Any, convert: Callable[[Any], Tensor]) -> None:
+    name = convert.__name__
+    model = net(lambda self, x: self.conv(getattr(torch, name)(x)), conv=nn.ConvTranspose2d(4, 4, 3, 2))
+    assert found(model, "not-seen") == []
+    assert getattr(torch, name) is convert

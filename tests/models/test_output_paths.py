@@ -100,3 +100,20 @@ def test_what_is_no_path_leads_nowhere(path: str) -> None:
 
 def test_steps_are_keys_attributes_and_indices() -> None:
     assert steps_of(r"""output.aux[-1]["it's"]['\n']""") == ["output", "aux", "-1", "it's", "\n"]
+
+
+@pytest.mark.parametrize("path", ["aux[0", "mask]", "aux..mask", "", "aux[0].", "a b"])
+def test_what_is_no_path_leads_nowhere_though_the_whole_is_a_tensor(path: str) -> None:
+    assert follow(torch.zeros(1, 3, 8, 8), path) is None
+    with pytest.raises(ModelError, match="has no "):
+        pick_named(torch.zeros(1, 3, 8, 8), path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("logit", "output['logits']"), ("output.logts", "output['logits']"), ("xx", None)]
+)
+def test_a_mistyped_name_gets_the_one_that_was_meant(typed: str, meant: str | None) -> None:
+    with pytest.raises(ModelError) as caught:
+        pick_named({"logits": torch.zeros(1, 3, 8, 8), "boxes": torch.zeros(4)}, typed)
+    assert ("did you mean" in str(caught.value)) == (meant is not None)
+    assert str(caught.value).endswith(f"; did you mean {meant}?" if meant else "torch.float32")

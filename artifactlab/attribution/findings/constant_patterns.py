@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from artifactlab.attribution.artifact_words import amplitude_text, period_text
 from artifactlab.attribution.findings.pattern_causes import Cause, find_cause, run_with_biases
 from artifactlab.attribution.findings.phase_patterns import Lattice, foreign_part, height_in, phase_pattern, rms
 from artifactlab.attribution.findings.pictures import constant_input, output_layout
@@ -37,7 +38,10 @@ LEVELS = (1.0, 0.5)
 """Levels of the two constant inputs, as multiples of a given input's mean. A black input would be outside of what many
 nets were trained on, and found 3 of 14 (docs/decisions.md, as above); an output of 0 may be clipped."""
 OF_BIAS = "Give it one value for all phases of a pixel, or leave it out (bias=False)."
-OF_EMBEDDING = "Smooth it over positions, or train on shifted crops, so that no place can be told by it."
+OF_EMBEDDING = (
+    "If it has a value for each position, smooth it over them, or train on shifted crops, so that no place can be told"
+    " by it; one of classes or times draws a grid through the layers behind it, which is theirs to unlearn."
+)
 
 
 def constant_patterns(
@@ -79,7 +83,7 @@ def constant_patterns(
             continue
         cause = find_cause(runner, mean, on_mean, period, biases)
         if cause or period in others:
-            found.append(_finding(period, amplitude / data_range, cause))
+            found.append(_finding(period, amplitude / data_range, cause, layout.names))
     return tuple(found)
 
 
@@ -124,10 +128,10 @@ def _middle(output: Tensor) -> Tensor:
     return output
 
 
-def _finding(lattice: Lattice, amplitude: float, cause: Cause | None) -> Finding:
+def _finding(lattice: Lattice, amplitude: float, cause: Cause | None, names: Sequence[str]) -> Finding:
     periods = tuple(float(period) if period > 1 else 0.0 for period in lattice)
-    spacing = "x".join(map(str, lattice[:1] if len(set(lattice)) == 1 else lattice))
-    text = f"a grid of period {spacing} ({255 * amplitude:.1f}/255 rms) is the same whatever the input"
+    what = f"{'a tone' if len(names) == 1 else 'a grid'} of period {period_text(lattice, names)}"
+    text = f"{what} ({amplitude_text(amplitude, names)} rms) is the same whatever the input"
     if cause is None:
         text += ": constant inputs show it as well. No site has that period, and no bias or embedding alone draws it."
     else:

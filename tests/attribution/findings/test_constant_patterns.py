@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.findings.constant_patterns import constant_patterns
+from artifactlab.attribution.findings.constant_patterns import _finding, constant_patterns
+from artifactlab.attribution.findings.pattern_causes import Cause
 from artifactlab.attribution.findings.phase_patterns import phase_pattern
 from artifactlab.attribution.records import Finding
 from artifactlab.metrics import spectral_images
@@ -284,3 +285,11 @@ def test_a_model_that_takes_no_constant_input_is_judged_as_before() -> None:
     diagnosis = artifactlab.diagnose(Picky(bias=0.02), [scene(64), scene(64, 9)], data_range=1.0)
     assert [site.site.key for site in diagnosis.offenders] == ["pixel_shuffle#0"]
     assert named(diagnosis) == []
+
+
+def test_a_pattern_is_told_in_the_words_of_the_verdict() -> None:
+    cause = Cause("classes.weight", 0.9, bias=False)
+    assert _finding((1, 4, 4), 0.01, cause, ("t", "y", "x")).text.startswith("a grid of period t 1, y 4, x 4 (2.6/255 ")
+    assert _finding((4, 4), 0.01, cause, ("y", "x")).text.startswith("a grid of period 4 (2.6/255 rms) is the same")
+    assert _finding((8,), 0.01, None, ("t",)).text.startswith("a tone of period 8 (-40 dB rms) is the same")
+    assert "one of classes or times" in _finding((4, 4), 0.01, cause, ("y", "x")).text
