@@ -23,6 +23,7 @@ __all__ = [
     "is_compiled_in_place",
     "is_in_backward",
     "is_in_vmap",
+    "operator_name",
     "operator_schema",
     "own_buffers",
     "own_children",
@@ -88,6 +89,20 @@ def operator_schema(operator: Any) -> Any:
     `OpOverload._schema`, seen in 2.13.0.
     """
     return operator._schema
+
+
+_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+
+
+def operator_name(func: Any) -> str | None:
+    """`aten::slice` of `torch.ops.aten.slice` and each of its overloads; None of what is none of `torch.ops`.
+
+    `torch._ops.OpOverload` and `OpOverloadPacket`, and their names, seen in 2.13.0.
+    """
+    if not isinstance(func, _OPERATORS):  # is asked of every call that a model makes
+        return None
+    packet: Any = getattr(func, "overloadpacket", func)
+    return str(packet._qualified_op_name)
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,7 @@ from artifactlab.attribution.sites.axes import axes_of_images, is_direction, is_
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
+from artifactlab.attribution.sites.operators import as_function
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import ALIKE, ByDirection, Growth, has_values, module_growth
@@ -210,9 +212,11 @@ class _FunctionWatch(TorchFunctionMode):
         run = self.run
         if not run.frames or run.is_outside_pass():
             return func(*args, **kwargs)
-        run.visit_merge(func, args, kwargs)
-        output = func(*args, **kwargs)
+        call = partial(func, *args, **kwargs)
         given = given_tensors(args, kwargs)
+        func, args, kwargs = as_function(func, args, kwargs)
+        run.visit_merge(func, args, kwargs)
+        output = call()
         run.flow.called(func, args, kwargs, given, output)
         growth = run.growths.of_call(func, args, kwargs, output)
         if func in FRAMING:
