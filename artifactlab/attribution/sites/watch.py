@@ -7,14 +7,12 @@ and a later in-place operation cannot spoil a measurement. The model comes back 
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import torch
@@ -24,6 +22,7 @@ from torch.utils.hooks import RemovableHandle
 
 from artifactlab.attribution.sites.axes import axes_of_images, is_direction, is_row, is_unknown, role_of
 from artifactlab.attribution.sites.axis_flow import AxisFlow
+from artifactlab.attribution.sites.calling_lines import calling_line, is_layer_of_torch
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
 from artifactlab.attribution.sites.operators import as_function
@@ -128,7 +127,7 @@ class _Run:
         if not growth.lattice:
             return None, None
         key = self.next_key(growth.op)
-        line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _calling_line()
+        line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else calling_line()
         with self._pause():
             return key, self.visitor(Visit(key, growth, line))
 
@@ -191,7 +190,7 @@ class _Run:
         merge = merge_of(self.wiring, self.makers, func, args, kwargs, self.next_key)
         if merge:
             number = self.frames[-1].calls[merge.key.op] - 1
-            line = _calling_line()
+            line = calling_line()
             with self._pause():
                 self.merged(replace(merge, number=number, line=line))
 
@@ -271,7 +270,7 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
             return
         if not run.frames:
             run.start((args, kwargs))
-        run.frames.append(_Frame(name, type(module).__module__.startswith("torch.")))
+        run.frames.append(_Frame(name, is_layer_of_torch(module)))
 
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         if not run.frames or run.is_outside_pass():
@@ -299,14 +298,3 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         # always, so that the stack of frames also survives an exception in the middle
         module.register_forward_hook(after, with_kwargs=True, always_call=True),
     ]
-
-
-def _calling_line() -> str | None:
-    """File and line of the innermost caller that is neither torch's nor this package's."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("torch.", "artifactlab.")):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
