@@ -20,7 +20,7 @@ import torch
 from decoder_truth import lattice_rms, step_ratio, without
 from publish import arguments, markdown_table, publish
 from torch import Tensor, nn
-from train_decoders import NAMES, trained
+from train_decoders import KINDS, NAMES, trained
 
 import artifactlab
 
@@ -39,7 +39,7 @@ class Task:
     targets: list[Tensor]
     scales: dict[str, tuple[int, ...]]
     """Growth of each site by the module that it is in, in the order they run."""
-    data_range: float = 1.0
+    data_range: float | None = 1.0
     layout: str | None = None
 
     def periods(self) -> dict[str, tuple[int, ...]]:
@@ -72,6 +72,14 @@ def unet(upsampler: str, count: int = 2) -> Task:
     return vessels("unet", upsampler, count, ("0.model.1.submodule.2", "0.model.2"))
 
 
+def logits(upsampler: str, count: int = 2) -> Task:
+    """What `unet` makes its probabilities of; nobody knows what it should be, so all of it counts as error."""
+    task = unet(upsampler, count)
+    nothing = [torch.zeros_like(wanted) for wanted in task.targets]
+    modules = {name.removeprefix("0."): scale for name, scale in task.scales.items()}
+    return Task(task.model[0], task.inputs, nothing, modules, data_range=None)
+
+
 def basicunet(upsampler: str, count: int = 2) -> Task:
     """MONAI's `BasicUNet`, as probabilities."""
     return vessels("basicunet", upsampler, count, [f"0.upcat_{level}.upsample" for level in (4, 3, 2, 1)])
@@ -97,7 +105,13 @@ def vocoder(upsampler: str, count: int = 3) -> Task:
     return Task(trained("vocoder", upsampler), inputs, targets, scales, data_range=2.0)
 
 
-TASKS: dict[str, Callable[[str], Task]] = {"unet": unet, "basicunet": basicunet, "video": video, "vocoder": vocoder}
+TASKS: dict[str, Callable[[str], Task]] = {
+    "unet": unet,
+    "logits": logits,
+    "basicunet": basicunet,
+    "video": video,
+    "vocoder": vocoder,
+}
 
 
 @dataclass(frozen=True)
@@ -119,14 +133,14 @@ class Truth:
         return f"{lines}, {'bricks' if bricks else f'x{self.steps:.1f}'} (x{self.steps_of_target:.1f})"
 
 
-def truths(task: Task) -> dict[str, Truth]:
+def truths(task: Task, data_range: float) -> dict[str, Truth]:
     """Of each site; the lines of a finer lattice are left to it."""
     periods = list(task.periods().values())
     target = np.concatenate([wanted[:, 0].double().numpy() for wanted in task.targets])
     error, found = task.error(), {}
     for name, period, finer in zip(task.scales, periods, [*periods[1:], (1,) * len(periods[0])], strict=True):
         smooth = without(task.model.get_submodule(name), task.scales[name], task.error)
-        lines = (lattice_rms(e, period, finer) for e in (error, smooth))
+        lines = (lattice_rms(e / data_range, period, finer) for e in (error, smooth))
         steps = (step_ratio(images, period) for images in (error + target, target))
         found[name] = Truth(*lines, *steps)
     return found
@@ -155,7 +169,8 @@ def row(kind: str, upsampler: str) -> list[str]:
     diagnosis = artifactlab.diagnose(task.model, task.inputs, data_range=task.data_range, layout=task.layout)
     spent = (time.process_time() - start) / plain / (len(diagnosis.sites) + 3)
     periods = task.periods()
-    lines = [f"{max(periods[name])}: {truth.text(kind)}" for name, truth in truths(task).items()]
+    found = truths(task, diagnosis.config.data_range)
+    lines = [f"{max(periods[name])}: {truth.text(kind)}" for name, truth in found.items()]
     print(f"{kind} {upsampler}: {diagnosis.verdict}", flush=True)
     return [kind, upsampler, told(diagnosis), blamed(diagnosis), "; ".join(lines), f"{spent:.2f}"]
 
@@ -179,6 +194,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     rows = [row(kind, upsampler) for kind, upsampler in NAMES]
+    rows[3:3] = [row("logits", upsampler) for upsampler in KINDS["unet"][4]]
     seen = "period: lines (site box-filtered), steps (in the target)"
     header = ["net", "upsampler", "severity (slices)", "blamed", seen, "CPU time"]
     text = markdown_table(header, rows)

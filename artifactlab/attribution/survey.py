@@ -16,7 +16,8 @@ from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.output_axes import of_scan, told_layout
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Site
 from artifactlab.attribution.sites.sizes import UnseenGrowth
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.attribution.windows import EXAMPLES
 from artifactlab.errors import CaptureError, InputError, ModelError

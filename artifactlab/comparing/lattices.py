@@ -14,7 +14,8 @@ from artifactlab.attribution.findings.seams import last_directions
 from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.evidence import LATTICE_CHANNELS, some_channels
 from artifactlab.attribution.sites.records import Site, SiteKey
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.metrics.bands import SPATIAL, baseband
 from artifactlab.metrics.spectral_search import PERIODS

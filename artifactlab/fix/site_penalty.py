@@ -12,7 +12,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.sites.records import Site, SiteKey
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import InputError, ModelError
 from artifactlab.fix.loss import check_number
 from artifactlab.fix.loss_terms import phase_patterns

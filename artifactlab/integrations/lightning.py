@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import CapturedSite
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import CaptureError, InputError
 from artifactlab.integrations.tensorboard import plot_comparison

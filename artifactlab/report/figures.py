@@ -47,7 +47,7 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     Raises:
         InputError: if the diagnosis carries no examples.
     """
-    from matplotlib.figure import Figure
+    from artifactlab.report.notebook_figure import NotebookFigure
 
     if not diagnosis.examples:
         raise InputError("this diagnosis carries no example images to draw; use the object `diagnose` returned")
@@ -55,7 +55,7 @@ def plot_diagnosis(diagnosis: Diagnosis) -> Figure:
     largest = diagnosis.sites[0].site.key
     change = example.changes.get(largest)  # a fast diagnosis has none
     crop = crop_of(_detail(example.output) if change is None else change)
-    figure = Figure(figsize=(13, 7.5), layout="constrained")
+    figure = NotebookFigure(figsize=(13, 7.5), layout="constrained")
     # two figures in one, so that long site names do not squeeze the images
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.5, 1])[:, 0]
     picture, close_up, where = above.subplots(1, 3)
@@ -79,14 +79,14 @@ def plot_maps(diagnosis: Diagnosis, example: int = 0) -> Figure:
     Raises:
         InputError: if the diagnosis has no such example.
     """
-    from matplotlib.figure import Figure
+    from artifactlab.report.notebook_figure import NotebookFigure
 
     # a fast diagnosis has none, and says so
     sites = ([site for site in diagnosis.sites if site.verified] or list(diagnosis.sites))[:MOST_MAPS]
     maps = [diagnosis.artifact_map(site.site.key, example) for site in sites]
     columns = min(4, len(sites) + 1)
     rows = math.ceil((len(sites) + 1) / columns)
-    figure = Figure(figsize=(3.6 * columns, 3.9 * rows), layout="constrained")
+    figure = NotebookFigure(figsize=(3.6 * columns, 3.9 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
     names, place, handles = diagnosis.directions, strongest(maps[0]), diagnosis.handles
     draw_image(next(panels), diagnosis.examples[example].output, "output", names, place)

@@ -103,14 +103,14 @@ def write_fix(made: Fix, earlier: Sequence[Replacement], path: Path) -> list[Pat
 
 def plot_fix(made: Fix) -> Figure:
     """The first output before and after, all of it and a crop where they differ most, and how far it moved."""
-    from matplotlib.figure import Figure
+    from artifactlab.report.notebook_figure import NotebookFigure
 
     check = made.check
     outputs = [diagnosis.examples[0].output for diagnosis in (made.before, made.after)]
     scale = made.before.config.data_range
     change = (outputs[1].float() - outputs[0].float()).abs().mean(0) / scale
     names, crop = made.before.directions, crop_of(change)
-    figure = Figure(figsize=(12, 8), layout="constrained")
+    figure = NotebookFigure(figsize=(12, 8), layout="constrained")
     above, below = figure.subplots(2, 3)
     for column, (image, name) in enumerate(zip(outputs, ("before", "after"), strict=True)):
         draw_image(above[column], image, f"output {name}", names, crop.place)

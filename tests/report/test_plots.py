@@ -236,6 +236,11 @@ def test_without_axes_they_draw_into_pyplot_s_own_and_never_show(
         plt.close("all")
 
 
+def test_notebooks_show_pictures_of_several_panels_by_themselves(diagnosis: Diagnosis) -> None:
+    figures = diagnosis.plot(), diagnosis.plot_maps()
+    assert [figure._repr_png_()[:4] for figure in figures] == [b"\x89PNG"] * 2  # what IPython asks for
+
+
 def test_matplotlib_is_imported_when_something_is_drawn_and_not_before() -> None:
     code = "import sys, artifactlab.report; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"

@@ -22,7 +22,8 @@ from artifactlab.attribution.findings.half_turn import TurnedKernels, half_turn,
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.sites.merges import Merge
 from artifactlab.attribution.sites.records import SiteKey
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.metrics.registration import displacement
 from artifactlab.models.calls import Call, constant_call
 from artifactlab.models.runner import Runner

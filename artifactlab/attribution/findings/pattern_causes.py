@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.findings.phase_patterns import Lattice, phase_pattern, rms
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
 from artifactlab.models.torch_internals import own_buffers, own_parameters

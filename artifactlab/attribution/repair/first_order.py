@@ -24,7 +24,8 @@ from artifactlab.attribution.repair.effects import effect_of_first_order
 from artifactlab.attribution.repair.lattice_removal import repair
 from artifactlab.attribution.repair.trials import Trials
 from artifactlab.attribution.sites.records import Site, SiteKey
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import ModelError, first_line
 from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.period_reading import Forms, Reading

@@ -11,7 +11,8 @@ from artifactlab.attribution.records import Effect, JointStep
 from artifactlab.attribution.repair.effects import effect_of
 from artifactlab.attribution.repair.lattice_removal import repair, without_lattice
 from artifactlab.attribution.sites.records import Site, SiteKey
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.attribution.verdicts import adds_enough
 from artifactlab.attribution.windows import Window, examples_of, kept_map, window
 from artifactlab.errors import ModelError

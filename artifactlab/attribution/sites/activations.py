@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from artifactlab.attribution.sites.records import SiteKey
-from artifactlab.attribution.sites.watch import Visit
+from artifactlab.attribution.sites.visits import Visit
 from artifactlab.scoring.periods import lattice_period
 
 # Whole activations of a net with many sites would take gigabytes, and no panel of a page is wider than this:

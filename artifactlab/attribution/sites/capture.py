@@ -16,7 +16,8 @@ from artifactlab.attribution.sites.output_axes import directions_of, layout_of
 from artifactlab.attribution.sites.records import CapturedSite, Evidence, Follows, Site, SiteKey
 from artifactlab.attribution.sites.sizes import UnseenGrowth
 from artifactlab.attribution.sites.upsampling import Growth, nominal_scale
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.errors import CaptureError, ModelError
 from artifactlab.models.layout import Layout

@@ -27,15 +27,14 @@ from artifactlab.attribution.sites.axes import (
     is_unknown,
     merged,
     phases_between,
-    plain_view,
     role_of,
     size_of,
-    view_of,
 )
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.axis_steps import VIEWS
 from artifactlab.attribution.sites.function_calls import FunctionCall, GrowthOf, along, growth_by_size, seen_through
 from artifactlab.attribution.sites.hand_made import growth_by_hand
+from artifactlab.attribution.sites.image_views import plain_view, view_of
 from artifactlab.attribution.sites.upsampling import Growth, growth_between, has_values
 from artifactlab.errors import RegistryError
 from artifactlab.models.outputs import is_image

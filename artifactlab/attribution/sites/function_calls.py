@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from artifactlab.attribution.sites.axes import Axes, ImageView
+from artifactlab.attribution.sites.axes import Axes
+from artifactlab.attribution.sites.image_views import ImageView
 from artifactlab.attribution.sites.upsampling import Growth, growth_between
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import DIRECTIONS, ImageView
+from artifactlab.attribution.sites.axes import DIRECTIONS
+from artifactlab.attribution.sites.image_views import ImageView
 
 # A padding seldom adds half of a size, and what a module enlarges by hand, it doubles.
 MIN_MODULE_GROWTH = 1.5

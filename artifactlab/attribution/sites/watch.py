@@ -29,6 +29,7 @@ from artifactlab.attribution.sites.operators import as_function
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import ALIKE, ByDirection, Growth, has_values, module_growth
+from artifactlab.attribution.sites.visits import Visit
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.occupation import watched_by_thread
@@ -41,24 +42,6 @@ from artifactlab.models.torch_internals import (
     without_function_modes,
 )
 from artifactlab.models.wrappers import unwrap
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One run of one site, as the visitor sees it."""
-
-    key: SiteKey
-    """Which call it is."""
-    growth: Growth
-    """What grew, by how much; it holds the (N, C, *space) input and output."""
-    line: str | None = None
-    """File and line of the user's code that made the call; None where a module of torch made it."""
-
-    @property
-    def layer(self) -> tuple[Any, ...]:
-        """What the calls of a layer have in common; stages that share a line or a module are of different size."""
-        return (self.key.name, self.key.op, self.line, self.growth.out_shape)
-
 
 Visitor = Callable[[Visit], "Tensor | None"]
 """Is given a site's output; may return a replacement of the same shape, which the model then runs on with."""

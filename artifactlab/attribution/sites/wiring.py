@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -22,17 +22,15 @@ from artifactlab.attribution.sites.lattice_paths import (
     product,
 )
 from artifactlab.attribution.sites.lattice_steps import exact, no_axes, own_lattice, step_of, unseen_step
+from artifactlab.attribution.sites.origins import Origin, extent_after, paths_from
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import (
     LOOKED_UP,
-    PLACING,
     PRODUCTS,
     Extent,
     UnseenGrowth,
     extent_of,
     joined,
-    loses_place,
-    placement,
     unseen_between,
 )
 from artifactlab.attribution.sites.upsampling import Growth
@@ -45,35 +43,12 @@ MOST_OUTPUTS = 16
 counts."""
 
 
-class _Origin(NamedTuple):
-    """Where a tensor came from. Many tensors share one: most calls change no lattice.
-
-    A pass is kept as the graph of these, and read once, from its output: what is kept per tensor does not grow with the
-    number of sites, of which a sampler has thousands.
-    """
-
-    number: int
-    """Place in the order of making: later ones are made of earlier ones."""
-    sites: int
-    """Bit k is set where it came through site k of the pass."""
-    made_of: tuple[_Origin, ...]
-    """The origins that it was made of."""
-    step: LatticeStep
-    """What was done to them."""
-    lattice: Scale | None
-    """The scale of the site that made it, if one did."""
-    fresh: bool
-    """Whether for some site nothing but functions of single values followed."""
-    extent: Extent | None = None
-    """The size that it should have as an image; None where that cannot be told."""
-
-
 class Wiring:
     """Follows tensors through the forward pass in progress."""
 
     def __init__(self, axes_of: AxesOf = no_axes) -> None:
         self._axes_of = axes_of
-        self._origins: TensorTable[_Origin] = TensorTable()
+        self._origins: TensorTable[Origin] = TensorTable()
         self._keys: list[SiteKey] = []
         self._made = 0
         self._lost = False
@@ -93,7 +68,7 @@ class Wiring:
             for _, tensor in tensors(inputs):
                 self._made += 1
                 extent = extent_of(tensor) if is_image(tensor) else None
-                self._origins[tensor] = _Origin(self._made, 0, (), LatticeStep(), None, False, extent)
+                self._origins[tensor] = Origin(self._made, 0, (), LatticeStep(), None, False, extent)
                 self._latest = joined([extent, self._latest])
 
     def sites(self, value: Any) -> int:
@@ -127,18 +102,8 @@ class Wiring:
         end = END_OF_PATH
         if unseen := self._unseen_at(output):
             end = end.preceded_by(LatticeStep(_plane(unseen.scale)))
-        ahead = {origin.number: (origin, end) for origin in self._of(output)}
-        found: dict[SiteKey, LatticePath] = {}
-        while ahead:
-            origin, path = ahead.pop(max(ahead))
-            if origin.lattice is not None:
-                own = LatticeStep(origin.lattice)
-                found[self._keys[origin.sites.bit_length() - 1]] = path.preceded_by(own)
-            earlier = path.preceded_by(origin.step)
-            for source in origin.made_of:
-                _, other = ahead.get(source.number, (source, None))
-                ahead[source.number] = (source, earlier.joined(other))
-        return found
+        found = paths_from(self._of(output), end)
+        return {self._keys[number]: path for number, path in found.items()}
 
     def unseen(self, output: Tensor) -> list[UnseenGrowth]:
         """What has enlarged the images on the way to an output without being seen, the last part first."""
@@ -197,10 +162,10 @@ class Wiring:
                 self._add(target, self._made_of(beside, LatticeStep(pointwise=False), reached))
         elif origins and self._has_no_place(output):
             self._made += 1  # a mean over all places, or the features of none, has no lattice
-            self._add(target, _Origin(self._made, 0, (), LatticeStep(), None, False))
+            self._add(target, Origin(self._made, 0, (), LatticeStep(), None, False))
         elif origins:
             mixes = func in PRODUCTS and sum(bool(self._of(factor)) for factor in args) > 1
-            extent = None if mixes else _extent_after(origins, func, args, target, step)
+            extent = None if mixes else extent_after(origins, func, args, target, step)
             if growth and extent:  # images side by side
                 horizontal, vertical, _ = growth.enlargement
                 extent = extent.scaled(vertical, horizontal)
@@ -218,7 +183,7 @@ class Wiring:
         return axes is not None and len(roles) <= 2 and not {"places", "unknown"} & set(roles)
 
     def _grown(
-        self, origins: Sequence[_Origin], growth: Growth, key: SiteKey
+        self, origins: Sequence[Origin], growth: Growth, key: SiteKey
     ) -> tuple[Extent | None, UnseenGrowth | None]:
         """The extent of a site's output, and what has enlarged its input unseen; of images only."""
         if len(growth.scale) != 2:
@@ -230,7 +195,7 @@ class Wiring:
         (n, _, h, w) = growth.out_shape
         return Extent(n, h, w, grown, key.operation), unseen
 
-    def _placed(self, made: _Origin, part: Tensor, whole: Tensor) -> _Origin:
+    def _placed(self, made: Origin, part: Tensor, whole: Tensor) -> Origin:
         """The origin of a whole of which a part was written, if that is a tile of it and not every other pixel."""
         if made.extent is None or part.ndim != 4 or whole.ndim != 4 or part.stride()[-2:] != whole.stride()[-2:]:
             return made
@@ -272,13 +237,13 @@ class Wiring:
         path = self.paths(output).get(unseen[0]) if unseen and isinstance(output, Tensor) else None
         return UNCHANGED if path is None else exact(period_of(path))
 
-    def _of(self, value: Any) -> tuple[_Origin, ...]:
+    def _of(self, value: Any) -> tuple[Origin, ...]:
         """Where a tensor, or all tensors in nested arguments, came from."""
         return self._made_by(given_tensors((value,), {}))
 
-    def _made_by(self, given: Sequence[Tensor]) -> tuple[_Origin, ...]:
+    def _made_by(self, given: Sequence[Tensor]) -> tuple[Origin, ...]:
         """Where tensors came from, each place once; weights come from nowhere."""
-        found: dict[int, _Origin] = {}
+        found: dict[int, Origin] = {}
         for tensor in given:
             origin = self._origins.get(tensor)
             if origin is not None and type(tensor) is not nn.Parameter:
@@ -286,8 +251,8 @@ class Wiring:
         return tuple(found.values())
 
     def _made_of(
-        self, origins: Sequence[_Origin], step: LatticeStep, extent: Extent | None, lattice: Scale | None = None
-    ) -> _Origin:
+        self, origins: Sequence[Origin], step: LatticeStep, extent: Extent | None, lattice: Scale | None = None
+    ) -> Origin:
         """What comes of a step: where that changes nothing, the same origin."""
         fresh = any(origin.fresh for origin in origins)
         changes = step.scale != UNCHANGED or (fresh and (step.bounding or not step.pointwise))
@@ -298,9 +263,9 @@ class Wiring:
         for origin in origins:
             bits |= origin.sites
         still_fresh = lattice is not None or (fresh and step.pointwise)
-        return _Origin(self._made, bits, tuple(origins), step, lattice, still_fresh, extent)
+        return Origin(self._made, bits, tuple(origins), step, lattice, still_fresh, extent)
 
-    def _add(self, value: Any, origin: _Origin, depth: int = 0) -> None:
+    def _add(self, value: Any, origin: Origin, depth: int = 0) -> None:
         if isinstance(value, Tensor):
             known = self._origins.get(value)
             if known is not None and known.number != origin.number:
@@ -309,17 +274,6 @@ class Wiring:
         elif isinstance(value, (list, tuple)) and depth < DEEPEST:  # one may hold itself
             for item in value:
                 self._add(item, origin, depth + 1)
-
-
-def _extent_after(origins: Sequence[_Origin], func: Any, args: Any, target: Any, step: LatticeStep) -> Extent | None:
-    """The size that a call's result should have."""
-    extent = origins[0].extent if len(origins) == 1 else joined(origin.extent for origin in origins)
-    if extent is None or loses_place(func, target):
-        return None
-    if func not in PLACING and step.scale is UNCHANGED:
-        return extent
-    vertical, horizontal = placement(func, args, target) if func in PLACING else map(float, step.scale[1::-1])
-    return extent if vertical == 1 == horizontal else extent.scaled(vertical, horizontal)
 
 
 def _plane(scale: Sequence[float]) -> Scale:

@@ -14,7 +14,6 @@ from torch import Tensor
 from artifactlab.attribution.sites.axes import (
     Axes,
     Factor,
-    ImageView,
     aligned,
     axes_of_images,
     axes_of_input,
@@ -27,9 +26,9 @@ from artifactlab.attribution.sites.axes import (
     role_of,
     size_of,
     unknown_axes,
-    view_of,
     with_directions,
 )
+from artifactlab.attribution.sites.image_views import ImageView, view_of
 
 SHAPE = (2, 12, 8, 6)
 IMAGES = axes_of_images(SHAPE)

@@ -11,7 +11,8 @@ from one_function import AnyForward
 from torch import Tensor
 
 import artifactlab
-from artifactlab.attribution.sites.watch import Visit, watch
+from artifactlab.attribution.sites.visits import Visit
+from artifactlab.attribution.sites.watch import watch
 
 IMAGE = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(1))
 FILM = torch.rand(2, 5, 3, 8, 12, generator=torch.Generator().manual_seed(2))
