@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from graph_nets import NETS
 from torch import Tensor, nn
 
 import artifactlab
 from artifactlab.errors import ArtifactLabError
-from graph_nets import NETS
 
 LIKE = 1e-3
 """Largest relative difference of severities that counts as the same: graphs add up in another order."""
@@ -42,7 +42,8 @@ def compared(model: nn.Module, x: Tensor, save: Callable[[nn.Module, Tensor, Pat
         path = Path(folder) / "model.bin"
         save(model, x, path)
         try:
-            opened = artifactlab.load_model(str(path))
+            kwargs = {"shape": list(x.shape)} if save in (save_traced, save_scripted) else {}
+            opened = artifactlab.load_model(str(path), kwargs)
             return likeness(diagnosed(model, x), diagnosed(opened, x))
         except ArtifactLabError as error:
             return f"refused: {error}"[:32]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +53,17 @@ def refuse_arguments(path: Path, kwargs: Mapping[str, Any]) -> None:
         raise ModelError(f"{path} holds a graph, which takes no --kwargs; got {', '.join(map(repr, kwargs))}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Without what torch says to itself about its own formats."""
-    log = logging.getLogger("torch.export")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
+    """Without what torch logs, prints and warns of while it reads its own formats: whole graphs, where it gives up."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        logging.disable(disabled)
 
 
 EXPORTED = ModelFormat(is_exported, load_exported)

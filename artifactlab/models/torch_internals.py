@@ -28,6 +28,7 @@ __all__ = [
     "own_buffers",
     "own_children",
     "own_parameters",
+    "program_of_script",
     "view_base",
     "without_dispatch_modes",
     "without_function_modes",
@@ -103,6 +104,16 @@ def operator_name(func: Any) -> str | None:
         return None
     packet: Any = getattr(func, "overloadpacket", func)
     return str(packet._qualified_op_name)
+
+
+def program_of_script(scripted: torch.jit.ScriptModule, example: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+    """TorchScript as an exported program, made with an example input; the sizes of others may differ where they can.
+
+    `torch._export.converter.TS2EPConverter`, seen in 2.13.0. It is imported when it is used: that takes a second.
+    """
+    from torch._export.converter import TS2EPConverter
+
+    return TS2EPConverter(scripted, example).convert()
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
