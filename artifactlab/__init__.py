@@ -33,6 +33,7 @@ announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS"
 announce(
     "artifactlab.models",
     exported="artifactlab.models.exported_program:EXPORTED",
+    onnx="artifactlab.models.onnx_file:ONNX",
     torchscript="artifactlab.models.torchscript:TORCHSCRIPT",
 )
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")

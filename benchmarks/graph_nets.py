@@ -41,7 +41,7 @@ class Shuffle(nn.Module):
 
 
 class Windows(nn.Module):
-    """Attention in windows of 8, and a transposed convolution."""
+    """Attention of two heads in windows of 8, and a transposed convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,8 +52,8 @@ class Windows(nn.Module):
         y = self.enter(x).permute(0, 2, 3, 1)
         n, h, w, c = y.shape
         tiles = y.view(n, h // 8, 8, w // 8, 8, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 64, c)
-        q, k, v = self.qkv(self.norm(tiles)).chunk(3, -1)
-        tiles = tiles + F.scaled_dot_product_attention(q, k, v)
+        q, k, v = self.qkv(self.norm(tiles)).view(-1, 64, 3, 2, c // 2).permute(2, 0, 3, 1, 4).unbind(0)
+        tiles = tiles + F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, 64, c)
         y = tiles.view(n, h // 8, w // 8, 8, 8, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
         return self.up(y.permute(0, 3, 1, 2))
 

@@ -54,6 +54,8 @@ def load_torchscript(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
             return as_modules(_with_modules(program))
     except ArtifactLabError:
         raise
+    except (PickleError, zipfile.BadZipFile) as error:
+        raise ModelError(f"TorchScript {path} was refused: {first_line(error)}") from error
     except Exception as error:  # torch raises whatever comes of reading or converting a program
         raise ModelError(
             f"TorchScript {path} cannot be converted to a graph: {first_line(error)}; give the shape of an input, as"
@@ -71,9 +73,7 @@ def _check_script(path: Path) -> None:
             if name.endswith(".pkl"):
                 follow_pickle(io.BytesIO(records.read(name)), 2 * size)
             elif name.endswith(".py") and (found := FOREIGN.search(records.read(name).decode())):
-                raise PickleError(
-                    f"its code calls {shown(found[0])}, which is none of torch's own operators on tensors"
-                )
+                raise PickleError(f"its code calls {shown(found[0])}, which works on more than tensors")
 
 
 def _example(scripted: torch.jit.ScriptModule, path: Path, kwargs: Mapping[str, Any]) -> Tensor:
