@@ -55,7 +55,7 @@ def _function(name: str) -> Callable[..., Any] | None:
     if name.startswith(ATTENTION):
         return F.scaled_dot_product_attention
     name = RENAMED.get(name, name)
-    for spelling in (name, name.strip("_")):
+    for spelling in (name.lstrip("_"), name.strip("_")):  # torch has a few of the internal ones, which nothing follows
         for place in (Tensor, F, torch):
             if found := getattr(place, spelling, None):
                 return found
