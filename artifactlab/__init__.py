@@ -30,6 +30,12 @@ announce(
     maps="artifactlab.report.figures:plot_maps",
 )
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
+announce(
+    "artifactlab.models",
+    exported="artifactlab.models.exported_program:EXPORTED",
+    onnx="artifactlab.models.onnx_file:ONNX",
+    torchscript="artifactlab.models.torchscript:TORCHSCRIPT",
+)
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 
 __all__ = [

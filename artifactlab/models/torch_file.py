@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import mmap
 import pickle
-import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -15,12 +14,10 @@ import torch
 
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.pickle_program import PickleError, follow_pickle
+from artifactlab.models.zip_records import check_directory, check_sums
 
 MAX_STRUCTURE = 1 << 28
 """Bytes of everything but the numbers: names and shapes, of which a thousand layers have less than one MB."""
-END, END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
-"""A zip's last record, and the one for large files that precedes it by a pointer of `POINTER` bytes."""
-POINTER = 20
 PICKLES_OF_OLD = 5
 """What torch before 1.6 wrote one after the other: magic number, version, system, content, names of what follows."""
 ADVICE = ("weights_only", "add_safe_globals", "safe_globals")
@@ -89,42 +86,15 @@ def _check_zip(file: IO[bytes], size: int) -> None:
         names = [record.filename.lower() for record in listed]
         if any(name.endswith("constants.pkl") for name in names):
             raise PickleError("it is a TorchScript archive, which is a program; save its state_dict() alone")
-        if any(record.compress_type or record.flag_bits & 1 for record in listed):
-            raise PickleError("its records are compressed, which torch.save does not do; torch.save it again")
-        claimed = sum(record.file_size for record in listed)
-        if claimed > size or _directory_start(file, size) != records.start_dir or len(set(names)) < len(names):
-            raise PickleError(f"its directory claims {claimed} bytes, and the file has {size}, or it is damaged")
+        check_directory(file, records, size)
         structure = [record for record, name in zip(listed, names, strict=True) if "/data/" not in name]
         if sum(record.file_size for record in structure) > MAX_STRUCTURE:
             raise PickleError(f"its structure takes more than {MAX_STRUCTURE} bytes; save the weights alone")
-        for record in listed:
-            _check_sum(records, record)
+        check_sums(records)
         content = [record for record, name in zip(listed, names, strict=True) if name.endswith("/data.pkl")]
         if len(content) != 1:
             raise PickleError("nothing that torch.save wrote: it holds no data.pkl")
         follow_pickle(io.BytesIO(records.read(content[0])), 2 * size)
-
-
-def _directory_start(file: IO[bytes], size: int) -> int:
-    """Where torch's reader looks for the directory; Python's would look elsewhere, if the two could be told apart."""
-    file.seek(max(0, size - END.size))
-    signature, *_, start, comment = END.unpack(file.read(END.size))
-    if signature != b"PK\x05\x06" or comment:
-        return -1
-    before = size - END.size - POINTER - END_64.size
-    if before >= 0:
-        file.seek(before)
-        signature, *_, start_64 = END_64.unpack(file.read(END_64.size))
-        return int(start_64 if signature == b"PK\x06\x06" else start)
-    return int(start)
-
-
-def _check_sum(records: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
-    if not record.CRC:  # it was saved without, see torch.serialization.set_crc32_options
-        del record.CRC  # nor does zipfile then look
-    with records.open(record) as content:
-        while content.read(1 << 20):
-            pass
 
 
 def _refused(error: Exception) -> str:

@@ -23,10 +23,12 @@ __all__ = [
     "is_compiled_in_place",
     "is_in_backward",
     "is_in_vmap",
+    "operator_name",
     "operator_schema",
     "own_buffers",
     "own_children",
     "own_parameters",
+    "program_of_script",
     "view_base",
     "without_dispatch_modes",
     "without_function_modes",
@@ -88,6 +90,30 @@ def operator_schema(operator: Any) -> Any:
     `OpOverload._schema`, seen in 2.13.0.
     """
     return operator._schema
+
+
+_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+
+
+def operator_name(func: Any) -> str | None:
+    """`aten::slice` of `torch.ops.aten.slice` and each of its overloads; None of what is none of `torch.ops`.
+
+    `torch._ops.OpOverload` and `OpOverloadPacket`, and their names, seen in 2.13.0.
+    """
+    if not isinstance(func, _OPERATORS):  # is asked of every call that a model makes
+        return None
+    packet: Any = getattr(func, "overloadpacket", func)
+    return str(packet._qualified_op_name)
+
+
+def program_of_script(scripted: torch.jit.ScriptModule, example: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+    """TorchScript as an exported program, made with an example input; the sizes of others may differ where they can.
+
+    `torch._export.converter.TS2EPConverter`, seen in 2.13.0. It is imported when it is used: that takes a second.
+    """
+    from torch._export.converter import TS2EPConverter
+
+    return TS2EPConverter(scripted, example).convert()
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:

@@ -27,3 +27,14 @@ def unwrap(model: nn.Module) -> nn.Module:
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         wrapped = model.module
     return model if wrapped is None else unwrap(wrapped)
+
+
+def refuse_graph(model: nn.Module, instead: str) -> None:
+    """Raise a ModelError for an exported program, whose layers are calls in a graph and no modules of known kinds.
+
+    Args:
+        model: any module.
+        instead: what to do, for the message.
+    """
+    if type(model).__module__ == "torch.export.unflatten":
+        raise ModelError(f"the model is an exported graph, of which no layer can be read or replaced; {instead}")

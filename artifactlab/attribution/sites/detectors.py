@@ -132,13 +132,6 @@ def _transposed(directions: int) -> GrowthOf:
     return growth
 
 
-def _convolved(call: FunctionCall) -> Growth | None:
-    """`aten.convolution`, which is transposed or not."""
-    if not call.argument(6, "transposed", False):
-        return None
-    return _transposed(call.source.ndim - 2)(call)
-
-
 def _repeated(call: FunctionCall) -> Growth | None:
     """Entries repeated along any axis, which may be one of channels-last images, of tokens, or of frames."""
     axes, growth = call.axes, growth_by_size("repeat_interleave")
@@ -214,27 +207,15 @@ def _each(value: Any, directions: int) -> tuple[int, ...]:
     return values if len(values) == directions else (values[0],) * directions
 
 
-def _operators(*names: str) -> tuple[Callable[..., Any], ...]:
-    """`torch.ops.aten.name`, and each of its overloads, in arguments as the function of that name."""
-    packets = [getattr(torch.ops.aten, name) for name in names]
-    return tuple(op for packet in packets for op in (packet, *(getattr(packet, o) for o in packet.overloads())))
-
-
 OWN_DETECTORS = {
     "interpolate": SiteDetector((F.interpolate, F.upsample), _interpolated),
     "upsample_nearest": SiteDetector((F.upsample_nearest,), growth_by_size("interpolate", nearest=True)),
     "upsample_bilinear": SiteDetector((F.upsample_bilinear,), growth_by_size("interpolate")),
-    "conv_transpose1d": SiteDetector((F.conv_transpose1d, *_operators("conv_transpose1d")), along(1, _transposed(1))),
-    "conv_transpose2d": SiteDetector((F.conv_transpose2d, *_operators("conv_transpose2d")), along(2, _transposed(2))),
-    "conv_transpose3d": SiteDetector((F.conv_transpose3d, *_operators("conv_transpose3d")), along(3, _transposed(3))),
-    "convolution": SiteDetector(_operators("convolution"), _convolved),
-    "pixel_shuffle": SiteDetector(
-        (F.pixel_shuffle, *_operators("pixel_shuffle")), along(2, growth_by_size("pixel_shuffle"))
-    ),
-    "grid_sample": SiteDetector(
-        (F.grid_sample, torch.grid_sampler, *_operators("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")),
-        growth_by_size("grid_sample"),
-    ),
+    "conv_transpose1d": SiteDetector((F.conv_transpose1d,), along(1, _transposed(1))),
+    "conv_transpose2d": SiteDetector((F.conv_transpose2d,), along(2, _transposed(2))),
+    "conv_transpose3d": SiteDetector((F.conv_transpose3d,), along(3, _transposed(3))),
+    "pixel_shuffle": SiteDetector((F.pixel_shuffle,), along(2, growth_by_size("pixel_shuffle"))),
+    "grid_sample": SiteDetector((F.grid_sample, torch.grid_sampler), growth_by_size("grid_sample")),
     "fold": SiteDetector((F.fold,), _folded),
     "max_unpool1d": SiteDetector((F.max_unpool1d,), along(1, growth_by_size("max_unpool1d"))),
     "max_unpool2d": SiteDetector((F.max_unpool2d,), along(2, growth_by_size("max_unpool2d"))),

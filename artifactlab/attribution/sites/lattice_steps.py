@@ -212,6 +212,7 @@ BOUNDING: set[Any] = SIGMOIDS | TANHS | SOFTMAXES
 
 ACTIVATIONS = {
     F.log_softmax,
+    Tensor.log_softmax,
     torch.relu,
     Tensor.relu,
     F.relu,

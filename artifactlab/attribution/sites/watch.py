@@ -7,13 +7,12 @@ and a later in-place operation cannot spoil a measurement. The model comes back 
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from types import FrameType
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,8 +22,10 @@ from torch.utils.hooks import RemovableHandle
 
 from artifactlab.attribution.sites.axes import axes_of_images, is_direction, is_row, is_unknown, role_of
 from artifactlab.attribution.sites.axis_flow import AxisFlow
+from artifactlab.attribution.sites.calling_lines import calling_line, is_layer_of_torch
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
+from artifactlab.attribution.sites.operators import as_function
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import ALIKE, ByDirection, Growth, has_values, module_growth
@@ -109,7 +110,7 @@ class _Run:
         if not growth.lattice:
             return None, None
         key = self.next_key(growth.op)
-        line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else _calling_line()
+        line = None if growth.op == "module" or (self.frames and self.frames[-1].of_torch) else calling_line()
         with self._pause():
             return key, self.visitor(Visit(key, growth, line))
 
@@ -172,7 +173,7 @@ class _Run:
         merge = merge_of(self.wiring, self.makers, func, args, kwargs, self.next_key)
         if merge:
             number = self.frames[-1].calls[merge.key.op] - 1
-            line = _calling_line()
+            line = calling_line()
             with self._pause():
                 self.merged(replace(merge, number=number, line=line))
 
@@ -193,9 +194,11 @@ class _FunctionWatch(TorchFunctionMode):
         run = self.run
         if not run.frames or run.is_outside_pass():
             return func(*args, **kwargs)
-        run.visit_merge(func, args, kwargs)
-        output = func(*args, **kwargs)
+        call = partial(func, *args, **kwargs)
         given = given_tensors(args, kwargs)
+        func, args, kwargs = as_function(func, args, kwargs)
+        run.visit_merge(func, args, kwargs)
+        output = call()
         run.flow.called(func, args, kwargs, given, output)
         growth = run.growths.of_call(func, args, kwargs, output)
         if func in FRAMING:
@@ -250,7 +253,7 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
             return
         if not run.frames:
             run.start((args, kwargs))
-        run.frames.append(_Frame(name, type(module).__module__.startswith("torch.")))
+        run.frames.append(_Frame(name, is_layer_of_torch(module)))
 
     def after(_module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         if not run.frames or run.is_outside_pass():
@@ -278,14 +281,3 @@ def _hook(module: nn.Module, name: str, run: _Run) -> list[RemovableHandle]:
         # always, so that the stack of frames also survives an exception in the middle
         module.register_forward_hook(after, with_kwargs=True, always_call=True),
     ]
-
-
-def _calling_line() -> str | None:
-    """File and line of the innermost caller that is neither torch's nor this package's."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("torch.", "artifactlab.")):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None

@@ -118,13 +118,13 @@ HAND_MADE: dict[str, tuple[Function, str]] = {
     ),
     "matmul": (lambda x: matrix(x) @ x @ matrix(x).T, "matmul"),
     "torch.matmul": (lambda x: torch.matmul(torch.matmul(matrix(x), x), matrix(x).T), "matmul"),
-    "aten nearest": (lambda x: aten.upsample_nearest2d(x, [4 * SIDE] * 2), "upsample_nearest2d"),
+    "aten nearest": (lambda x: aten.upsample_nearest2d(x, [4 * SIDE] * 2), "interpolate"),
     "aten nearest, overload": (
         lambda x: aten.upsample_nearest2d.vec(x, None, [2.0, 2.0]),
-        "upsample_nearest2d",
+        "interpolate",
     ),
-    "aten bilinear": (lambda x: aten.upsample_bilinear2d(x, [4 * SIDE] * 2, False), "upsample_bilinear2d"),
-    "aten bicubic": (lambda x: aten.upsample_bicubic2d.default(x, [4 * SIDE] * 2, False), "upsample_bicubic2d"),
+    "aten bilinear": (lambda x: aten.upsample_bilinear2d(x, [4 * SIDE] * 2, False), "interpolate"),
+    "aten bicubic": (lambda x: aten.upsample_bicubic2d.default(x, [4 * SIDE] * 2, False), "interpolate"),
     "aten shuffle": (lambda x: aten.pixel_shuffle(x.repeat(1, 4, 1, 1), 2), "pixel_shuffle"),
     "aten transposed": (
         lambda x: aten.conv_transpose2d(x, torch.ones(4, 4, 2, 2), None, [2, 2]),

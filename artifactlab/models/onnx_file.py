@@ -1,0 +1,146 @@
+"""ONNX files, converted to modules that are named after the graph's nodes, and checked against onnxruntime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from artifactlab.errors import ArtifactLabError, InputError, ModelError, first_line, shown
+from artifactlab.inputs.extras import extra
+from artifactlab.models.exported_program import quietly
+from artifactlab.models.formats import ModelFormat
+from artifactlab.models.protobuf import fields_of
+
+FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
+"""Fields of ONNX's `ModelProto`, and how each is written; see onnx.proto."""
+VERSION, GRAPH, OPERATORS = 1, 7, 8
+"""Those that every model has."""
+SIDE = 64
+"""Places along a direction whose size the graph leaves open, of the example on which the conversion is checked."""
+LIKE = 1e-3
+"""Largest difference between the outputs of the two, relative to the largest value: float32 summed in another order
+differs by 1e-5 in deep nets, a wrong padding or alignment by 1e-2 at least."""
+EXTERNAL = 1
+"""`TensorProto.EXTERNAL`, the place of weights that lie in a file beside the graph."""
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a file is a model of ONNX: its outermost fields are those of one, up to its last byte."""
+    if not path.is_file():
+        return False
+    fields = fields_of(path)
+    kinds = dict(fields or ())
+    return {VERSION, GRAPH, OPERATORS} <= kinds.keys() and all(FIELDS.get(k) == kind for k, kind in fields or ())
+
+
+def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
+    """The graph in an ONNX file as a module, which computes what onnxruntime does.
+
+    Args:
+        path: the file.
+        kwargs: `shape` of an input to check it on, where the graph leaves sizes open that cannot be any.
+
+    Raises:
+        InputError: if the packages of the extra `onnx` are missing.
+        ModelError: if weights lie outside the file's folder, it cannot be converted, or comes out different.
+    """
+    unknown = ", ".join(map(repr, kwargs.keys() - {"shape"}))
+    if unknown:
+        raise ModelError(f"{path} is ONNX, which takes no {unknown}; --kwargs may give the shape of an input")
+    onnx, runtime, converter = (_package(name) for name in ("onnx", "onnxruntime", "onnx2pytorch"))
+    try:
+        graph = onnx.load(str(path), load_external_data=False)
+        _check_weights(graph.graph, path.resolve().parent)
+        onnx.load_external_data_for_model(graph, str(path.resolve().parent))
+        with quietly():
+            model: nn.Module = converter.ConvertModel(graph).eval()
+            session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            _compare(model, session, _example(graph.graph, kwargs), path)
+        return model
+    except ArtifactLabError:
+        raise
+    except Exception as error:  # the three packages raise whatever comes of what they do not know
+        raise ModelError(
+            f"ONNX {path} cannot be converted: {type(error).__name__}: {first_line(error)}; give the shape of an input,"
+            " as --kwargs '{\"shape\": [1, 3, 256, 256]}', or the Python model"
+        ) from error
+
+
+def _package(name: str) -> Any:
+    try:
+        return extra(name, "onnx", "ONNX")
+    except InputError:
+        raise
+    except (
+        Exception
+    ) as error:  # torchvision, which it needs, raises RuntimeError beside a torch that it is not made for
+        raise ModelError(
+            f"ONNX is read with {name}, which cannot be imported: {first_line(error)}; install torchvision and torch"
+            " from the same place, as https://pytorch.org/get-started shows"
+        ) from error
+
+
+def _check_weights(graph: Any, folder: Path) -> None:
+    """Refuse weights that are said to lie outside the model's folder, or to be longer than their file."""
+    for tensor in _tensors(graph):
+        if tensor.data_location != EXTERNAL:
+            continue
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        file = (folder / place.get("location", "")).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            where = shown(place.get("location"))
+            raise ModelError(f"weights {shown(tensor.name)} are said to lie in {where}, which is no file in {folder}")
+        end = int(place.get("offset", 0)) + max(int(place.get("length", 0)), math.prod(tensor.dims) // 8)
+        if end > file.stat().st_size:
+            raise ModelError(f"weights {shown(tensor.name)} are said to be longer than their file {file}")
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All tensors of a graph and of those inside it."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node:
+                    yield from _tensors(inner)
+
+
+def _example(graph: Any, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Random inputs by name, of the shapes that the graph gives; what it leaves open is one batch of `SIDE` places."""
+    weights = {tensor.name for tensor in graph.initializer}
+    taken = [value for value in graph.input if value.name not in weights]
+    shapes = {
+        value.name: [dim.dim_value or (SIDE if k else 1) for k, dim in enumerate(value.type.tensor_type.shape.dim)]
+        for value in taken
+    }
+    if "shape" in kwargs and taken:
+        shapes[taken[0].name] = kwargs["shape"]
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def _compare(model: nn.Module, session: Any, example: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse a conversion that computes something else."""
+    expected = session.run(None, {name: value.numpy() for name, value in example.items()})
+    with torch.no_grad():
+        found = model(*example.values())
+    found = found if isinstance(found, (list, tuple)) else [found]
+    for ours, theirs in zip(found, map(torch.as_tensor, expected), strict=True):
+        off = float((ours - theirs).abs().max()) / max(float(theirs.abs().max()), torch.finfo(torch.float32).tiny)
+        if ours.shape != theirs.shape or not off <= LIKE:
+            raise ModelError(
+                f"ONNX {path} as converted differs from what onnxruntime computes by {off:.1%}, so a diagnosis would be"
+                " of another model; give the Python model"
+            )
+
+
+ONNX = ModelFormat(is_onnx, load_onnx)
+"""What ONNX exporters write, `.onnx`."""

@@ -1,0 +1,133 @@
+"""TorchScript files, which hold a program without the modules' Python: opened as an exported program has them."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
+from artifactlab.models.export_archive import is_exported, zip_names
+from artifactlab.models.exported_program import as_modules, quietly
+from artifactlab.models.formats import ModelFormat
+from artifactlab.models.pickle_program import PickleError, follow_pickle
+from artifactlab.models.torch_internals import program_of_script
+from artifactlab.models.zip_records import check_directory, check_sums
+
+FOREIGN = re.compile(r"\btorch\.(from_file|save|load)\b|\bops\.(?!prim\b|aten\b)\w+|__torch__\.torch\.classes")
+"""What code in the file may not call: it opens files, or belongs to libraries that have to be loaded."""
+CODE = "/code/"
+SIDES = {1: 4096, 2: 128, 3: 32}
+"""Places along each direction of the example that a program is converted with, by the number of directions: enough for
+five halvings, and quick."""
+EXAMPLES = 2
+"""Their number: of a single one, torch takes it that there are never more."""
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is what `torch.jit.save` writes, by what it holds."""
+    return any(name.endswith("/constants.pkl") for name in zip_names(path)) and not is_exported(path)
+
+
+def load_torchscript(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
+    """The program in a TorchScript file, as modules of the names and with the weights that it was made of.
+
+    Args:
+        path: the file.
+        kwargs: `shape` of an input, where it cannot be told from the weights.
+
+    Raises:
+        ModelError: if it opens files, is damaged, or torch cannot convert it.
+    """
+    try:
+        _check_script(path)
+        with quietly(), torch.no_grad():
+            scripted = torch.jit.load(str(path), map_location="cpu").eval()
+            program = _converted(scripted, _example(scripted, path, kwargs))
+            return as_modules(_with_modules(program))
+    except ArtifactLabError:
+        raise
+    except (PickleError, zipfile.BadZipFile) as error:
+        raise ModelError(f"TorchScript {path} was refused: {first_line(error)}") from error
+    except Exception as error:  # torch raises whatever comes of reading or converting a program
+        raise ModelError(
+            f"TorchScript {path} cannot be converted to a graph: {first_line(error)}; give the shape of an input, as"
+            " --kwargs '{\"shape\": [1, 3, 256, 256]}', or save the Python model with torch.export.save"
+        ) from error
+
+
+def _check_script(path: Path) -> None:
+    """Refuse a file that claims more than it holds, or whose code reaches beyond tensors."""
+    size = path.stat().st_size
+    with path.open("rb") as file, zipfile.ZipFile(file) as records:
+        check_directory(file, records, size, packed=lambda name: CODE in name)
+        check_sums(records)
+        for name in records.namelist():
+            if name.endswith(".pkl"):
+                follow_pickle(io.BytesIO(records.read(name)), 2 * size)
+            elif name.endswith(".py") and (found := FOREIGN.search(records.read(name).decode())):
+                raise PickleError(f"its code calls {shown(found[0])}, which works on more than tensors")
+
+
+def _example(scripted: torch.jit.ScriptModule, path: Path, kwargs: Mapping[str, Any]) -> Tensor:
+    """An input that the program runs on."""
+    unknown = ", ".join(map(repr, kwargs.keys() - {"shape"}))
+    if unknown:
+        raise ModelError(f"{path} is TorchScript, which takes no {unknown}; --kwargs may give the shape of an input")
+    for shape in [kwargs["shape"]] if kwargs else _likely_shapes(scripted):
+        example = torch.rand(shape)
+        if kwargs or _runs_on(scripted, example):
+            return example
+    raise ModelError(
+        f"TorchScript {path} does not tell what it takes: give the shape of an input, as"
+        " --kwargs '{\"shape\": [1, 3, 256, 256]}'"
+    )
+
+
+def _likely_shapes(scripted: torch.jit.ScriptModule) -> Iterator[Sequence[int]]:
+    """Shapes that the first convolution takes, be it transposed or not."""
+    weight = next((value for _, value in scripted.named_parameters() if value.ndim - 2 in SIDES), None)
+    if weight is not None:
+        space = weight.ndim - 2
+        for channels in weight.shape[1::-1]:
+            yield EXAMPLES, channels, *[SIDES[space]] * space
+
+
+def _runs_on(scripted: torch.jit.ScriptModule, example: Tensor) -> bool:
+    try:
+        scripted(example)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _converted(scripted: torch.jit.ScriptModule, example: Tensor) -> ExportedProgram:
+    """As an exported program, for inputs of any size where torch can tell, or else for one like the example."""
+    program = program_of_script(scripted, (example,))
+    taken = next(node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
+    is_fixed = isinstance(taken.shape[0], int) and len(example) > 1
+    return program_of_script(scripted, (example[:1],)) if is_fixed else program
+
+
+def _with_modules(program: ExportedProgram) -> ExportedProgram:
+    """The same, each call that takes weights in the module whose weights they are: TorchScript does not say which."""
+    signature = program.graph_signature
+    weights = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    for node in program.graph.nodes:
+        owners = {weights[given.name].rpartition(".")[0] for given in node.all_input_nodes if given.name in weights}
+        if node.op == "call_function" and len(owners) == 1:
+            parts = owners.pop().split(".")
+            paths = ["", *(".".join(parts[:k]) for k in range(1, len(parts) + 1))]
+            node.meta["nn_module_stack"] = {path: (path, "torch.nn.Module") for path in paths}
+    return program
+
+
+TORCHSCRIPT = ModelFormat(is_torchscript, load_torchscript)
+"""What `torch.jit.save` writes, `.pt` or `.ts`."""

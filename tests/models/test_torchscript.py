@@ -1,0 +1,83 @@
+"""A TorchScript file is converted to a graph, whose layers are named by their weights."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import artifactlab
+from artifactlab import ModelError, load_model
+from artifactlab.models.exported_program import quietly
+
+
+class Decoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(5, 8, 3, padding=1), nn.ReLU())
+        self.up = nn.ConvTranspose2d(8, 12, 3, 2, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.up(self.body(x)), 2)
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return Decoder().eval()
+
+
+@pytest.fixture(scope="module")
+def file(model: nn.Module, tmp_path_factory: Any) -> Path:
+    path: Path = tmp_path_factory.mktemp("script") / "decoder.bin"
+    with quietly():
+        torch.jit.script(model).save(str(path))
+    return path
+
+
+def test_sites_names_and_verdicts_are_those_of_the_module_for_inputs_of_any_size(file: Path, model: nn.Module) -> None:
+    opened, x = load_model(str(file)), torch.rand(1, 5, 24, 32)
+    ours, theirs = (artifactlab.diagnose(m, x, data_range=1.0, fast=True) for m in (model, opened))
+    assert [s.site for s in theirs.sites] == [s.site for s in ours.sites]
+    assert [s.verdict for s in theirs.sites] == [s.verdict for s in ours.sites]
+    assert {s.site.key for s in theirs.sites} == {"up/conv_transpose2d#0", "pixel_shuffle#0"}
+
+
+def test_what_cannot_be_given_an_example_is_refused_with_what_to_type(tmp_path: Path) -> None:
+    path = tmp_path / "linear.pt"
+    with quietly():
+        torch.jit.script(nn.Linear(3, 3)).save(str(path))
+    with pytest.raises(ModelError, match=r"does not tell what it takes: give the shape .*--kwargs '\{\"shape\""):
+        load_model(str(path))
+
+
+def test_other_arguments_than_a_shape_are_refused(file: Path) -> None:
+    with pytest.raises(ModelError, match="takes no 'width'; --kwargs may give the shape of an input"):
+        load_model(str(file), {"width": 3})
+
+
+def copied(file: Path, path: Path, line: str = "", packed: str = "") -> Path:
+    """A copy with a line of code more, or with a record that is packed."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name) + (line.encode() if name.endswith(".py") else b"")
+            new.writestr(name, content, zipfile.ZIP_DEFLATED if packed and packed in name else zipfile.ZIP_STORED)
+    return path
+
+
+@pytest.mark.parametrize(
+    "line", ["  torch.save(x, 'weights')", "  torch.from_file('weights', True, 9)", "  ops.image.read_file(x)"]
+)
+def test_code_that_opens_files_or_needs_other_libraries_is_refused(file: Path, tmp_path: Path, line: str) -> None:
+    with pytest.raises(ModelError, match=r"was refused: its code calls .*, which works on more than tensors"):
+        load_model(str(copied(file, tmp_path / "hostile.pt", line)))
+
+
+def test_packed_weights_are_refused_before_they_are_unpacked(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="its records are compressed"):
+        load_model(str(copied(file, tmp_path / "bomb.pt", packed="/data/")))
