@@ -30,6 +30,7 @@ announce(
     maps="artifactlab.report.figures:plot_maps",
 )
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
+announce("artifactlab.models", spandrel="artifactlab.models.spandrel_file:SPANDREL")
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 
 __all__ = [
