@@ -12,8 +12,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from artifactlab.errors import ModelError
 
-OVERHEAD = 1 << 13
-"""Bytes that a tensor is counted with at least: so many take a module and its parameter in Python, however small."""
+OVERHEAD = 1 << 15
+"""Bytes that a tensor is counted with at least, so that their number is bounded, too: a module of one number takes a
+sixth of it in Python, and as long to make as so many bytes to fill."""
 
 
 class MemoryBudget(TorchDispatchMode):
@@ -31,7 +32,7 @@ class MemoryBudget(TorchDispatchMode):
     """
 
     def __init__(self, size: int, refusal: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.left = size
         self._refusal = refusal
 

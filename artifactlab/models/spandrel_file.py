@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,9 +18,9 @@ from artifactlab.models.checkpoint import listed, read_weights
 from artifactlab.models.formats import ModelFormat
 from artifactlab.models.spandrel_descriptor import described_model
 
-PER_BYTE, AT_LEAST = 8, 1 << 29
+PER_BYTE, AT_LEAST = 8, 1 << 28
 """Bytes that making a model may take per byte of its file, and whatever its file: half precision becomes single, and
-the tables of attention are not in all files. HAT, which has the largest, takes a third of it."""
+the tables of attention are not in all files. Of spandrel's, DAT takes the most: 3 a byte."""
 MOST_SHARED = 2
 """Weights may be so many times what their file holds, as some are the same under two names; no more, lest a file of a
 few bytes claims a model of any size."""
@@ -28,10 +29,12 @@ MAKES = "name what makes the model: path/to/file.py:factory --checkpoint"
 
 def holds_weights(path: Path) -> bool:
     """Whether a file looks like weights: safetensors, or written by torch.save and no program."""
+    if not path.is_file():  # nor a pipe, which would wait for who writes to it
+        return False
     try:
         with path.open("rb") as file:
             start = file.read(512)
-    except OSError:  # a folder, or one that may not be read
+    except OSError:  # it may not be read
         return False
     if start[:4] == b"PK\x03\x04":
         return _holds_pickle(path, start)
@@ -66,9 +69,10 @@ def open_weights(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     _refuse_more_than_there_is(weights, path)
     spandrel = _imported(path, weights)
     size = PER_BYTE * path.stat().st_size + AT_LEAST
-    refusal = f"{path} claims a model that takes more than {size >> 20} MiB to make, of weights that take far less"
+    refusal = f"{path} claims a model that takes more than {size >> 20} MiB to make; if it is yours, {MAKES} {path}"
     try:
-        with MemoryBudget(size, refusal):
+        with MemoryBudget(size, refusal), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how somebody's code uses torch
             return described_model(spandrel.MAIN_REGISTRY.load(dict(weights)))
     except ModelError:
         raise
@@ -79,7 +83,7 @@ def open_weights(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     except Exception as error:  # names and shapes are data, and its code takes them for those of a model
         raise ModelError(
             f"{path} holds weights alone ({_keys(weights)}), like a model that spandrel knows, but it cannot be made"
-            f" ({type(error).__name__}: {first_line(error)}); {MAKES} {path}"
+            f" ({type(error).__name__}: {' '.join(str(error).split()):.200}); {MAKES} {path}"
         ) from error
 
 
