@@ -29,6 +29,9 @@ from artifactlab.models.calls import Call
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
 
+ELSEWHERE = ".elsewhere.safetensors"
+"""How the name of the weights for other programs ends."""
+
 
 @dataclass(frozen=True)
 class TrainingArguments:
@@ -119,8 +122,7 @@ def fix(
     """
     refuse_unwritable_file(out)
     unfinished = out.with_name(f"{out.name}.resume")
-    elsewhere = out.with_suffix(".elsewhere.safetensors")
-    for beside in (out.with_suffix(".fix.png"), unfinished, *([elsewhere] if Path(model.target).is_file() else [])):
+    for beside in (out.with_suffix(".fix.png"), unfinished, out.with_suffix(ELSEWHERE)):
         refuse_unwritable(beside)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
@@ -147,7 +149,7 @@ def fix(
     for path in write_fix(made, earlier, out):
         note(f"wrote {path}")
     if Path(model.target).is_file():
-        _write_for_others(model, built, made, earlier, elsewhere)
+        _write_for_others(model, built, made, earlier, out)
     unfinished.unlink(missing_ok=True)
     if form == "json":
         click.echo(fix_json(made))
@@ -158,15 +160,15 @@ def fix(
 
 
 def _write_for_others(
-    model: ModelOptions, built: nn.Module, made: Fix, earlier: Sequence[Replacement], path: Path
+    model: ModelOptions, built: nn.Module, made: Fix, earlier: Sequence[Replacement], out: Path
 ) -> None:
     """Write what other programs load as they do the model's file; say what to do where its layers cannot hold it."""
     weights = None if earlier else folded(built, made.model, made.swap.replacement)
     if weights is None:
-        note(
-            f"programs that load {model.target} cannot hold the new layer; load both: load_model(FILE, checkpoint=OUT)"
-        )
+        both = f"artifactlab.load_model({model.target!r}, checkpoint=Path({str(out)!r}))"
+        note(f"programs that load {model.target} cannot hold the new layer; this does: {both}")
         return
+    path = out.with_suffix(ELSEWHERE)
     write_for_fix({followed(path): save(weights)})
     note(f"wrote {path}, the same weights for programs that load {model.target}; only the image's border differs")
 
