@@ -34,6 +34,7 @@ announce(
     "artifactlab.models",
     exported="artifactlab.models.exported_program:EXPORTED",
     onnx="artifactlab.models.onnx_file:ONNX",
+    spandrel="artifactlab.models.spandrel_file:SPANDREL",
     torchscript="artifactlab.models.torchscript:TORCHSCRIPT",
 )
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")

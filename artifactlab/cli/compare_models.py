@@ -95,7 +95,7 @@ def compared_models(
             comparison = artifactlab.compare_models(
                 first,
                 second,
-                inputs.for_model(first, calls),
+                inputs.for_model(first, calls, second),
                 output=inputs.output,
                 data_range=inputs.output_range,
                 seed=seed,

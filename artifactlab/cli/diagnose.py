@@ -83,7 +83,7 @@ def diagnose(
 ) -> None:
     """Find the upsampling layer of a model that draws stair-steps or checkerboards.
 
-    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model.
+    TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth.
     """
     conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
     if more and not inputs.inputs:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from safetensors.torch import save
+from torch import nn
 
 from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import JsonObject, Seed, form_option, model_options
@@ -15,15 +18,19 @@ from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
-from artifactlab.files import refuse_unwritable
+from artifactlab.files import followed, refuse_unwritable
+from artifactlab.fix.fold import folded
 from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
-from artifactlab.fix.pipeline import fix_site
-from artifactlab.fix.replacement import REPLACEABLE
-from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
+from artifactlab.fix.pipeline import Fix, fix_site
+from artifactlab.fix.replacement import REPLACEABLE, Replacement
+from artifactlab.fix.weights import read_replacements, refuse_unwritable_file, write_for_fix
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
+
+ELSEWHERE = ".elsewhere.safetensors"
+"""How the name of the weights for other programs ends."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +113,16 @@ def fix(
 ) -> None:
     """Replace an upsampling layer of a model, and check that the artifact went and the image stayed.
 
-    TARGET is package.module:factory or path/to/file.py:factory. The new layer starts as the old one's copy without a
-    lattice; --distil trains it to match the old model's output with the lattice taken out. A training that was killed
-    goes on where it was when the same command is given again. Without --input, it is judged on those same images, or on
-    synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
-    it, fixed or not; exit code 1 says that it is not.
+    TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. The new
+    layer starts as the old one's copy without a lattice; --distil trains it to match the old model's output with the
+    lattice taken out. A training that was killed goes on where it was when the same command is given again. Without
+    --input, it is judged on those same images, or on synthetic ones. Writes OUT, which `diagnose --checkpoint` and
+    `artifactlab.load_model` take, and a picture beside it, fixed or not; exit code 1 says that it is not. Of a file, it
+    writes OUT's weights for the programs that load the file, too, where its layers can hold them.
     """
     refuse_unwritable_file(out)
     unfinished = out.with_name(f"{out.name}.resume")
-    for beside in (out.with_suffix(".fix.png"), unfinished):
+    for beside in (out.with_suffix(".fix.png"), unfinished, out.with_suffix(ELSEWHERE)):
         refuse_unwritable(beside)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
@@ -140,6 +148,8 @@ def fix(
     earlier = read_replacements(model.checkpoint) if model.checkpoint else []
     for path in write_fix(made, earlier, out):
         note(f"wrote {path}")
+    if Path(model.target).is_file():
+        _write_for_others(model, built, made, earlier, out)
     unfinished.unlink(missing_ok=True)
     if form == "json":
         click.echo(fix_json(made))
@@ -147,6 +157,20 @@ def fix(
         print_out(fix_table(made))
     if not made.check.cured:
         sys.exit(1)
+
+
+def _write_for_others(
+    model: ModelOptions, built: nn.Module, made: Fix, earlier: Sequence[Replacement], out: Path
+) -> None:
+    """Write what other programs load as they do the model's file; say what to do where its layers cannot hold it."""
+    weights = None if earlier else folded(built, made.model, made.swap.replacement)
+    if weights is None:
+        both = f"artifactlab.load_model({model.target!r}, checkpoint=Path({str(out)!r}))"
+        note(f"programs that load {model.target} cannot hold the new layer; this does: {both}")
+        return
+    path = out.with_suffix(ELSEWHERE)
+    write_for_fix({followed(path): save(weights)})
+    note(f"wrote {path}, the same weights for programs that load {model.target}; only the image's border differs")
 
 
 def _judged_on(inputs: InputOptions, trained_on: list[Call] | None, seed: int) -> list[Call]:

@@ -16,6 +16,7 @@ from artifactlab.inputs.noise import Noise, draw_noise
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.completion import completed, from_file
 from artifactlab.models.generators import inputs_from
+from artifactlab.models.image_needs import needs_of, suited
 from artifactlab.models.typed_arguments import TypedArgument
 
 DEFAULT_RANGE = "0,1"
@@ -87,12 +88,15 @@ class InputOptions:
             for call, (args, kwargs) in zip(calls, drawn, strict=True)
         ]
 
-    def for_model(self, model: nn.Module, calls: Sequence[Call]) -> list[Call]:
-        """The calls as a model takes them, with all arguments.
+    def for_model(self, model: nn.Module, calls: Sequence[Call], other: nn.Module | None = None) -> list[Call]:
+        """The calls as a model takes them, with all arguments; sides also as another one does.
 
         Raises:
             InputError: if its forward takes others.
         """
+        needs = needs_of(model)
+        if needs is not None and (self.inputs or self.probes):
+            calls = suited(needs.with_those_of(None if other is None else needs_of(other)), calls, note)
         if self.inputs:
             names = [noise.name for noise in self.noise if noise.name is not None]
             calls = [from_file(model, call, names, note) for call in calls]

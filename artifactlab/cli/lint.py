@@ -22,7 +22,9 @@ from artifactlab.report.terminal import print_out
 @click.command()
 @click.argument("target", required=False)
 @factory_options
-@click.option("--trained", is_flag=True, help="The factory itself loads trained weights.  [implied by --checkpoint]")
+@click.option(
+    "--trained", is_flag=True, help="The factory itself loads trained weights.  [implied by a file of weights]"
+)
 @form_option
 @click.option("--rules", is_flag=True, help="List what is looked for, and why; needs no TARGET.")
 @click.option("--fail-on-warning", is_flag=True, help="Exit with 1 if there is a warning.")
@@ -37,16 +39,16 @@ def lint(
 ) -> None:
     """Read defects off a decoder's weights and structure, without any data.
 
-    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model. Exits with 0, with 1 if
-    --fail-on-warning is given and there is a warning, with 2 if anything went wrong.
+    TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. Exits
+    with 0, with 1 if --fail-on-warning is given and there is a warning, with 2 if anything went wrong.
     """
     if rules:
         _show(rules_data() if form == "json" else rules_table())
         return
     if target is None:
         raise click.UsageError("give a TARGET such as models.py:make, or --rules")
-    trained = trained or checkpoint is not None
     options = ModelOptions(target, kwargs, checkpoint)
+    trained = trained or options.weights is not None
     with prints_to_stderr():
         model = options.build()
         with progress_bar("reading weights"):

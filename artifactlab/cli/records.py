@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from artifactlab.attribution.records import ModelSource
-from artifactlab.cli.verbosity import describe_model, timed
+from artifactlab.cli.verbosity import describe_model, note, timed
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.checkpoint import sha256
 from artifactlab.models.factory import load_model
+from artifactlab.models.image_needs import needs_of
 
 Command = Callable[..., Any]
 """The function of a command, with or without options attached to it."""
@@ -28,7 +29,7 @@ class ModelOptions:
     """One model: how it is built, and where it runs."""
 
     target: str
-    """The factory, as `package.module:factory` or `path/to/file.py:factory`."""
+    """The factory, as `package.module:factory` or `path/to/file.py:factory`, or a file that holds a model."""
     kwargs: dict[str, Any]
     """Arguments of the factory."""
     checkpoint: Path | None
@@ -48,11 +49,17 @@ class ModelOptions:
             model = load_model(self.target, self.kwargs, self.checkpoint)
             model = model if self.device is None else _placed(model, self.device)
         describe_model(model, self.target)
-        return model if self.dtype is None else model.to(DTYPES[self.dtype])
+        return model if self.dtype is None else _converted(model, self.dtype)
+
+    @property
+    def weights(self) -> Path | None:
+        """File of the weights: the checkpoint, or a target that is a file itself; None where the factory makes them."""
+        target = Path(self.target)
+        return self.checkpoint or (target if target.is_file() else None)
 
     def digest(self) -> str | None:
-        """The SHA-256 of the checkpoint, if there is one."""
-        return None if self.checkpoint is None else sha256(self.checkpoint)
+        """The SHA-256 of the file of the weights, if there is one."""
+        return None if self.weights is None else sha256(self.weights)
 
     def origin(self) -> ModelSource:
         """Where the model comes from, for the JSON."""
@@ -86,6 +93,13 @@ def gathered(**records: type[Any]) -> Callable[[Command], Command]:
         return with_records
 
     return decorator
+
+
+def _converted(model: nn.Module, dtype: str) -> nn.Module:
+    needs = needs_of(model)
+    if needs is not None and dtype not in needs.precisions:
+        note(f"{needs.name} was not made for {dtype}: what comes of it may not be the model's fault")
+    return model.to(DTYPES[dtype])
 
 
 def _placed(model: nn.Module, device: str) -> nn.Module:

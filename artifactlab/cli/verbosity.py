@@ -65,8 +65,13 @@ def describe_model(model: nn.Module, target: str) -> None:
         return
     from torch.nn.parameter import is_lazy
 
+    from artifactlab.models.image_needs import needs_of
+
     parameters = sum(parameter.numel() for parameter in model.parameters() if not is_lazy(parameter))
     detail(f"model: {target}, a {type(model).__name__} with {parameters:,} parameters")
+    needs = needs_of(model)
+    if needs is not None:
+        detail(f"takes: {needs}")
 
 
 def describe_inputs(calls: Sequence[Call], use: str = "inputs") -> None:

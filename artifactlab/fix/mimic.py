@@ -141,7 +141,7 @@ def _copy(new: nn.Module, response: Response) -> None:
             raise FixError(
                 "a subpixel layer with blur displaces by half a pixel, so that it cannot be a copy; leave it out"
             )
-        _copy_phases(new.conv, response)
+        copy_phases(new.conv, response)
     elif isinstance(new, ConvOnlyUpsample):
         _copy_through_gelu(new, response)
     elif isinstance(new, TransposedConvUpsample):
@@ -162,7 +162,7 @@ def _set_bias(conv: Convolution | TransposedConvolution, values: Tensor) -> None
     conv.bias.copy_(values)
 
 
-def _copy_phases(conv: Convolution, response: Response) -> None:
+def copy_phases(conv: Convolution, response: Response) -> None:
     """A convolution that feeds a pixel shuffle: one kernel per phase."""
     middle = conv.kernel_size[0] // 2
     if response.reach > middle:
@@ -185,7 +185,7 @@ def _copy_through_gelu(new: ConvOnlyUpsample, response: Response) -> None:
         torch.cat([bias, -bias, bias.new_zeros(spare, *bias.shape[1:])]),
         response.more,
     )
-    _copy_phases(new.expand, both)
+    copy_phases(new.expand, both)
     middle = new.project.kernel_size[0] // 2
     new.project.weight.zero_()
     _set_bias(new.project, torch.zeros(out))

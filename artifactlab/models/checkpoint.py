@@ -19,7 +19,7 @@ from artifactlab.models.torch_internals import COMPILED_CHILD
 
 Value = TypeVar("Value")
 
-NESTED_KEYS = ("params_ema", "state_dict", "params", "model_state_dict", "model", "generator")
+NESTED_KEYS = ("params_ema", "params-ema", "state_dict", "params", "model_state_dict", "model", "net", "generator")
 """Where trainers put the weights inside a checkpoint, most specific first."""
 PREFIXES = ("module.", f"{COMPILED_CHILD}.")
 """What wrappers put in front of every key."""
@@ -53,14 +53,26 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     ['up.bias']
     """
     refuse_missing(path)
-    if path.suffix == ".safetensors":
-        try:
-            return without_prefix(load_file(path))
-        except Exception as error:  # the names of dtypes that torch lacks are KeyErrors, for instance
-            raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
-    if path.suffix not in (".pt", ".pth", ".ckpt", ".bin"):
+    if path.suffix not in (".safetensors", ".pt", ".pth", ".ckpt", ".bin"):
         raise ModelError(f"checkpoint {path}: expected .safetensors, .pt, .pth, .ckpt or .bin, got {path.suffix!r}")
-    return without_prefix(_state_dict(read_torch_file(path), path))
+    return _weights(path, path.suffix == ".safetensors")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The same of a file of any name, told by its start; raises the same."""
+    refuse_missing(path)
+    with path.open("rb") as file:
+        start = file.read(9)
+    return _weights(path, not start.startswith((b"PK", b"\x80")))
+
+
+def _weights(path: Path, is_safetensors: bool) -> dict[str, Tensor]:
+    if not is_safetensors:
+        return without_prefix(_state_dict(read_torch_file(path), path))
+    try:
+        return without_prefix(load_file(path))
+    except Exception as error:  # the names of dtypes that torch lacks are KeyErrors, for instance
+        raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
 
 
 def refuse_missing(path: Path) -> None:
@@ -94,7 +106,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
 def _described(content: Any) -> str:
     if not isinstance(content, Mapping):
         return type(content).__name__
-    return _listed([key if isinstance(key, str) else type(key).__name__ for key in content], 8)
+    return listed([key if isinstance(key, str) else type(key).__name__ for key in content], 8)
 
 
 def _plain(name: str, value: Tensor, path: Path) -> Tensor:
@@ -102,7 +114,7 @@ def _plain(name: str, value: Tensor, path: Path) -> Tensor:
     kind = "meta" if value.is_meta else "quantized" if value.is_quantized else "nested" if value.is_nested else ""
     if kind or value.layout != torch.strided:
         raise ModelError(
-            f"checkpoint {path}: {_listed([name])} is a {kind or str(value.layout).removeprefix('torch.')} tensor;"
+            f"checkpoint {path}: {listed([name])} is a {kind or str(value.layout).removeprefix('torch.')} tensor;"
             " expected plain numbers: save the state_dict() of the model as it was trained"
         )
     return Tensor.detach(value).as_subclass(Tensor)
@@ -132,11 +144,11 @@ def _refuse_broken(
 ) -> None:
     odd = [key for key, value in weights.items() if value.is_complex() and not torch.is_complex(wanted[key])]
     if odd:
-        raise ModelError(f"checkpoint {path} holds complex numbers in {_listed(odd)}, where the model has real ones")
+        raise ModelError(f"checkpoint {path} holds complex numbers in {listed(odd)}, where the model has real ones")
     # Inf in a buffer may be meant: attention masks are made of it
     broken = [key for key, value in weights.items() if not _is_finite(value, allow_inf=key in buffers)]
     if broken:
-        raise ModelError(f"checkpoint {path} holds NaN or Inf in {_listed(broken)}; the training has diverged")
+        raise ModelError(f"checkpoint {path} holds NaN or Inf in {listed(broken)}; the training has diverged")
 
 
 def refuse_misfit(wanted: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
@@ -154,12 +166,12 @@ def refuse_misfit(wanted: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...
         if key in shapes and _shape(value) not in (None, shapes[key])
     ]
     found = (("missing", missing), ("extra", extra), ("wrong shape", others))
-    problems = [f"{len(keys)} {what}: {_listed(keys)}" for what, keys in found if keys]
+    problems = [f"{len(keys)} {what}: {listed(keys)}" for what, keys in found if keys]
     if problems:
         raise ModelError(f"checkpoint {path} does not fit the model: {'; '.join(problems)}; check --kwargs")
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
+def listed(names: Sequence[str], most: int = 3) -> str:
     """The first names on one line; names are data, and may be long or hold anything."""
     return ", ".join(map(_shown, names[:most])) + (", ..." if len(names) > most else "")
 

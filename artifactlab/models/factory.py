@@ -19,6 +19,7 @@ from torch import nn
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.models.checkpoint import fit, read_checkpoint
 from artifactlab.models.formats import MODEL_FORMATS, format_of
+from artifactlab.models.spandrel_descriptor import described_model, is_descriptor
 from artifactlab.registry import Registry
 
 PREPARATIONS: Registry[Callable[[nn.Module, Path], None]] = Registry("artifactlab.checkpoints")
@@ -30,7 +31,7 @@ def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint:
 
     Args:
         target: `package.module:factory` or `path/to/file.py:factory`, where the factory may be a class; or a file or
-            folder that an installed package can open, see `artifactlab.models.formats`.
+            folder of one of `artifactlab.models.MODEL_FORMATS`, such as the weights of a super-resolution model.
         kwargs: keyword arguments for the factory, or for what opens the file.
         checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and built-in containers. One that
             `artifactlab fix` wrote brings its replaced modules along.
@@ -114,6 +115,8 @@ def _made(target: str, make: Callable[[], object]) -> nn.Module:
         raise
     except (Exception, SystemExit) as error:
         raise ModelError(f"{target} raised {type(error).__name__}: {first_line(error)}") from error
+    if is_descriptor(model):
+        return described_model(model)
     if not isinstance(model, nn.Module):
         raise ModelError(f"{target} returned a {type(model).__name__}; expected a torch.nn.Module")
     return model

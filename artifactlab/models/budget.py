@@ -1,0 +1,61 @@
+"""A bound on what somebody's code allocates while it makes a model of sizes that a file claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from artifactlab.errors import ModelError
+
+OVERHEAD = 1 << 15
+"""Bytes that a tensor is counted with at least, so that their number is bounded, too: a module of one number takes a
+sixth of it in Python, and as long to make as so many bytes to fill."""
+
+
+class MemoryBudget(TorchDispatchMode):
+    """Inside, the tensors made by this thread may take so many bytes together; they are counted before they are made.
+
+    What is freed again counts, too.
+
+    Args:
+        size: in bytes.
+        refusal: text of the ModelError that is raised where more is asked for.
+
+    >>> with MemoryBudget(1 << 20, "too large"):
+    ...     torch.zeros(2, 3).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, size: int, refusal: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.left = size
+        self._refusal = refusal
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if not func.is_view and not func._schema.is_mutable:
+            self.left -= max(OVERHEAD, _bytes_of(func, args, kwargs))
+        if self.left < 0:
+            raise ModelError(self._refusal)
+        return func(*args, **kwargs)
+
+
+def _bytes_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """What the result of an operator takes, told from shapes alone; 0 where values decide, which adds none."""
+    meta = {"device": torch.device("meta")} if any(a.name == "device" for a in func._schema.arguments) else {}
+    try:
+        made = func(*tree_map(_shape_of, tuple(args)), **{**tree_map(_shape_of, dict(kwargs)), **meta})
+    except (RuntimeError, NotImplementedError):  # reading a number, or choosing by a mask: never larger than the input
+        return 0
+    return sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(made) if isinstance(leaf, Tensor))
+
+
+def _shape_of(value: Any) -> Any:
+    return value.to("meta") if isinstance(value, Tensor) else value

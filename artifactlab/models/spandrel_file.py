@@ -1,0 +1,116 @@
+"""Files of weights alone, whose architecture spandrel tells from names and shapes: super-resolution and restoration."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from artifactlab.errors import ModelError, first_line
+from artifactlab.models.budget import MemoryBudget
+from artifactlab.models.checkpoint import listed, read_weights
+from artifactlab.models.formats import ModelFormat
+from artifactlab.models.spandrel_descriptor import described_model
+
+PER_BYTE, AT_LEAST = 8, 1 << 28
+"""Bytes that making a model may take per byte of its file, and whatever its file: half precision becomes single, and
+the tables of attention are not in all files. Of spandrel's, DAT takes the most: 3 a byte."""
+MOST_SHARED = 2
+"""Weights may be so many times what their file holds, as some are the same under two names; no more, lest a file of a
+few bytes claims a model of any size."""
+MAKES = "name what makes the model: path/to/file.py:factory --checkpoint"
+
+
+def holds_weights(path: Path) -> bool:
+    """Whether a file looks like weights: safetensors, or written by torch.save and no program."""
+    if not path.is_file():  # nor a pipe, which would wait for who writes to it
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError:  # it may not be read
+        return False
+    if start[:4] == b"PK\x03\x04":
+        return _holds_pickle(path, start)
+    return start[:1] == b"\x80" or _is_safetensors(start, path.stat().st_size)
+
+
+def _is_safetensors(start: bytes, size: int) -> bool:
+    """Whether a file starts with the length of a JSON object, and with that."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
+
+
+def _holds_pickle(path: Path, start: bytes) -> bool:
+    """Whether a zip is torch.save's; a cut one is told by its first record. TorchScript's holds constants, too."""
+    try:
+        with zipfile.ZipFile(path) as records:
+            names = [name.rpartition("/")[2] for name in records.namelist()]
+    except Exception:  # zipfile raises whatever comes of reading a damaged directory
+        names = ["data.pkl"] if b"/data.pkl" in start else []
+    return "data.pkl" in names and "constants.pkl" not in names
+
+
+def open_weights(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
+    """The model that a file of weights is of, in evaluation mode.
+
+    Raises:
+        ModelError: if the file cannot be read as data, spandrel is not installed or knows no such model, or making it
+            takes more memory than such a file speaks for.
+    """
+    if kwargs:
+        raise ModelError(f"{path} says itself what model it is of; leave out --kwargs {dict(kwargs)}")
+    weights = read_weights(path)
+    _refuse_more_than_there_is(weights, path)
+    spandrel = _imported(path, weights)
+    size = PER_BYTE * path.stat().st_size + AT_LEAST
+    refusal = f"{path} claims a model that takes more than {size >> 20} MiB to make; if it is yours, {MAKES} {path}"
+    try:
+        with MemoryBudget(size, refusal), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how somebody's code uses torch
+            return described_model(spandrel.MAIN_REGISTRY.load(dict(weights)))
+    except ModelError:
+        raise
+    except spandrel.UnsupportedModelError as error:
+        raise ModelError(
+            f"{path} holds weights alone ({_keys(weights)}), of no model that spandrel knows; {MAKES} {path}"
+        ) from error
+    except Exception as error:  # names and shapes are data, and its code takes them for those of a model
+        raise ModelError(
+            f"{path} holds weights alone ({_keys(weights)}), like a model that spandrel knows, but it cannot be made"
+            f" ({type(error).__name__}: {' '.join(str(error).split()):.200}); {MAKES} {path}"
+        ) from error
+
+
+SPANDREL = ModelFormat(holds_weights, open_weights)
+
+
+def _refuse_more_than_there_is(weights: Mapping[str, Tensor], path: Path) -> None:
+    claimed, size = sum(value.numel() * value.element_size() for value in weights.values()), path.stat().st_size
+    if claimed > MOST_SHARED * size:
+        raise ModelError(f"{path} claims {claimed} bytes of weights, and has {size}; save them contiguous()")
+
+
+def _imported(path: Path, weights: Mapping[str, Tensor]) -> Any:
+    """spandrel, which knows more architectures where its second package is installed."""
+    try:
+        spandrel = importlib.import_module("spandrel")
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision beside a torch that it was not built for
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "spandrel"
+        why = "" if missing else f" (it is there, but {first_line(error)})"
+        raise ModelError(
+            f"{path} holds weights alone ({_keys(weights)}); to tell super-resolution and restoration models by them:"
+            f" pip install 'artifactlab[spandrel]'{why}; for others, {MAKES} {path}"
+        ) from error
+    with suppress(ImportError):
+        importlib.import_module("spandrel_extra_arches").install(ignore_duplicates=True)
+    return spandrel
+
+
+def _keys(weights: Mapping[str, Tensor]) -> str:
+    return f"{len(weights)} tensors, {listed(list(weights))}"
