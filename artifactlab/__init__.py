@@ -30,6 +30,11 @@ announce(
     maps="artifactlab.report.figures:plot_maps",
 )
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
+announce(
+    "artifactlab.models",
+    diffusers="artifactlab.models.diffusers_folder:DIFFUSERS",
+    transformers="artifactlab.models.transformers_folder:TRANSFORMERS",
+)
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 
 __all__ = [

@@ -83,7 +83,8 @@ def diagnose(
 ) -> None:
     """Find the upsampling layer of a model that draws stair-steps or checkerboards.
 
-    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model.
+    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model. Or it is a folder that
+    diffusers or transformers wrote.
     """
     conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
     if more and not inputs.inputs:

@@ -37,8 +37,9 @@ def lint(
 ) -> None:
     """Read defects off a decoder's weights and structure, without any data.
 
-    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model. Exits with 0, with 1 if
-    --fail-on-warning is given and there is a warning, with 2 if anything went wrong.
+    TARGET is package.module:factory or path/to/file.py:factory; the factory returns the model. Or it is a folder that
+    diffusers or transformers wrote. Exits with 0, with 1 if --fail-on-warning is given and there is a warning, with 2
+    if anything went wrong.
     """
     if rules:
         _show(rules_data() if form == "json" else rules_table())

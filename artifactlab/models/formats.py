@@ -27,7 +27,7 @@ class ModelFormat:
 
 
 MODEL_FORMATS: Registry[ModelFormat] = Registry("artifactlab.models", ModelFormat)
-"""All formats by name; none of them is our own."""
+"""All formats by name. Ours are announced in `artifactlab`; a package that opens one is imported when it is used."""
 
 
 def format_of(path: Path) -> str | None:
