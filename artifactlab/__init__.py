@@ -32,10 +32,12 @@ announce(
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
 announce(
     "artifactlab.models",
+    diffusers="artifactlab.models.diffusers_folder:DIFFUSERS",
     exported="artifactlab.models.exported_program:EXPORTED",
     onnx="artifactlab.models.onnx_file:ONNX",
     spandrel="artifactlab.models.spandrel_file:SPANDREL",
     torchscript="artifactlab.models.torchscript:TORCHSCRIPT",
+    transformers="artifactlab.models.transformers_folder:TRANSFORMERS",
 )
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 

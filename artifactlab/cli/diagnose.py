@@ -83,7 +83,8 @@ def diagnose(
 ) -> None:
     """Find the upsampling layer of a model that draws stair-steps or checkerboards.
 
-    TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth.
+    TARGET is package.module:factory, path/to/file.py:factory, or a file or folder that holds a model, such as
+    4x-foo.pth, net.onnx, or what diffusers or transformers wrote.
     """
     conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
     if more and not inputs.inputs:

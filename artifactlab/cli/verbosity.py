@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
@@ -120,3 +122,7 @@ def _choose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         return
     if ctx.meta.setdefault(_KEY, param.name) != param.name:
         raise click.UsageError("--quiet and --verbose contradict each other; give one of them", ctx)
+    if param.name == "quiet":  # what the library says of a model that it opened
+        logger = logging.getLogger("artifactlab")
+        ctx.call_on_close(partial(logger.setLevel, logger.level))
+        logger.setLevel(logging.ERROR)
