@@ -92,7 +92,6 @@ def repaired(diagnosis: Diagnosis) -> set[str]:
 PLANTED: list[dict[int, float]] = [
     {},
     {0: 0.8, 9: 0.4},
-    {13: 0.3},
     {1: 1.0, 4: 0.05, 8: 0.2},
 ]
 

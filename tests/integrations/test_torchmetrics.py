@@ -110,12 +110,13 @@ def test_forward_returns_the_batchs_own_score_and_accumulates(kind: Any) -> None
 def test_reset_forgets_and_copies_and_pickles_remember(kind: Any) -> None:
     metric = kind()
     before = measured(metric, images()[:3])
+    later, whole = measured(kind(), images()[3:]), measured(kind(), images())
     twins = [pickle.loads(pickle.dumps(metric)), copy.deepcopy(metric), metric.to("cpu").float().half()]
     for twin in twins:
         assert twin.compute() == before
-        assert measured(twin, images()[3:]) == measured(kind(), images())
+        assert measured(twin, images()[3:]) == whole
     metric.reset()
-    assert measured(metric, images()[3:]) == measured(kind(), images()[3:])
+    assert measured(metric, images()[3:]) == later
 
 
 def test_states_are_sums_of_double_precision_where_there_is_any(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
