@@ -32,7 +32,7 @@ ROOMS = (
 WITHIN_ATTRIBUTION = (
     ("sites",),
     ("records", "windows", "handles"),
-    ("diagnosis",),
+    ("diagnosis", "artifact_words"),
     ("verdicts",),
     ("repair",),
     ("findings",),
