@@ -27,7 +27,7 @@ class ModelFormat:
 
 
 MODEL_FORMATS: Registry[ModelFormat] = Registry("artifactlab.models", ModelFormat)
-"""All formats by name; none of them is our own."""
+"""All formats by name; our own are announced in `artifactlab/__init__.py`."""
 
 
 def format_of(path: Path) -> str | None:
