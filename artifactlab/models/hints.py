@@ -17,6 +17,8 @@ CHANNELS = re.compile(r"expected input\[[^\]]*\] to have (\d+) channels, but got
 """What torch says of a convolution that gets others than its own."""
 UNEQUAL = re.compile(r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension 1\b")
 """What torch says of a sum of tensors with other channels."""
+EXPORTED = re.compile(r"Expected input at \S+ to be equal to \d+, but got \d+")
+"""What an exported graph says of an input of another shape than it was made for."""
 SIZES = re.compile(r"(?i)\b(?:sizes?|shapes?|divisible|multiple of|height|width|resolution|spatial)\b")
 """Words of errors that a size can be the reason of."""
 STRIDE = 16
@@ -29,6 +31,7 @@ def hint(model: nn.Module, call: Call, error: BaseException) -> str:
     parameters = forward_parameters(model) if isinstance(error, TypeError) else None
     found = (
         (misfit(parameters, call) if parameters is not None else "")
+        or _exported(model, error)
         or _precision(model, inputs)
         or _frames(model, error, inputs[:1])
         or next(filter(None, (advice_for(tensor, batch_axes(model)) for tensor in inputs[:1])), "")
@@ -59,6 +62,18 @@ def _precision(model: nn.Module, inputs: list[Tensor]) -> str:
         return ""
     wanted = parameter.dtype
     return f"its parameters are {wanted}, the input is {' and '.join(given)}; give the input as x.to({wanted})"
+
+
+def _exported(model: nn.Module, error: BaseException) -> str:
+    graph = getattr(model, "graph", None)
+    if graph is None or not EXPORTED.search(first_line(error)):
+        return ""
+    taken = next(node.meta["val"].shape for node in graph.nodes if node.op == "placeholder")
+    shape, sides = ("x".join(map(str, part)) for part in (taken, taken[2:]))
+    return (
+        f"the graph takes inputs of shape {shape} alone: crop them, --size {sides}, one at a time, or export it with"
+        " dynamic_shapes"
+    )
 
 
 def _channels(error: BaseException) -> str:

@@ -25,6 +25,8 @@ SIDE = 64
 LIKE = 1e-3
 """Largest difference between the outputs of the two, relative to the largest value: float32 summed in another order
 differs by 1e-5 in deep nets, a wrong padding or alignment by 1e-2 at least."""
+QUANTISED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"}
+"""Operators of models whose values are integers: no gradient and no small repair comes through them."""
 EXTERNAL = 1
 """`TensorProto.EXTERNAL`, the place of weights that lie in a file beside the graph."""
 
@@ -55,6 +57,7 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     onnx, runtime, converter = (_package(name) for name in ("onnx", "onnxruntime", "onnx2pytorch"))
     try:
         graph = onnx.load(str(path), load_external_data=False)
+        _refuse_quantised(graph.graph, path)
         _check_weights(graph.graph, path.resolve().parent)
         onnx.load_external_data_for_model(graph, str(path.resolve().parent))
         with quietly():
@@ -83,6 +86,12 @@ def _package(name: str) -> Any:
             f"ONNX is read with {name}, which cannot be imported: {first_line(error)}; install torchvision and torch"
             " from the same place, as https://pytorch.org/get-started shows"
         ) from error
+
+
+def _refuse_quantised(graph: Any, path: Path) -> None:
+    names = {node.op_type for node in graph.node} & QUANTISED
+    if names:
+        raise ModelError(f"ONNX {path} is quantised to integers ({min(names)}); give the model of before, in float32")
 
 
 def _check_weights(graph: Any, folder: Path) -> None:

@@ -20,7 +20,7 @@ from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import replace_upsampler
 from artifactlab.models import torch_internals
 from artifactlab.models.export_archive import check_exported
-from artifactlab.models.exported_program import quietly
+from artifactlab.models.exported_program import as_modules, quietly
 from artifactlab.models.size_formulas import is_formula
 
 
@@ -80,6 +80,13 @@ def test_what_reads_or_replaces_layers_says_that_a_graph_has_none(file: Path) ->
     for swap in (lambda: replace_upsampler(model, "up"), lambda: fix_site(model, x)):
         with pytest.raises(ModelError, match=r"exported graph, .* give the Python model that it was exported from"):
             swap()
+
+
+def test_an_input_of_another_size_than_it_was_exported_for_is_refused_with_that_size() -> None:
+    with quietly():
+        model = as_modules(torch.export.export(nn.Upsample(scale_factor=2), (torch.rand(1, 3, 24, 32),)))
+    with pytest.raises(ModelError, match=r"inputs of shape 1x3x24x32 alone: crop them, --size 24x32, one at a time"):
+        artifactlab.diagnose(model, torch.rand(1, 3, 64, 64))
 
 
 def test_arguments_are_refused(file: Path) -> None:

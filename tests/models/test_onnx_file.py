@@ -73,6 +73,7 @@ class Planted:
     def __init__(self, monkeypatch: Any) -> None:
         self.weights: list[Any] = [tensor(None)]
         self.off = 0.0
+        self.operator = "Constant"
         self.seen: list[tuple[int, ...]] = []
         runtime = SimpleNamespace(InferenceSession=lambda path, providers: SimpleNamespace(run=self.run))
         onnx = SimpleNamespace(load=self.load, load_external_data_for_model=lambda graph, folder: None)
@@ -89,7 +90,7 @@ class Planted:
         kind = SimpleNamespace(tensor_type=SimpleNamespace(shape=SimpleNamespace(dim=dims)))
         inputs = [SimpleNamespace(name="x", type=kind)]
         held = SimpleNamespace(t=self.weights[0], tensors=[], g=SimpleNamespace(node=[]), graphs=[])
-        node = SimpleNamespace(attribute=[held])
+        node = SimpleNamespace(op_type=self.operator, attribute=[held])
         return SimpleNamespace(graph=SimpleNamespace(initializer=[], sparse_initializer=[], node=[node], input=inputs))
 
     def run(self, names: None, inputs: dict[str, Any]) -> list[Any]:
@@ -144,6 +145,12 @@ def test_weights_beside_the_model_are_read_where_the_file_is_as_long_as_they_are
         planted.weights = [larger]
         with pytest.raises(ModelError, match="said to be longer than their file"):
             load_model(str(file))
+
+
+def test_a_quantised_model_is_refused(file: Path, planted: Planted) -> None:
+    planted.operator = "QuantizeLinear"
+    with pytest.raises(ModelError, match=r"is quantised to integers \(QuantizeLinear\); give the model of before"):
+        load_model(str(file))
 
 
 def test_other_arguments_than_a_shape_are_refused(file: Path) -> None:
