@@ -106,14 +106,14 @@ def main() -> None:
     asked = parser.parse_args()
     provide_operators()
     chosen = [one for one in ARCHITECTURES if asked.all or one.name in NAMES]
+    rows: list[Opened] = []
+    print(markdown_table(["file of", "MB", "lint: exit code", "its own sites", "same", "s", "said"], []))
     with TemporaryDirectory() as folder:
-        rows = [opened(one, Path(folder)) for one in chosen]
-    header = ["file of", "MB", "lint: exit code", "its own sites", "same", "s", "said"]
-    table = [
-        [r.name, f"{r.megabytes:.1f}", r.lint, r.sites, "yes" if r.same else "**no**", f"{r.seconds:.0f}", r.said]
-        for r in rows
-    ]
-    print(markdown_table(header, table))
+        for one in chosen:  # each is printed when it is there: all of them take minutes
+            rows.append(r := opened(one, Path(folder)))
+            same = "yes" if r.same else "**no**"
+            line = (r.name, f"{r.megabytes:.1f}", r.lint, r.sites, same, f"{r.seconds:.0f}", r.said)
+            print("| " + " | ".join(line) + " |", flush=True)
     print(f"\n{sum(r.same for r in rows)} of {len(rows)} files give the sites of their module. {stamp()}")
     if not all(r.same for r in rows):
         sys.exit(1)
