@@ -23,6 +23,7 @@ from architectures_torchvision import provide_operators
 from publish import arguments, markdown_table, stamp
 
 import artifactlab
+from artifactlab.models.image_needs import needs_of
 
 NAMES = (
     "spandrel SwinIR",
@@ -74,7 +75,10 @@ def opened(architecture: Architecture, folder: Path) -> Opened:
     lint, found, _ = _run("lint", str(file))
     started = time.perf_counter()
     code, data, said = _run("diagnose", str(file), "--probe", "zone-plate", "--size", SIZE, "--fast")
-    own, there = _sites(model), [f"{one['name']}/{one['op']}#{one['call']}" for one in data.get("sites", [])]
+    own, there = (
+        _sites(model, file),
+        [f"{one['name']}/{one['op']}#{one['call']}".lstrip("/") for one in data.get("sites", [])],
+    )
     return Opened(
         architecture.name.removeprefix("spandrel "),
         file.stat().st_size / 1e6,
@@ -86,9 +90,12 @@ def opened(architecture: Architecture, folder: Path) -> Opened:
     )
 
 
-def _sites(model: torch.nn.Module) -> list[str]:
-    """Keys of the sites that reach the output, as of a model that was never a file."""
-    probe = artifactlab.make_probe("zone-plate", 64)
+def _sites(model: torch.nn.Module, file: Path) -> list[str]:
+    """Keys of the sites that reach the output of a model that was never a file, on an image of the size it takes."""
+    needs = needs_of(artifactlab.load_model(str(file)))
+    assert needs is not None
+    rows, columns = needs.sides(*map(int, SIZE.split("x")))
+    probe = artifactlab.make_probe("zone-plate", max(rows, columns))[..., :rows, :columns]
     return [one.site.key for one in artifactlab.diagnose(model, [probe], fast=True).sites]
 
 
@@ -106,14 +113,14 @@ def main() -> None:
     asked = parser.parse_args()
     provide_operators()
     chosen = [one for one in ARCHITECTURES if asked.all or one.name in NAMES]
+    rows: list[Opened] = []
+    print(markdown_table(["file of", "MB", "lint: exit code", "its own sites", "same", "s", "said"], []))
     with TemporaryDirectory() as folder:
-        rows = [opened(one, Path(folder)) for one in chosen]
-    header = ["file of", "MB", "lint: exit code", "its own sites", "same", "s", "said"]
-    table = [
-        [r.name, f"{r.megabytes:.1f}", r.lint, r.sites, "yes" if r.same else "**no**", f"{r.seconds:.0f}", r.said]
-        for r in rows
-    ]
-    print(markdown_table(header, table))
+        for one in chosen:  # each is printed when it is there: all of them take minutes
+            rows.append(r := opened(one, Path(folder)))
+            same = "yes" if r.same else "**no**"
+            line = (r.name, f"{r.megabytes:.1f}", r.lint, r.sites, same, f"{r.seconds:.0f}", r.said)
+            print("| " + " | ".join(line) + " |", flush=True)
     print(f"\n{sum(r.same for r in rows)} of {len(rows)} files give the sites of their module. {stamp()}")
     if not all(r.same for r in rows):
         sys.exit(1)

@@ -101,9 +101,10 @@ def compare(
     --fail-on-regression is given and it got worse, with 2 if an image could not be scored (after the report) or
     anything else went wrong.
 
-    Two models (package.module:factory or path/to/file.py:factory, each) are run on the same --input: which is the first
-    layer at which their lattices part? It may be one model in two precisions, on two devices, with two checkpoints.
-    Exits with 1 if --fail-on-difference is given and they part, with 2 if it is given and that cannot be told.
+    Two models (package.module:factory, path/to/file.py:factory or 4x-foo.pth, each) are run on the same --input: which
+    is the first layer at which their lattices part? It may be one model in two precisions, on two devices, with two
+    checkpoints. Exits with 1 if --fail-on-difference is given and they part, with 2 if it is given and that cannot be
+    told.
     """
     are_models = _are_models(before, after)
     _refuse_misplaced(ctx, are_models)
