@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
-from artifactlab.errors import ModelError, shown
+from artifactlab.errors import ModelError, first_line, shown
 from artifactlab.models.checkpoint import read_checkpoint
 from artifactlab.printable import printable
 
@@ -82,7 +82,7 @@ class ModelFolder:
         kind, how = self._kind(library, name), self._how()
         arguments = {"local_files_only": True, "output_loading_info": True, **how}
         try:
-            with _offline(), _bounded(self):
+            with _offline(self), _bounded(self):
                 model, info = kind.from_pretrained(str(self.path), **arguments)
         except (RuntimeError, ValueError) as error:
             if not any(word in str(error) for word in MISFITS):
@@ -168,7 +168,7 @@ def _variant(name: str) -> str:
 
 
 @contextmanager
-def _offline() -> Iterator[None]:
+def _offline(folder: ModelFolder) -> Iterator[None]:
     """Keep huggingface_hub, which both libraries fetch by, from the network: a description may name what to fetch."""
     constants: Any = sys.modules.get("huggingface_hub.constants")
     if constants is None:
@@ -177,8 +177,20 @@ def _offline() -> Iterator[None]:
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield
+    except Exception as error:
+        if type(error).__name__ != "OfflineModeIsEnabled":
+            raise
+        place = folder.path / CONFIG
+        raise ModelError(
+            f"{place} names something on the network, which is never fetched: {_address(error)}"
+        ) from error
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def _address(error: Exception) -> str:
+    """What an error of huggingface_hub says it cannot reach, without its advice to go and reach it."""
+    return first_line(error).partition(": offline mode")[0]
 
 
 @contextmanager

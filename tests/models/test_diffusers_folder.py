@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -211,8 +212,6 @@ def test_folders_of_something_else_are_none(tmp_path: Path) -> None:
 def test_the_network_is_shut_while_a_folder_is_opened(
     folder: Path, library: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from types import SimpleNamespace
-
     hub, seen, init = SimpleNamespace(HF_HUB_OFFLINE=False), [], library.AutoencoderKL.__init__
 
     def watched(self: Any, **config: Any) -> None:
@@ -223,6 +222,21 @@ def test_the_network_is_shut_while_a_folder_is_opened(
     monkeypatch.setattr(library.AutoencoderKL, "__init__", watched)
     load_model(str(folder))
     assert (seen, hub.HF_HUB_OFFLINE) == ([True], False)
+
+
+class OfflineModeIsEnabled(ConnectionError):
+    """As huggingface_hub raises it."""
+
+
+def test_what_lies_on_the_network_is_named_without_advice_to_fetch_it(
+    folder: Path, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetching(self: Any, **config: Any) -> None:
+        raise OfflineModeIsEnabled("Cannot reach https://example.org/x: offline mode is enabled. To disable it, ...")
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub.constants", SimpleNamespace(HF_HUB_OFFLINE=False))
+    monkeypatch.setattr(library.AutoencoderKL, "__init__", fetching)
+    assert refusal(folder).endswith("on the network, which is never fetched: Cannot reach https://example.org/x")
 
 
 @pytest.mark.parametrize("quiet", [False, True])
