@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from artifactlab.errors import ModelError
+from artifactlab.models.torch_internals import TorchDispatchMode, operator_schema, tree_leaves, tree_map
 
 OVERHEAD = 1 << 15
 """Bytes that a tensor is counted with at least, so that their number is bounded, too: a module of one number takes a
@@ -40,7 +39,7 @@ class MemoryBudget(TorchDispatchMode):
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if not func.is_view and not func._schema.is_mutable:
+        if not func.is_view and not operator_schema(func).is_mutable:
             self.left -= max(OVERHEAD, _bytes_of(func, args, kwargs))
         if self.left < 0:
             raise ModelError(self._refusal)
@@ -49,7 +48,7 @@ class MemoryBudget(TorchDispatchMode):
 
 def _bytes_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     """What the result of an operator takes, told from shapes alone; 0 where values decide, which adds none."""
-    meta = {"device": torch.device("meta")} if any(a.name == "device" for a in func._schema.arguments) else {}
+    meta = {"device": torch.device("meta")} if any(a.name == "device" for a in operator_schema(func).arguments) else {}
     try:
         made = func(*tree_map(_shape_of, tuple(args)), **{**tree_map(_shape_of, dict(kwargs)), **meta})
     except (RuntimeError, NotImplementedError):  # reading a number, or choosing by a mask: never larger than the input

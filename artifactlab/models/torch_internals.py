@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 __all__ = [
     "COMPILED_CHILD",
@@ -29,6 +30,8 @@ __all__ = [
     "own_children",
     "own_parameters",
     "program_of_script",
+    "tree_leaves",
+    "tree_map",
     "view_base",
     "without_dispatch_modes",
     "without_function_modes",
@@ -36,6 +39,8 @@ __all__ = [
 
 # torch.utils._python_dispatch.TorchDispatchMode, seen in 2.13.0: a context in which every call is handed to
 # `__torch_dispatch__` on its way to its kernel, those that backward makes, too.
+
+# torch.utils._pytree.tree_leaves and tree_map, seen in 2.13.0: all values in nested lists and dicts; the same, changed.
 
 without_function_modes = torch._C.DisableTorchFunction
 """A context in which neither modes nor subclasses see torch functions, and reading a shape costs what it should.
