@@ -106,6 +106,7 @@ def test_sides_that_are_no_multiple_are_refused_with_the_size_to_give(folder: Pa
 def test_the_decoder_of_a_pipeline_is_taken_and_said(
     folder: Path, library: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", "artifactlab")  # which --quiet may have raised
     library.UNet().save_pretrained(folder.parent / "unet")
     index = {"_class_name": "Pipeline", "vae": ["diffusers", "AutoencoderKL"], "unet": ["diffusers", "UNet"]}
     (folder.parent / "model_index.json").write_text(json.dumps(index))
