@@ -81,3 +81,9 @@ def test_code_that_opens_files_or_needs_other_libraries_is_refused(file: Path, t
 def test_packed_weights_are_refused_before_they_are_unpacked(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its records are compressed"):
         load_model(str(copied(file, tmp_path / "bomb.pt", packed="/data/")))
+
+
+def test_a_small_net_that_was_traced_with_a_large_image_is_opened(model: nn.Module, tmp_path: Path) -> None:
+    with quietly():
+        torch.jit.trace(model, torch.rand(1, 5, 256, 256)).save(str(tmp_path / "traced.ts"))
+    assert load_model(str(tmp_path / "traced.ts"))(torch.rand(1, 5, 64, 64)).shape == (1, 3, 256, 256)
