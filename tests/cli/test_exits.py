@@ -73,8 +73,8 @@ def test_whatever_ends_a_command_is_not_taken_for_a_failed_gate(
     assert (code, said) == ((130, "Interrupted.\n") if error is KeyboardInterrupt else (141, ""))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
-def test_ctrl_c_while_importing_is_one_word() -> None:
+def interrupted_while_importing() -> tuple[int, list[str]]:
+    """Exit code and words of a command that was interrupted when its first module of ours was imported."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-X", "importtime", "-m", "artifactlab", "--version"]  # says what has been imported
     with subprocess.Popen(command, stderr=pipe, stdout=pipe, text=True) as process:
@@ -83,4 +83,11 @@ def test_ctrl_c_while_importing_is_one_word() -> None:
             pass
         process.send_signal(signal.SIGINT)
         said = [line for line in process.stderr if not line.startswith("import time:")]
-    assert (process.returncode, said) == (130, ["Interrupted.\n"])
+    return process.returncode, said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_ctrl_c_while_importing_is_one_word() -> None:
+    # on a busy machine the command may be done before the signal comes, and then nothing was tried
+    tried = (interrupted_while_importing() for _ in range(5))
+    assert next(result for result in tried if result != (0, [])) == (130, ["Interrupted.\n"])
