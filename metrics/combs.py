@@ -159,9 +159,8 @@ def _standardised(profile: Tensor, known: Collection[float]) -> Tensor:
 def _repeating(profile: Tensor, spacing: float) -> Tensor:
     """The median of a profile at each phase of a spacing, which need be no whole number, by position."""
     position = torch.arange(len(profile), dtype=torch.float64)
-    phases = math.ceil(
-        spacing
-    )  # each is a pixel wide or a little less, so that a position is alone in it, line by line
+    # each is a pixel wide or a little less, so that a position is alone in it, line by line
+    phases = math.ceil(spacing)
     line = torch.div(position, spacing, rounding_mode="floor").long().to(profile.device)
     phase = (position % spacing * (phases / spacing) + 1e-9).long().clamp_max(phases - 1).to(profile.device)
     lines = profile.new_full((int(line[-1]) + 1, phases), math.nan)

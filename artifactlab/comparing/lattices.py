@@ -135,7 +135,7 @@ def survey(runner: Runner, calls: Sequence[Call]) -> LayerSurvey:
 def _layer(site: Site, statistics: Mapping[SiteKey, _CallStatistics]) -> Layer:
     """A layer, of what its calls are like."""
     calls = [statistics[key] for key in sorted(site.keys)]
-    size = tuple(map(min, *(call.size for call in calls))) if len(calls) > 1 else calls[0].size
+    size = tuple(map(min, zip(*(call.size for call in calls), strict=True)))
     return Layer(site, calls[0].channels, size, max(call.spread for call in calls))
 
 

@@ -20,6 +20,7 @@ from artifactlab.fix.response import Response, impulse_response
 from artifactlab.fix.upsample.spaces import CONVOLUTIONS, TRANSPOSED, AnyConvolution, Convolution
 from artifactlab.lint.graph import ROOT_NAME, ModuleGraph, Op, module_graph
 from artifactlab.lint.model_copy import eval_copy
+from artifactlab.lint.ops import DIRECTIONS_OF_MODES
 from artifactlab.lint.ops import Convolution as ConvolutionCall
 from artifactlab.models.torch_internals import forward_hooks, forward_pre_hooks, own_parameters
 
@@ -34,8 +35,6 @@ ORDINARY = tuple(CONVOLUTIONS.values())
 """Convolutions of signals, images and volumes."""
 ENLARGING = (*TRANSPOSED.values(), nn.PixelShuffle, nn.Upsample)
 """Layers that are replaced."""
-RESIZES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-"""The spatial axes that a mode of `nn.Upsample` is for."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,8 @@ def _possible_axes(modules: Sequence[nn.Module], site: Site | str) -> list[int]:
     convolutions and resizes; images where nothing says."""
     observed = [len(site.scale)] if isinstance(site, Site) else []
     parts = [part for module in modules for part in module.modules()]
-    resizes = [RESIZES[part.mode] for part in parts if isinstance(part, nn.Upsample) and part.mode in RESIZES]
+    modes = [part.mode for part in parts if isinstance(part, nn.Upsample)]
+    resizes = [DIRECTIONS_OF_MODES[mode] for mode in modes if mode in DIRECTIONS_OF_MODES]
     layers = [part.weight.ndim - 2 for module in modules for part in _convolutions(module)]
     return list(dict.fromkeys([*observed, *resizes, *layers])) or [2]
 

@@ -115,7 +115,7 @@ _ORDINARY = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 CONVOLUTIONS = (*_ORDINARY, *_TRANSPOSED)
 _KNOWN = (*CONVOLUTIONS, nn.PixelShuffle, nn.Upsample)
-_DIRECTIONS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+DIRECTIONS_OF_MODES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 """How many directions a mode of `F.interpolate` works on; the nearest ones take any number."""
 _ACTIVATIONS_THAT_MIX = (nn.MultiheadAttention, nn.GLU)
 _ACTIVATIONS_PER_CHANNEL = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin)
@@ -193,7 +193,7 @@ def convolution(
 
 def resize(mode: str, scale_factor: Any, align_corners: bool | None) -> Resize:
     """A resize from arguments as `F.interpolate` takes them."""
-    scale, directions = None, _DIRECTIONS.get(mode)
+    scale, directions = None, DIRECTIONS_OF_MODES.get(mode)
     if isinstance(scale_factor, (int, float)):
         scale = (float(scale_factor),) * (directions or 1)
     elif isinstance(scale_factor, (tuple, list)) and all(isinstance(s, (int, float)) for s in scale_factor):

@@ -51,9 +51,8 @@ class Tracer(fx.Tracer):
 
     def __init__(self, directions: int | None = None) -> None:
         super().__init__(autowrap_modules=(math, *_einops()), autowrap_functions=CONVERSIONS)  # type: ignore[arg-type]
-        self._autowrap_search.append(
-            torch
-        )  # only modules' own functions are wrapped by default, and torch's whole is much
+        # only modules' own functions are wrapped by default, and torch's whole is much
+        self._autowrap_search.append(torch)
         self._directions = directions
         self.graph = fx.Graph()
         self.failures: dict[str, str] = {}

@@ -10,16 +10,13 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from artifactlab.lint.ops import CONVOLUTIONS
+
 USUAL_SIZES = (8, 64, 64)
 """Frames or slices, rows and columns of an ordinary input, and, as the last, samples: no tensor is made of them. They
 are even down to the third halving, so that nothing is padded on the way, and large enough for every kernel."""
 USUAL_CHANNELS = 64
 """Channels of features; groups and heads are taken from them, and more than an image has."""
-_CONVOLUTIONS = {
-    1: (nn.Conv1d, nn.ConvTranspose1d),
-    2: (nn.Conv2d, nn.ConvTranspose2d),
-    3: (nn.Conv3d, nn.ConvTranspose3d),
-}
 _ATTRIBUTES = {"dtype": torch.float32, "device": torch.device("cpu"), "is_cuda": False, "requires_grad": False}
 """Of an ordinary tensor, which lint looks at where a forward treats others apart."""
 _METHODS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
@@ -51,9 +48,8 @@ class _Expected(int):
 
 def directions_of(model: nn.Module) -> int | None:
     """How many directions a model works on: the most that one of its convolutions has; None where it has none."""
-    modules = list(model.modules())
-    found = [count for count, kinds in _CONVOLUTIONS.items() if any(isinstance(module, kinds) for module in modules)]
-    return max(found, default=None)
+    convolutions = (module for module in model.modules() if isinstance(module, CONVOLUTIONS))
+    return max((len(conv.kernel_size) for conv in convolutions), default=None)
 
 
 def usual_shape(directions: int, channels: int | None) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -87,3 +88,25 @@ def test_no_worker_outlives_its_parent_and_none_says_a_word(
     said = parent.communicate()[1]  # ends when the last process that could write does
     assert time.monotonic() - killed < 20
     assert said == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal masks")
+def test_ctrl_c_that_meets_another_thread_waits_until_a_worker_is_started() -> None:
+    done, started = threading.Event(), []
+
+    def start() -> None:
+        with workers._without_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            started.append(True)
+
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    finally:
+        done.set()
+        other.join()
+    assert started
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
