@@ -49,8 +49,6 @@ class Architecture:
     """how often it enlarges what reaches the output, read from its source; None where only the instrument says"""
     why: str = ""
     """what was read, where instrument and source disagree"""
-    no_line: str = ""
-    """why there is no command line, where there is none"""
 
     @property
     def library(self) -> str:

@@ -44,11 +44,11 @@ def failures(results: Sequence[Row]) -> str:
 
 def _targets(results: Sequence[Row]) -> str:
     """What the targets are set on; an architecture that broke reaches none."""
-    lines = [result for result in results if result.get("line")]
+    typed = results if any(result.get("line") for result in results) else []  # --quick types nothing
     rows = [
         ("all sites found and none invented", sum(map(_is_right, results)), len(results), MOST_SITES),
         ("the same bits with capture as without", sum(map(_is_same, results)), len(results), 1.0),
-        ("diagnosed from the command line without a file of glue", sum(map(_is_typed, lines)), len(lines), MOST_LINES),
+        ("diagnosed from the command line without a file of glue", sum(map(_is_typed, typed)), len(typed), MOST_LINES),
     ]
     cells = [
         (what, f"{count} of {of}", f"{share:.0%}", mark(count >= share * of) if of else "not measured")
