@@ -254,6 +254,6 @@ def test_the_commands_open_a_folder(folder: Path, quiet: bool, caplog: pytest.Lo
 
 
 def test_quiet_ends_with_its_command(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert CliRunner().invoke(main, ["lint", str(folder), "--quiet", "--none-such"]).exit_code == 2
+    assert CliRunner().invoke(main, ["lint", str(folder), "--quiet", "--format", "none"]).exit_code == 2
     load_model(str(folder))
     assert "pixels, 0 to 1" in caplog.text
