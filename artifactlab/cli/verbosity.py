@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
@@ -122,7 +121,15 @@ def _choose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         return
     if ctx.meta.setdefault(_KEY, param.name) != param.name:
         raise click.UsageError("--quiet and --verbose contradict each other; give one of them", ctx)
-    if param.name == "quiet":  # what the library says of a model that it opened
-        logger = logging.getLogger("artifactlab")
-        ctx.call_on_close(partial(logger.setLevel, logger.level))
-        logger.setLevel(logging.ERROR)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Whether to pass on what the library says, of a model that it opened for instance.
+
+    A filter asks the command that is running; a level would have to be set back, and who ends while options are read
+    closes no context.
+    """
+    return record.levelno >= logging.ERROR or verbosity() != "quiet"
+
+
+logging.getLogger("artifactlab").addFilter(_is_wanted)

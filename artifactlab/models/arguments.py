@@ -45,7 +45,7 @@ def misfit(parameters: Mapping[str, Parameter], call: Call) -> str:
     by_position = [name for name, parameter in parameters.items() if parameter.kind in BY_POSITION]
     given = by_position[: len(call.args)]
     takes = f"it takes {signature_text(parameters)}"
-    unknown = [name for name in call.kwargs if not _takes(parameters, name)]
+    unknown = [name for name in call.kwargs if not takes_by_name(parameters, name)]
     if unknown:
         return f"the model's forward has no argument {shown(unknown[0])}; {takes}"
     twice = [name for name in call.kwargs if name in given]
@@ -94,7 +94,8 @@ def signature_text(parameters: Mapping[str, Parameter]) -> str:
     return ", ".join(texts) or "nothing"
 
 
-def _takes(parameters: Mapping[str, Parameter], name: str) -> bool:
+def takes_by_name(parameters: Mapping[str, Parameter], name: str) -> bool:
+    """Whether there is an argument of a name, to be given by it."""
     if any(parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return True
     return name in parameters and parameters[name].kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from inspect import Parameter
 
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
-from artifactlab.models.arguments import check_arguments, forward_parameters
+from artifactlab.models.arguments import check_arguments, forward_parameters, takes_by_name
 from artifactlab.models.calls import Call
 from artifactlab.models.typed_arguments import TypedArgument
 
@@ -35,7 +34,7 @@ def from_file(model: nn.Module, call: Call, beside: Collection[str], say: Callab
     """
     parameters = forward_parameters(model) or {}
     names = [name for name in call.kwargs if name not in beside]
-    if not call.args and len(names) == 1 and not _takes(parameters, names[0]):
+    if not call.args and len(names) == 1 and not takes_by_name(parameters, names[0]):
         others = {name: value for name, value in call.kwargs.items() if name != names[0]}
         call = Call((call.kwargs[names[0]],), others)
     if len(call.args) == 1 and isinstance(call.args[0], Tensor) and lacks_batch(model, call.args[0]):
@@ -66,10 +65,6 @@ def completed(model: nn.Module, calls: Sequence[Call], arguments: Sequence[Typed
     made = [replace(call, kwargs={**call.kwargs, **typed}) for call in calls]
     check_arguments(model, made)
     return made
-
-
-def _takes(parameters: Mapping[str, Parameter], name: str) -> bool:
-    return name in parameters or any(parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def batch_axes(model: nn.Module) -> int | None:

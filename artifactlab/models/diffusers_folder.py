@@ -59,7 +59,8 @@ def load_diffusers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
 def _component(path: Path, wanted: object) -> Path:
     """The folder of the component that is wanted, or of the first one that makes images."""
     index = read_description(path / PIPELINE) or {}
-    names = [name for name in index if CLASS in (read_description(_inside(path, name) / CONFIG) or {})]
+    inside = filter(str.isidentifier, index)  # arguments of the pipeline; a path would lead out of the folder
+    names = [name for name in inside if CLASS in (read_description(path / name / CONFIG) or {})]
     found = wanted if wanted is not None else next((name for name in DECODERS if name in names), None)
     if not isinstance(found, str) or found not in names:
         got = f"no component {shown(wanted)}" if wanted is not None else "none of the components that make images"
@@ -69,11 +70,6 @@ def _component(path: Path, wanted: object) -> Path:
         others = ", ".join(name for name in names if name != found)
         say(f"{path} is a pipeline: its {found} is taken" + (f"; --kwargs names another ({others})" if others else ""))
     return path / found
-
-
-def _inside(path: Path, name: str) -> Path:
-    """A folder in a folder, whatever the name: one that leads elsewhere is as good as none."""
-    return path / Path(name).name
 
 
 DIFFUSERS = ModelFormat(is_diffusers_folder, load_diffusers_folder)

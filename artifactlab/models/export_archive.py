@@ -19,7 +19,7 @@ from artifactlab.errors import shown
 from artifactlab.models.pickle_program import PickleError
 from artifactlab.models.size_formulas import is_formula
 from artifactlab.models.torch_file import read_torch_file
-from artifactlab.models.zip_records import check_directory, check_sums
+from artifactlab.models.zip_records import check_directory, check_sums, zip_names
 
 MAX_STRUCTURE = 1 << 28
 """Bytes of graphs and tables, read whole; those of a model of a thousand layers have about 10 MB."""
@@ -42,20 +42,6 @@ OPERATOR = re.compile(
 def is_exported(path: Path) -> bool:
     """Whether a file is what `torch.export.save` writes, by what it holds."""
     return any(name.endswith(("/archive_format", "serialized_exported_program.json")) for name in zip_names(path))
-
-
-def zip_names(path: Path) -> list[str]:
-    """Names of the records of a zip; none of a file that is no zip."""
-    if not path.is_file():
-        return []
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return []
-    try:
-        with zipfile.ZipFile(path) as records:
-            return records.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
-        return []
 
 
 def check_exported(path: Path) -> None:

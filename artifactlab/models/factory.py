@@ -63,7 +63,10 @@ def _open(target: str, kwargs: dict[str, Any]) -> nn.Module | None:
     if not os.path.exists(target):
         return None
     path = Path(target)
-    name = format_of(path)
+    try:
+        name = format_of(path)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be read: {error.strerror or first_line(error)}") from error
     if name is None:
         return None
     return _made(f"{target}, opened as {name!r},", partial(MODEL_FORMATS[name].load, path, kwargs))

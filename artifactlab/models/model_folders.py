@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 from artifactlab.errors import ModelError, first_line, shown
+from artifactlab.inputs.regular_files import read_regular
 from artifactlab.models.checkpoint import read_checkpoint
 from artifactlab.printable import printable
 
@@ -48,9 +49,7 @@ def say(text: str) -> None:
 def read_description(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no file, or none of an object, or one too large to be it."""
     try:
-        if not path.is_file() or path.stat().st_size > MAX_CONFIG:
-            return None
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path, MAX_CONFIG))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

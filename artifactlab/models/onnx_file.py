@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from artifactlab.errors import ArtifactLabError, InputError, ModelError, first_line, shown
+from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.inputs.extras import extra
 from artifactlab.models.exported_program import quietly
 from artifactlab.models.formats import ModelFormat
@@ -54,11 +55,11 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     unknown = ", ".join(map(repr, kwargs.keys() - {"shape"}))
     if unknown:
         raise ModelError(f"{path} is ONNX, which takes no {unknown}; --kwargs may give the shape of an input")
-    onnx, runtime, converter = (_package(name) for name in ("onnx", "onnxruntime", "onnx2pytorch"))
+    onnx, runtime, converter = (extra(name, "onnx", f"ONNX {path}") for name in ("onnx", "onnxruntime", "onnx2pytorch"))
     try:
         graph = onnx.load(str(path), load_external_data=False)
         _refuse_quantised(graph.graph, path)
-        _check_weights(graph.graph, path.resolve().parent)
+        _check_weights(graph, path.resolve().parent)
         onnx.load_external_data_for_model(graph, str(path.resolve().parent))
         with quietly():
             model: nn.Module = converter.ConvertModel(graph).eval()
@@ -74,29 +75,16 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ) from error
 
 
-def _package(name: str) -> Any:
-    try:
-        return extra(name, "onnx", "ONNX")
-    except InputError:
-        raise
-    except (
-        Exception
-    ) as error:  # torchvision, which it needs, raises RuntimeError beside a torch that it is not made for
-        raise ModelError(
-            f"ONNX is read with {name}, which cannot be imported: {first_line(error)}; install torchvision and torch"
-            " from the same place, as https://pytorch.org/get-started shows"
-        ) from error
-
-
 def _refuse_quantised(graph: Any, path: Path) -> None:
     names = {node.op_type for node in graph.node} & QUANTISED
     if names:
         raise ModelError(f"ONNX {path} is quantised to integers ({min(names)}); give the model of before, in float32")
 
 
-def _check_weights(graph: Any, folder: Path) -> None:
+def _check_weights(model: Any, folder: Path) -> None:
     """Refuse weights that are said to lie outside the model's folder, or to be longer than their file."""
-    for tensor in _tensors(graph):
+    of_functions = (_tensors_of(function.node) for function in model.functions)
+    for tensor in chain(_tensors(model.graph), *of_functions):
         if tensor.data_location != EXTERNAL:
             continue
         place = {entry.key: entry.value for entry in tensor.external_data}
@@ -114,12 +102,16 @@ def _tensors(graph: Any) -> Iterator[Any]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
-    for node in graph.node:
+    yield from _tensors_of(graph.node)
+
+
+def _tensors_of(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Those that nodes hold; a graph in one may have weights and no nodes."""
+    for node in nodes:
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
             for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _tensors(inner)
+                yield from _tensors(inner)
 
 
 def _example(graph: Any, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import warnings
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from artifactlab.models.budget import MemoryBudget
 from artifactlab.models.checkpoint import listed, read_weights
 from artifactlab.models.formats import ModelFormat
 from artifactlab.models.spandrel_descriptor import described_model
+from artifactlab.models.zip_records import zip_names
 
 PER_BYTE, AT_LEAST = 8, 1 << 28
 """Bytes that making a model may take per byte of its file, and whatever its file: half precision becomes single, and
@@ -31,11 +31,8 @@ def holds_weights(path: Path) -> bool:
     """Whether a file looks like weights: safetensors, or written by torch.save and no program."""
     if not path.is_file():  # nor a pipe, which would wait for who writes to it
         return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(512)
-    except OSError:  # it may not be read
-        return False
+    with path.open("rb") as file:
+        start = file.read(512)
     if start[:4] == b"PK\x03\x04":
         return _holds_pickle(path, start)
     return start[:1] == b"\x80" or _is_safetensors(start, path.stat().st_size)
@@ -48,11 +45,9 @@ def _is_safetensors(start: bytes, size: int) -> bool:
 
 def _holds_pickle(path: Path, start: bytes) -> bool:
     """Whether a zip is torch.save's; a cut one is told by its first record. TorchScript's holds constants, too."""
-    try:
-        with zipfile.ZipFile(path) as records:
-            names = [name.rpartition("/")[2] for name in records.namelist()]
-    except Exception:  # zipfile raises whatever comes of reading a damaged directory
-        names = ["data.pkl"] if b"/data.pkl" in start else []
+    names = [name.rpartition("/")[2] for name in zip_names(path)]
+    if not names:
+        return b"/data.pkl" in start
     return "data.pkl" in names and "constants.pkl" not in names
 
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
-from artifactlab.models.export_archive import is_exported, zip_names
+from artifactlab.models.export_archive import is_exported
 from artifactlab.models.exported_program import as_modules, quietly
 from artifactlab.models.formats import ModelFormat
 from artifactlab.models.pickle_program import PickleError, follow_pickle
 from artifactlab.models.torch_internals import program_of_script
-from artifactlab.models.zip_records import check_directory, check_sums
+from artifactlab.models.zip_records import check_directory, check_sums, zip_names
 
 FOREIGN = re.compile(r"\btorch\.(from_file|save|load)\b|\bops\.(?!prim\b|aten\b)\w+|__torch__\.torch\.classes")
 """What code in the file may not call: it opens files, or belongs to libraries that have to be loaded."""

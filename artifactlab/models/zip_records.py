@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 from artifactlab.models.pickle_program import PickleError
@@ -14,6 +15,20 @@ END, END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
 POINTER = 20
 MAX_PACKED = 1 << 26
 """Bytes of text that may be packed; the code of a net of a thousand layers has some MB."""
+
+
+def zip_names(path: Path) -> list[str]:
+    """Names of the records of a zip; none of a file that is no zip."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return []
+    try:
+        with zipfile.ZipFile(path) as records:
+            return records.namelist()
+    except Exception:  # zipfile raises whatever comes of reading a damaged directory
+        return []
 
 
 def check_directory(

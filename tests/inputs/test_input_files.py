@@ -19,6 +19,7 @@ import torch
 
 from artifactlab.errors import InputError
 from artifactlab.inputs import load_inputs, sounds, videos, volumes
+from artifactlab.inputs.extras import extra
 
 RNG = np.random.default_rng(0)
 FRAMES = [np.full((32, 48, 3), (level, 120, 255 - level), np.uint8) for level in range(0, 250, 25)]
@@ -137,6 +138,18 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"{package}, which is not installed: pip install 'artifactlab\[{extra}\]'"):
         load_inputs([tmp_path / name])
+
+
+def test_an_extra_that_is_there_and_broken_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_extra.py").write_text("import not_there_either")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError, match=r"is there, but cannot be imported \(No module named 'not_there_either'\)"):
+        extra("broken_extra", "audio", "the sound")
+    (tmp_path / "odd_extra.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    with pytest.raises(InputError, match=r"nms does not exist; install torchvision and torch from the same place"):
+        extra("odd_extra", "onnx", "ONNX")
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.nii.gz", "a.nii", "a.wav"])

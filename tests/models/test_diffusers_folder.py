@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +106,6 @@ def test_sides_that_are_no_multiple_are_refused_with_the_size_to_give(folder: Pa
 def test_the_decoder_of_a_pipeline_is_taken_and_said(
     folder: Path, library: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("WARNING", "artifactlab")  # which --quiet may have raised
     library.UNet().save_pretrained(folder.parent / "unet")
     index = {"_class_name": "Pipeline", "vae": ["diffusers", "AutoencoderKL"], "unet": ["diffusers", "UNet"]}
     (folder.parent / "model_index.json").write_text(json.dumps(index))
@@ -120,7 +119,10 @@ def test_the_decoder_of_a_pipeline_is_taken_and_said(
 def test_a_component_outside_its_pipeline_is_none(folder: Path) -> None:
     pipeline = folder.parent / "pipeline"
     pipeline.mkdir()
-    (pipeline / "model_index.json").write_text(json.dumps({"_class_name": "Pipeline", "../vae": ["diffusers", "X"]}))
+    shutil.copytree(folder, pipeline / "vae")  # the same name inside makes the one outside no component
+    (pipeline / "config.json").write_text((folder / "config.json").read_text())
+    names = {name: ["diffusers", "X"] for name in ("../vae", str(folder), ".")}
+    (pipeline / "model_index.json").write_text(json.dumps({"_class_name": "Pipeline", **names}))
     assert "it has no models of diffusers" in refusal(pipeline)
 
 
@@ -241,12 +243,17 @@ def test_what_lies_on_the_network_is_named_without_advice_to_fetch_it(
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_the_commands_open_a_folder(folder: Path, quiet: bool) -> None:
+def test_the_commands_open_a_folder(folder: Path, quiet: bool, caplog: pytest.LogCaptureFixture) -> None:
     options = ["--quiet"] if quiet else []
-    level = logging.getLogger("artifactlab").level
     noise = ["--noise", "1x4x16x16", "--count", "2", "--format", "json"]
     linted = CliRunner().invoke(main, ["lint", str(folder), *options])
     found = CliRunner().invoke(main, ["diagnose", str(folder), *noise, *options])
     assert (linted.exit_code, found.exit_code) == (0, 0), found.output
     assert [site["name"] for site in json.loads(found.stdout)["sites"]] == ["decoder.1"]
-    assert logging.getLogger("artifactlab").level == level
+    assert ("pixels, 0 to 1" in caplog.text) == (not quiet)
+
+
+def test_quiet_ends_with_its_command(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert CliRunner().invoke(main, ["lint", str(folder), "--quiet", "--format", "none"]).exit_code == 2
+    load_model(str(folder))
+    assert "pixels, 0 to 1" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,13 @@ def test_a_format_that_makes_no_model_is_named(plant: Any, file: Path, load: Any
 def test_what_is_no_format_is_refused_with_its_type() -> None:
     with pytest.raises(RegistryError, match="'function' of artifactlab is a function, expected a ModelFormat"):
         MODEL_FORMATS.register("function", load_upsample)  # type: ignore[arg-type]
+
+
+def test_a_file_that_may_not_be_read_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(path: Path, *args: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "x.pth").write_bytes(b"PK\x03\x04")
+    monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(ModelError, match=r"x\.pth cannot be read: Permission denied"):
+        load_model(str(tmp_path / "x.pth"))

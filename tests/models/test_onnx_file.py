@@ -67,11 +67,23 @@ def tensor(location: str | None, shape: tuple[int, ...] = (2, 2), offset: int = 
     return SimpleNamespace(name="up.weight", data_location=int(location is not None), dims=shape, external_data=entries)
 
 
+def graph_of(*nodes: Any, weights: tuple[Any, ...] = ()) -> SimpleNamespace:
+    return SimpleNamespace(initializer=weights, sparse_initializer=[], node=list(nodes))
+
+
+def holder(weights: Any) -> SimpleNamespace:
+    """A node that holds weights in a graph without nodes of its own, as the branch of a condition may be."""
+    inner = SimpleNamespace(t=tensor(None), tensors=[], g=graph_of(weights=(weights,)), graphs=[])
+    return SimpleNamespace(op_type="If", attribute=[inner])
+
+
 class Planted:
     """Stands in for the packages: a graph of one image whose weights are a node's, its conversion, what it comes to."""
 
     def __init__(self, monkeypatch: Any) -> None:
         self.weights: list[Any] = [tensor(None)]
+        self.in_branch: Any = None
+        self.in_function: Any = None
         self.off = 0.0
         self.operator = "Constant"
         self.seen: list[tuple[int, ...]] = []
@@ -89,9 +101,12 @@ class Planted:
         dims = [SimpleNamespace(dim_value=size) for size in (0, 3, 0, 16)]  # batch and height are open
         kind = SimpleNamespace(tensor_type=SimpleNamespace(shape=SimpleNamespace(dim=dims)))
         inputs = [SimpleNamespace(name="x", type=kind)]
-        held = SimpleNamespace(t=self.weights[0], tensors=[], g=SimpleNamespace(node=[]), graphs=[])
-        node = SimpleNamespace(op_type=self.operator, attribute=[held])
-        return SimpleNamespace(graph=SimpleNamespace(initializer=[], sparse_initializer=[], node=[node], input=inputs))
+        held = SimpleNamespace(t=self.weights[0], tensors=[], g=graph_of(), graphs=[])
+        graph = graph_of(SimpleNamespace(op_type=self.operator, attribute=[held]))
+        graph.input = inputs
+        functions = [SimpleNamespace(node=[holder(self.in_function)])] if self.in_function else []
+        graph.node += [holder(self.in_branch)] if self.in_branch else []
+        return SimpleNamespace(graph=graph, functions=functions)
 
     def run(self, names: None, inputs: dict[str, Any]) -> list[Any]:
         x = torch.as_tensor(inputs["x"])
@@ -133,6 +148,13 @@ def test_weights_outside_the_folder_of_the_model_are_refused(file: Path, planted
     (file.parent.parent / "weights.bin").write_bytes(bytes(16))
     (file.parent / "link.bin").symlink_to(file.parent.parent / "weights.bin")
     planted.weights = [tensor(location)]
+    with pytest.raises(ModelError, match=r"'up\.weight' are said to lie in .*, which is no file in"):
+        load_model(str(file))
+
+
+@pytest.mark.parametrize("place", ["in_branch", "in_function"])
+def test_nor_are_those_read_that_a_branch_or_a_function_names(file: Path, planted: Planted, place: str) -> None:
+    setattr(planted, place, tensor("../weights.bin"))
     with pytest.raises(ModelError, match=r"'up\.weight' are said to lie in .*, which is no file in"):
         load_model(str(file))
 

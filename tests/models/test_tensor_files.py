@@ -114,6 +114,15 @@ def test_a_few_bytes_that_claim_to_be_gigabytes_are_refused(tmp_path: Path) -> N
             read_tensors(tmp_path / name)
 
 
+def test_a_damaged_packed_file_is_one_clear_error(tmp_path: Path) -> None:
+    write_npz(tmp_path / "a.npz", compressed=True, x=X.numpy())
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[200:300] = b"\xff" * 100
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="cannot read"):
+        read_tensors(tmp_path / "a.npz")
+
+
 def test_a_packed_file_is_refused_by_what_it_unpacks_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_npz(tmp_path / "a.npz", compressed=True, x=np.zeros(100_000, np.float32))
     assert (tmp_path / "a.npz").stat().st_size < 2000

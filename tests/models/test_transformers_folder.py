@@ -55,7 +55,6 @@ def test_sites_have_the_names_of_the_model_itself(folder: Path) -> None:
 
 
 def test_pixels_are_normalised_as_its_processor_does(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("WARNING", "artifactlab")  # which --quiet may have raised
     (folder / "preprocessor_config.json").write_text(json.dumps(NORMALISED))
     model: Any = load_model(str(folder))
     pixels = torch.rand(1, 3, 32, 32)
