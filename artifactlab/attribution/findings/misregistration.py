@@ -203,6 +203,8 @@ def _half_apart(straight: MergeSample, turned: MergeSample | None) -> tuple[Tens
     if turned is None or turned.sides != straight.sides:
         return None
     pairs = [(a, half_turn(b)) for a, b in zip(straight.operands, turned.operands, strict=True)]
+    if any(a.shape != b.shape for a, b in pairs):  # random features may meet the other way round
+        return None
     measured = [displacement(a, b) if _finite(a) and _finite(b) else None for a, b in pairs]
     if measured[0] is None or measured[1] is None:
         return None

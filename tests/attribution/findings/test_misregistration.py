@@ -249,3 +249,18 @@ def test_what_biases_and_padding_draw_is_not_displaced(image: Tensor) -> None:
 def test_a_displacement_beside_a_map_of_positions_is_found_with_its_size(image: Tensor) -> None:
     (finding,) = found(WithMap(1.0, "map", moved=True), image)
     assert finding.value == pytest.approx((0, 0.5), abs=0.1)
+
+
+def test_features_that_meet_others_when_the_input_is_turned_are_left_alone() -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.three, self.four = nn.Upsample(scale_factor=2), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            is_darker_above = x[..., 0, :].mean() < x[..., -1, :].mean()
+            other = (self.three if is_darker_above else self.four)(x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+            return torch.cat([self.up(x), other], 1)[:, :3]
+
+    scene = torch.linspace(0, 1, 64)[:, None].expand(1, 3, 64, 64).contiguous()
+    assert shifts(Branches(), scene) == {}
