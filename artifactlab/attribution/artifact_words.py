@@ -30,6 +30,8 @@ class Words:
     """What outputs are."""
     lattice: str
     """What is in step with a lattice and the same everywhere."""
+    one_lattice: str
+    """One of those, with its article."""
     level: str
     """The same where its level is told, beside that of the steps."""
     steps: str
@@ -44,11 +46,15 @@ class Words:
     """What changes are told in 1/255 of."""
 
 
-IMAGES = Words("images", "checkerboard", "grid", "stair-steps", "jaggedness", "px", "pixels", "white")
-VOLUMES = Words("volumes", "grid", "grid", "stair-steps", "jaggedness", "voxels", "voxels", "white")
-VIDEOS = Words("videos", "grid", "grid", "stair-steps", "jaggedness", "px", "pixels", "white")
+IMAGES = Words("images", "checkerboard", "a grid", "grid", "stair-steps", "jaggedness", "px", "pixels", "white")
+VOLUMES = Words("volumes", "grid", "a grid", "grid", "stair-steps", "jaggedness", "voxels", "voxels", "white")
+VIDEOS = Words("videos", "grid", "a grid", "grid", "stair-steps", "jaggedness", "px", "pixels", "white")
 SIGNALS = Words(
-    "signals", "tones", "tones", "spectral images", "spectral images", "samples", "samples", "the data range"
+    "signals",
+    *("tones", "a tone", "tones"),
+    *("spectral images", "spectral images"),
+    *("samples", "samples"),
+    "the data range",
 )
 
 

@@ -132,7 +132,8 @@ def diagnose(
                 )
     judgement = investigation.judgement
     examined = judgement.examined
-    brought = origin.findings() if origin else ()
+    names = runner.layout.names if runner.layout else IMAGE
+    brought = origin.findings(names) if origin else ()
     text = verdict_text(
         judgement.sites,
         None if by_estimates else examined.joint,
@@ -142,7 +143,7 @@ def diagnose(
         judgement.severity.content_wanted,
         brought=brought[0].text if acquitted else "",
         unseen=survey.unseen,
-        names=runner.layout.names if runner.layout else IMAGE,
+        names=names,
     )
     remarks = examined.note + untrained_note(runner.model) + ending + judged.text + values.text
     return Diagnosis(

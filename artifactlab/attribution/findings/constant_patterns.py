@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from artifactlab.attribution.artifact_words import amplitude_text, period_text
+from artifactlab.attribution.artifact_words import amplitude_text, period_text, words_for
 from artifactlab.attribution.findings.pattern_causes import Cause, find_cause, run_with_biases
 from artifactlab.attribution.findings.phase_patterns import Lattice, foreign_part, height_in, phase_pattern, rms
 from artifactlab.attribution.findings.pictures import constant_input, output_layout
@@ -130,7 +130,7 @@ def _middle(output: Tensor) -> Tensor:
 
 def _finding(lattice: Lattice, amplitude: float, cause: Cause | None, names: Sequence[str]) -> Finding:
     periods = tuple(float(period) if period > 1 else 0.0 for period in lattice)
-    what = f"{'a tone' if len(names) == 1 else 'a grid'} of period {period_text(lattice, names)}"
+    what = f"{words_for(names).one_lattice} of period {period_text(lattice, names)}"
     text = f"{what} ({amplitude_text(amplitude, names)} rms) is the same whatever the input"
     if cause is None:
         text += ": constant inputs show it as well. No site has that period, and no bias or embedding alone draws it."

@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from artifactlab.attribution.artifact_words import IMAGE, words_for
 from artifactlab.attribution.findings.pictures import SPACE, output_layout, pictures, with_pictures
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.repair.effects import REPAIR_ERROR_OF_SEVERITY
@@ -88,23 +89,24 @@ class Origin:
         innocent = all(own < max(VISIBLE, REPAIR_ERROR_OF_SEVERITY * total) for total, own in parts)
         return self.brought >= LARGE_PART and innocent
 
-    def findings(self) -> tuple[Finding, ...]:
-        """In words, where it is enough to be mentioned."""
+    def findings(self, names: Sequence[str] = IMAGE) -> tuple[Finding, ...]:
+        """In words, where it is enough to be mentioned; `names` are those of the output's directions."""
         if self.brought < LARGE_PART:
             return ()
-        text = SHIFTED if self.test == "shift" else BLURRED
+        text, words = SHIFTED if self.test == "shift" else BLURRED, words_for(names)
+        text = text.format(share=f"{self.brought:.0%}", words=words)
         period, nothing = tuple(map(float, self.period)), (0.0,) * len(self.period)
-        return (Finding("input", "input", period, nothing, text.format(share=f"{self.brought:.0%}")),)
+        return (Finding("input", "input", period, nothing, text),)
 
 
 SHIFTED = (
-    "the inputs carry a grid of their own: {share} of what shows moves along when the input is shifted, as nothing "
-    "does that the model draws. Train on inputs that carry none, or filter them before."
+    "the inputs carry {words.one_lattice} of their own: {share} of what shows moves along when the input is shifted, "
+    "as nothing does that the model draws. Train on inputs that carry none, or filter them before."
 )
 BLURRED = (
-    "the inputs are aliased: {share} of what shows vanishes with an anti-aliased twin of the input, as no steps do "
-    "that the model draws. Train on aliased inputs, or filter them before (a Gaussian of "
-    f"{BLUR:g} input pixels)."
+    "the inputs are aliased: {share} of what shows vanishes with an anti-aliased twin of the input, as no "
+    "{words.steps} do that the model draws. Train on aliased inputs, or filter them before (a Gaussian of "
+    f"{BLUR:g} input {{words.pixels}})."
 )
 
 

@@ -62,12 +62,11 @@ def run_with_biases(runner: Runner, call: Call) -> tuple[Tensor, list[str]]:
         last[0] = module
 
     def collect(visit: Visit) -> None:
-        if visit.key[1].startswith(
-            "conv_transpose"
-        ):  # one value for all phases, before and after: its kernel draws the grid
+        # one value for all phases, before and after: its kernel draws the grid
+        if visit.key.op.startswith("conv_transpose"):
             return
         if _has_lattice(visit.growth.output.detach(), lattice_period(visit.growth.scale)):
-            for owner in (runner.model.get_submodule(visit.key[0]), last[0]):
+            for owner in (runner.model.get_submodule(visit.key.name), last[0]):
                 added = (name for name, p in own_parameters(owner).items() if _is_bias(name, p))
                 biases.update(dict.fromkeys(_joined(names[owner], name) for name in added))
 

@@ -92,11 +92,6 @@ def role_of(axis: Axis) -> Role:
     return "features"
 
 
-def may_have_places(axes: Axes) -> bool:
-    """Whether any of the axes runs over places, or nobody knows."""
-    return any(factor.role in ("places", "unknown") for axis in axes for factor in axis)
-
-
 def direction_of(axis: Axis) -> int | None:
     """The direction of an axis of places."""
     return next((factor.direction for factor in axis if factor.role == "places"), None)

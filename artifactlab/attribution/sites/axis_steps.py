@@ -174,8 +174,8 @@ def _turned(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
 
 def _from_spectrum(args: Any, kwargs: Any, output: Tensor, of: AxesOf) -> Axes | None:
     """`istft`: a signal for each item of the batch, whatever was known of the spectrum."""
-    batch = unknown_axes(output.shape)[:-1] if output.ndim != 2 else (axis_of(output.shape[0], "batch"),)
-    return (*batch, axis_of(output.shape[-1], "places", 0))
+    *batch, samples = output.shape
+    return (*(axis_of(size, "batch") for size in batch), axis_of(samples, "places", 0))
 
 
 VIEWS = (

@@ -29,6 +29,7 @@ from artifactlab.attribution.sites.axes import (
     phases_between,
     role_of,
     size_of,
+    source_of,
 )
 from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.axis_steps import VIEWS
@@ -82,7 +83,7 @@ class GrowthDetection:
         if growth is None:
             found = growth_by_hand(func, args, kwargs, output, self._flow.of)
         else:
-            source = args[0] if args else kwargs.get("input")
+            source = source_of(args, kwargs)
             if not isinstance(source, Tensor):
                 return None
             found = growth(FunctionCall(args, kwargs, source, output, self._flow.of(output)))

@@ -83,7 +83,7 @@ def _shrinkage(func: Any, args: Any, kwargs: Any, output: Any, axes_of: AxesOf) 
     if shrink is None or not isinstance(output, Tensor):
         return UNCHANGED
     with without_function_modes():
-        source = args[0] if args else kwargs.get("input")
+        source = source_of(args, kwargs)
         if not isinstance(source, Tensor) or not 2 <= source.ndim == output.ndim <= 5:
             return UNCHANGED
         return product(shrink(args, kwargs, source, output, axes_of), _gathered(func, source, axes_of))

@@ -92,18 +92,23 @@ def _affine(args: Any, kwargs: Any) -> Call:
     return F.linear, (args[1], args[2], args[0]), {}
 
 
+def _embedded(args: Any, kwargs: Any) -> Call:
+    """`embedding(weight, indices)`."""
+    return F.embedding, (args[1], args[0]), {}
+
+
 CONVERTED: dict[str, Callable[[Any, Any], Call]] = {
     "slice": _sliced,
     "index": _indexed,
     "convolution": _convolved,
     "addmm": _affine,
+    "embedding": _embedded,
 }
 """Operators whose arguments are others than the function's."""
 RENAMED = {
     "_unsafe_view": "view",
     "_to_copy": "to",
     "col2im": "fold",
-    "im2col": "unfold",
     "grid_sampler": "grid_sample",
     "grid_sampler_2d": "grid_sample",
     "grid_sampler_3d": "grid_sample",

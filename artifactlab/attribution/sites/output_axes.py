@@ -41,12 +41,10 @@ def _letters(output: Tensor, axes: Axes) -> str:
     letters = ["N" if k == 0 and role != "places" else "" for k, role in enumerate(roles)]
     if axes[0] and roles[0] == "features" not in roles[1:]:  # the first image of a batch
         letters[0] = "C"
-    for channels in (
-        () if "C" in letters else ("features", "single", "stacked")
-    ):  # stacked beside channels are frames; maps alone are channels
-        if channels in roles[1:]:
-            letters[roles.index(channels, 1)] = "C"
-            break
+    # stacked beside channels are frames; maps alone are channels
+    channels = next((role for role in ("features", "single", "stacked") if role in roles[1:]), None)
+    if channels and "C" not in letters:
+        letters[roles.index(channels, 1)] = "C"
     count = output.shape[letters.index("C")] if "C" in letters else 1
     depth = "T" if count == VIDEO_CHANNELS else "D"
     for k, role in enumerate(roles):

@@ -1,8 +1,8 @@
 """Whether growth adds up from input to output: the size that a tensor should have by all that was seen to happen.
 
 A padding, or tiles that are written into a whole, make an image larger and leave its lattices alone. So sizes are
-followed beside lattices. Where an image is larger than it should be, something has
-enlarged it that no detector knows, and that may be what draws the steps.
+followed beside lattices. Where an image is larger than it should be, something has enlarged it that no detector knows,
+and that may be what draws the steps.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import skimage
@@ -206,6 +206,22 @@ def test_what_explains_and_what_is_mentioned(severity: float, own: float, explai
     origin = Origin("twin", severity, own, (4, 4))
     assert origin.explains == explains
     assert len(origin.findings()) == findings
+
+
+@pytest.mark.parametrize(
+    ("test", "names", "said"),
+    [
+        ("shift", ("y", "x"), ["carry a grid of their own"]),
+        ("shift", ("t",), ["carry a tone of their own"]),
+        ("twin", ("y", "x"), ["no stair-steps do", "0.7 input pixels"]),
+        ("twin", ("t",), ["no spectral images do", "0.7 input samples"]),
+    ],
+)
+def test_what_inputs_bring_is_called_what_it_is_in_images_and_in_signals(
+    test: Literal["shift", "twin"], names: tuple[str, ...], said: list[str]
+) -> None:
+    (finding,) = Origin(test, 4.0, 1.0, (4,) * len(names)).findings(names)
+    assert all(words in finding.text for words in said)
 
 
 def test_what_the_inputs_that_are_tried_do_not_show_is_not_acquitted_by_them(

@@ -108,6 +108,25 @@ def test_each_image_of_several_batch_axes_is_shuffled() -> None:
     assert [role_of(axis) for axis in after] == ["batch", "batch", "features", "places", "places"]
 
 
+def test_a_product_has_the_rows_of_the_first_and_the_columns_of_the_second() -> None:
+    tokens, axes = torch.rand(2, 7, 7), (axis_of(2, "batch"), axis_of(7, "places", 0), axis_of(7, "features"))
+    _, pairs = axes_after(lambda x: x @ x.mT, tokens, axes)
+    assert pairs == (axes[0], axes[1], axes[1])
+    _, covariance = axes_after(lambda x: torch.bmm(x.mT, x), tokens, axes)
+    assert covariance == (axes[0], axes[2], axes[2])
+
+
+def test_attention_is_where_the_queries_are_and_has_what_the_values_have() -> None:
+    query, axes = torch.rand(2, 7, 5), (axis_of(2, "batch"), axis_of(7, "places", 0), axis_of(5, "features"))
+    value = (axes[0], axis_of(7, "features"), axis_of(5, "places", 1))
+    followed, values = Followed(), torch.rand(2, 7, 5)
+    followed.flow.set(query, axes)
+    followed.flow.set(values, value)
+    with followed:
+        output = F.scaled_dot_product_attention(query, query, values)
+    assert followed.flow.of(output) == (*axes[:2], value[2])
+
+
 def test_classes_and_codes_have_features_of_their_own() -> None:
     labels = torch.randint(0, 5, (2, 8, 6))
     axes = (IMAGES[0], *IMAGES[2:])

@@ -25,6 +25,7 @@ SAME: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "slice of the first": (aten.slice.Tensor, (X,)),
     "index": (aten.index.Tensor, (X, [None, None, torch.tensor([0, 0, 1])])),
     "addmm": (aten.addmm.default, (torch.rand(3), torch.rand(5, 4), torch.rand(4, 3))),
+    "embedding": (aten.embedding.default, (torch.rand(5, 4), torch.tensor([[0, 3], [4, 3]]))),
     "permute": (aten.permute.default, (X, [0, 2, 3, 1])),
     "view": (aten.view.default, (X, [2, 4, 36])),
     "cat": (aten.cat.default, ([X, X], 1)),

@@ -180,3 +180,11 @@ def test_keys_that_are_repeated_for_groups_of_queries_are_no_growth() -> None:
     with artifactlab.capture(model) as cap, torch.no_grad():
         model(IMAGE)
     assert [found.site.op for found in cap.sites] == ["pixel_shuffle"]
+
+
+def test_heads_that_are_laid_beside_tokens_are_no_growth() -> None:
+    seen: list[str] = []
+    model = AnyForward(lambda x: F.linear(x, torch.eye(12)).view(2, 7, 4, 3).reshape(2, 28, 3))
+    with watch(model, lambda visit: seen.append(str(visit.key))), torch.no_grad():
+        model(torch.rand(2, 7, 12))
+    assert seen == []
