@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.sites.axes import Axes, aligned, axes_of_input, is_unknown
+from artifactlab.attribution.sites.axes import Axes, aligned, axes_of_input, is_unknown, unknown_axes
 from artifactlab.attribution.sites.axis_indices import written
 from artifactlab.attribution.sites.axis_steps import HANDLERS
 from artifactlab.models.outputs import tensors
@@ -33,7 +33,8 @@ class AxisFlow:
         self._constant.clear()
         with without_function_modes():
             for _, tensor in tensors(inputs):
-                self._axes[tensor] = axes_of_input(tensor.shape)
+                is_codes = not tensor.is_floating_point()  # and no tokens, whose last axis is features
+                self._axes[tensor] = (unknown_axes if is_codes else axes_of_input)(tensor.shape)
 
     def of(self, tensor: Any) -> Axes | None:
         """The axes of a tensor; None where nothing is known of them."""

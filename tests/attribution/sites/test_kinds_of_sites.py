@@ -149,3 +149,17 @@ def test_windows_by_unfold_that_are_put_together_again_are_no_site() -> None:
             return torch.einsum("bildk,biokl->bold", windows, kernels).reshape(1, 5, -1)
 
     assert keys(Windows(), torch.rand(1, 4, 32)) == ["up/conv_transpose1d#0"]
+
+
+def test_codes_of_an_image_that_are_looked_up_and_laid_between_places_are_a_site() -> None:
+    class Codes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.book = nn.Embedding(16, 2 * 2 * 3)
+
+        def forward(self, codes: Tensor) -> Tensor:
+            n, h, w = codes.shape
+            patches = self.book(codes).view(n, h, w, 2, 2, 3)
+            return patches.permute(0, 5, 1, 3, 2, 4).reshape(n, 3, 2 * h, 2 * w)
+
+    assert keys(Codes(), torch.randint(16, (1, 24, 32))) == ["reshape#0"]
