@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from artifactlab.errors import InputError, first_line
-from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
-from artifactlab.inputs.images import MAX_PIXELS, MIN_SIDE, Picture, open_picture
+from artifactlab.errors import InputError
+from artifactlab.inputs.image_files import find_images
+from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.metrics.spectral_search import PERIODS
+from artifactlab.scoring.engines import ENGINES
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
-from artifactlab.scoring.measures import METRICS, check_known, measure
+from artifactlab.scoring.measures import METRICS, check_known
 from artifactlab.scoring.other_files import refuse_others
+from artifactlab.scoring.pairing import paired
+from artifactlab.scoring.rows import Job
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
-from artifactlab.scoring.workers import map_in_processes, usable_cores
-
-Job = tuple[Path, "Path | None", tuple[str, ...], int]
-"""An image, its reference, and the metrics."""
-JPEG_BLOCK = 8
-"""Pixels per side of the blocks that a JPEG is coded in (ITU-T T.81)."""
-JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
 
 
 def score_images(
@@ -76,10 +69,10 @@ def score_images(
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
     files = find_images(paths, recursive)
     refuse_others(files)
-    jobs = [(file, partner, names, max_pixels) for file, partner in _paired_files(files, reference, recursive)]
+    jobs = [Job(source, partner, names, max_pixels) for source, partner in paired(files, reference, recursive)]
     images = []
-    with _scores(jobs, min(workers, len(jobs), usable_cores())) as scores:
-        for image in scores:
+    with ENGINES["processes"](jobs, workers) as rows:
+        for image in rows:
             images.append(_refused_if_unmeasured(image, conditions))
             if progress is not None:
                 progress(len(images), len(jobs))
@@ -132,78 +125,6 @@ def _checked_gates(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple
             hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
             raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
     return parsed
-
-
-def _paired_files(files: list[Path], reference: str | Path | None, recursive: bool) -> list[tuple[Path, Path | None]]:
-    """Each image with the reference of the same stem."""
-    if reference is None:
-        return [(file, None) for file in files]
-    # a folder among the images is one that could not be looked into, which its row says
-    found = find_images([reference], recursive)
-    refuse_names([str(path) for path in found if path.is_dir()], "cannot look into the references' folders")
-    ours, theirs = by_stem([file for file in files if not file.is_dir()], "images"), by_stem(found, "references")
-    refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
-    refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
-    return [(file, theirs.get(file.stem)) for file in files]
-
-
-@contextmanager
-def _scores(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[ImageScore]]:
-    """The rows, made here or in worker processes, with one torch thread each, so that the sums are the same."""
-    if workers > 1:
-        with closing(map_in_processes(_score_image, jobs, workers, _lost)) as scores:
-            yield scores
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield map(_score_image, jobs)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _lost(job: Job) -> ImageScore:
-    """The row of an image at which two worker processes died."""
-    file, _, names, _ = job
-    error = f"image {str(file)!r}: its worker process was killed, twice; out of memory? try --workers 1 / workers=1"
-    return ImageScore(str(file), dict.fromkeys(names), error)
-
-
-def _score_image(job: Job) -> ImageScore:
-    """One row, whatever happens; nothing of the image outlives it."""
-    file, _, names, _ = job
-    try:
-        return _scored(*job)
-    except InputError as error:
-        why = str(error)
-    except MemoryError:
-        why = f"there is not enough memory for image {str(file)!r}; score a crop of it"
-    except Exception as error:  # a defect of ours must not lose the other rows
-        why = f"cannot score image {str(file)!r}: unexpected {type(error).__name__}: {first_line(error)}"
-    return ImageScore(str(file), dict.fromkeys(names), why)
-
-
-def _scored(file: Path, partner: Path | None, names: tuple[str, ...], max_pixels: int) -> ImageScore:
-    picture = open_picture(file, max_pixels)
-    reference = None if partner is None else open_picture(partner, max_pixels)
-    _check_sizes(picture, reference, file, partner)
-    scores = measure(picture, reference, names)
-    may_be_jpegs_own = picture.jpeg and scores.get("period") == JPEG_BLOCK
-    notes = [picture.note, JPEG_NOTE if may_be_jpegs_own else None]
-    return ImageScore(str(file), scores, None, "; ".join(filter(None, notes)) or None)
-
-
-def _check_sizes(picture: Picture, reference: Picture | None, file: Path, partner: Path | None) -> None:
-    height, width = picture.size
-    if min(height, width) < MIN_SIDE:
-        raise InputError(
-            f"image {str(file)!r} is too small: {width}x{height} pixels, the minimum is {MIN_SIDE}x{MIN_SIDE}"
-        )
-    if reference is not None and reference.size != picture.size:
-        raise InputError(
-            f"image {str(file)!r} has {width}x{height} pixels, its reference {str(partner)!r} "
-            f"{reference.size[1]}x{reference.size[0]}; they must be of one size"
-        )
 
 
 def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:

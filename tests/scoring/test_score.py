@@ -79,7 +79,7 @@ def test_whatever_happens_to_one_image_the_others_are_scored(
             raise error
         return {"axis_excess": 0.5}
 
-    monkeypatch.setattr("artifactlab.scoring.score.measure", measure)
+    monkeypatch.setattr("artifactlab.scoring.rows.measure", measure)
     save("a.png", photo(0, 32, 32))
     save("b.png", photo())
     bad, good = score_images([tmp_path], metrics=["axis_excess"]).images
@@ -102,7 +102,8 @@ def test_folder_that_may_not_be_looked_into_is_a_row_beside_references(
 ) -> None:
     path = save("a.png", photo())
     (tmp_path / "locked").mkdir()
-    monkeypatch.setattr("artifactlab.scoring.score.find_images", lambda paths, _: list(paths))
+    for place in ("score", "pairing"):
+        monkeypatch.setattr(f"artifactlab.scoring.{place}.find_images", lambda paths, _: list(paths))
     _, locked = score_images([path, tmp_path / "locked"], reference=path, metrics=["axis_excess"]).images
     assert "locked" in (locked.error or "")
     with pytest.raises(InputError, match=r"cannot look into the references' folders: .*locked"):
@@ -172,8 +173,8 @@ def test_an_image_that_kills_its_worker_is_a_row_and_the_others_are_scored(
         yield lost(jobs[0])
         yield from map(function, jobs[1:])
 
-    monkeypatch.setattr("artifactlab.scoring.score.map_in_processes", killed)
-    monkeypatch.setattr("artifactlab.scoring.score.usable_cores", lambda: 2)
+    monkeypatch.setattr("artifactlab.scoring.engines.map_in_processes", killed)
+    monkeypatch.setattr("artifactlab.scoring.engines.usable_cores", lambda: 2)
     save("a.png", photo())
     save("b.png", photo())
     bad, good = score_images([tmp_path], workers=2).images
@@ -189,8 +190,8 @@ def test_there_are_no_more_workers_than_cores(save: Save, tmp_path: Path, monkey
         asked.append(workers)
         yield from map(function, jobs)
 
-    monkeypatch.setattr("artifactlab.scoring.score.map_in_processes", count)
-    monkeypatch.setattr("artifactlab.scoring.score.usable_cores", lambda: 3)
+    monkeypatch.setattr("artifactlab.scoring.engines.map_in_processes", count)
+    monkeypatch.setattr("artifactlab.scoring.engines.usable_cores", lambda: 3)
     for name in "abcd":
         save(f"{name}.png", photo())
     score_images([tmp_path], workers=10**6)

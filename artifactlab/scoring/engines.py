@@ -1,0 +1,47 @@
+"""Where rows are made: in this process, or in several that may die. The numbers are the same to the bit.
+
+A package of one file adds an engine by an entry point of the group `artifactlab.engines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Protocol
+
+import torch
+
+from artifactlab.registry import Registry
+from artifactlab.scoring.rows import Job, lost, scored
+from artifactlab.scoring.score_report import ImageScore
+from artifactlab.scoring.workers import map_in_processes, usable_cores
+
+
+class Engine(Protocol):
+    """What makes the rows of jobs."""
+
+    def __call__(self, jobs: Sequence[Job], workers: int) -> AbstractContextManager[Iterator[ImageScore]]:
+        """The rows in the order of the jobs, by at most that many workers; leaving the context ends these."""
+
+
+ENGINES: Registry[Engine] = Registry("artifactlab.engines")
+"""All engines by the names that `--engine` takes; those above this room are announced in `artifactlab/__init__.py`."""
+
+
+@contextmanager
+def on_this_machine(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[ImageScore]]:
+    """Rows made here or in worker processes, with one torch thread each, so that the sums are the same."""
+    workers = min(workers, len(jobs), usable_cores())
+    if workers > 1:
+        with closing(map_in_processes(scored, jobs, workers, lost)) as rows:
+            yield rows
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield map(scored, jobs)
+    finally:
+        torch.set_num_threads(threads)
+
+
+ENGINES.register("processes", on_this_machine)
