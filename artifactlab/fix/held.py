@@ -1,4 +1,7 @@
-"""Whether the architecture that a model came in can hold its fix: the folded model beside the fixed one, on its inputs."""
+"""Whether the architecture that a model came in can hold its fix: the folded model beside the fixed one, on its inputs.
+
+Between the two is allowed what is allowed between the fixed model and the old one, and a cure must stay one.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,11 @@ from torch import Tensor, nn
 from artifactlab.errors import FixError
 from artifactlab.fix.back import Source
 from artifactlab.fix.fold import fold
-from artifactlab.fix.likeness import inside
+from artifactlab.fix.likeness import SAME_IMAGE_DB, inside
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.verify import check_fix
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
-
-MIN_PSNR = 48.0
-"""PSNR in dB between the folded and the fixed model from which on they count as the same: a difference of 1/255 rms,
-one step of what images are stored in. What is left of a grid is checked beside it, as PSNR says little of that."""
-
 
 @dataclass(frozen=True)
 class Held:
@@ -37,8 +35,8 @@ class Held:
     def likeness(self) -> str:
         """How like the fixed model it is, in words that follow a comma."""
         if self.is_exact:
-            return "the same weights in the old layers; only the image's border differs"
-        return f"the nearest that the old layers can do, {self.psnr:.1f} dB from the fixed model, and as free of the grid"
+            return "the same; only the image's border differs"
+        return f"the nearest that the old layers can do, {self.psnr:.1f} dB from the fixed model"
 
 
 def held(made: Fix, source: Source) -> Held:
@@ -51,10 +49,8 @@ def held(made: Fix, source: Source) -> Held:
     found = fold(source.model, made.model, [*source.earlier, made.swap.replacement])
     psnr = _psnr(found.model, made, source)
     if not found.is_exact:
-        if not psnr >= MIN_PSNR:
-            raise NotHeld(
-                f"the old layer's kernel holds the new one at {psnr:.1f} dB only, and {MIN_PSNR:.0f} dB are needed", psnr
-            )
+        if not psnr >= SAME_IMAGE_DB:
+            raise NotHeld(f"{psnr:.1f} dB from it at best, and {SAME_IMAGE_DB:.0f} dB are needed", psnr)
         _refuse_grid(found.model, made, source, psnr)
     return Held(found.model, found.is_exact, psnr)
 
@@ -74,7 +70,7 @@ def _refuse_grid(folded: nn.Module, made: Fix, source: Source, psnr: float) -> N
     site = next(one.site for one in made.before.sites if one.site.key == made.check.site)
     check = check_fix(source.model, folded, site, list(source.calls), judging=source.judging)
     if not check.cured:
-        raise NotHeld(f"the old layer's kernel brings back what the new one took away ({check.verdict})", psnr)
+        raise NotHeld(f"at {psnr:.1f} dB from it they are no fix: {check.verdict.lower().rstrip('.')}", psnr)
 
 
 def _psnr(folded: nn.Module, made: Fix, source: Source) -> float:
