@@ -25,9 +25,11 @@ def make_plain(conv: AnyConvolution) -> None:
     """
     if not parametrize.is_parametrized(conv):
         return
-    values = {name: getattr(conv, name).detach().clone() for name in conv.parametrizations}
+    names = [name for name, _ in conv.get_submodule("parametrizations").named_children()]
+    values = {name: getattr(conv, name).detach().clone() for name in names}
+    kind = parametrize.type_before_parametrizations(conv)
     del conv.parametrizations
-    conv.__class__ = type(conv).__bases__[0]
+    conv.__class__ = kind  # the made one has a property in the weight's place
     for name, value in values.items():
         conv.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
