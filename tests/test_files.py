@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from artifactlab.errors import InputError
-from artifactlab.files import followed, refuse_unwritable, write_files
+from artifactlab.files import followed, refuse_unwritable, write_files, write_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -137,3 +137,24 @@ def test_a_log_that_stdout_was_led_to_goes_on(tmp_path: Path) -> None:
         refuse_unwritable(target)
         write_files({target: b"later\n"})
     assert log.read_bytes() == b"earlier\nlater\n"
+
+
+def test_a_folder_is_written_whole_where_there_is_none_or_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        write_folder(tmp_path / name, {"a": b"1", "b": b"2"})
+        assert {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} == {"a": b"1", "b": b"2"}
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give another path"):
+        write_folder(tmp_path / "new", {"a": b"1", "no/such": b"2"})
+    assert names(tmp_path) == []
+
+
+def test_a_folder_with_something_in_it_stays(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    with pytest.raises(InputError, match="new or empty"):
+        write_folder(tmp_path / "full", {"a": b"1"})
+    assert names(tmp_path / "full") == ["precious"]

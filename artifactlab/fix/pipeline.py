@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unkn
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.training import Progress
 from artifactlab.fix.verify import FixCheck, check_fix
+from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.random_state import random_states_kept
 from artifactlab.models.wrappers import refuse_graph, unwrap
 
@@ -101,7 +101,7 @@ def fix_site(
     refuse_graph(unwrap(model), "give the Python model that it was exported from")
     before = _diagnosed(model, inputs, judging, stage("diagnosing"))
     chosen = choose_site(before, site)
-    fixed = copy.deepcopy(unwrap(model))
+    fixed = full_copy(unwrap(model))
     with random_states_kept(judging.seed):
         swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
     distilled = None
