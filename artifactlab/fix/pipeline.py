@@ -19,7 +19,7 @@ from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.training import Progress
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.models.random_state import random_states_kept
-from artifactlab.models.wrappers import refuse_graph, unwrap
+from artifactlab.models.wrappers import unwrap
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
 """Told the name of a stage as it begins; returns what is to be called with (done, total) while it runs, or None."""
@@ -98,7 +98,6 @@ def fix_site(
     refuse_unknown(fields, TrainingOptions, JudgingOptions)
     training = with_fields(training or TrainingOptions(), fields)
     judging = with_fields(judging or JudgingOptions(), fields)
-    refuse_graph(unwrap(model), "give the Python model that it was exported from")
     before = _diagnosed(model, inputs, judging, stage("diagnosing"))
     chosen = choose_site(before, site)
     fixed = copy.deepcopy(unwrap(model))

@@ -12,7 +12,7 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.replacement import Replacement, Trimmed, times
-from artifactlab.models.wrappers import refuse_graph, unwrap
+from artifactlab.models.wrappers import unwrap
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,6 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
     ('ResizeConvUpsample', (1, 3, 40, 60))
     """
     model = unwrap(model)
-    refuse_graph(model, "give the Python model that it was exported from")
     found = find_operator(model, site)
     replacement = _replacement(found, mode, options)
     with torch.inference_mode(False):

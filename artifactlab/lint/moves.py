@@ -30,6 +30,9 @@ STAND_IN = (2, 3, 5)
 """Sizes of the tensor that is sent through, its last ones for fewer directions: small, and no two alike, so that what
 confuses them fails."""
 
+SIZES = "sizes"
+"""In the `meta` of a node that a graph was followed for: the shape of its tensor there, of numbers where it is fixed."""
+
 
 def is_move(node: fx.Node, root: nn.Module) -> bool:
     """Whether a call puts values elsewhere and changes none."""
@@ -58,7 +61,7 @@ def growth_by_moves(row: Sequence[fx.Node], conv: Convolution, behind: Iterable[
         behind: tensors of the convolution's output, as large as that; all others are taken to be as large as its input.
         root: the module that was traced.
     """
-    channels, space = conv.channels, STAND_IN[-len(conv.stride) :]
+    channels, space = conv.channels, _space(row[0], len(conv.stride))
     positions = torch.arange(channels * torch.Size(space).numel()).view(1, channels, *space)
     before = torch.empty(1, conv.weight.shape[1 - conv.transposed] * (1 if conv.transposed else conv.groups), *space)
     known: dict[fx.Node, Any] = {**dict.fromkeys(behind, positions), row[0]: positions}
@@ -67,6 +70,13 @@ def growth_by_moves(row: Sequence[fx.Node], conv: Convolution, behind: Iterable[
         return _growth(moved, channels, space) if isinstance(moved, Tensor) else None
     except Exception:
         return None  # nothing is concluded from sizes that cannot be had
+
+
+def _space(source: fx.Node, directions: int) -> Sizes:
+    """The sizes of what is moved: those that a graph was made for, by which alone it may move it, or the stand-in's."""
+    sizes = source.meta.get(SIZES, ())
+    fixed = len(sizes) == directions + 2 and all(isinstance(size, int) for size in sizes)
+    return tuple(sizes[2:]) if fixed else STAND_IN[-directions:]
 
 
 class _Run:
