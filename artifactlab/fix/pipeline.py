@@ -14,6 +14,7 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.distil import Distilled, distil
+from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.training import Progress
@@ -103,6 +104,7 @@ def fix_site(
     fixed = copy.deepcopy(unwrap(model))
     with random_states_kept(judging.seed):
         swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
+    model = with_calls(model, swap.replacement.paths)
     distilled = None
     if distil_on is not None:
         progress = stage("training")

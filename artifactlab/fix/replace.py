@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from artifactlab.attribution.sites.records import Site
+from artifactlab.fix.graph_calls import call_as_module
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.replacement import Replacement, Trimmed, times
@@ -66,6 +67,11 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
     ('ResizeConvUpsample', (1, 3, 40, 60))
     """
     model = unwrap(model)
+    with call_as_module(model, site) as site:
+        return _replace(model, site, mode, options)
+
+
+def _replace(model: nn.Module, site: Site | str, mode: str, options: dict[str, Any]) -> Swap:
     found = find_operator(model, site)
     replacement = _replacement(found, mode, options)
     with torch.inference_mode(False):

@@ -5,6 +5,7 @@ A tensor whose every element holds its own position is sent through them; where 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,8 +23,8 @@ _READ = frozenset(("getattr", "size", "dim"))
 """Names of those that read a tensor's sizes."""
 MOVES = frozenset(_MOVE_NAMES.split())
 """Names of functions and methods that put values elsewhere and change none."""
-_SIZES = _READ | {"getitem", "floordiv", "truediv", "mul", "add", "sub", "pow", "neg"}
-"""Names of those that sizes are computed with."""
+_SIZES = _READ | {"getitem", "floordiv", "truediv", "mul", "add", "sub", "pow", "neg", "scalar_tensor", "to", "item"}
+"""Names of those that sizes are computed with; what was traced has them in tensors of one number."""
 MOVING_MODULES = ("torch.nn.modules.flatten", "einops.layers.torch")
 """Where modules come from that do nothing else."""
 STAND_IN = (2, 3, 5)
@@ -31,7 +32,7 @@ STAND_IN = (2, 3, 5)
 confuses them fails."""
 
 SIZES = "sizes"
-"""In the `meta` of a node that a graph was followed for: the shape of its tensor there, of numbers where it is fixed."""
+"""In the `meta` of a node, of those of a graph that is followed: its tensor's shape there, numbers where it is fixed."""
 
 
 def is_move(node: fx.Node, root: nn.Module) -> bool:
@@ -89,6 +90,8 @@ class _Run:
         self._other = other
 
     def value(self, node: fx.Node) -> Any:
+        if node.op == "get_attr":
+            return operator.attrgetter(str(node.target))(self._root)
         if node not in self._known:
             computed = node in self._row or _name(node) in _SIZES
             self._known[node] = self._compute(node) if computed else self._other
@@ -96,7 +99,8 @@ class _Run:
 
     def _compute(self, node: fx.Node) -> Any:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.value)
-        if node not in self._row and _name(node) not in _READ and isinstance(args[0], Tensor):
+        is_image = isinstance(args[0], Tensor) and args[0].ndim > 0
+        if node not in self._row and _name(node) not in _READ and is_image:
             return self._other  # a part, a sum of tensors
         if node.op == "call_module":
             return self._root.get_submodule(str(node.target))(*args, **kwargs)

@@ -66,7 +66,8 @@ def _sizes(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     names = [argument.name for argument in operator_schema(overload).arguments]
     given = dict(zip(names, args, strict=False)) | kwargs
     one_by_one = [value for name, value in given.items() if name.startswith("scales_")]
-    scale = given.get("scale_factors") or (one_by_one if None not in one_by_one else None)
+    is_told = all(value is not None and value > 0 for value in one_by_one)  # TorchScript writes -1 for None
+    scale = given.get("scale_factors") or (one_by_one if is_told else None)
     read = {"scale_factor": list(scale)} if scale else {"size": given["output_size"]}
     return read | ({"align_corners": given["align_corners"]} if "align_corners" in given else {})
 
@@ -122,5 +123,7 @@ RENAMED = {
     "grid_sampler_2d": "grid_sample",
     "grid_sampler_3d": "grid_sample",
     "linalg_vector_norm": "norm",
+    "sym_size": "size",
+    "_local_scalar_dense": "item",
 }
 """Operators whose name is another than the function's."""

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import ModelError, load_model
-from artifactlab.fix.pipeline import fix_site
-from artifactlab.fix.replace import replace_upsampler
 from artifactlab.models import torch_internals
 from artifactlab.models.export_archive import check_exported
 from artifactlab.models.exported_program import as_modules, quietly
