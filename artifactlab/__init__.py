@@ -39,6 +39,13 @@ announce(
     torchscript="artifactlab.models.torchscript:TORCHSCRIPT",
     transformers="artifactlab.models.transformers_folder:TRANSFORMERS",
 )
+announce(
+    "artifactlab.back",
+    weights="artifactlab.fix.back_weights:weights_back",
+    spandrel="artifactlab.fix.back_weights:weights_back",
+    diffusers="artifactlab.fix.back_folder:diffusers_back",
+    transformers="artifactlab.fix.back_folder:transformers_back",
+)
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 
 __all__ = [

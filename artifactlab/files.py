@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -72,6 +73,40 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
+
+
+def refuse_unwritable_new_folder(folder: Path) -> None:
+    """Raise an InputError, before any work is done, where `write_folder` could not write."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"cannot write to {str(folder)!r}: it is there already; give a folder that is new or empty")
+    if not folder.parent.is_dir():
+        raise InputError(f"cannot write {str(folder)!r}: there is no folder {str(folder.parent)!r}; make it first")
+    refuse_unwritable_folder(folder.parent)
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a new folder with all its files, or nothing.
+
+    Args:
+        folder: is not there, or empty.
+        contents: what to write, by the name in the folder.
+
+    Raises:
+        InputError: if it cannot be written, or something is there.
+    """
+    refuse_unwritable_new_folder(folder)
+    draft = folder.parent / f".artifactlab-{secrets.token_hex(8)}.part"
+    try:
+        draft.mkdir()
+        for name, content in contents.items():
+            (draft / name).write_bytes(content)
+        with suppress(FileNotFoundError):
+            folder.rmdir()  # an empty one gives way; what somebody has put there by now stays
+        os.rename(draft, folder)
+    except OSError as error:
+        raise _refusal(folder, error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def followed(target: Path) -> Path:

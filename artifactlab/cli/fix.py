@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from safetensors.torch import save
 from torch import nn
 
 from artifactlab.cli.input_options import InputOptions
@@ -18,20 +17,17 @@ from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ModelOptions, gathered
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
-from artifactlab.files import followed, refuse_unwritable
-from artifactlab.fix.fold import folded
+from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder
+from artifactlab.fix.back import Source, back, elsewhere
+from artifactlab.fix.back_folder import own_weights
 from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
-from artifactlab.fix.pipeline import Fix, fix_site
+from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replacement import REPLACEABLE, Replacement
-from artifactlab.fix.weights import read_replacements, refuse_unwritable_file, write_for_fix
+from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
-
-ELSEWHERE = ".elsewhere.safetensors"
-"""How the name of the weights for other programs ends."""
-
 
 @dataclass(frozen=True)
 class TrainingArguments:
@@ -75,7 +71,7 @@ class TrainingArguments:
     help=f"The new one: {', '.join(REPLACEABLE)}.",
 )
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
-@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors.")
+@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors; or a new folder, of a folder.")
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
 @click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train the new layer on; no labels.")
@@ -117,13 +113,13 @@ def fix(
     layer starts as the old one's copy without a lattice; --distil trains it to match the old model's output with the
     lattice taken out. A training that was killed goes on where it was when the same command is given again. Without
     --input, it is judged on those same images, or on synthetic ones. Writes OUT, which `diagnose --checkpoint` and
-    `artifactlab.load_model` take, and a picture beside it, fixed or not; exit code 1 says that it is not. Of a file, it
-    writes OUT's weights for the programs that load the file, too, where its layers can hold them.
+    `artifactlab.load_model` take, and a picture beside it, fixed or not; exit code 1 says that it is not. What other
+    programs load, OUT.elsewhere.pth of a .pth for instance, is written, too, where the model's own layers can hold the
+    new one; of a folder of diffusers or transformers with -o FOLDER, a folder that they open.
     """
-    refuse_unwritable_file(out)
+    own = own_weights(out, Path(model.target))
     unfinished = out.with_name(f"{out.name}.resume")
-    for beside in (out.with_suffix(".fix.png"), unfinished, out.with_suffix(ELSEWHERE)):
-        refuse_unwritable(beside)
+    _refuse_unwritable(model, out, own, unfinished)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
     trained_on = inputs.of(training.distil_on).load(seed) if training.distil_on else None
@@ -133,44 +129,57 @@ def fix(
         describe_inputs(trained_on, "trained on")
     with prints_to_stderr(), progress_stages() as stage:
         built = model.build()
+        calls = inputs.for_model(built, judged_on)
+        judging = JudgingOptions(output=inputs.output, data_range=inputs.output_range or 1.0, seed=seed)
         made = fix_site(
             built,
-            inputs.for_model(built, judged_on),
+            calls,
             site,
             mode,
             distil_on=None if trained_on is None else inputs.for_model(built, trained_on),
             options=options,
             training=training.options(unfinished),
-            judging=JudgingOptions(output=inputs.output, data_range=inputs.output_range or 1.0, seed=seed),
+            judging=judging,
             stage=stage,
         )
+        earlier = read_replacements(model.checkpoint) if model.checkpoint else []
+        source = _source(model, built, earlier, calls, judging)
+        stage("writing it back")
+        returned = () if source is None else back(made, source, own)
     describe_sites([site.site.key for site in made.before.sites])
-    earlier = read_replacements(model.checkpoint) if model.checkpoint else []
-    for path in write_fix(made, earlier, out):
+    for path in write_fix(made, earlier, own, returned, None if own == out else out):
         note(f"wrote {path}")
-    if Path(model.target).is_file():
-        _write_for_others(model, built, made, earlier, out)
+    for one in returned:
+        note(one.sentence)
     unfinished.unlink(missing_ok=True)
     if form == "json":
-        click.echo(fix_json(made))
+        click.echo(fix_json(made, returned))
     else:
         print_out(fix_table(made))
     if not made.check.cured:
         sys.exit(1)
 
 
-def _write_for_others(
-    model: ModelOptions, built: nn.Module, made: Fix, earlier: Sequence[Replacement], out: Path
-) -> None:
-    """Write what other programs load as they do the model's file; say what to do where its layers cannot hold it."""
-    weights = None if earlier else folded(built, made.model, made.swap.replacement)
-    if weights is None:
-        both = f"artifactlab.load_model({model.target!r}, checkpoint=Path({str(out)!r}))"
-        note(f"programs that load {model.target} cannot hold the new layer; this does: {both}")
-        return
-    path = out.with_suffix(ELSEWHERE)
-    write_for_fix({followed(path): save(weights)})
-    note(f"wrote {path}, the same weights for programs that load {model.target}; only the image's border differs")
+def _refuse_unwritable(model: ModelOptions, out: Path, own: Path, unfinished: Path) -> None:
+    """Raise an error, before any work is done, where something cannot be written."""
+    refuse_unwritable(unfinished)
+    if own != out:
+        return refuse_unwritable_new_folder(out)
+    refuse_unwritable_file(out)
+    for beside in (out.with_suffix(".fix.png"), elsewhere(Path(model.target), out)):
+        refuse_unwritable(beside)
+
+
+def _source(
+    model: ModelOptions, built: nn.Module, earlier: Sequence[Replacement], calls: list[Call], judging: JudgingOptions
+) -> Source | None:
+    """Where the model came from as other programs load it; None where no file of theirs says."""
+    target = Path(model.target)
+    path = target if target.exists() and (earlier or model.checkpoint is None) else model.checkpoint
+    if path is None or (earlier and path != target):
+        return None
+    original = replace(model, checkpoint=None).build() if earlier else built
+    return Source(path, original, calls, judging, earlier, model.kwargs, model.target)
 
 
 def _judged_on(inputs: InputOptions, trained_on: list[Call] | None, seed: int) -> list[Call]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -30,13 +31,22 @@ class Source:
     path: Path
     """The file or folder that other programs load: the target, or the checkpoint of a factory."""
     model: nn.Module
-    """The model as it was before the fix."""
+    """The model as the file or folder holds it, before this fix and all earlier ones."""
     calls: Sequence[Call]
     """The inputs that the fix was judged on."""
     judging: JudgingOptions = field(default_factory=JudgingOptions)
     """How it was judged."""
     earlier: Sequence[Replacement] = ()
-    """What earlier fixes had replaced in `model` already."""
+    """What earlier fixes had replaced before this one."""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """What the model was opened or made with."""
+    target: str = ""
+    """What `load_model` makes the model of, where it is not the path: a factory."""
+
+    def with_weights(self, out: Path) -> str:
+        """The line of Python that loads the fixed model in any case."""
+        kwargs = f", {dict(self.kwargs)}" if self.kwargs else ""
+        return f"artifactlab.load_model({self.target or str(self.path)!r}{kwargs}, checkpoint=Path({str(out)!r}))"
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,15 @@ Writer = Callable[[Fix, Source, Path], tuple[Written, ...]]
 
 BACK: Registry[Writer] = Registry("artifactlab.back")
 """The writers by the name of the model's format; our own are announced in `artifactlab/__init__.py`."""
+
+
+def elsewhere(path: Path, out: Path) -> Path:
+    """Where what other programs load goes, beside artifactlab's own weights; with the suffix that they know it by.
+
+    >>> elsewhere(Path("4x-foo.pth"), Path("fixed.safetensors")).name
+    'fixed.elsewhere.pth'
+    """
+    return out.with_suffix(f".elsewhere{path.suffix}")
 
 
 def back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:

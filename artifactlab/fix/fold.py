@@ -1,63 +1,162 @@
-"""A replaced layer written as weights of the layer that it replaced, for whoever loads the model elsewhere."""
+"""A replaced layer as weights of the layer that it replaced, for whoever loads the model elsewhere.
+
+What a convolution does is linear in its weights, be it transposed, before a pixel shuffle or after a resize: the
+weights that come nearest to the new layer are a least squares solution, and exact where the old kernel holds the new.
+"""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from artifactlab.errors import FixError
-from artifactlab.fix.mimic import copy_phases
+from artifactlab.errors import FixError, InputError
+from artifactlab.fix.computed_weights import make_plain, store_weight
+from artifactlab.fix.kernel_basis import KernelBasis, PairedWeights, kernel_basis
+from artifactlab.fix.mimic import correlation_root, relative_difference, taps_of
+from artifactlab.fix.operator import own_copy
 from artifactlab.fix.replacement import Replacement
-from artifactlab.fix.response import impulse_response
+from artifactlab.fix.response import Response, impulse_response
+from artifactlab.fix.upsample.spaces import AnyConvolution
+from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.wrappers import unwrap
 
+EXACT = 1e-4
+"""Distance of two layers on smooth features, as a share of their rms, up to which they are the same but for rounding:
+single precision's, a hundred times over, as their sums have thousands of terms."""
 
-def folded(original: nn.Module, fixed: nn.Module, made: Replacement) -> dict[str, Tensor] | None:
-    """The fixed model's weights by the names of the original, whose convolution and pixel shuffle were replaced.
 
-    Every phase of a resize with its convolution is a small convolution, and the original has one for each phase. The
-    two are the same but for the border, where they pad differently.
+@dataclass(frozen=True)
+class Folded:
+    """The original architecture with a fixed model's weights."""
+
+    model: nn.Module
+    """A copy of the original that does what the fixed model does, as far as its layers can."""
+    difference: float
+    """How far the layers are from the new ones on smooth features, relative to their rms; the largest of several."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it does the same but for the border, where the layers pad differently."""
+        return self.difference <= EXACT
+
+
+def fold(original: nn.Module, fixed: nn.Module, replacements: Sequence[Replacement]) -> Folded:
+    """The original architecture with the weights of the fixed model.
+
+    The weights of the replaced layers are the nearest to the new ones, weighted by how smooth feature maps are
+    correlated, among those that answer flat features alike in every phase, as the new ones do: no grid comes back.
 
     Args:
-        original: the model before.
-        fixed: the same with one layer replaced.
-        made: what was replaced, and by what.
+        original: the model before all of the replacements.
+        fixed: the same with layers replaced, and perhaps trained.
+        replacements: what was replaced, first to last.
 
-    Returns:
-        The weights, on the CPU; None where the new layer is none that a convolution before a shuffle can be.
+    Raises:
+        FixError: if an old layer has no convolution that could hold the new one, or the new one is none; the message
+            says which, in a clause.
 
+    >>> import copy
     >>> from artifactlab.fix import replace_upsampler
     >>> model = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
     >>> fixed = copy.deepcopy(model)
-    >>> weights = folded(model, fixed, replace_upsampler(fixed, "1").replacement)
-    >>> sorted(weights) == sorted(model.state_dict())
+    >>> swap = replace_upsampler(fixed, "1")
+    >>> fold(model, fixed, [swap.replacement]).is_exact
     True
     """
-    original = unwrap(original)
-    conv = _shuffled_convolution(original, made)
-    if conv is None or any(made.more):
-        return None
-    new, conv = fixed.get_submodule(made.paths[0]), copy.deepcopy(conv).cpu().float()
+    restored = full_copy(unwrap(original))
+    chains = _chains(replacements)
+    _take_others(restored, fixed, [path for made in chains for path in made.paths])
+    return Folded(restored, max(_fold_one(restored, fixed, made) for made in chains))
+
+
+def _chains(replacements: Sequence[Replacement]) -> list[Replacement]:
+    """The last replacement at each place, with the modules that the first one there removed."""
+    chains: dict[str, Replacement] = {}
+    for made in replacements:
+        first = chains.get(made.paths[0])
+        paths = made.paths if first is None else tuple(dict.fromkeys([*first.paths, *made.paths]))
+        chains[made.paths[0]] = Replacement(**{**vars(made), "paths": paths})
+    listed = [path for made in chains.values() for path in made.paths]
+    if len(listed) > len(set(listed)):
+        raise FixError("a layer belongs to two fixes")
+    return list(chains.values())
+
+
+def _take_others(restored: nn.Module, fixed: nn.Module, replaced: Sequence[str]) -> None:
+    """Load all the weights of the fixed model but those of what was replaced, whatever names it has."""
+    gone = {id(module) for path in replaced for module in restored.get_submodule(path).modules()}
+    named = restored.named_modules(remove_duplicate=False)
+    inside = tuple(f"{name}." for name, module in named if id(module) in gone)
+    weights = {name: value for name, value in fixed.state_dict().items() if not name.startswith(inside)}
+    restored.load_state_dict(weights, strict=False)
+
+
+def _fold_one(restored: nn.Module, fixed: nn.Module, made: Replacement) -> float:
+    """Set the weights of one old layer; how far it is from the new one then."""
+    old, new = [restored.get_submodule(path) for path in made.paths], fixed.get_submodule(made.paths[0])
+    conv = _only_convolution(old, " and ".join(made.paths))
+    axes = len(made.more)
     try:
-        with torch.no_grad():
-            copy_phases(conv, impulse_response(copy.deepcopy(new).cpu().float().eval(), made.in_channels))
-    except FixError:  # it bends what it enlarges, reads further than the convolution, or the convolution has no bias
-        return None
-    kept, inside = fixed.state_dict(), f"{made.paths[0]}."
-    weights = {name: value for name, value in kept.items() if not name.startswith(inside)}
-    weights |= {inside + name: value.to(next(new.parameters()).dtype) for name, value in conv.state_dict().items()}
-    same = weights.keys() == original.state_dict().keys()
-    return {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()} if same else None
+        wanted = impulse_response(own_copy([new]), made.in_channels, axes)
+        weight, bias = _nearest(old, wanted)
+        store_weight(conv, weight.to(conv.weight))
+        if conv.bias is not None and bias is not None:
+            conv.bias.detach().copy_(bias)
+        return _distance(impulse_response(own_copy(old), made.in_channels, axes), wanted)
+    except InputError as error:
+        raise FixError(f"what {made.paths[0]} is now is no convolution, or was none: {error}") from error
 
 
-def _shuffled_convolution(original: nn.Module, made: Replacement) -> nn.Conv2d | None:
-    """The convolution before the pixel shuffle that were replaced; None where it was something else."""
-    old = [original.get_submodule(path) for path in made.paths]
-    if [type(module) for module in old] != [nn.Conv2d, nn.PixelShuffle]:
-        return None
-    conv = old[0]
-    assert isinstance(conv, nn.Conv2d)
-    plain = (conv.groups, conv.stride, conv.dilation) == (1, (1, 1), (1, 1))
-    return conv if plain and conv.kernel_size[0] == conv.kernel_size[1] else None
+def _only_convolution(modules: Sequence[nn.Module], what: str) -> AnyConvolution:
+    found = [part for module in modules for part in module.modules() if isinstance(part, AnyConvolution)]
+    if len(found) != 1:
+        raise FixError(f"{what} has {len(found) or 'no'} convolutions, and one can hold the new layer")
+    return found[0]
+
+
+def _nearest(old: Sequence[nn.Module], wanted: Response) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of the old layer's convolution with which it comes nearest to a response."""
+    layer = own_copy(old)
+    conv = _only_convolution([layer], "the layer")
+    make_plain(conv)
+    pairs = PairedWeights(conv, wanted.kernel.shape[0])
+    basis = kernel_basis(layer, conv, pairs, wanted.axes)
+    if basis.kernels.scale != wanted.scale:
+        raise FixError(f"the old layer enlarges by {basis.kernels.scale}, the new one by {wanted.scale}")
+    kernel = pairs.within_groups(wanted.kernel)
+    weights = _fitted(basis, Response(kernel, wanted.bias, wanted.more))
+    bias = None
+    if len(basis.biases):
+        bias = torch.linalg.lstsq(basis.biases.T, wanted.bias.flatten(1).T).solution.T.flatten()
+    return pairs.joined(weights.unflatten(0, kernel.shape[:2])), bias
+
+
+def _fitted(basis: KernelBasis, wanted: Response) -> Tensor:
+    """(pairs, weights) by least squares, the answer to flat features kept: one small system for all pairs."""
+    able = basis.kernels
+    reach = max(able.reach, wanted.reach)
+    root = correlation_root(reach, able.axes)
+    columns, target = ((taps_of(response, reach) @ root).flatten(1) for response in (able, wanted))
+    flat, flat_target = (taps_of(response, reach).sum(-1) for response in (able, wanted))
+    gram = columns @ columns.T
+    size = gram.diagonal().mean()  # so that rounding counts alike in both kinds of rows
+    phases = flat.shape[1]
+    system = torch.cat(
+        [
+            torch.cat([gram / size, flat], 1),
+            torch.cat([flat.T, torch.zeros(phases, phases, dtype=torch.float64)], 1),
+        ]
+    )
+    sides = torch.cat([columns @ target.T / size, flat_target.T])
+    # a resize answers flat features alike in all phases, so that their conditions are one: no inverse, but this
+    return (torch.linalg.pinv(system, hermitian=True) @ sides)[: len(gram)].T
+
+
+def _distance(made: Response, wanted: Response) -> float:
+    """Relative rms difference on smooth features, and of the constants that are added."""
+    constant = float((made.bias - wanted.bias).square().mean().sqrt())
+    size = float(wanted.kernel.flatten(1).square().sum(1).mean().sqrt())
+    return max(relative_difference(made, wanted), constant / size if size else constant)

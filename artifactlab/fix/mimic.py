@@ -71,7 +71,7 @@ def mimic(new: nn.Module, old: Response) -> float:
             )
             mimic(smooth, old)
             _copy(new, impulse_response(smooth, old.kernel.shape[1], old.axes))
-        return _difference(impulse_response(new, old.kernel.shape[1], old.axes), old)
+        return relative_difference(impulse_response(new, old.kernel.shape[1], old.axes), old)
 
 
 def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsample) -> Callable[[Tensor], Tensor]:
@@ -88,11 +88,11 @@ def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsa
     return enlarge
 
 
-def _difference(new: Response, old: Response) -> float:
+def relative_difference(new: Response, old: Response) -> float:
     """Relative rms difference of what two operators give on smooth inputs."""
     reach = max(new.reach, old.reach)
-    root = _correlation_root(reach, old.axes)
-    before, after = _taps(old, reach) @ root, _taps(new, reach) @ root
+    root = correlation_root(reach, old.axes)
+    before, after = taps_of(old, reach) @ root, taps_of(new, reach) @ root
     energy = float(before.square().sum())
     return float((after - before).square().sum() / energy) ** 0.5 if energy else 0.0
 
@@ -108,9 +108,9 @@ def _fit_convolution(conv: Convolution, enlarge: Callable[[Tensor], Tensor], old
 
     able = impulse_response(basis, 1, axes)
     reach = max(able.reach, old.reach)
-    root = _correlation_root(reach, axes)
-    columns = (_taps(able, reach) @ root).flatten(1)
-    wanted = (_taps(old, reach) @ root).flatten(1)
+    root = correlation_root(reach, axes)
+    columns = (taps_of(able, reach) @ root).flatten(1)
+    wanted = (taps_of(old, reach) @ root).flatten(1)
     gram = columns @ columns.T
     gram += RIDGE * torch.linalg.eigvalsh(gram)[-1] * torch.eye(len(gram), dtype=gram.dtype)
     weights = torch.linalg.solve(gram, columns @ wanted.T).T
@@ -118,13 +118,13 @@ def _fit_convolution(conv: Convolution, enlarge: Callable[[Tensor], Tensor], old
     _set_bias(conv, old.bias.flatten(1).mean(1))
 
 
-def _taps(response: Response, reach: int) -> Tensor:
+def taps_of(response: Response, reach: int) -> Tensor:
     """(pairs of channels, phases, taps) of a kernel, padded to a reach."""
     kernel = response.padded(reach).flatten(2 + response.axes).flatten(2, 1 + response.axes)
     return kernel.flatten(0, 1)
 
 
-def _correlation_root(reach: int, axes: int) -> Tensor:
+def correlation_root(reach: int, axes: int) -> Tensor:
     """Square root (taps, taps) of the correlation between the pixels that a kernel reads."""
     place = torch.arange(2 * reach + 1, dtype=torch.float64)
     along = CORRELATION ** (place[:, None] - place).abs()

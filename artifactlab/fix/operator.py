@@ -128,8 +128,7 @@ def _operator(model: nn.Module, site: Site | str, key: str, paths: tuple[str, ..
     """The operator, its modules' answers read off copies on the CPU, so that the model is left alone."""
     modules = [model.get_submodule(path) for path in paths]
     _refuse_unreadable(modules, paths)
-    parts = eval_copy(Chain(modules))
-    _part_from_the_model(parts)
+    parts = own_copy(modules)
     what, reason = " and ".join(paths), ""
     for axes, channels in itertools.product(_possible_axes(modules, site), _possible_channels(modules, site)):
         try:
@@ -183,14 +182,16 @@ def _convolutions(module: nn.Module) -> list[AnyConvolution]:
     return [part for part in module.modules() if isinstance(part, AnyConvolution)]
 
 
-def _part_from_the_model(copies: nn.Module) -> None:
-    """Give copies that share the model's parameters their own, on the CPU in full precision."""
+def own_copy(modules: Sequence[nn.Module]) -> Chain:
+    """Modules run one after the other with parameters of their own, in eval mode, on the CPU in full precision."""
+    copies = eval_copy(Chain(modules))
+    assert isinstance(copies, Chain)
     for module in copies.modules():
         for name, parameter in own_parameters(module).items():
             if parameter is not None:
                 own = parameter.detach().to("cpu", torch.float32, copy=True)
                 own_parameters(module)[name] = nn.Parameter(own, requires_grad=False)
-    copies.to("cpu", torch.float32)
+    return copies.to("cpu", torch.float32)
 
 
 def _key_and_name(site: Site | str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unkn
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.training import Progress
 from artifactlab.fix.verify import FixCheck, check_fix
+from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.random_state import random_states_kept
 from artifactlab.models.wrappers import unwrap
 
@@ -101,7 +101,7 @@ def fix_site(
     judging = with_fields(judging or JudgingOptions(), fields)
     before = _diagnosed(model, inputs, judging, stage("diagnosing"))
     chosen = choose_site(before, site)
-    fixed = copy.deepcopy(unwrap(model))
+    fixed = full_copy(unwrap(model))
     with random_states_kept(judging.seed):
         swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
     model = with_calls(model, swap.replacement.paths)

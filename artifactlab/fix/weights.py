@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from artifactlab.errors import FixError, InputError, ModelError, first_line
-from artifactlab.files import followed, refuse_unwritable, write_files
+from artifactlab.files import followed, refuse_unwritable, write_files, write_folder
 from artifactlab.fix.replacement import Replacement
 from artifactlab.models.checkpoint import refuse_misfit, without_prefix
 
@@ -54,10 +54,13 @@ def fixed_bytes(path: Path, model: nn.Module, replacements: Sequence[Replacement
         raise FixError(f"cannot write {path}: {error}") from error
 
 
-def write_for_fix(contents: Mapping[Path, bytes]) -> None:
-    """`write_files`, with the error of a fix."""
+def write_for_fix(contents: Mapping[Path, bytes], folder: Path | None = None) -> None:
+    """`write_files`, or `write_folder` where all of them go into a new folder, with the error of a fix."""
     try:
-        write_files(contents)
+        if folder is None:
+            write_files(contents)
+        else:
+            write_folder(folder, {path.name: content for path, content in contents.items()})
     except InputError as error:
         raise FixError(str(error)) from error
 

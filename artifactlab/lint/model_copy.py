@@ -27,9 +27,7 @@ def eval_copy(model: nn.Module) -> nn.Module:
         ModelError: if an attribute of the model cannot be copied.
     """
     shared: dict[int, Any] = {id(parameter): parameter for parameter in model.parameters()}
-    for module in model.modules():
-        computed = [value for value in vars(module).values() if isinstance(value, Tensor) and not value.is_leaf]
-        shared.update({id(value): value.detach().clone() for value in computed})  # cannot be deep-copied
+    shared |= _computed(model)
     try:
         duplicate = copy.deepcopy(model, shared)
     except Exception as error:
@@ -48,6 +46,22 @@ def eval_copy(model: nn.Module) -> nn.Module:
         forward_pre_hooks(module).clear()
         forward_hooks(module).clear()
     return duplicate
+
+
+def full_copy(model: nn.Module) -> nn.Module:
+    """The model once more with all that it has, hooks included, and parameters of its own.
+
+    >>> full_copy(nn.Sequential(nn.Conv2d(3, 3, 1)))[0].weight.shape
+    torch.Size([3, 3, 1, 1])
+    """
+    duplicate: nn.Module = copy.deepcopy(model, _computed(model))
+    return duplicate
+
+
+def _computed(model: nn.Module) -> dict[int, Any]:
+    """Of tensors that were computed by weight norm, say, and kept, by id, what they hold: they cannot be deep-copied."""
+    kept = (value for module in model.modules() for value in vars(module).values())
+    return {id(one): one.detach().clone() for one in kept if isinstance(one, Tensor) and not one.is_leaf}
 
 
 @contextmanager

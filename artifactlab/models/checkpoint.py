@@ -61,14 +61,18 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The same of a file of any name, told by its start; raises the same."""
     refuse_missing(path)
+    return _weights(path, is_safetensors(path))
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file of weights, of any name, is none that `torch.save` wrote, by its start."""
     with path.open("rb") as file:
-        start = file.read(9)
-    return _weights(path, not start.startswith((b"PK", b"\x80")))
+        return not file.read(2).startswith((b"PK", b"\x80"))
 
 
-def _weights(path: Path, is_safetensors: bool) -> dict[str, Tensor]:
-    if not is_safetensors:
-        return without_prefix(_state_dict(read_torch_file(path), path))
+def _weights(path: Path, safe: bool) -> dict[str, Tensor]:
+    if not safe:
+        return without_prefix(nested_weights(read_torch_file(path), path)[1])
     try:
         return without_prefix(load_file(path))
     except Exception as error:  # the names of dtypes that torch lacks are KeyErrors, for instance
@@ -86,17 +90,22 @@ def refuse_missing(path: Path) -> None:
         raise ModelError(f"checkpoint {path}: {'not a file' if path.exists() else 'no such file'}")
 
 
-def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    """Descend into nested checkpoints until the values are tensors."""
+def nested_weights(content: Any, path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """The keys that lead down into a nested checkpoint, and the tensors by name that are there.
+
+    Raises:
+        ModelError: if there are none.
+    """
+    keys: tuple[str, ...] = ()
     seen: set[int] = set()
     while isinstance(content, Mapping) and id(content) not in seen:
         if content and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-            return {name: _plain(name, value, path) for name, value in content.items()}
+            return keys, {name: _plain(name, value, path) for name, value in content.items()}
         seen.add(id(content))
         nested = [key for key in NESTED_KEYS if isinstance(content.get(key), Mapping)]
         if not nested:
             break
-        content = content[nested[0]]
+        content, keys = content[nested[0]], (*keys, nested[0])
     raise ModelError(
         f"checkpoint {path} holds no state dict: expected tensors by name, at the top or under one of "
         f"{', '.join(NESTED_KEYS)}; got {_described(content)}"

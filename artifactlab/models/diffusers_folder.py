@@ -43,12 +43,12 @@ def load_diffusers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     if unknown:
         raise ModelError(f"{path} takes component and input in --kwargs, not {shown(unknown[0])}")
     diffusers = extra("diffusers", "diffusers", f"the folder {path}")
-    if (path / PIPELINE).is_file():
-        path = _component(path, kwargs.get("component"))
-    elif kwargs.get("component"):
-        raise ModelError(f"{path} is a model and no pipeline, and has no components; leave component away")
-    config = read_description(path / CONFIG) or {}
-    model = ModelFolder(path, config, STEM, STEM, OPTIONS).model(diffusers, config.get(CLASS))
+    folder = diffusers_model_folder(path, kwargs.get("component"))
+    if folder.path != path and kwargs.get("component") is None:
+        others = ", ".join(name for name in _components(path) if name != folder.path.name)
+        more = f"; --kwargs names another ({others})" if others else ""
+        say(f"{path} is a pipeline: its {folder.path.name} is taken{more}")
+    model = folder.model(diffusers, folder.config.get(CLASS))
     if is_autoencoder(model):
         return opened_autoencoder(model, kwargs.get("input"))
     if "input" in kwargs:
@@ -56,20 +56,34 @@ def load_diffusers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def _component(path: Path, wanted: object) -> Path:
-    """The folder of the component that is wanted, or of the first one that makes images."""
+def diffusers_model_folder(path: Path, component: object = None) -> ModelFolder:
+    """The folder of a model, or of a pipeline's component: the one that is wanted, or the first that makes images.
+
+    Raises:
+        ModelError: if there is no such component.
+    """
+    if (path / PIPELINE).is_file():
+        path /= _component(path, component)
+    elif component:
+        raise ModelError(f"{path} is a model and no pipeline, and has no components; leave component away")
+    return ModelFolder(path, read_description(path / CONFIG) or {}, STEM, STEM, OPTIONS)
+
+
+def _components(path: Path) -> list[str]:
+    """The names of a pipeline's models."""
     index = read_description(path / PIPELINE) or {}
     inside = filter(str.isidentifier, index)  # arguments of the pipeline; a path would lead out of the folder
-    names = [name for name in inside if CLASS in (read_description(path / name / CONFIG) or {})]
+    return [name for name in inside if CLASS in (read_description(path / name / CONFIG) or {})]
+
+
+def _component(path: Path, wanted: object) -> str:
+    names = _components(path)
     found = wanted if wanted is not None else next((name for name in DECODERS if name in names), None)
     if not isinstance(found, str) or found not in names:
         got = f"no component {shown(wanted)}" if wanted is not None else "none of the components that make images"
         choice = f'choose with --kwargs \'{{"component": "{names[0]}"}}\' of ' if names else ""
         raise ModelError(f"{path} has {got}; {choice}{', '.join(map(repr, names)) or 'it has no models of diffusers'}")
-    if wanted is None:
-        others = ", ".join(name for name in names if name != found)
-        say(f"{path} is a pipeline: its {found} is taken" + (f"; --kwargs names another ({others})" if others else ""))
-    return path / found
+    return found
 
 
 DIFFUSERS = ModelFormat(is_diffusers_folder, load_diffusers_folder)

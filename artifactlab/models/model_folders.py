@@ -132,6 +132,18 @@ class ModelFolder:
                 return files
         raise ModelError(f"{self.path} has no weights: expected {self.stem}.safetensors beside {CONFIG}")
 
+    @property
+    def read_weights(self) -> list[Path]:
+        """Those of the files that are read: of one variant, the plain one where there is one."""
+        files = self.weights
+        return [path for path in files if _variant(path.name) == min(_variant(path.name) for path in files)]
+
+    @property
+    def safe_name(self) -> str:
+        """What the library would call these weights as one file of safe ones."""
+        variant = _variant(self.read_weights[0].name)
+        return f"{self.stem}.{variant}.safetensors" if variant else f"{self.stem}.safetensors"
+
     def _how(self) -> dict[str, Any]:
         """Arguments that pick the files of weights; pickled ones were read as data before."""
         safe = self.weights[0].suffix == ".safetensors"

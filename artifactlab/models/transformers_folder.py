@@ -41,13 +41,18 @@ def load_transformers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module
     if kwargs:
         raise ModelError(f"{path} takes no --kwargs, got {shown(dict(kwargs))}")
     transformers = extra("transformers", "transformers", f"the folder {path}")
-    config = read_description(path / CONFIG) or {}
-    names = config.get("architectures")
+    folder = transformers_model_folder(path)
+    names = folder.config.get("architectures")
     name = names[0] if isinstance(names, list) and names else names
-    model = ModelFolder(path, config, "model", "pytorch_model").model(transformers, name)
+    model = folder.model(transformers, name)
     if getattr(model, "main_input_name", PIXELS) != PIXELS:
         return model
     return _of_pixels(model, processor_of(read_description(path / PROCESSOR)))
+
+
+def transformers_model_folder(path: Path) -> ModelFolder:
+    """The folder of a model, with the names that transformers gives to weights."""
+    return ModelFolder(path, read_description(path / CONFIG) or {}, "model", "pytorch_model")
 
 
 class PixelModel(nn.Module):

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from artifactlab.attribution.artifact_words import amplitude_text, period_text, steps_text, words_for
 from artifactlab.files import followed
+from artifactlab.fix.back import Written
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.verify import FixCheck
@@ -72,8 +73,8 @@ def _done(made: Fix) -> list[Text]:
     return [literal(line) for line in (str(made.swap), *trained, *made.warnings)]
 
 
-def fix_json(made: Fix) -> str:
-    """The same for programs; validates against `artifactlab/schemas/fix.json`."""
+def fix_json(made: Fix, back: Sequence[Written] = ()) -> str:
+    """The same for programs, with what went back into the model's format; validates against `schemas/fix.json`."""
     data = {
         "schema_version": SCHEMA_VERSION,
         "tool": program(),
@@ -85,20 +86,40 @@ def fix_json(made: Fix) -> str:
         "before": made.before.to_dict(),
         "after": made.after.to_dict(),
         "warnings": made.warnings,
+        "back": [
+            {"sentence": one.sentence, "files": [str(path) for path in one.files], "psnr": one.psnr} for one in back
+        ],
     }
     return json.dumps(json_data(data), indent=2, allow_nan=False)
 
 
-def write_fix(made: Fix, earlier: Sequence[Replacement], path: Path) -> list[Path]:
-    """Write the fixed weights to `path` and the picture beside them; `earlier` fixes stay in the header.
+def write_fix(
+    made: Fix,
+    earlier: Sequence[Replacement],
+    path: Path,
+    back: Sequence[Written] = (),
+    folder: Path | None = None,
+) -> list[Path]:
+    """Write the fixed weights to `path`, the picture beside them, and what other programs load: all or none of them.
+
+    Args:
+        made: the fix.
+        earlier: fixes before it, which stay in the header.
+        path: of the weights.
+        back: the fixed model in the format that it came in.
+        folder: the new folder that all of this goes into; None where folders are there.
+
+    Returns:
+        What was written.
 
     Raises:
         FixError: if one of them cannot be written.
     """
     picture = path.with_suffix(".fix.png")
     weights = fixed_bytes(path, made.model, [*earlier, made.swap.replacement])
-    write_for_fix({followed(path): weights, picture: png_of(plot_fix(made))})
-    return [path, picture]
+    others = {target: content for one in back for target, content in one.files.items()}
+    write_for_fix({followed(path): weights, picture: png_of(plot_fix(made)), **others}, folder)
+    return [path, picture, *others]
 
 
 def plot_fix(made: Fix) -> Figure:

@@ -84,7 +84,7 @@ def test_two_files_are_compared_as_models(file: str, zoo: Path) -> None:
 
 def test_what_was_fixed_loads_in_the_programs_that_load_the_file(file: str) -> None:
     result = run("fix", file, "--input", "*.png", "-o", "fixed.safetensors")
-    assert "wrote fixed.elsewhere.safetensors, the same weights for programs that load 4x-foo.pth" in result.stderr
+    assert "wrote fixed.elsewhere.pth" in result.stderr
     assert load_file("fixed.elsewhere.safetensors").keys() == gridded(3).keys()
     for again in (["fixed.elsewhere.safetensors"], [file, "--checkpoint", "fixed.safetensors"]):
         data = json.loads(run("diagnose", *again, "--input", "a.png", "b.png", "--format", "json").stdout)
