@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from torch import Tensor, fx, nn
+from torch.export.unflatten import InterpreterModule, UnflattenedModule
 
 from artifactlab.attribution.sites.records import Site
 from artifactlab.lint.ops import grows, module_spec
@@ -111,15 +112,21 @@ def _move(node: fx.Node, owner: nn.Module) -> Callable[[], None]:
         moved = graph.create_node("call_module", name, node.args[:1])
     moved.meta = copy.copy(node.meta)
     node.replace_all_uses_with(moved)
-    owner.finalize()  # type: ignore[operator]
+    _finalize(owner)
 
     def move_back() -> None:
         moved.replace_all_uses_with(node)
         graph.erase_node(moved)
         own_children(owner).pop(name)
-        owner.finalize()  # type: ignore[operator]
+        _finalize(owner)
 
     return move_back
+
+
+def _finalize(owner: nn.Module) -> None:
+    """Let torch note the modules of its own graphs anew: copies are made of what it noted."""
+    if isinstance(owner, (InterpreterModule, UnflattenedModule)):
+        owner.finalize()
 
 
 def _by_factor(layer: nn.Module | None, node: fx.Node) -> nn.Module | None:

@@ -21,6 +21,8 @@ from artifactlab.models.torch_internals import operator_name, own_children, own_
 
 LAYERS = re.compile(r"aten::(convolution|conv(_transpose)?[123]d|linear|pixel_shuffle|_?upsample_(?!\w*_aa)\w+)")
 """Operators that become modules: those that hold weights which are read or trained, and those that enlarge."""
+FUNCTIONS = (F.interpolate, F.pixel_shuffle)
+"""Functions that do so in graphs that are no exported program's."""
 ARGUMENTS = ("weight", "bias", "stride", "padding", "dilation", "groups")
 TRANSPOSED_ARGUMENTS = ("weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 """What follows the input, in the order that torch's functions take it."""
@@ -50,7 +52,8 @@ def layer_of(node: fx.Node, owner: nn.Module) -> nn.Module | None:
     Returns:
         The module; None of a call of another kind, or whose sizes are computed from the input's.
     """
-    if node.op != "call_function" or not LAYERS.fullmatch(operator_name(node.target) or ""):
+    is_known = node.target in FUNCTIONS or LAYERS.fullmatch(operator_name(node.target) or "")
+    if node.op != "call_function" or not is_known:
         return None
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda source: _value(source, owner))
     if any(isinstance(value, fx.Node) for value in tree_leaves((args[1:], kwargs))):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from artifactlab.errors import ModelError
 from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
+
+GRAPHS = ("torch.export.unflatten", "artifactlab.models.onnx_graph")
+"""Where the modules are from whose forward is a graph."""
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -36,7 +41,14 @@ def graph_inputs(model: nn.Module) -> tuple[str, ...] | None:
     >>> graph_inputs(torch.export.unflatten(program))
     ('input',)
     """
-    if type(model).__module__ != "torch.export.unflatten":
+    if type(model).__module__ not in GRAPHS:
         return None
     graph: fx.Graph = model.graph
     return tuple(node.name for node in graph.nodes if node.op == "placeholder")
+
+
+def graph_sizes(model: nn.Module) -> list[tuple[Any, ...]]:
+    """The sizes of each input of an exported program, numbers where they are fixed; empty of what is no tensor."""
+    graph: fx.Graph = model.graph
+    values = [node.meta.get("val") for node in graph.nodes if node.op == "placeholder"]
+    return [tuple(value.shape) if isinstance(value, Tensor) else () for value in values]
