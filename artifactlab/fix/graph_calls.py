@@ -106,18 +106,14 @@ def _function(layer: nn.Module) -> str:
 
 def _move(node: fx.Node, owner: nn.Module) -> Callable[[], None]:
     """Put a module in the place of a call, under the name of its node; returns what puts the call back."""
-    layer, name, graph = _by_factor(layer_of(node, owner), node), node.name, node.graph
-    owner.add_module(name, layer)
-    with graph.inserting_after(node):
-        moved = graph.create_node("call_module", name, node.args[:1])
-    moved.meta = copy.copy(node.meta)
-    node.replace_all_uses_with(moved)
+    owner.add_module(node.name, _by_factor(layer_of(node, owner), node))
+    before = (node.op, node.target, node.args, node.kwargs)
+    node.op, node.target, node.args, node.kwargs = "call_module", node.name, node.args[:1], {}
     _finalize(owner)
 
     def move_back() -> None:
-        moved.replace_all_uses_with(node)
-        graph.erase_node(moved)
-        own_children(owner).pop(name)
+        node.op, node.target, node.args, node.kwargs = before
+        own_children(owner).pop(node.name)
         _finalize(owner)
 
     return move_back
