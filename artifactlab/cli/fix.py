@@ -29,6 +29,7 @@ from artifactlab.models.calls import Call
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
 
+
 @dataclass(frozen=True)
 class TrainingArguments:
     """What the new layer is trained on, what with it, and for how long; see `fix_site`."""
@@ -71,7 +72,13 @@ class TrainingArguments:
     help=f"The new one: {', '.join(REPLACEABLE)}.",
 )
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
-@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="The fixed weights, .safetensors; or a new folder, of a folder.")
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Fixed weights, .safetensors, or a folder.",
+)
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
 @click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train the new layer on; no labels.")

@@ -62,7 +62,7 @@ class Written:
 
 
 Writer = Callable[[Fix, Source, Path], tuple[Written, ...]]
-"""From a fix, the model's source and the path of artifactlab's own weights, beside which others go, to what to write."""
+"""From a fix, its source and the path of artifactlab's own weights, beside which others go, to what to write."""
 
 BACK: Registry[Writer] = Registry("artifactlab.back")
 """The writers by the name of the model's format; our own are announced in `artifactlab/__init__.py`."""

@@ -1,6 +1,8 @@
-"""Weights that are computed from others, by weight norm or spectral norm: what to store for them to come out as wanted."""
+"""Weights that are computed, by weight norm or spectral norm: what to store for them to come out as wanted."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from artifactlab.errors import FixError
-from artifactlab.fix.upsample.spaces import AnyConvolution
+from artifactlab.fix.upsample.spaces import AnyConvolution, Convolution
 from artifactlab.models.torch_internals import forward_pre_hooks, own_buffers
 
 EXACT = 1e-5
@@ -39,32 +41,38 @@ def store_weight(conv: AnyConvolution, weight: Tensor) -> None:
     Raises:
         FixError: if the weight is computed in another way, which cannot be turned round.
     """
-    hook = next((one for one in forward_pre_hooks(conv).values() if isinstance(one, (WeightNorm, SpectralNorm))), None)
     with torch.no_grad():
-        if parametrize.is_parametrized(conv, "weight"):
-            _store_parametrized(conv, weight)
-            made = conv.weight
-        elif isinstance(hook, WeightNorm):
-            conv.weight_v.copy_(weight)
-            conv.weight_g.copy_(torch.norm_except_dim(weight, 2, hook.dim))
-            made = hook.compute_weight(conv)
-        elif isinstance(hook, SpectralNorm):
-            conv.weight_orig.copy_(weight)
-            _set_divisor_to_one(conv.weight_u, conv.weight_v, hook.reshape_weight_to_matrix(conv.weight_orig))
-            made = hook.compute_weight(conv, do_power_iteration=False)
-        else:
-            conv.weight.copy_(weight)
-            made = conv.weight
+        made = _store(conv, weight)
     if not torch.allclose(made.float(), weight.to(made).float(), rtol=0, atol=EXACT * float(weight.abs().max())):
-        raise FixError(f"the weight of {type(conv).__name__} is computed in a way that cannot be turned round")
+        raise _no_way_back(conv)
 
 
-def _store_parametrized(conv: AnyConvolution, weight: Tensor) -> None:
+def _store(conv: Any, weight: Tensor) -> Tensor:
+    """Store it as the convolution does; what comes out. `Any`, as hooks and parametrizations add attributes."""
+    hook = next((one for one in forward_pre_hooks(conv).values() if isinstance(one, (WeightNorm, SpectralNorm))), None)
+    made: Tensor
+    if parametrize.is_parametrized(conv, "weight"):
+        _store_parametrized(conv, weight)
+        made = conv.weight
+    elif isinstance(hook, WeightNorm):
+        conv.weight_v.copy_(weight)
+        conv.weight_g.copy_(torch.norm_except_dim(weight, 2, hook.dim))
+        made = hook.compute_weight(conv)
+    elif isinstance(hook, SpectralNorm):
+        conv.weight_orig.copy_(weight)
+        _set_divisor_to_one(conv.weight_u, conv.weight_v, hook.reshape_weight_to_matrix(conv.weight_orig))
+        made = hook.compute_weight(conv, do_power_iteration=False)
+    else:
+        made = conv.weight.copy_(weight)
+    return made
+
+
+def _store_parametrized(conv: Any, weight: Tensor) -> None:
     try:
         conv.weight = weight.to(conv.weight)
     except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:  # whatever a user's class raises
-        raise FixError(f"the weight of {type(conv).__name__} is computed in a way that cannot be turned round") from error
-    axis = 0 if isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) else 1
+        raise _no_way_back(conv) from error
+    axis = 0 if isinstance(conv, Convolution) else 1
     for norm in conv.parametrizations["weight"]:
         vectors = own_buffers(norm)
         u, v = vectors.get("_u"), vectors.get("_v")
@@ -76,3 +84,7 @@ def _set_divisor_to_one(u: Tensor, v: Tensor, matrix: Tensor) -> None:
     """Set `v` along the matrix' answer to `u`, as long as makes u'Wv 1."""
     answer = matrix.detach().T @ u
     v.copy_(answer / answer.square().sum())
+
+
+def _no_way_back(conv: AnyConvolution) -> FixError:
+    return FixError(f"the weight of {type(conv).__name__} is computed in a way that cannot be turned round")

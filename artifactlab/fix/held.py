@@ -5,20 +5,25 @@ Between the two is allowed what is allowed between the fixed model and the old o
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from artifactlab.errors import FixError
+from artifactlab.errors import FixError, InputError
 from artifactlab.fix.back import Source
 from artifactlab.fix.fold import fold
 from artifactlab.fix.likeness import SAME_IMAGE_DB, inside
 from artifactlab.fix.pipeline import Fix
+from artifactlab.fix.replace import replace_upsampler
 from artifactlab.fix.verify import check_fix
+from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
+
 
 @dataclass(frozen=True)
 class Held:
@@ -43,14 +48,15 @@ def held(made: Fix, source: Source) -> Held:
     """The fix as weights of the original's own layers.
 
     Raises:
-        FixError: if they cannot hold it: the clause says why, with the PSNR where it was too low, and a `NotHeld` has it
-            as a number, too.
+        FixError: if they cannot hold it; the clause says why.
+        NotHeld: if that is because the PSNR is too low, or what was fixed comes back.
     """
     found = fold(source.model, made.model, [*source.earlier, made.swap.replacement])
     psnr = _psnr(found.model, made, source)
     if not found.is_exact:
         if not psnr >= SAME_IMAGE_DB:
-            raise NotHeld(f"{psnr:.1f} dB from it at best, and {SAME_IMAGE_DB:.0f} dB are needed", psnr)
+            better = _what_fits(made, source)
+            raise NotHeld(f"{psnr:.1f} dB from it at best, and {SAME_IMAGE_DB:.0f} dB are needed{better}", psnr)
         _refuse_grid(found.model, made, source, psnr)
     return Held(found.model, found.is_exact, psnr)
 
@@ -61,6 +67,25 @@ class NotHeld(FixError):
     def __init__(self, message: str, psnr: float) -> None:
         super().__init__(message)
         self.psnr = psnr
+
+
+def _what_fits(made: Fix, source: Source) -> str:
+    """Another new layer that the old ones would hold, in words: the smallest after a bilinear resize is what often is.
+
+    A transposed convolution of twice the stride, or a nearest resize with a 3x3 convolution, is a bilinear resize and a
+    1x1 one for some weights.
+    """
+    options: dict[str, Any] = {"kernel_size": 1}
+    if source.earlier or made.swap.replacement.options.get("kernel_size") == 1:
+        return ""
+    smaller = full_copy(unwrap(source.model))
+    site = next(one.site for one in made.before.sites if one.site.key == made.check.site)
+    try:
+        swap = replace_upsampler(smaller, site, **options)
+        fits = fold(source.model, smaller, [swap.replacement]).is_exact
+    except (FixError, InputError):
+        return ""
+    return f"; it could with --options {json.dumps(options)!r}" if fits else ""
 
 
 def _refuse_grid(folded: nn.Module, made: Fix, source: Source, psnr: float) -> None:

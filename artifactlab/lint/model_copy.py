@@ -59,7 +59,7 @@ def full_copy(model: nn.Module) -> nn.Module:
 
 
 def _computed(model: nn.Module) -> dict[int, Any]:
-    """Of tensors that were computed by weight norm, say, and kept, by id, what they hold: they cannot be deep-copied."""
+    """What tensors hold that were computed, by weight norm say, and kept, by their id: they cannot be deep-copied."""
     kept = (value for module in model.modules() for value in vars(module).values())
     return {id(one): one.detach().clone() for one in kept if isinstance(one, Tensor) and not one.is_leaf}
 
