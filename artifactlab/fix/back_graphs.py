@@ -11,16 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from artifactlab.errors import FixError, first_line
-from artifactlab.files import followed
+from artifactlab.errors import FixError, InputError, first_line
+from artifactlab.files import followed, refuse_unwritable
 from artifactlab.fix.back import Source, Written, elsewhere
 from artifactlab.fix.pipeline import Fix
 from artifactlab.models.calls import Call
 from artifactlab.models.exported_program import quietly
+from artifactlab.models.formats import format_of
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_internals import tree_map, usual_size
 from artifactlab.models.wrappers import graph_sizes
 
+SUFFIXES = {"exported": ".pt2", "torchscript": ".pt2", "onnx": ".onnx"}
+"""How graphs that are written back end, by the format that they came in."""
 LIKE = 1e-3
 """Largest difference between the outputs of the file and of the fixed model, relative to the largest value: float32
 that is added up in another order differs by 1e-5 in deep nets, a graph made for other sizes by 1e-2 at least."""
@@ -47,6 +50,40 @@ def torchscript_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...
     """The same of TorchScript, whose program was converted to a graph when it was read."""
     (written,) = exported_back(made, source, out)
     return (Written(f"TorchScript is not written, but what it was read as: {written.sentence}", written.files),)
+
+
+def beside_graph(out: Path, target: str) -> Path:
+    """Where artifactlab's own weights go: beside the graph where one was typed, or to what was typed.
+
+    Args:
+        out: what was typed.
+        target: the model, of whose format a graph has to be.
+
+    Raises:
+        FixError: if the graph would be of another format, or is the model itself.
+
+    >>> beside_graph(Path("fixed.safetensors"), "models.py:make")
+    PosixPath('fixed.safetensors')
+    """
+    if out.suffix not in SUFFIXES.values():
+        return out
+    path = Path(target)
+    suffix = SUFFIXES.get((format_of(path) if path.exists() else None) or "")
+    if suffix != out.suffix:
+        what = f"written back as {suffix}" if suffix else "no graph, and is written as .safetensors"
+        raise FixError(f"{out}: {target} is {what}; give another name for -o")
+    if out.exists() and out.samefile(path):
+        raise FixError(f"{out} is the model itself, which is left as it is; give another name for -o")
+    refuse_unwritable_graph(out)
+    return out.with_suffix(".safetensors")
+
+
+def refuse_unwritable_graph(out: Path) -> None:
+    """Raise a FixError, before any work is done, where the graph cannot be written."""
+    try:
+        refuse_unwritable(followed(out))
+    except InputError as error:
+        raise FixError(str(error)) from error
 
 
 def graph_file(source: Source, out: Path, suffix: str) -> Path:

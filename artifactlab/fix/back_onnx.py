@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from artifactlab.errors import FixError, ModelError, first_line
+from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.files import followed
 from artifactlab.fix.back import Source, Written
 from artifactlab.fix.back_graphs import LIKE, difference, graph_file, layers, not_written
@@ -53,16 +53,30 @@ def onnx_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
 
 
 def _written(onnx: Any, made: Fix, source: Source) -> tuple[Any, str, nn.Module]:
-    """The file's content, what it is in words, and the model that it has to compute the same as."""
-    before = source.model.state_dict()
-    proto = onnx.load(str(source.path))
+    """The file's content, what it is in words, and the model that it has to compute the same as.
+
+    Weights that are only the nearest are taken where no new layer can be put in.
+    """
     try:
         found = held(made, source)
-        _replace_weights(onnx, proto, source.model, found.model.state_dict())
-        return proto, f"the original graph with other weights alone, {found.likeness}", found.model
     except (FixError, ModelError):
-        proto = _of_version(onnx, onnx.load(str(source.path)))
+        return _with_layer(onnx, made, source)
+    if not found.is_exact:
+        try:
+            return _with_layer(onnx, made, source)
+        except (FixError, InputError):
+            pass  # of onnxscript, which nothing else needs
+    proto = onnx.load(str(source.path))
+    _replace_weights(onnx, proto, source.model, found.model.state_dict())
+    return proto, f"the original graph with other weights alone, {found.likeness}", found.model
+
+
+def _with_layer(onnx: Any, made: Fix, source: Source) -> tuple[Any, str, nn.Module]:
+    """The original with the new layer in it."""
+    proto = _of_version(onnx, onnx.load(str(source.path)))
+    before = source.model.state_dict()
     new = {name: value for name, value in made.model.state_dict().items() if name in before}
+    new = {name: value for name, value in new.items() if value.shape == before[name].shape}
     _replace_weights(onnx, proto, source.model, new)
     _put_in(onnx, proto, _nodes_at(source.model, made.swap.replacement.paths), _exported_layer(onnx, made, proto))
     return proto, f"the original graph with a new layer in it: {layers(made)}", made.model
