@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
-from artifactlab.models.export_archive import check_exported, is_exported
+from artifactlab.models.export_archive import check_exported, is_exported, refuse_old_torch
 from artifactlab.models.formats import ModelFormat
 from artifactlab.models.graph_layers import with_layers
 
@@ -26,6 +26,7 @@ def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ModelError: if it would run code as it is read, claims more than it holds, or is of another torch.
     """
     refuse_arguments(path, kwargs)
+    refuse_old_torch()
     try:
         check_exported(path)
         with quietly():
@@ -46,12 +47,13 @@ def as_modules(program: torch.export.ExportedProgram) -> nn.Module:
     """
     with quietly():
         model = torch.export.unflatten(program)
-    model.input_placeholders = _Shared(model.input_placeholders)  # type: ignore[assignment]
+    model.input_placeholders = _Shared(model.input_placeholders)
+    model.module_call_graph = _Shared(model.module_call_graph)
     return with_layers(model)
 
 
 class _Shared(list[Any]):
-    """The nodes by which inputs are checked, which all copies of a model share: torch cannot copy symbolic sizes."""
+    """What inputs are checked and laid out by, which all copies of a model share: torch cannot copy symbolic sizes."""
 
     def __deepcopy__(self, memo: Any) -> _Shared:
         return self
