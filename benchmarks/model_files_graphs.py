@@ -1,8 +1,8 @@
 """Models as the files of graphs that they are shipped in: is everything the same as with the Python module?
 
-Exports each of ten decoders as `.pt2`, TorchScript and ONNX, opens the file as a user would, and compares with the module
-in Python: the diagnosis, what lint finds, and what is left after a site is fixed. What was fixed is written back, opened
-by `torch.export.load` or `onnxruntime` alone, and compared with the fixed model. ONNX needs
+Exports each of ten decoders as `.pt2`, TorchScript and ONNX, opens the file as a user would, and compares with the
+module in Python: the diagnosis, what lint finds, and what is left after a site is fixed. What was fixed is written
+back, opened by `torch.export.load` or `onnxruntime` alone, and compared with the fixed model. ONNX needs
 `pip install 'artifactlab[onnx]'`; without it, those rows are left out.
 
     python benchmarks/model_files_graphs.py [FORMAT...]

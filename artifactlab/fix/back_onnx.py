@@ -106,7 +106,7 @@ def _of_version(onnx: Any, proto: Any) -> Any:
     try:
         return onnx.version_converter.convert_version(proto, OLDEST)
     except Exception as error:  # onnx raises whatever comes of an operator that it cannot convert
-        raise FixError(f"its operators are older than {OLDEST}, and cannot be converted: {first_line(error)}") from error
+        raise FixError(f"its operators, older than {OLDEST}, cannot be converted: {first_line(error)}") from error
 
 
 def _version(proto: Any) -> int:
@@ -127,7 +127,12 @@ def _exported_layer(onnx: Any, made: Fix, proto: Any) -> Any:
     try:
         with quietly(), torch.no_grad():
             program = torch.onnx.export(
-                layer, (example,), dynamo=True, dynamic_shapes=(open_axes,), opset_version=_version(proto), verbose=False
+                layer,
+                (example,),
+                dynamo=True,
+                dynamic_shapes=(open_axes,),
+                opset_version=_version(proto),
+                verbose=False,
             )
     except Exception as error:  # torch raises whatever comes of exporting a model
         raise FixError(f"torch cannot export {replacement.mode} to ONNX: {first_line(error)}") from error

@@ -69,7 +69,7 @@ def move_call(model: nn.Module, path: str) -> None:
 
 
 def with_calls(model: nn.Module, paths: Sequence[str]) -> nn.Module:
-    """The model, or a copy in which calls of its graph have modules at these paths, as in one that they are replaced in."""
+    """The model, or a copy in which calls of its graph have modules at these paths, as in a fixed one."""
     there = dict(unwrap(model).named_modules(remove_duplicate=False))
     if all(path in there for path in paths):
         return model
@@ -101,7 +101,11 @@ def _function(layer: nn.Module) -> str:
     """The op of a site that a layer would be."""
     if isinstance(layer, nn.Upsample):
         return "interpolate"
-    return "pixel_shuffle" if isinstance(layer, nn.PixelShuffle) else type(layer).__name__.replace("ConvTranspose", "conv_transpose")
+    return (
+        "pixel_shuffle"
+        if isinstance(layer, nn.PixelShuffle)
+        else type(layer).__name__.replace("ConvTranspose", "conv_transpose")
+    )
 
 
 def _move(node: fx.Node, owner: nn.Module) -> Callable[[], None]:

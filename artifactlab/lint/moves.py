@@ -32,7 +32,7 @@ STAND_IN = (2, 3, 5)
 confuses them fails."""
 
 SIZES = "sizes"
-"""In the `meta` of a node, of those of a graph that is followed: its tensor's shape there, numbers where it is fixed."""
+"""In the `meta` of a node, where a graph is followed: its tensor's shape there, numbers where it is fixed."""
 
 
 def is_move(node: fx.Node, root: nn.Module) -> bool:

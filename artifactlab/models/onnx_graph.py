@@ -103,7 +103,9 @@ class _Builder:
         _put(self.model, path, layer)
         if isinstance(layer, _CONVOLUTIONS):
             names = [name for name in node.input[1:] if name]
-            self.model.initializers |= {f"{path}.{own}": name for own, name in zip(("weight", "bias"), names, strict=False)}
+            self.model.initializers |= {
+                f"{path}.{own}": name for own, name in zip(("weight", "bias"), names, strict=False)
+            }
         return self.model.graph.create_node("call_module", path, tuple(given))
 
     def _function(self, node: Any, layer: Any) -> fx.Node | None:
