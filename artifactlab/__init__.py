@@ -45,6 +45,9 @@ announce(
     spandrel="artifactlab.fix.back_weights:weights_back",
     diffusers="artifactlab.fix.back_folder:diffusers_back",
     transformers="artifactlab.fix.back_folder:transformers_back",
+    exported="artifactlab.fix.back_graphs:exported_back",
+    onnx="artifactlab.fix.back_onnx:onnx_back",
+    torchscript="artifactlab.fix.back_graphs:torchscript_back",
 )
 announce("artifactlab.checkpoints", replacements="artifactlab.fix.weights:install_from")
 

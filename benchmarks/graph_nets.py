@@ -100,6 +100,50 @@ class Pyramid(nn.Module):
         return self.leave(y + far)
 
 
+class ShuffleByModule(Shuffle):
+    """The pixel shuffle as a module, which `fix` can replace in Python, too."""
+
+    def __init__(self) -> None:
+        super().__init__(by_hand=False)
+        self.resize0 = nn.PixelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.resize0(self.up(F.leaky_relu(self.body(x), 0.2)))
+
+
+class VolumeByModule(Volume):
+    """The resize as a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resize0 = nn.Upsample(scale_factor=2.0, mode="trilinear", align_corners=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.leave(self.resize0(torch.relu(self.down(x))))
+
+
+class PyramidByModules(Pyramid):
+    """The resizes as modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resize0, self.resize2 = nn.Upsample(scale_factor=2.0), nn.Upsample(scale_factor=2.0)
+        self.resize1 = nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.resize1(F.silu(self.two(self.resize0(F.silu(self.one(F.avg_pool2d(x, 4)))))))
+        y = F.pad(y[..., 2:-2, 2:-2], (2, 2, 2, 2), mode="reflect")
+        return self.leave(y + self.resize2(F.max_pool2d(x, 2)).mean(1, keepdim=True))
+
+
+BY_MODULES: dict[str, Callable[[], nn.Module]] = {
+    "pixel shuffle": ShuffleByModule,
+    "volume": VolumeByModule,
+    "pyramid": PyramidByModules,
+}
+"""Nets whose calls that enlarge are modules of the number of the call: in Python, `fix` replaces nothing else."""
+
+
 def _transposed(kernel: int) -> Callable[[int], nn.Module]:
     return lambda width: nn.ConvTranspose2d(width, width, kernel, 2, (kernel - 1) // 2, kernel % 2)
 

@@ -26,6 +26,8 @@ from artifactlab.report.models_table import models_table, models_text
 from artifactlab.report.terminal import print_out
 
 Compared = TypeVar("Compared", artifactlab.Comparison, artifactlab.ModelComparison)
+MODEL_SUFFIXES = (".onnx", ".pt2", ".pth", ".pt", ".ts", ".ckpt")
+"""How the names of models' files end, by which one that is missing is told from a missing measurement."""
 MOST_NAMED = 5
 """Unreadable images that stderr names, enough to see what they have in common; the JSON has all."""
 
@@ -129,6 +131,9 @@ def _are_models(before: str, after: str) -> bool:
     Raises:
         InputError: if one of them does and the other does not.
     """
+    for path in map(Path, (before, after)):
+        if path.suffix in MODEL_SUFFIXES and not path.exists():
+            raise InputError(f"{path}: no such file; expected a model, such as a {path.suffix} file that exists")
     first, second = is_model(before), is_model(after)
     if first != second:
         named, other = (before, after) if first else (after, before)

@@ -20,6 +20,7 @@ from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder
 from artifactlab.fix.back import Source, back, elsewhere
 from artifactlab.fix.back_folder import own_weights
+from artifactlab.fix.back_graphs import beside_graph
 from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replacement import REPLACEABLE, Replacement
@@ -77,7 +78,7 @@ class TrainingArguments:
     "out",
     type=click.Path(path_type=Path),
     required=True,
-    help="Fixed weights, .safetensors, or a folder.",
+    help="Fixed weights, .safetensors, a folder, .pt2 or .onnx.",
 )
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
@@ -122,8 +123,10 @@ def fix(
     --input, it is judged on those same images, or on synthetic ones. Writes OUT, which `diagnose --checkpoint` and
     `artifactlab.load_model` take, and a picture beside it, fixed or not; exit code 1 says that it is not. What other
     programs load, OUT.elsewhere.pth of a .pth for instance, is written, too, where the model's own layers can hold the
-    new one; of a folder of diffusers or transformers with -o FOLDER, a folder that they open.
+    new one; of a folder of diffusers or transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and
+    .onnx a graph, OUT.pt2 or OUT.onnx, which -o may name, too.
     """
+    out = beside_graph(out, model.target)
     own = own_weights(out, Path(model.target))
     unfinished = out.with_name(f"{out.name}.resume")
     _refuse_unwritable(model, out, own, unfinished)

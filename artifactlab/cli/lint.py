@@ -40,7 +40,7 @@ def lint(
     """Read defects off a decoder's weights and structure, without any data.
 
     TARGET is package.module:factory, path/to/file.py:factory, or a file or folder that holds a model, such as
-    4x-foo.pth, or what diffusers or transformers wrote, but no exported graph. Exits with 0, with 1 if
+    4x-foo.pth, model.pt2 or what diffusers or transformers wrote. Exits with 0, with 1 if
     --fail-on-warning is given and there is a warning, with 2 if anything went wrong.
     """
     if rules:

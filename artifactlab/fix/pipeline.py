@@ -13,13 +13,14 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.distil import Distilled, distil
+from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.training import Progress
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.random_state import random_states_kept
-from artifactlab.models.wrappers import refuse_graph, unwrap
+from artifactlab.models.wrappers import unwrap
 
 Stage = Callable[[str], Callable[[int, int], None] | None]
 """Told the name of a stage as it begins; returns what is to be called with (done, total) while it runs, or None."""
@@ -98,12 +99,12 @@ def fix_site(
     refuse_unknown(fields, TrainingOptions, JudgingOptions)
     training = with_fields(training or TrainingOptions(), fields)
     judging = with_fields(judging or JudgingOptions(), fields)
-    refuse_graph(unwrap(model), "give the Python model that it was exported from")
     before = _diagnosed(model, inputs, judging, stage("diagnosing"))
     chosen = choose_site(before, site)
     fixed = full_copy(unwrap(model))
     with random_states_kept(judging.seed):
         swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
+    model = with_calls(model, swap.replacement.paths)
     distilled = None
     if distil_on is not None:
         progress = stage("training")

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from artifactlab.attribution.sites.records import Site
+from artifactlab.fix.graph_calls import call_as_module
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
 from artifactlab.fix.replacement import Replacement, Trimmed, times
-from artifactlab.models.wrappers import refuse_graph, unwrap
+from artifactlab.models.wrappers import unwrap
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
     ('ResizeConvUpsample', (1, 3, 40, 60))
     """
     model = unwrap(model)
-    refuse_graph(model, "give the Python model that it was exported from")
+    with call_as_module(model, site) as site:
+        return _replace(model, site, mode, options)
+
+
+def _replace(model: nn.Module, site: Site | str, mode: str, options: dict[str, Any]) -> Swap:
     found = find_operator(model, site)
     replacement = _replacement(found, mode, options)
     with torch.inference_mode(False):

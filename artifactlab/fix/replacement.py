@@ -10,6 +10,7 @@ from typing import Any, overload
 from torch import Tensor, nn
 
 from artifactlab.errors import FixError, InputError, first_line
+from artifactlab.fix.graph_calls import move_call
 from artifactlab.fix.upsample import MODES
 from artifactlab.fix.upsample.checks import KINDS, only_for_images
 from artifactlab.fix.upsample.spaces import extended
@@ -120,6 +121,7 @@ class Replacement:
     def install(self, model: nn.Module, new: nn.Module) -> None:
         """Put `new` where the operator stood in `model`, under every name that it has there."""
         for path in self.paths:
+            move_call(model, path)
             _refuse_missing(model, path)
         for path in self.paths:
             made = new if path == self.paths[0] else nn.Identity()

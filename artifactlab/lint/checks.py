@@ -40,7 +40,7 @@ from artifactlab.lint.rules import (
 )
 from artifactlab.lint.wording import along, by, per_direction, where_phases_differ
 from artifactlab.models.trained import looks_trained
-from artifactlab.models.wrappers import refuse_graph, unwrap
+from artifactlab.models.wrappers import unwrap
 
 TRAINED_TOLERANCE = 0.05
 """Share of unequal phases from which a trained layer is named: a twentieth of a flat answer, as no training leaves
@@ -70,7 +70,7 @@ def lint(model: nn.Module, *, trained: bool | None = None) -> tuple[LintFinding,
         itself a finding, of the rule `not-seen`.
 
     Raises:
-        ModelError: if the model is no `nn.Module`, a ScriptModule, an exported graph, FSDP-wrapped, not initialised
+        ModelError: if the model is no `nn.Module`, a ScriptModule, FSDP-wrapped, not initialised
             yet (lazy, meta device), cannot be copied, or holds NaN or Inf in a weight that is read.
 
     Source: Odena et al. 2016, Deconvolution and Checkerboard Artifacts; Aitken et al. 2017, arXiv:1707.02937; Sugawara
@@ -81,7 +81,6 @@ def lint(model: nn.Module, *, trained: bool | None = None) -> tuple[LintFinding,
     [('0', 'uneven-overlap'), ('0', 'unequal-sums'), ('0', 'border')]
     """
     model = unwrap(model)
-    refuse_graph(model, "give the Python model, or use `diagnose`, which watches the graph run")
     _refuse_unreadable(model)
     taken_for_trained = looks_trained(model) if trained is None else trained
     graph = module_graph(model)

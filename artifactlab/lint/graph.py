@@ -95,7 +95,8 @@ class _Builder:
             return self.op(name or ROOT_NAME, module_spec(module), inputs)
         tracer = Tracer(self._directions)
         try:
-            tracer.trace(module, defaults(module))
+            with fx.traceback.preserve_node_meta():
+                tracer.trace(module, defaults(module))
         except Exception as error:
             tracer.failures[""] = reason(error)
         last = self._add_nodes(name, tracer, module, inputs)

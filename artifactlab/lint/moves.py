@@ -5,6 +5,7 @@ A tensor whose every element holds its own position is sent through them; where 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,13 +23,16 @@ _READ = frozenset(("getattr", "size", "dim"))
 """Names of those that read a tensor's sizes."""
 MOVES = frozenset(_MOVE_NAMES.split())
 """Names of functions and methods that put values elsewhere and change none."""
-_SIZES = _READ | {"getitem", "floordiv", "truediv", "mul", "add", "sub", "pow", "neg"}
-"""Names of those that sizes are computed with."""
+_SIZES = _READ | {"getitem", "floordiv", "truediv", "mul", "add", "sub", "pow", "neg", "scalar_tensor", "to", "item"}
+"""Names of those that sizes are computed with; what was traced has them in tensors of one number."""
 MOVING_MODULES = ("torch.nn.modules.flatten", "einops.layers.torch")
 """Where modules come from that do nothing else."""
 STAND_IN = (2, 3, 5)
 """Sizes of the tensor that is sent through, its last ones for fewer directions: small, and no two alike, so that what
 confuses them fails."""
+
+SIZES = "sizes"
+"""In the `meta` of a node, where a graph is followed: its tensor's shape there, numbers where it is fixed."""
 
 
 def is_move(node: fx.Node, root: nn.Module) -> bool:
@@ -58,7 +62,7 @@ def growth_by_moves(row: Sequence[fx.Node], conv: Convolution, behind: Iterable[
         behind: tensors of the convolution's output, as large as that; all others are taken to be as large as its input.
         root: the module that was traced.
     """
-    channels, space = conv.channels, STAND_IN[-len(conv.stride) :]
+    channels, space = conv.channels, _space(row[0], len(conv.stride))
     positions = torch.arange(channels * torch.Size(space).numel()).view(1, channels, *space)
     before = torch.empty(1, conv.weight.shape[1 - conv.transposed] * (1 if conv.transposed else conv.groups), *space)
     known: dict[fx.Node, Any] = {**dict.fromkeys(behind, positions), row[0]: positions}
@@ -67,6 +71,13 @@ def growth_by_moves(row: Sequence[fx.Node], conv: Convolution, behind: Iterable[
         return _growth(moved, channels, space) if isinstance(moved, Tensor) else None
     except Exception:
         return None  # nothing is concluded from sizes that cannot be had
+
+
+def _space(source: fx.Node, directions: int) -> Sizes:
+    """The sizes of what is moved: those that a graph was made for, by which alone it may move it, or the stand-in's."""
+    sizes = source.meta.get(SIZES, ())
+    fixed = len(sizes) == directions + 2 and all(isinstance(size, int) for size in sizes)
+    return tuple(sizes[2:]) if fixed else STAND_IN[-directions:]
 
 
 class _Run:
@@ -79,6 +90,8 @@ class _Run:
         self._other = other
 
     def value(self, node: fx.Node) -> Any:
+        if node.op == "get_attr":
+            return operator.attrgetter(str(node.target))(self._root)
         if node not in self._known:
             computed = node in self._row or _name(node) in _SIZES
             self._known[node] = self._compute(node) if computed else self._other
@@ -86,7 +99,8 @@ class _Run:
 
     def _compute(self, node: fx.Node) -> Any:
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.value)
-        if node not in self._row and _name(node) not in _READ and isinstance(args[0], Tensor):
+        is_image = isinstance(args[0], Tensor) and args[0].ndim > 0
+        if node not in self._row and _name(node) not in _READ and is_image:
             return self._other  # a part, a sum of tensors
         if node.op == "call_module":
             return self._root.get_submodule(str(node.target))(*args, **kwargs)

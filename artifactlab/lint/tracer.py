@@ -12,13 +12,18 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.traceback import get_current_meta
 
 from artifactlab.errors import first_line
-from artifactlab.lint.moves import MOVING_MODULES
+from artifactlab.lint.moves import MOVING_MODULES, SIZES
 from artifactlab.lint.ops import CONVOLUTIONS, Pointwise, is_known, module_spec
 from artifactlab.lint.usual_sizes import UnknownSizeError, usual_shape, usual_value
-from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
+from artifactlab.models.operators import as_function
+from artifactlab.models.torch_internals import COMPILED_CHILD, operator_name, own_children
+from artifactlab.models.wrappers import graph_inputs
 
+UNREAD = ("aten::slice", "aten::convolution")
+"""Operators whose functions depend on the sizes of what comes in, and a stand-in has none."""
 CONVERSIONS = (torch.as_tensor, torch.asarray, torch.tensor)
 """What looks into a value, as into a time step that may be a number; stand-ins are handed through."""
 
@@ -100,8 +105,20 @@ class Tracer(fx.Tracer):
             tensor = tensor.args[0]
         return None
 
-    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        node = super().create_node(*args, **kwargs)
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+        """One stand-in for each input of a graph, whose forward takes any number."""
+        names = graph_inputs(self.root)
+        if names is None:
+            return super().create_args_for_root(root_fn, is_module, concrete_args)
+        return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in names)]
+
+    def create_node(self, kind: str, target: Any, args: Any, kwargs: Any, *more: Any, **others: Any) -> fx.Node:
+        if kind == "call_function" and operator_name(target) not in UNREAD:
+            target, args, kwargs = as_function(target, args, kwargs)
+        node = super().create_node(kind, target, args, kwargs, *more, **others)
+        value = get_current_meta().get("val")  # of the node of a graph that is followed
+        if isinstance(value, torch.Tensor):
+            node.meta[SIZES] = tuple(value.shape)
         self.owners[node] = self._running[-1]
         return node
 

@@ -15,12 +15,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from artifactlab.errors import shown
+import torch
+
+from artifactlab.errors import ModelError, shown
 from artifactlab.models.pickle_program import PickleError
 from artifactlab.models.size_formulas import is_formula
 from artifactlab.models.torch_file import read_torch_file
 from artifactlab.models.zip_records import check_directory, check_sums, zip_names
 
+NEEDED = (2, 8)
+"""The version of torch whose files have the records that are checked here."""
 MAX_STRUCTURE = 1 << 28
 """Bytes of graphs and tables, read whole; those of a model of a thousand layers have about 10 MB."""
 RECORDS = re.compile(
@@ -37,6 +41,14 @@ OPERATOR = re.compile(
     r"|_operator\.(getitem|add|sub|mul|mod|pow|neg|pos|floordiv|truediv|and_|or_|not_|eq|ne|lt|le|gt|ge)"
 )
 """What a graph may call: arithmetic, and torch's operators but those that open files."""
+
+
+def refuse_old_torch() -> None:
+    """Raise a ModelError where torch cannot read such files as this package checks them; only they need a newer one."""
+    found = torch.__version__
+    if tuple(map(int, found.split(".")[:2])) < NEEDED:
+        needed = ".".join(map(str, NEEDED))
+        raise ModelError(f"exported programs need torch {needed} or newer, and this is {found}; everything else runs")
 
 
 def is_exported(path: Path) -> bool:

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
-from artifactlab.models.export_archive import check_exported, is_exported
+from artifactlab.models.export_archive import check_exported, is_exported, refuse_old_torch
 from artifactlab.models.formats import ModelFormat
+from artifactlab.models.graph_layers import with_layers
 
 
 def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
@@ -25,6 +26,7 @@ def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ModelError: if it would run code as it is read, claims more than it holds, or is of another torch.
     """
     refuse_arguments(path, kwargs)
+    refuse_old_torch()
     try:
         check_exported(path)
         with quietly():
@@ -36,15 +38,25 @@ def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
 
 
 def as_modules(program: torch.export.ExportedProgram) -> nn.Module:
-    """An exported program whose graph is laid out in modules again.
+    """An exported program whose graph is laid out in modules again, see `artifactlab.models.graph_layers`.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Upsample(scale_factor=2))
     >>> program = torch.export.export(model.eval(), (torch.zeros(1, 3, 8, 8),))
-    >>> [name for name, _ in as_modules(program).named_modules()]
-    ['', '0', '1']
+    >>> [type(module).__name__ for module in as_modules(program).children()]
+    ['Conv2d', 'Upsample']
     """
     with quietly():
-        return torch.export.unflatten(program)
+        model = torch.export.unflatten(program)
+    model.input_placeholders = _Shared(model.input_placeholders)
+    model.module_call_graph = _Shared(model.module_call_graph)
+    return with_layers(model)
+
+
+class _Shared(list[Any]):
+    """What inputs are checked and laid out by, which all copies of a model share: torch cannot copy symbolic sizes."""
+
+    def __deepcopy__(self, memo: Any) -> _Shared:
+        return self
 
 
 def refuse_arguments(path: Path, kwargs: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.inputs.extras import extra
 from artifactlab.models.exported_program import quietly
 from artifactlab.models.formats import ModelFormat
+from artifactlab.models.onnx_graph import as_graph
 from artifactlab.models.protobuf import fields_of
 
 FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
@@ -62,7 +63,7 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         _check_weights(graph, path.resolve().parent)
         onnx.load_external_data_for_model(graph, str(path.resolve().parent))
         with quietly():
-            model: nn.Module = converter.ConvertModel(graph).eval()
+            model = as_graph(converter.ConvertModel(graph).eval(), graph.graph)
             session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
             _compare(model, session, _example(graph.graph, kwargs), path)
         return model

@@ -32,6 +32,7 @@ __all__ = [
     "program_of_script",
     "tree_leaves",
     "tree_map",
+    "usual_size",
     "view_base",
     "without_dispatch_modes",
     "without_function_modes",
@@ -119,6 +120,11 @@ def program_of_script(scripted: torch.jit.ScriptModule, example: tuple[Tensor, .
     from torch._export.converter import TS2EPConverter
 
     return TS2EPConverter(scripted, example).convert()
+
+
+def usual_size(size: int | torch.SymInt) -> int:
+    """A size of a graph, or the one that it was made with where it may be any. `SymInt.node.hint`, seen in 2.13.0."""
+    return size if isinstance(size, int) else int(size.node.hint)
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, fx, nn
 
 from artifactlab.errors import ModelError
 from artifactlab.models.torch_internals import COMPILED_CHILD, own_children
+
+GRAPHS = ("torch.export.unflatten", "artifactlab.models.onnx_graph")
+"""Where the modules are from whose forward is a graph."""
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -29,12 +34,21 @@ def unwrap(model: nn.Module) -> nn.Module:
     return model if wrapped is None else unwrap(wrapped)
 
 
-def refuse_graph(model: nn.Module, instead: str) -> None:
-    """Raise a ModelError for an exported program, whose layers are calls in a graph and no modules of known kinds.
+def graph_inputs(model: nn.Module) -> tuple[str, ...] | None:
+    """The names of the inputs of a model that is a graph, such as an exported program; None of any other.
 
-    Args:
-        model: any module.
-        instead: what to do, for the message.
+    >>> program = torch.export.export(nn.Upsample(scale_factor=2), (torch.zeros(1, 3, 8, 8),))
+    >>> graph_inputs(torch.export.unflatten(program))
+    ('input',)
     """
-    if type(model).__module__ == "torch.export.unflatten":
-        raise ModelError(f"the model is an exported graph, of which no layer can be read or replaced; {instead}")
+    if type(model).__module__ not in GRAPHS:
+        return None
+    graph: fx.Graph = model.graph
+    return tuple(node.name for node in graph.nodes if node.op == "placeholder")
+
+
+def graph_sizes(model: nn.Module) -> list[tuple[Any, ...]]:
+    """The sizes of each input of an exported program, numbers where they are fixed; empty of what is no tensor."""
+    graph: fx.Graph = model.graph
+    values = [node.meta.get("val") for node in graph.nodes if node.op == "placeholder"]
+    return [tuple(value.shape) if isinstance(value, Tensor) else () for value in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import zipfile
@@ -15,10 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab import ModelError, load_model
+from artifactlab import InputError, ModelError, load_model
+from artifactlab.fix.back import Source
+from artifactlab.fix.back_graphs import exported_back
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replace import replace_upsampler
 from artifactlab.models import torch_internals
+from artifactlab.models.calls import as_calls
 from artifactlab.models.export_archive import check_exported
 from artifactlab.models.exported_program import as_modules, quietly
 from artifactlab.models.size_formulas import is_formula
@@ -73,13 +77,93 @@ def test_its_sites_periods_and_verdicts_are_those_of_the_module(file: Path, mode
     assert {s.site.key for s in theirs.sites} == {"up/conv_transpose2d#0", "reshape#0", "leave.0/interpolate#0"}
 
 
-def test_what_reads_or_replaces_layers_says_that_a_graph_has_none(file: Path) -> None:
-    model, x = load_model(str(file)), torch.rand(1, 3, 32, 32)
-    with pytest.raises(ModelError, match=r"exported graph, .*; give the Python model, or use `diagnose`"):
-        artifactlab.lint(model)
-    for swap in (lambda: replace_upsampler(model, "up"), lambda: fix_site(model, x)):
-        with pytest.raises(ModelError, match=r"exported graph, .* give the Python model that it was exported from"):
-            swap()
+def test_what_lint_finds_in_it_is_what_it_finds_in_the_module(file: Path, model: nn.Module) -> None:
+    ours, theirs = artifactlab.lint(model, trained=True), artifactlab.lint(load_model(str(file)), trained=True)
+    assert theirs == ours
+    assert {(found.site, found.rule) for found in theirs} >= {("up", "unequal-sums")}
+
+
+class Calls(nn.Module):
+    """Both calls that enlarge stand in the forward, where Python has no module to replace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.leave = nn.Conv2d(3, 12, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.leave(F.interpolate(F.pixel_shuffle(self.up(x), 2), scale_factor=2.0))
+
+
+@pytest.fixture(scope="module")
+def calls() -> nn.Module:
+    torch.manual_seed(0)
+    size = torch.export.Dim("size", min=8)
+    with quietly():
+        program = torch.export.export(Calls().eval(), (torch.rand(1, 3, 32, 24),), dynamic_shapes={"x": {2: size}})
+    return as_modules(program)
+
+
+@pytest.mark.parametrize(
+    ("site", "paths"),
+    [("pixel_shuffle#0", ("up", "pixel_shuffle")), ("interpolate#0", ("upsample_nearest2d", "leave"))],
+)
+def test_a_call_in_a_graph_is_replaced_as_a_module_with_its_convolution(
+    calls: nn.Module, site: str, paths: tuple[str, ...]
+) -> None:
+    fixed = copy.deepcopy(calls)
+    made = replace_upsampler(fixed, site).replacement
+    assert made.paths == paths
+    x = torch.rand(1, 3, 16, 24)
+    again = copy.deepcopy(calls)
+    made.install(again, made.build())
+    again.load_state_dict(fixed.state_dict())
+    with torch.no_grad():
+        assert fixed(x).shape == calls(x).shape
+        assert not torch.allclose(fixed(x), calls(x), atol=1e-3)
+        torch.testing.assert_close(again(x), fixed(x))
+
+
+def test_a_graph_whose_call_cannot_be_replaced_stays_as_it_was(calls: nn.Module) -> None:
+    model = copy.deepcopy(calls)
+    names = [name for name, _ in model.named_modules()]
+    with pytest.raises(InputError, match="expected one of"):
+        replace_upsampler(model, "interpolate#0", "nothing")
+    assert [name for name, _ in model.named_modules()] == names
+
+
+@pytest.fixture(scope="module")
+def fixed_file(calls: nn.Module, tmp_path_factory: Any) -> tuple[Path, nn.Module, str]:
+    """A fixed program written back: the file, the fixed model, and what is said about it."""
+    folder = tmp_path_factory.mktemp("fixed")
+    (folder / "model.pt2").write_bytes(b"")
+    x = torch.rand(1, 3, 32, 24)
+    made = fix_site(calls, x, "pixel_shuffle#0")
+    (written,) = exported_back(made, Source(folder / "model.pt2", calls, as_calls(x)), folder / "fixed.safetensors")
+    ((path, content),) = written.files.items()
+    path.write_bytes(content)
+    return path, made.model, written.sentence
+
+
+def test_what_is_written_back_is_the_fixed_model_at_the_sizes_of_the_original(fixed_file: Any) -> None:
+    path, fixed, sentence = fixed_file
+    assert path.name == "fixed.pt2"
+    assert "architecture changed at up, which is interpolate_conv now" in sentence
+    run = torch.export.load(path).module()
+    for height in (32, 48):
+        x = torch.rand(1, 3, height, 24)
+        with torch.no_grad():
+            torch.testing.assert_close(run(x), fixed(x))
+
+
+def test_it_is_opened_again_with_a_site_for_each_of_its_resizes(fixed_file: Any) -> None:
+    sites = artifactlab.diagnose(load_model(str(fixed_file[0])), torch.rand(1, 3, 32, 24), fast=True).sites
+    assert [site.site.op for site in sites] == ["interpolate", "interpolate"]
+
+
+def test_an_older_torch_is_told_what_is_needed(file: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.6.0+cpu")
+    with pytest.raises(ModelError, match=r"need torch 2\.8 or newer, and this is 2\.6\.0\+cpu"):
+        load_model(str(file))
 
 
 def test_an_input_of_another_size_than_it_was_exported_for_is_refused_with_that_size() -> None:

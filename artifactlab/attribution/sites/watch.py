@@ -25,7 +25,6 @@ from artifactlab.attribution.sites.axis_flow import AxisFlow
 from artifactlab.attribution.sites.calling_lines import calling_line, is_layer_of_torch
 from artifactlab.attribution.sites.detectors import GrowthDetection
 from artifactlab.attribution.sites.merges import Makers, Merge, merge_of
-from artifactlab.attribution.sites.operators import as_function
 from artifactlab.attribution.sites.records import SiteKey
 from artifactlab.attribution.sites.sizes import FRAMING, framing
 from artifactlab.attribution.sites.upsampling import ALIKE, ByDirection, Growth, has_values, module_growth
@@ -33,6 +32,7 @@ from artifactlab.attribution.sites.visits import Visit
 from artifactlab.attribution.sites.wiring import Wiring
 from artifactlab.models.compiled import eagerly
 from artifactlab.models.occupation import watched_by_thread
+from artifactlab.models.operators import as_function
 from artifactlab.models.outputs import is_image
 from artifactlab.models.tensor_table import given_tensors
 from artifactlab.models.torch_internals import (

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artifactlab.models.torch_internals import operator_name
+from artifactlab.models.torch_internals import operator_name, operator_schema
 
 Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 """A function, its arguments by position, and those by name."""
@@ -29,8 +29,6 @@ ATTENTION = "_scaled_dot_product_"
 def as_function(func: Any, args: Any, kwargs: Any) -> Call:
     """A call of an `aten` operator as one of the function that it stands for; other calls as they are.
 
-    The call that comes out is read, and not made: of a resize, it has no size.
-
     >>> x = torch.zeros(1, 3, 8, 8)
     >>> func, args, kwargs = as_function(torch.ops.aten.slice.Tensor, (x, 2, 1, -1), {})
     >>> func.__name__, args[1]
@@ -43,7 +41,7 @@ def as_function(func: Any, args: Any, kwargs: Any) -> Call:
     if name in CONVERTED:
         return CONVERTED[name](args, kwargs)
     if resize := RESIZE.fullmatch(name):
-        return F.interpolate, args[:1], {"mode": resize[1].replace("_", "-")}
+        return F.interpolate, args[:1], {"mode": resize[1].replace("_", "-")} | _sizes(func, args, kwargs)
     return _function(name) or func, args, kwargs
 
 
@@ -60,6 +58,18 @@ def _function(name: str) -> Callable[..., Any] | None:
             if found := getattr(place, spelling, None):
                 return found
     return None
+
+
+def _sizes(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """How much a resize enlarges: by the factors that it was called with, or else to a size."""
+    overload = getattr(func, "default", func)  # of a packet, whichever is called
+    names = [argument.name for argument in operator_schema(overload).arguments]
+    given = dict(zip(names, args, strict=False)) | kwargs
+    one_by_one = [value for name, value in given.items() if name.startswith("scales_")]
+    is_told = all(value is not None and value > 0 for value in one_by_one)  # TorchScript writes -1 for None
+    scale = given.get("scale_factors") or (one_by_one if is_told else None)
+    read = {"scale_factor": list(scale)} if scale else {"size": given["output_size"]}
+    return read | ({"align_corners": given["align_corners"]} if "align_corners" in given else {})
 
 
 def _sliced(args: Any, kwargs: Any) -> Call:
@@ -113,5 +123,7 @@ RENAMED = {
     "grid_sampler_2d": "grid_sample",
     "grid_sampler_3d": "grid_sample",
     "linalg_vector_norm": "norm",
+    "sym_size": "size",
+    "_local_scalar_dense": "item",
 }
 """Operators whose name is another than the function's."""

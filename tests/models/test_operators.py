@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 import artifactlab
-from artifactlab.attribution.sites.operators import as_function
+from artifactlab.models.operators import as_function
 
 aten = torch.ops.aten
 X = torch.rand(2, 4, 6, 6)
@@ -57,9 +57,17 @@ def test_the_function_makes_what_the_operator_makes(name: str) -> None:
 def test_resizes_of_all_modes_and_both_overloads_are_interpolation(mode: str) -> None:
     name = {"nearest-exact": "_upsample_nearest_exact2d"}.get(mode, f"upsample_{mode}2d")
     packet = getattr(aten, name)
-    for operator in (packet, packet.default, packet.vec):
-        func, _, kwargs = as_function(operator, (X, [12, 12]), {})
-        assert (func, kwargs) == (F.interpolate, {"mode": mode})
+    corners = [False] if "linear" in mode or "cubic" in mode else []
+    for operator, given in {
+        packet: (X, [12, 12], *corners),
+        packet.default: (X, [12, 12], *corners, 2.0, 2.0),
+        packet.vec: (X, None, *corners, [2.0, 2.0]),
+    }.items():
+        func, args, kwargs = as_function(operator, given, {})
+        assert func is F.interpolate
+        assert kwargs["mode"] == mode
+        assert ("scale_factor" in kwargs) == (operator is not packet)
+        torch.testing.assert_close(func(*args, **kwargs), operator(*given))
 
 
 @pytest.mark.parametrize("call", [(F.conv2d, (X, KERNEL), {}), (torch.ops.prims.sin.default, (X,), {})])
