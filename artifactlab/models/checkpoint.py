@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ModelError, first_line
+from artifactlab.models.containers import Container, container_of
 from artifactlab.models.torch_file import read_torch_file
 from artifactlab.models.torch_internals import COMPILED_CHILD
 
@@ -62,8 +63,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The same of a file of any name, told by its start; raises the same."""
     refuse_missing(path)
     with path.open("rb") as file:
-        start = file.read(9)
-    return _weights(path, not start.startswith((b"PK", b"\x80")))
+        container = container_of(file.read(9))
+    return _weights(path, container not in (Container.ZIP, Container.PICKLE))
 
 
 def _weights(path: Path, is_safetensors: bool) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
 from artifactlab.models.export_archive import check_exported, is_exported
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 
 
 def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
@@ -45,12 +45,6 @@ def as_modules(program: torch.export.ExportedProgram) -> nn.Module:
     """
     with quietly():
         return torch.export.unflatten(program)
-
-
-def refuse_arguments(path: Path, kwargs: Mapping[str, Any]) -> None:
-    """Raise a ModelError for arguments: a graph has all of its own."""
-    if kwargs:
-        raise ModelError(f"{path} holds a graph, which takes no --kwargs; got {', '.join(map(repr, kwargs))}")
 
 
 @contextlib.contextmanager

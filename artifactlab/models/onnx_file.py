@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.inputs.extras import extra
 from artifactlab.models.exported_program import quietly
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.protobuf import fields_of
 
 FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
@@ -52,9 +52,7 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         InputError: if the packages of the extra `onnx` are missing.
         ModelError: if weights lie outside the file's folder, it cannot be converted, or comes out different.
     """
-    unknown = ", ".join(map(repr, kwargs.keys() - {"shape"}))
-    if unknown:
-        raise ModelError(f"{path} is ONNX, which takes no {unknown}; --kwargs may give the shape of an input")
+    refuse_arguments(path, kwargs, ("shape",))
     onnx, runtime, converter = (extra(name, "onnx", f"ONNX {path}") for name in ("onnx", "onnxruntime", "onnx2pytorch"))
     try:
         graph = onnx.load(str(path), load_external_data=False)

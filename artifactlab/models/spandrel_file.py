@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.budget import MemoryBudget
 from artifactlab.models.checkpoint import listed, read_weights
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.containers import Container, container_of
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.spandrel_descriptor import described_model
 from artifactlab.models.zip_records import zip_names
 
@@ -33,14 +34,8 @@ def holds_weights(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         start = file.read(512)
-    if start[:4] == b"PK\x03\x04":
-        return _holds_pickle(path, start)
-    return start[:1] == b"\x80" or _is_safetensors(start, path.stat().st_size)
-
-
-def _is_safetensors(start: bytes, size: int) -> bool:
-    """Whether a file starts with the length of a JSON object, and with that."""
-    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
+    container = container_of(start)
+    return _holds_pickle(path, start) if container is Container.ZIP else container is not None
 
 
 def _holds_pickle(path: Path, start: bytes) -> bool:
@@ -58,8 +53,7 @@ def open_weights(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ModelError: if the file cannot be read as data, spandrel is not installed or knows no such model, or making it
             takes more memory than such a file speaks for.
     """
-    if kwargs:
-        raise ModelError(f"{path} says itself what model it is of; leave out --kwargs {dict(kwargs)}")
+    refuse_arguments(path, kwargs)
     weights = read_weights(path)
     _refuse_more_than_there_is(weights, path)
     spandrel = _imported(path, weights)

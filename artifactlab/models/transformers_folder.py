@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from artifactlab.errors import ModelError, shown
 from artifactlab.inputs.extras import extra
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.image_processors import Processor, processor_of
 from artifactlab.models.model_folders import CONFIG, ModelFolder, read_description, say
 
@@ -38,8 +37,7 @@ def load_transformers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module
         ModelError: if the folder holds no model of transformers, or its weights are not those of the model.
         InputError: if transformers is not installed.
     """
-    if kwargs:
-        raise ModelError(f"{path} takes no --kwargs, got {shown(dict(kwargs))}")
+    refuse_arguments(path, kwargs)
     transformers = extra("transformers", "transformers", f"the folder {path}")
     config = read_description(path / CONFIG) or {}
     names = config.get("architectures")

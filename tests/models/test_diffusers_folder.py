@@ -192,7 +192,7 @@ def test_an_index_that_leads_elsewhere_is_refused(folder: Path) -> None:
 
 
 def test_arguments_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, library: Any) -> None:
-    assert "takes component and input in --kwargs, not 'size'" in refusal(folder, size=3)
+    assert "takes only component and input in --kwargs, got 'size'" in refusal(folder, size=3)
     assert "is a model and no pipeline" in refusal(folder, component="vae")
     assert "input is 'text'; expected one of images, latents" in refusal(folder, input="text")
     library.UNet().save_pretrained(tmp_path / "unet")
