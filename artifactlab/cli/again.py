@@ -23,7 +23,7 @@ def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: P
     return Invocation(
         target=target,
         factory=typed_again(ctx, {"kwargs"}),
-        checkpoint=typed_again(ctx, {"checkpoint"}),
+        checkpoint=typed_again(ctx, {"checkpoint", "checkpoint_key"}),
         running=typed_again(ctx, RUNNING),
         inputs=typed_again(ctx, INPUTS) + tuple(word for path in more for word in ("--input", path)),
         diagnosing=typed_again(ctx, {"layout", "sites", "fast", "calls", "seed"}),

@@ -39,6 +39,8 @@ class ModelPairOptions:
     """Arguments of the factories; empty for none."""
     checkpoint: tuple[Path, ...]
     """Files of the weights; empty where the models are taken as the factories return them."""
+    checkpoint_key: tuple[str, ...]
+    """Which of the weights in those files; empty where they are found."""
     device: tuple[str, ...]
     """Devices that the models run on; empty for the CPU."""
     dtype: tuple[str, ...]
@@ -54,9 +56,10 @@ class ModelPairOptions:
         """
         kwargs = _both(self.kwargs, "--kwargs", {})
         checkpoints = _both(self.checkpoint, "--checkpoint", None)
+        keys = _both(self.checkpoint_key, "--checkpoint-key", None)
         devices = _both(self.device, "--device", "cpu")
         dtypes = _both(self.dtype, "--dtype", None)
-        first, second = map(ModelOptions, targets, kwargs, checkpoints, devices, dtypes)
+        first, second = map(ModelOptions, targets, kwargs, checkpoints, keys, devices, dtypes)
         return first, second
 
 
@@ -73,6 +76,7 @@ model_pair_options = declared(
         click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input."),
         click.option("--kwargs", multiple=True, metavar="JSON", type=JsonObject(), help=f"For the factory. {TWICE}"),
         click.option("--checkpoint", multiple=True, type=click.Path(path_type=Path), help=f"Weights. {TWICE}"),
+        click.option("--checkpoint-key", multiple=True, metavar="NAME", help=f"Which weights in it. {TWICE}"),
         click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {TWICE}"),
         click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {TWICE}"),
         input_options("the models"),
@@ -123,6 +127,7 @@ def _typed(model: ModelOptions) -> tuple[str, ...]:
     return (
         f"--kwargs {json.dumps(model.kwargs)}",
         "" if model.checkpoint is None else f"--checkpoint {model.checkpoint}",
+        "" if model.checkpoint_key is None else f"--checkpoint-key {model.checkpoint_key}",
         f"--device {model.device}",
         "" if model.dtype is None else f"--dtype {model.dtype}",
     )

@@ -147,6 +147,7 @@ factory_options = declared(
         click.option(
             "--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only."
         ),
+        click.option("--checkpoint-key", metavar="NAME", help="Which weights in it: ema, state_dict.generator."),
     ]
 )
 """How a model is built."""

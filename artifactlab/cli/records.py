@@ -34,6 +34,8 @@ class ModelOptions:
     """Arguments of the factory."""
     checkpoint: Path | None
     """File of the weights; None where the factory's own are kept."""
+    checkpoint_key: str | None = None
+    """Which of the weights in that file; None where they are found."""
     device: str | None = None
     """Where the model runs; None where it stays where its factory has put it."""
     dtype: str | None = None
@@ -46,7 +48,7 @@ class ModelOptions:
             ModelError: if it cannot be built, loaded or moved to its device.
         """
         with timed("loading the model"):
-            model = load_model(self.target, self.kwargs, self.checkpoint)
+            model = load_model(self.target, self.kwargs, self.checkpoint, self.checkpoint_key)
             model = model if self.device is None else _placed(model, self.device)
         describe_model(model, self.target)
         return model if self.dtype is None else _converted(model, self.dtype)
