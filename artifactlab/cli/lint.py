@@ -33,6 +33,7 @@ def lint(
     kwargs: dict[str, Any],
     checkpoint: Path | None,
     checkpoint_key: str | None,
+    download: bool,
     trained: bool,
     form: str,
     rules: bool,
@@ -49,7 +50,7 @@ def lint(
         return
     if target is None:
         raise click.UsageError("give a TARGET such as models.py:make, or --rules")
-    options = ModelOptions(target, kwargs, checkpoint, checkpoint_key)
+    options = ModelOptions(target, kwargs, checkpoint, checkpoint_key, download)
     trained = trained or options.weights is not None
     with prints_to_stderr():
         model = options.build()

@@ -20,6 +20,7 @@ from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.models.checkpoint import fit
 from artifactlab.models.checkpoint_parts import OPTION, of_model, read_part
 from artifactlab.models.formats import MODEL_FORMATS, format_of
+from artifactlab.models.hub import ADD, is_id
 from artifactlab.models.spandrel_descriptor import described_model, is_descriptor
 from artifactlab.registry import Registry
 
@@ -97,7 +98,8 @@ def find_callable(target: str, what: str) -> Callable[..., Any]:
     """
     module_name, colon, factory_name = target.rpartition(":")
     if not colon or not module_name or not factory_name:
-        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}")
+        hint = f"; {ADD}" if is_id(target) else ""
+        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}{hint}")
     module = _import_file(Path(module_name)) if module_name.endswith(".py") else _import_module(module_name)
     factory: Any = module
     for part in factory_name.split("."):  # such as a class's from_config
