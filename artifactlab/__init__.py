@@ -34,6 +34,7 @@ announce(
     "artifactlab.models",
     diffusers="artifactlab.models.diffusers_folder:DIFFUSERS",
     exported="artifactlab.models.exported_program:EXPORTED",
+    keras="artifactlab.models.keras_file:KERAS",
     monai="artifactlab.models.monai_bundle:MONAI",
     onnx="artifactlab.models.onnx_file:ONNX",
     smp="artifactlab.models.smp_folder:SMP",

@@ -27,7 +27,7 @@ FACTORY = re.compile(r".+:[A-Za-z_]\w*")
 
 
 def is_model(argument: str, download: bool) -> bool:
-    """Whether an argument names a model: `package.module:factory`, `file.py:factory`, a file of a known format, or an id.
+    """Whether an argument names a model: `package.module:factory`, `file.py:factory`, a file of a format, or an id.
 
     Raises:
         InputError: if it looks like an id, and nobody said that it is to be fetched.

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face Hub, fetched where a user says so and never otherwise: weights and descriptions, no code."""
+"""Models on the Hugging Face Hub, fetched where a user says so: weights and descriptions, and no code."""
 
 from __future__ import annotations
 
