@@ -10,6 +10,7 @@ from torch import nn
 
 from artifactlab.inputs.extras import extra
 from artifactlab.models.formats import ModelFormat, refuse_arguments
+from artifactlab.models.image_needs import ImageNeeds, declare
 from artifactlab.models.image_processors import Processor, processor_of
 from artifactlab.models.model_folders import CONFIG, ModelFolder, read_description, say
 
@@ -70,6 +71,8 @@ def _of_pixels(model: nn.Module, processor: Processor) -> nn.Module:
     """The model itself, made an instance of `PixelModel`."""
     name = type(model).__name__
     model.__class__ = type(name, (PixelModel, type(model)), {"processor": processor})
+    channels = getattr(model.config, "num_channels", None)
+    declare(model, ImageNeeds(name, channels if isinstance(channels, int) else 3, value_range="0,1"))
     say(f"{name}: pixels, 0 to 1, are {processor.words}")
     return model
 
