@@ -22,8 +22,8 @@ def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: P
     """How `diagnose` was called; `more` are the inputs that follow the one of --input."""
     return Invocation(
         target=target,
-        factory=typed_again(ctx, {"kwargs"}),
-        checkpoint=typed_again(ctx, {"checkpoint"}),
+        factory=typed_again(ctx, {"kwargs", "download"}),
+        checkpoint=typed_again(ctx, {"checkpoint", "checkpoint_key"}),
         running=typed_again(ctx, RUNNING),
         inputs=typed_again(ctx, INPUTS) + tuple(word for path in more for word in ("--input", path)),
         diagnosing=typed_again(ctx, {"layout", "sites", "fast", "calls", "seed"}),

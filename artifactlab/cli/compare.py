@@ -108,7 +108,7 @@ def compare(
     checkpoints. Exits with 1 if --fail-on-difference is given and they part, with 2 if it is given and that cannot be
     told.
     """
-    are_models = _are_models(before, after)
+    are_models = _are_models(before, after, models.download)
     _refuse_misplaced(ctx, are_models)
     if more and not (are_models and inputs.inputs):
         raise InputError(f"unexpected {' '.join(more)!r}: compare takes two; images of two models follow --input")
@@ -125,7 +125,7 @@ def compare(
         _exit_of_measurements(of_measurements, measurements.fail_on_regression)
 
 
-def _are_models(before: str, after: str) -> bool:
+def _are_models(before: str, after: str, download: bool) -> bool:
     """Whether both arguments name models.
 
     Raises:
@@ -134,7 +134,7 @@ def _are_models(before: str, after: str) -> bool:
     for path in map(Path, (before, after)):
         if path.suffix in MODEL_SUFFIXES and not path.exists():
             raise InputError(f"{path}: no such file; expected a model, such as a {path.suffix} file that exists")
-    first, second = is_model(before), is_model(after)
+    first, second = is_model(before, download), is_model(after, download)
     if first != second:
         named, other = (before, after) if first else (after, before)
         raise InputError(f"cannot compare the model {named!r} with {other!r}; give two of a kind")

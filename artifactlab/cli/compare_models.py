@@ -20,15 +20,24 @@ from artifactlab.cli.verbosity import describe_inputs, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
 from artifactlab.models.formats import format_of
+from artifactlab.models.hub import ADD, is_id
 
 T = TypeVar("T")
 FACTORY = re.compile(r".+:[A-Za-z_]\w*")
 
 
-def is_model(argument: str) -> bool:
-    """Whether an argument names a model: `package.module:factory`, `file.py:factory`, or a file that a format knows."""
+def is_model(argument: str, download: bool) -> bool:
+    """Whether an argument names a model: `package.module:factory`, `file.py:factory`, a file of a format, or an id.
+
+    Raises:
+        InputError: if it looks like an id, and nobody said that it is to be fetched.
+    """
     path = Path(argument)
-    return format_of(path) is not None if path.exists() else FACTORY.fullmatch(argument) is not None
+    if path.exists():
+        return format_of(path) is not None
+    if is_id(argument) and not download:
+        raise InputError(f"{argument}: no such file or folder; {ADD}")
+    return is_id(argument) or FACTORY.fullmatch(argument) is not None
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,14 @@ class ModelPairOptions:
     """Arguments of the factories; empty for none."""
     checkpoint: tuple[Path, ...]
     """Files of the weights; empty where the models are taken as the factories return them."""
+    checkpoint_key: tuple[str, ...]
+    """Which of the weights in those files; empty where they are found."""
     device: tuple[str, ...]
     """Devices that the models run on; empty for the CPU."""
     dtype: tuple[str, ...]
     """Names of the models' precisions, keys of `DTYPES`; empty where they keep what they have."""
+    download: bool
+    """Whether targets that are ids are fetched."""
     fail_on_difference: bool
     """Whether the exit code is 1 if the lattices of the two part, and 2 if that cannot be told."""
 
@@ -54,9 +67,11 @@ class ModelPairOptions:
         """
         kwargs = _both(self.kwargs, "--kwargs", {})
         checkpoints = _both(self.checkpoint, "--checkpoint", None)
+        keys = _both(self.checkpoint_key, "--checkpoint-key", None)
         devices = _both(self.device, "--device", "cpu")
         dtypes = _both(self.dtype, "--dtype", None)
-        first, second = map(ModelOptions, targets, kwargs, checkpoints, devices, dtypes)
+        ids = [self.download and is_id(target) for target in targets]
+        first, second = map(ModelOptions, targets, kwargs, checkpoints, keys, ids, devices, dtypes)
         return first, second
 
 
@@ -73,6 +88,8 @@ model_pair_options = declared(
         click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input."),
         click.option("--kwargs", multiple=True, metavar="JSON", type=JsonObject(), help=f"For the factory. {TWICE}"),
         click.option("--checkpoint", multiple=True, type=click.Path(path_type=Path), help=f"Weights. {TWICE}"),
+        click.option("--checkpoint-key", multiple=True, metavar="NAME", help=f"Which weights in it. {TWICE}"),
+        click.option("--download", is_flag=True, help="Fetch the models that are ids from the Hugging Face Hub."),
         click.option("--device", multiple=True, help=f"Where to run it, e.g. cuda. {TWICE}"),
         click.option("--dtype", multiple=True, type=click.Choice(list(DTYPES)), help=f"Its precision. {TWICE}"),
         input_options("the models"),
@@ -123,6 +140,7 @@ def _typed(model: ModelOptions) -> tuple[str, ...]:
     return (
         f"--kwargs {json.dumps(model.kwargs)}",
         "" if model.checkpoint is None else f"--checkpoint {model.checkpoint}",
+        "" if model.checkpoint_key is None else f"--checkpoint-key {model.checkpoint_key}",
         f"--device {model.device}",
         "" if model.dtype is None else f"--dtype {model.dtype}",
     )

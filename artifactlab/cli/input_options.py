@@ -16,7 +16,7 @@ from artifactlab.inputs.noise import Noise, draw_noise
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.completion import completed, from_file
 from artifactlab.models.generators import inputs_from
-from artifactlab.models.image_needs import needs_of, suited
+from artifactlab.models.image_needs import ImageNeeds, needs_of, suited
 from artifactlab.models.typed_arguments import TypedArgument
 
 DEFAULT_RANGE = "0,1"
@@ -92,15 +92,25 @@ class InputOptions:
         """The calls as a model takes them, with all arguments; sides also as another one does.
 
         Raises:
-            InputError: if its forward takes others.
+            InputError: if its forward takes others, or black and white are something else to it than --range says.
         """
         needs = needs_of(model)
+        if needs is not None:
+            self._refuse_other_range(needs)
         if needs is not None and (self.inputs or self.probes):
             calls = suited(needs.with_those_of(None if other is None else needs_of(other)), calls, note)
         if self.inputs:
             names = [noise.name for noise in self.noise if noise.name is not None]
             calls = [from_file(model, call, names, note) for call in calls]
         return completed(model, calls, self.arguments)
+
+    def _refuse_other_range(self, needs: ImageNeeds) -> None:
+        if self.value_range and needs.value_range not in (None, self.value_range):
+            taken = needs.value_range
+            raise InputError(
+                f"{needs.name} is opened so that black and white are {taken}, whatever they are inside; give --range"
+                f" {taken} and not {self.value_range}, or leave it out"
+            )
 
     def _first_arguments(self, seed: int, every_crop: bool) -> list[Call]:
         """A call for every input, without what is drawn or typed."""

@@ -32,6 +32,8 @@ def lint(
     target: str | None,
     kwargs: dict[str, Any],
     checkpoint: Path | None,
+    checkpoint_key: str | None,
+    download: bool,
     trained: bool,
     form: str,
     rules: bool,
@@ -48,7 +50,7 @@ def lint(
         return
     if target is None:
         raise click.UsageError("give a TARGET such as models.py:make, or --rules")
-    options = ModelOptions(target, kwargs, checkpoint)
+    options = ModelOptions(target, kwargs, checkpoint, checkpoint_key, download)
     trained = trained or options.weights is not None
     with prints_to_stderr():
         model = options.build()

@@ -147,6 +147,8 @@ factory_options = declared(
         click.option(
             "--checkpoint", type=click.Path(path_type=Path), help=".safetensors, or .pt/.pth with weights only."
         ),
+        click.option("--checkpoint-key", metavar="NAME", help="Which weights in it: ema, state_dict.generator."),
+        click.option("--download", is_flag=True, help="Fetch TARGET, owner/name@revision, from the Hugging Face Hub."),
     ]
 )
 """How a model is built."""

@@ -16,6 +16,7 @@ from artifactlab.cli.verbosity import describe_model, note, timed
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.checkpoint import sha256
 from artifactlab.models.factory import load_model
+from artifactlab.models.hub import downloaded
 from artifactlab.models.image_needs import needs_of
 
 Command = Callable[..., Any]
@@ -34,6 +35,10 @@ class ModelOptions:
     """Arguments of the factory."""
     checkpoint: Path | None
     """File of the weights; None where the factory's own are kept."""
+    checkpoint_key: str | None = None
+    """Which of the weights in that file; None where they are found."""
+    download: bool = False
+    """Whether the target is an id of which the model is fetched; nothing is, without."""
     device: str | None = None
     """Where the model runs; None where it stays where its factory has put it."""
     dtype: str | None = None
@@ -46,7 +51,8 @@ class ModelOptions:
             ModelError: if it cannot be built, loaded or moved to its device.
         """
         with timed("loading the model"):
-            model = load_model(self.target, self.kwargs, self.checkpoint)
+            target = str(downloaded(self.target, self.kwargs)) if self.download else self.target
+            model = load_model(target, self.kwargs, self.checkpoint, self.checkpoint_key)
             model = model if self.device is None else _placed(model, self.device)
         describe_model(model, self.target)
         return model if self.dtype is None else _converted(model, self.dtype)

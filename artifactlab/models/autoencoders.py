@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.errors import ModelError, first_line, shown
+from artifactlab.models.arguments import signature_text, takes_by_name
+from artifactlab.models.image_needs import ImageNeeds, declare
 from artifactlab.models.model_folders import say
 
 IMAGES, LATENTS = "images", "latents"
@@ -45,16 +47,17 @@ class Autoencoder(nn.Module):
     input_kind: str | None
     """Whether images or latents come in; None where the channels tell."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Images, videos or waveforms (N, C, *space) of such, or of latents.
+    def forward(self, x: Tensor, **given: Any) -> Tensor:
+        """Images, videos or waveforms (N, C, *space) of such, or of latents; `given` are other arguments of decode.
 
         Raises:
-            ModelError: if sizes are no multiple of what the encoder makes one place.
+            ModelError: if sizes are no multiple of what the encoder makes one place, or decode takes no such argument.
         """
+        _refuse_unknown(self, given)
         frame = space_axes(self) == 3 and x.ndim == 4
         x = x.unsqueeze(2) if frame else x
         latents = x if self._is_latent(x) else self._encoded(x)
-        decoded = _tensor(self.decode(latents, **self._decode_arguments(latents)))
+        decoded = _tensor(self.decode(latents, **{**self._decode_arguments(latents), **given}))
         decoded = decoded.squeeze(2) if frame and decoded.shape[2] == 1 else decoded
         return (decoded + 1) / 2 if space_axes(self) > 1 else decoded
 
@@ -100,6 +103,9 @@ def opened_autoencoder(model: nn.Module, kind: object) -> nn.Module:
     latents = f"latents of {channels} channels are decoded" if channels and not kind else ""
     pixels = "pixels, 0 to 1, are mapped to -1 to 1" if space_axes(model) > 1 else "waveforms are taken as they are"
     images = f"{pixels}, encoded and decoded (without a random draw)"
+    if space_axes(model) > 1:
+        channels = _setting(model, "in_channels")
+        declare(model, ImageNeeds(name, channels if isinstance(channels, int) else 3, value_range="0,1"))
     say(f"{name}: " + ("what comes in is decoded" if kind == LATENTS else "; ".join(filter(None, (images, latents)))))
     return model
 
@@ -113,6 +119,15 @@ def latent_channels(model: nn.Module) -> int | None:
 def space_axes(model: nn.Module) -> int:
     """Directions of what the encoder takes: those of its first convolution."""
     return next((weight.ndim - 2 for weight in model.get_submodule("encoder").parameters() if weight.ndim > 2), 2)
+
+
+def _refuse_unknown(model: Any, given: Mapping[str, Any]) -> None:
+    """Raise a ModelError for arguments that decode does not take."""
+    parameters = inspect.signature(model.decode).parameters
+    unknown = [name for name in given if not takes_by_name(parameters, name)]
+    if unknown:
+        takes = signature_text(parameters)
+        raise ModelError(f"decode of {type(model).__name__} has no argument {shown(unknown[0])}; it takes {takes}")
 
 
 def _refuse_size(model: nn.Module, shape: tuple[int, ...]) -> None:

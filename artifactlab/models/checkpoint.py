@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ModelError, first_line
+from artifactlab.models.containers import Container, container_of
 from artifactlab.models.torch_file import read_torch_file
 from artifactlab.models.torch_internals import COMPILED_CHILD
 
@@ -23,6 +24,8 @@ NESTED_KEYS = ("params_ema", "params-ema", "state_dict", "params", "model_state_
 """Where trainers put the weights inside a checkpoint, most specific first."""
 PREFIXES = ("module.", f"{COMPILED_CHILD}.")
 """What wrappers put in front of every key."""
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+"""How the names of files of weights end."""
 MAX_SHOWN = 120
 """Letters of a name that an error quotes; the longest in the usual decoders have 90."""
 
@@ -53,8 +56,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     ['up.bias']
     """
     refuse_missing(path)
-    if path.suffix not in (".safetensors", ".pt", ".pth", ".ckpt", ".bin"):
-        raise ModelError(f"checkpoint {path}: expected .safetensors, .pt, .pth, .ckpt or .bin, got {path.suffix!r}")
+    refuse_other_suffix(path)
     return _weights(path, path.suffix == ".safetensors")
 
 
@@ -67,16 +69,32 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def is_safetensors(path: Path) -> bool:
     """Whether a file of weights, of any name, is none that `torch.save` wrote, by its start."""
     with path.open("rb") as file:
-        return not file.read(2).startswith((b"PK", b"\x80"))
+        return container_of(file.read(9)) not in (Container.ZIP, Container.PICKLE)
 
 
 def _weights(path: Path, safe: bool) -> dict[str, Tensor]:
     if not safe:
-        return without_prefix(nested_weights(read_torch_file(path), path)[1])
+        return plain_weights(read_torch_file(path), path)
     try:
         return without_prefix(load_file(path))
     except Exception as error:  # the names of dtypes that torch lacks are KeyErrors, for instance
         raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
+
+
+def plain_weights(content: Any, path: Path) -> dict[str, Tensor]:
+    """The weights in what was read from a file, without wrappers' nesting and prefixes.
+
+    Raises:
+        ModelError: if there are none.
+    """
+    return without_prefix(nested_weights(content, path)[1])
+
+
+def refuse_other_suffix(path: Path) -> None:
+    """Raise a ModelError for a file whose name does not end as those of weights do."""
+    if path.suffix not in SUFFIXES:
+        expected = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise ModelError(f"checkpoint {path}: expected {expected}, got {path.suffix!r}")
 
 
 def refuse_missing(path: Path) -> None:

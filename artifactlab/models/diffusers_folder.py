@@ -11,7 +11,7 @@ from torch import nn
 from artifactlab.errors import ModelError, shown
 from artifactlab.inputs.extras import extra
 from artifactlab.models.autoencoders import is_autoencoder, opened_autoencoder
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.model_folders import CONFIG, ModelFolder, read_description, say
 
 PIPELINE = "model_index.json"
@@ -39,9 +39,7 @@ def load_diffusers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ModelError: if the folder holds no model of diffusers, or its weights are not those of the model.
         InputError: if diffusers is not installed.
     """
-    unknown = sorted(set(kwargs) - {"component", "input"})
-    if unknown:
-        raise ModelError(f"{path} takes component and input in --kwargs, not {shown(unknown[0])}")
+    refuse_arguments(path, kwargs, ("component", "input"))
     diffusers = extra("diffusers", "diffusers", f"the folder {path}")
     folder = diffusers_model_folder(path, kwargs.get("component"))
     if folder.path != path and kwargs.get("component") is None:

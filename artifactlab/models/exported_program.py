@@ -15,7 +15,7 @@ from torch import nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
 from artifactlab.models.export_archive import check_exported, is_exported, refuse_old_torch
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.graph_layers import with_layers
 
 
@@ -57,12 +57,6 @@ class _Shared(list[Any]):
 
     def __deepcopy__(self, memo: Any) -> _Shared:
         return self
-
-
-def refuse_arguments(path: Path, kwargs: Mapping[str, Any]) -> None:
-    """Raise a ModelError for arguments: a graph has all of its own."""
-    if kwargs:
-        raise ModelError(f"{path} holds a graph, which takes no --kwargs; got {', '.join(map(repr, kwargs))}")
 
 
 @contextlib.contextmanager

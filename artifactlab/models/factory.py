@@ -17,8 +17,10 @@ from typing import Any
 from torch import nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
-from artifactlab.models.checkpoint import fit, read_checkpoint
+from artifactlab.models.checkpoint import fit
+from artifactlab.models.checkpoint_parts import OPTION, of_model, read_part
 from artifactlab.models.formats import MODEL_FORMATS, format_of
+from artifactlab.models.hub import ADD, is_id
 from artifactlab.models.spandrel_descriptor import described_model, is_descriptor
 from artifactlab.registry import Registry
 
@@ -26,7 +28,12 @@ PREPARATIONS: Registry[Callable[[nn.Module, Path], None]] = Registry("artifactla
 """What makes a model the one whose weights a file holds, by name; `artifactlab.fix` puts its replaced modules in."""
 
 
-def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint: Path | None = None) -> nn.Module:
+def load_model(
+    target: str,
+    kwargs: Mapping[str, Any] | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_key: str | None = None,
+) -> nn.Module:
     """Build the model `target` names and load `checkpoint` into it.
 
     Args:
@@ -34,7 +41,9 @@ def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint:
             folder of one of `artifactlab.models.MODEL_FORMATS`, such as the weights of a super-resolution model.
         kwargs: keyword arguments for the factory, or for what opens the file.
         checkpoint: `.safetensors`, or `.pt`/`.pth` that holds only tensors and built-in containers. One that
-            `artifactlab fix` wrote brings its replaced modules along.
+            `artifactlab fix` wrote brings its replaced modules along. Where a trainer has put a prefix before names,
+            such as `generator.`, they are found by the model's own.
+        checkpoint_key: where in the checkpoint its weights are, as `ema` or `state_dict.generator`; None to find them.
 
     Raises:
         ModelError: if the target cannot be imported or opened, the factory fails or returns no module, or the
@@ -43,11 +52,14 @@ def load_model(target: str, kwargs: Mapping[str, Any] | None = None, checkpoint:
     >>> load_model("torch.nn:Upsample", {"scale_factor": 2})
     Upsample(scale_factor=2.0, mode='nearest')
     """
+    if checkpoint_key is not None and checkpoint is None:
+        raise ModelError(f"{OPTION} {checkpoint_key} names weights in a checkpoint; give that with --checkpoint")
     opened = _open(target, dict(kwargs or {}))
     model = _build(target, dict(kwargs or {})) if opened is None else opened
     if checkpoint is not None:
-        weights = read_checkpoint(checkpoint)
+        weights = read_part(checkpoint, checkpoint_key)
         _prepare(model, checkpoint)
+        weights = of_model(model.state_dict(), weights, checkpoint)
         fit(model, weights, checkpoint)
     return model
 
@@ -86,7 +98,8 @@ def find_callable(target: str, what: str) -> Callable[..., Any]:
     """
     module_name, colon, factory_name = target.rpartition(":")
     if not colon or not module_name or not factory_name:
-        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}")
+        hint = f"; {ADD}" if is_id(target) else ""
+        raise ModelError(f"expected package.module:factory or path/to/file.py:factory, got {shown(target)}{hint}")
     module = _import_file(Path(module_name)) if module_name.endswith(".py") else _import_module(module_name)
     factory: Any = module
     for part in factory_name.split("."):  # such as a class's from_config

@@ -5,14 +5,14 @@ A package of one file adds a format by an entry point of the group `artifactlab.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from artifactlab.errors import ModelError
+from artifactlab.errors import ModelError, shown
 from artifactlab.registry import Registry
 
 
@@ -43,3 +43,17 @@ def format_of(path: Path) -> str | None:
             " them, or name a factory that loads it, as path/to/file.py:factory"
         )
     return names[0] if names else None
+
+
+def refuse_arguments(path: Path, kwargs: Mapping[str, Any], taken: Sequence[str] = ()) -> None:
+    """Raise a ModelError for arguments that a file or folder does not take, as it says itself what model it holds.
+
+    Args:
+        path: the file or folder.
+        kwargs: what the user gave.
+        taken: names of those that it takes, by default none.
+    """
+    unknown = [name for name in kwargs if name not in taken]
+    if unknown:
+        known = f"only {' and '.join(taken)} in" if taken else "no"
+        raise ModelError(f"{path} says itself what model it is and takes {known} --kwargs, got {shown(unknown[0])}")

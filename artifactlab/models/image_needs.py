@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
@@ -27,7 +28,7 @@ class ImageNeeds:
     name: str
     """What the model is, for messages."""
     channels: int
-    """Of an image: 1 of gray, 3 of colour; others are given as tensors."""
+    """Of an image: 1 of gray, 3 of colour, 4 with `alpha`; others are given as tensors."""
     minimum: int = 1
     """Pixels that a side has at least."""
     multiple_of: int = 1
@@ -38,6 +39,10 @@ class ImageNeeds:
     """Names of torch's types that the model was made for."""
     crops: bool = True
     """Whether a part of an image comes out as it does in the whole."""
+    alpha: bool = False
+    """Whether a fourth channel says how opaque each pixel is."""
+    value_range: str | None = None
+    """What black and white are, as --range has it, where they cannot be something else; None where nobody knows."""
 
     def sides(self, rows: int, columns: int) -> tuple[int, int]:
         """Rows and columns of the largest image within one of that size; one of them is 0 where there is none."""
@@ -52,7 +57,8 @@ class ImageNeeds:
             return self
         multiple = math.lcm(self.multiple_of, other.multiple_of)
         minimum, square = max(self.minimum, other.minimum), self.square or other.square
-        return ImageNeeds(f"{self.name} and {other.name}", self.channels, minimum, multiple, square)
+        name = f"{self.name} and {other.name}"
+        return replace(self, name=name, minimum=minimum, multiple_of=multiple, square=square)
 
     def __str__(self) -> str:
         """In words: `SwinIR 4x: 3 channels, sides of at least 16, multiples of 8`."""
@@ -110,6 +116,10 @@ def _suited(needs: ImageNeeds, image: Tensor) -> tuple[Tensor, list[str]]:
     elif (image.shape[1], needs.channels) == (1, 3):
         image = image.expand(-1, 3, -1, -1).contiguous()
         changes.append(f"gray images are given three equal channels, which {needs.name} takes")
+    elif needs.alpha and needs.channels == 4 and image.shape[1] in (1, 3):
+        colour = image.expand(-1, 3, -1, -1)
+        image = torch.cat([colour, torch.ones_like(colour[:, :1])], 1)
+        changes.append(f"images are given a fourth channel, opaque everywhere, which {needs.name} takes")
     rows, columns = image.shape[-2:]
     sides = needs.sides(rows, columns)
     if 0 in sides:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn.modules import module as registration
+from torch import nn
 
-from artifactlab.errors import ModelError, first_line, shown
+from artifactlab.errors import ModelError, shown
 from artifactlab.inputs.regular_files import read_regular
+from artifactlab.models.bounds import bounded, offline, refuse_numbers
 from artifactlab.models.checkpoint import read_checkpoint
 from artifactlab.printable import printable
 
@@ -25,20 +23,10 @@ CONFIG = "config.json"
 """What both libraries call the file that describes a model."""
 MAX_CONFIG = 1 << 24
 """Bytes of a description: the names of 20 000 classes, twice, take one MB."""
-MAX_NUMBER = 1 << 24
-"""Largest whole number in a description; vocabularies and lengths of texts stay below ten millions."""
-NUMBERS_PER_BYTE = 4
-"""Entries of parameters that a byte of weights accounts for: they are registered when they are made and again when
-they are loaded, those that are tied twice, and quantized ones come with two to a byte."""
 MISFITS = ("state_dict", "mismatch", "shape")
 """What the libraries' errors about weights of other sizes have in them."""
 MAX_REASON = 240
 """Letters that are quoted of why weights do not fit; the library names every tensor."""
-FREE_NUMBERS = 1 << 26
-"""Entries that any folder may ask for, 256 MB of them: for what is not in the file, and small files."""
-LEAST_NUMBERS = 1 << 13
-"""Entries that a module or a tensor counts for at least: 8000 are free, more than published models have, and endless
-rows of small ones are noticed within a second."""
 
 
 def say(text: str) -> None:
@@ -77,11 +65,11 @@ class ModelFolder:
                 missing, damaged, of another model or too few.
         """
         self._refuse_code()
-        self._refuse_numbers(self.config)
+        refuse_numbers(self.config, self.path / CONFIG)
         kind, how = self._kind(library, name), self._how()
         arguments = {"local_files_only": True, "output_loading_info": True, **how}
         try:
-            with _offline(self), _bounded(self):
+            with offline(self.path / CONFIG), bounded(self.path / CONFIG, self._size):
                 model, info = kind.from_pretrained(str(self.path), **arguments)
         except (RuntimeError, ValueError) as error:
             if not any(word in str(error) for word in MISFITS):
@@ -99,14 +87,6 @@ class ModelFolder:
             )
         if (self.path / "adapter_config.json").exists():
             raise ModelError(f"{self.path} holds an adapter of another model; merge the two, and save the model")
-
-    def _refuse_numbers(self, value: Any) -> None:
-        """Raise a ModelError for numbers that no model has; what is made of them is made before it is registered."""
-        if isinstance(value, (list, Mapping)):
-            for part in value.values() if isinstance(value, Mapping) else value:
-                self._refuse_numbers(part)
-        elif isinstance(value, int) and abs(value) > MAX_NUMBER:
-            raise ModelError(f"{self.path / CONFIG} asks for {shown(value)} of something; at most {MAX_NUMBER} are")
 
     def _kind(self, library: ModuleType, name: object) -> Any:
         kind: Any = getattr(library, name, None) if isinstance(name, str) else None
@@ -144,6 +124,10 @@ class ModelFolder:
         variant = _variant(self.read_weights[0].name)
         return f"{self.stem}.{variant}.safetensors" if variant else f"{self.stem}.safetensors"
 
+    @property
+    def _size(self) -> int:
+        return sum(path.stat().st_size for path in self.weights)
+
     def _how(self) -> dict[str, Any]:
         """Arguments that pick the files of weights; pickled ones were read as data before."""
         safe = self.weights[0].suffix == ".safetensors"
@@ -176,65 +160,3 @@ class ModelFolder:
 def _variant(name: str) -> str:
     """`fp16` of model.fp16.safetensors and model.fp16-00001-of-00002.safetensors, empty where there is none."""
     return re.sub(r"-\d+-of-\d+$", "", name.rpartition(".")[0]).partition(".")[2]
-
-
-@contextmanager
-def _offline(folder: ModelFolder) -> Iterator[None]:
-    """Keep huggingface_hub, which both libraries fetch by, from the network: a description may name what to fetch."""
-    constants: Any = sys.modules.get("huggingface_hub.constants")
-    if constants is None:
-        yield
-        return
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    except Exception as error:
-        if type(error).__name__ != "OfflineModeIsEnabled":
-            raise
-        place = folder.path / CONFIG
-        raise ModelError(
-            f"{place} names something on the network, which is never fetched: {_address(error)}"
-        ) from error
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _address(error: Exception) -> str:
-    """What an error of huggingface_hub says it cannot reach, without its advice to go and reach it."""
-    return first_line(error).partition(": offline mode")[0]
-
-
-@contextmanager
-def _bounded(folder: ModelFolder) -> Iterator[None]:
-    """Stop a model that grows beyond what its weights can fill, while it is being built."""
-    size = sum(path.stat().st_size for path in folder.weights)
-    left = FREE_NUMBERS + NUMBERS_PER_BYTE * size
-
-    too_large = f"{folder.path / CONFIG} asks for a model far larger than its {size} bytes of weights"
-
-    def count(numbers: int) -> None:
-        nonlocal left
-        left -= numbers
-        if left < 0:
-            raise ModelError(too_large)
-
-    def of_tensor(module: nn.Module, name: str, value: Tensor | None) -> None:
-        count(max(value.numel(), LEAST_NUMBERS) if isinstance(value, Tensor) else 0)
-
-    def of_module(module: nn.Module, name: str, value: nn.Module | None) -> None:
-        count(LEAST_NUMBERS)
-
-    handles = (
-        registration.register_module_parameter_registration_hook(of_tensor),
-        registration.register_module_buffer_registration_hook(of_tensor),
-        registration.register_module_module_registration_hook(of_module),
-    )
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # of one tensor, before it is registered
-            raise ModelError(too_large) from error
-        raise
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.inputs.extras import extra
 from artifactlab.models.exported_program import quietly
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.onnx_graph import as_graph
 from artifactlab.models.protobuf import fields_of
 
@@ -53,9 +53,7 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         InputError: if the packages of the extra `onnx` are missing.
         ModelError: if weights lie outside the file's folder, it cannot be converted, or comes out different.
     """
-    unknown = ", ".join(map(repr, kwargs.keys() - {"shape"}))
-    if unknown:
-        raise ModelError(f"{path} is ONNX, which takes no {unknown}; --kwargs may give the shape of an input")
+    refuse_arguments(path, kwargs, ("shape",))
     onnx, runtime, converter = (extra(name, "onnx", f"ONNX {path}") for name in ("onnx", "onnxruntime", "onnx2pytorch"))
     try:
         graph = onnx.load(str(path), load_external_data=False)

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.budget import MemoryBudget
 from artifactlab.models.checkpoint import listed, read_weights
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.checkpoint_parts import networks_in, say_part, under
+from artifactlab.models.containers import Container, container_of
+from artifactlab.models.formats import ModelFormat, refuse_arguments
+from artifactlab.models.lightning_checkpoint import command_for
 from artifactlab.models.spandrel_descriptor import described_model
 from artifactlab.models.zip_records import zip_names
 
@@ -31,16 +34,9 @@ def holds_weights(path: Path) -> bool:
     """Whether a file looks like weights: safetensors, or written by torch.save and no program."""
     if not path.is_file():  # nor a pipe, which would wait for who writes to it
         return False
-    with path.open("rb") as file:
-        start = file.read(512)
-    if start[:4] == b"PK\x03\x04":
-        return _holds_pickle(path, start)
-    return start[:1] == b"\x80" or _is_safetensors(start, path.stat().st_size)
-
-
-def _is_safetensors(start: bytes, size: int) -> bool:
-    """Whether a file starts with the length of a JSON object, and with that."""
-    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
+    start = _start(path)
+    container = container_of(start)
+    return _holds_pickle(path, start) if container is Container.ZIP else container is not None
 
 
 def _holds_pickle(path: Path, start: bytes) -> bool:
@@ -58,8 +54,7 @@ def open_weights(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ModelError: if the file cannot be read as data, spandrel is not installed or knows no such model, or making it
             takes more memory than such a file speaks for.
     """
-    if kwargs:
-        raise ModelError(f"{path} says itself what model it is of; leave out --kwargs {dict(kwargs)}")
+    refuse_arguments(path, kwargs)
     weights = read_weights(path)
     _refuse_more_than_there_is(weights, path)
     spandrel = _imported(path, weights)
@@ -68,12 +63,12 @@ def open_weights(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     try:
         with MemoryBudget(size, refusal), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of how somebody's code uses torch
-            return described_model(spandrel.MAIN_REGISTRY.load(dict(weights)))
+            return described_model(_descriptor(spandrel, weights, path))
     except ModelError:
         raise
     except spandrel.UnsupportedModelError as error:
         raise ModelError(
-            f"{path} holds weights alone ({_keys(weights)}), of no model that spandrel knows; {MAKES} {path}"
+            f"{path} holds weights alone ({_keys(weights)}), of no model that spandrel knows; {_makes(path)}"
         ) from error
     except Exception as error:  # names and shapes are data, and its code takes them for those of a model
         raise ModelError(
@@ -100,11 +95,36 @@ def _imported(path: Path, weights: Mapping[str, Tensor]) -> Any:
         why = "" if missing else f" (it is there, but {first_line(error)})"
         raise ModelError(
             f"{path} holds weights alone ({_keys(weights)}); to tell super-resolution and restoration models by them:"
-            f" pip install 'artifactlab[spandrel]'{why}; for others, {MAKES} {path}"
+            f" pip install 'artifactlab[spandrel]'{why}; for others, {_makes(path)}"
         ) from error
     with suppress(ImportError):
         importlib.import_module("spandrel_extra_arches").install(ignore_duplicates=True)
     return spandrel
+
+
+def _descriptor(spandrel: Any, weights: Mapping[str, Tensor], path: Path) -> Any:
+    """What spandrel makes of all weights, or else of those of a network that a trainer has put a prefix before."""
+    try:
+        return spandrel.MAIN_REGISTRY.load(dict(weights))
+    except spandrel.UnsupportedModelError:
+        for prefix in networks_in(weights):
+            with suppress(spandrel.UnsupportedModelError):
+                part = under(weights, prefix)
+                found = spandrel.MAIN_REGISTRY.load(dict(part))
+                say_part(path, prefix, len(weights) - len(part))
+                return found
+        raise
+
+
+def _makes(path: Path) -> str:
+    """What to do about weights of a model that nobody here knows."""
+    command = "" if container_of(_start(path)) is Container.SAFETENSORS else command_for(path)
+    return f"it is a checkpoint of Lightning: {command}" if command else f"{MAKES} {path}"
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512)
 
 
 def _keys(weights: Mapping[str, Tensor]) -> str:

@@ -16,14 +16,13 @@ from torch import Tensor
 from artifactlab.errors import InputError, ModelError, first_line, shown
 from artifactlab.inputs.formats import START, InputFile, InputFormat, Reading, unreadable
 from artifactlab.inputs.regular_files import open_regular
+from artifactlab.models.containers import Container, container_of
 from artifactlab.models.outputs import tensors
 from artifactlab.models.torch_file import read_torch_file
 
 MAX_BYTES = 1 << 32
 """Of all tensors of a file, unpacked: four times the largest volume that is read. A packed file can say any size."""
-NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
-LARGEST_HEADER = 100_000_000
-"""Bytes of a safetensors header at most; the library refuses longer ones."""
+NPY = b"\x93NUMPY"
 WHAT_IS_READ = "expected tensors in .npy, .npz, .safetensors or .pt"
 
 
@@ -31,13 +30,11 @@ def kind_of_tensors(start: bytes) -> str | None:
     """Which kind of file of tensors starts so: `npy`, `npz`, `safetensors` or `pt`; None for none."""
     if start.startswith(NPY):
         return "npy"
-    if start.startswith(ZIP):
+    container = container_of(start)
+    if container is Container.ZIP:
         name = start[30 : 30 + int.from_bytes(start[26:28], "little")]
         return "npz" if name.endswith(b".npy") else "pt"
-    if start.startswith(PICKLE) and start[1:2] <= b"\x05":  # the protocol of a pickle; torch before 1.6 wrote one
-        return "pt"
-    is_header = start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= LARGEST_HEADER
-    return "safetensors" if is_header else None
+    return {Container.PICKLE: "pt", Container.SAFETENSORS: "safetensors"}.get(container) if container else None
 
 
 def read_tensors(path: Path) -> Any:

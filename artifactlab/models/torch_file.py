@@ -13,6 +13,7 @@ from typing import IO, Any
 import torch
 
 from artifactlab.errors import ModelError, first_line
+from artifactlab.models.containers import Container, container_of
 from artifactlab.models.pickle_program import PickleError, follow_pickle
 from artifactlab.models.zip_records import check_directory, check_sums
 
@@ -67,11 +68,11 @@ class _Counted:
 def _checked(path: Path) -> bool:
     """Whether the file is a zip, of which all sizes are checked; other ones are the pickles of before torch 1.6."""
     with path.open("rb") as file:
-        start = file.read(4)
-        if start == b"PK\x03\x04":
+        container = container_of(file.read(4))
+        if container is Container.ZIP:
             _check_zip(file, path.stat().st_size)
             return True
-        if not start.startswith(b"\x80"):
+        if container is not Container.PICKLE:
             raise PickleError("nothing that torch.save wrote starts like this")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # reads no more than there is
             for _ in range(PICKLES_OF_OLD):

@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.models.export_archive import is_exported
 from artifactlab.models.exported_program import as_modules, quietly
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.pickle_program import PickleError, follow_pickle
 from artifactlab.models.torch_internals import program_of_script
 from artifactlab.models.zip_records import check_directory, check_sums, zip_names
@@ -82,9 +82,7 @@ def _check_script(path: Path) -> None:
 
 def _example(scripted: torch.jit.ScriptModule, path: Path, kwargs: Mapping[str, Any]) -> Tensor:
     """An input that the program runs on."""
-    unknown = ", ".join(map(repr, kwargs.keys() - {"shape"}))
-    if unknown:
-        raise ModelError(f"{path} is TorchScript, which takes no {unknown}; --kwargs may give the shape of an input")
+    refuse_arguments(path, kwargs, ("shape",))
     for shape in [kwargs["shape"]] if kwargs else _likely_shapes(scripted):
         example = torch.rand(shape)
         if kwargs or _runs_on(scripted, example):

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from artifactlab.errors import ModelError, shown
 from artifactlab.inputs.extras import extra
-from artifactlab.models.formats import ModelFormat
+from artifactlab.models.formats import ModelFormat, refuse_arguments
+from artifactlab.models.image_needs import ImageNeeds, declare
 from artifactlab.models.image_processors import Processor, processor_of
 from artifactlab.models.model_folders import CONFIG, ModelFolder, read_description, say
 
@@ -38,8 +38,7 @@ def load_transformers_folder(path: Path, kwargs: Mapping[str, Any]) -> nn.Module
         ModelError: if the folder holds no model of transformers, or its weights are not those of the model.
         InputError: if transformers is not installed.
     """
-    if kwargs:
-        raise ModelError(f"{path} takes no --kwargs, got {shown(dict(kwargs))}")
+    refuse_arguments(path, kwargs)
     transformers = extra("transformers", "transformers", f"the folder {path}")
     folder = transformers_model_folder(path)
     names = folder.config.get("architectures")
@@ -77,6 +76,8 @@ def _of_pixels(model: nn.Module, processor: Processor) -> nn.Module:
     """The model itself, made an instance of `PixelModel`."""
     name = type(model).__name__
     model.__class__ = type(name, (PixelModel, type(model)), {"processor": processor})
+    channels = getattr(model.config, "num_channels", None)
+    declare(model, ImageNeeds(name, channels if isinstance(channels, int) else 3, value_range="0,1"))
     say(f"{name}: pixels, 0 to 1, are {processor.words}")
     return model
 

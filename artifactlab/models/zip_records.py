@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from artifactlab.models.containers import Container, container_of
 from artifactlab.models.pickle_program import PickleError
 
 END, END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
@@ -22,7 +23,7 @@ def zip_names(path: Path) -> list[str]:
     if not path.is_file():
         return []
     with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
+        if container_of(file.read(4)) is not Container.ZIP:
             return []
     try:
         with zipfile.ZipFile(path) as records:

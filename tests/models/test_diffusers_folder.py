@@ -192,7 +192,7 @@ def test_an_index_that_leads_elsewhere_is_refused(folder: Path) -> None:
 
 
 def test_arguments_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, library: Any) -> None:
-    assert "takes component and input in --kwargs, not 'size'" in refusal(folder, size=3)
+    assert "takes only component and input in --kwargs, got 'size'" in refusal(folder, size=3)
     assert "is a model and no pipeline" in refusal(folder, component="vae")
     assert "input is 'text'; expected one of images, latents" in refusal(folder, input="text")
     library.UNet().save_pretrained(tmp_path / "unet")
@@ -257,3 +257,29 @@ def test_quiet_ends_with_its_command(folder: Path, caplog: pytest.LogCaptureFixt
     assert CliRunner().invoke(main, ["lint", str(folder), "--quiet", "--format", "none"]).exit_code == 2
     load_model(str(folder))
     assert "pixels, 0 to 1" in caplog.text
+
+
+def test_arguments_reach_the_decoder(folder: Path) -> None:
+    model: Any = load_model(str(folder))
+    given: dict[str, Any] = {}
+
+    def decode(latents: torch.Tensor, strength: float = 1.0) -> Any:
+        given["strength"] = strength
+        return type(model).decode(model, latents)
+
+    model.decode = decode
+    made = model(torch.randn(1, 4, 16, 16), strength=0.5)
+    assert made.shape == (1, 3, 32, 32)
+    assert given == {"strength": 0.5}
+    with pytest.raises(ModelError, match="decode of AutoencoderKL has no argument 'width'; it takes latents"):
+        model(torch.randn(1, 4, 16, 16), width=3)
+
+
+@pytest.mark.parametrize("typed", [["--noise", "1x4x16x16"], ["--probe", "slanted-edge", "--size", "32x32"]])
+def test_another_range_than_the_one_it_is_opened_with_is_refused(folder: Path, typed: list[str]) -> None:
+    result = CliRunner().invoke(main, ["diagnose", str(folder), *typed, "--range", "-1,1"])
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        "Error: AutoencoderKL is opened so that black and white are 0,1, whatever they are inside; give --range 0,1 and"
+        " not -1,1, or leave it out"
+    )

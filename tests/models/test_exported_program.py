@@ -174,7 +174,7 @@ def test_an_input_of_another_size_than_it_was_exported_for_is_refused_with_that_
 
 
 def test_arguments_are_refused(file: Path) -> None:
-    with pytest.raises(ModelError, match="holds a graph, which takes no --kwargs; got 'width'"):
+    with pytest.raises(ModelError, match="takes no --kwargs, got 'width'"):
         load_model(str(file), {"width": 3})
 
 

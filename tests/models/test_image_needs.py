@@ -56,6 +56,17 @@ def test_colour_becomes_gray_and_gray_colour_where_the_model_takes_that() -> Non
     assert "three equal channels" in said[0]
 
 
+def test_images_are_opaque_to_a_model_that_takes_a_fourth_channel() -> None:
+    colour = torch.rand(1, 3, 32, 32)
+    for image in (colour, luma(colour)):
+        (call,), said = made(ImageNeeds("net", 4, alpha=True), image)
+        assert call.args[0].equal(torch.cat([image.expand(-1, 3, -1, -1), torch.ones(1, 1, 32, 32)], 1))
+        assert said == ["images are given a fourth channel, opaque everywhere, which net takes"]
+    (call,), said = made(ImageNeeds("four modalities", 4), colour)
+    assert call.args[0] is colour
+    assert not said
+
+
 def test_other_channels_and_other_arguments_are_kept() -> None:
     latent, mask = torch.rand(1, 4, 32, 32), torch.rand(1, 1, 32, 32)
     said: list[str] = []

@@ -176,5 +176,5 @@ def test_a_quantised_model_is_refused(file: Path, planted: Planted) -> None:
 
 
 def test_other_arguments_than_a_shape_are_refused(file: Path) -> None:
-    with pytest.raises(ModelError, match="takes no 'width'; --kwargs may give the shape of an input"):
+    with pytest.raises(ModelError, match="takes only shape in --kwargs, got 'width'"):
         load_model(str(file), {"width": 3})

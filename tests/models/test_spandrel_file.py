@@ -130,14 +130,14 @@ def test_a_spandrel_that_cannot_be_imported_says_so(tmp_path: Path, monkeypatch:
 
 def test_a_file_takes_no_arguments(tmp_path: Path) -> None:
     save_file(weights(), tmp_path / "x.safetensors")
-    with pytest.raises(ModelError, match=r"leave out --kwargs \{'scale': 2\}"):
+    with pytest.raises(ModelError, match=r"takes no --kwargs, got 'scale'"):
         load_model(str(tmp_path / "x.safetensors"), {"scale": 2})
 
 
 def test_what_the_descriptor_says_of_images_is_known_of_the_model(tmp_path: Path) -> None:
     save_file(weights(channels=1), tmp_path / "x.safetensors")
-    precisions = ("float32", "float64", "bfloat16")
-    expected = ImageNeeds("Tiny 2x", 1, minimum=16, multiple_of=8, precisions=precisions, crops=False)
+    known: dict[str, Any] = {"precisions": ("float32", "float64", "bfloat16"), "crops": False, "value_range": "0,1"}
+    expected = ImageNeeds("Tiny 2x", 1, minimum=16, multiple_of=8, **known)
     assert needs_of(load_model(str(tmp_path / "x.safetensors"))) == expected
     assert needs_of(nn.Identity()) is None
 
@@ -175,6 +175,40 @@ def test_a_model_is_called_as_its_descriptor_calls_it_and_keeps_its_names(tmp_pa
     nn.init.zeros_(other.conv.weight)
     torch.testing.assert_close(other(image), 2 * other.conv.bias.view(1, 4, 2, 2).tile(1, 1, 16, 16))
     assert set(model.state_dict()) == set(weights())
+
+
+MASKED = """
+import spandrel, torch
+class MaskedImageModelDescriptor(spandrel.ImageModelDescriptor):
+    pass
+class Inpainter(spandrel.Tiny):
+    def forward(self, image, mask):
+        return super().forward(torch.cat([image * (1 - mask), mask], 1))
+def make():
+    return MaskedImageModelDescriptor(Inpainter(4, 1), 3, lambda model, image, mask: model(image, mask))
+"""
+
+
+def test_a_model_that_fills_in_holes_is_given_a_hole_in_the_middle(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "zoo.py").write_text(MASKED)
+    model = load_model(f"{tmp_path / 'zoo.py'}:make")
+    image = torch.rand(1, 3, 16, 32)
+    mask = torch.zeros(1, 1, 16, 32)
+    mask[..., 4:12, 8:24] = 1
+    expected = model.shuffle(model.conv(torch.cat([image * (1 - mask), mask], 1)))
+    assert torch.equal(model(image), expected)
+    assert torch.equal(model(image, mask=mask), expected)
+    assert not torch.equal(model(image, mask=1 - mask), expected)
+    assert "Tiny fills in what a mask covers, here the middle; another: --arg mask=@FILE" in caplog.text
+
+
+def test_four_channels_are_colour_and_how_opaque_it_is(tmp_path: Path) -> None:
+    save_file(weights(channels=4), tmp_path / "x.safetensors")
+    needs = needs_of(load_model(str(tmp_path / "x.safetensors")))
+    assert needs is not None
+    assert (needs.channels, needs.alpha) == (4, True)
 
 
 class Calls:

@@ -57,7 +57,7 @@ def test_what_cannot_be_given_an_example_is_refused_with_what_to_type(tmp_path: 
 
 
 def test_other_arguments_than_a_shape_are_refused(file: Path) -> None:
-    with pytest.raises(ModelError, match="takes no 'width'; --kwargs may give the shape of an input"):
+    with pytest.raises(ModelError, match="takes only shape in --kwargs, got 'width'"):
         load_model(str(file), {"width": 3})
 
 

@@ -1,0 +1,1 @@
+"""Where MONAI keeps its networks."""
