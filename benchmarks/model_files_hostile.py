@@ -12,15 +12,24 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import torch
+from hostile_folders import FOLDERS, IRREGULAR, NAMES, autoencoder, upscaler
+from hostile_graphs import PROGRAMS, SCRIPTS, exported, script
+from hostile_onnx import BOMBS, FILE, LOOPS, MESSAGES, PLACES, WEIGHTS, onnx_file
 from hostile_pickles import WITNESS, pickles, saved
 from hostile_weights import CLAIMS, GIANTS, HEADERS, ZIPS, weights
 from model_files import Outcome, prepare, run
 from publish import arguments, mark, markdown_table, publish
 from robustness_hostile import CONTROLS
+from safetensors.torch import save
 
 MOST_SECONDS, MOST_MEGABYTES = 60.0, 1024
+CUTS = 20
+"""places at which each file is cut"""
 TYPED = ("--probe", "slanted-edge", "--size", "64x64", "--format", "json")
 
 
@@ -39,7 +48,7 @@ class Case:
 
 def cases() -> list[Case]:
     """All, by kind."""
-    return [*_weights()]
+    return [*_weights(), *_graphs(), *_folders(), *_places(), *_cut()]
 
 
 def _weights() -> list[Case]:
@@ -57,6 +66,82 @@ def _weights() -> list[Case]:
         *(_file("safetensors", name, "x.safetensors", data) for name, data in HEADERS.items()),
         *(_file("models by names and shapes", name, "x.safetensors", data) for name, data in GIANTS.items()),
     ]
+
+
+def _graphs() -> list[Case]:
+    onnx_files = {"bombs": BOMBS, "graphs": LOOPS, "weights": WEIGHTS}
+    return [
+        _file(".pt2", "undamaged", "x.pt2", exported(), is_good=True),
+        *(_made(".pt2", name, "x.pt2", make) for name, make in PROGRAMS.items()),
+        _file("TorchScript", "undamaged", "x.ts", script(), is_good=True),
+        *(_made("TorchScript", name, "x.ts", make) for name, make in SCRIPTS.items()),
+        _file("ONNX", "undamaged", FILE, onnx_file(), is_good=True),
+        *(
+            _made(f"ONNX, {kind}", name, FILE, partial(onnx_file, change))
+            for kind, changes in onnx_files.items()
+            for name, change in changes.items()
+        ),
+        *(_file("ONNX, messages", name, FILE, content) for name, content in MESSAGES.items()),
+        *(
+            Case("ONNX, weights elsewhere", name, partial(_beside, change, put), FILE)
+            for name, (change, put) in PLACES.items()
+        ),
+    ]
+
+
+def _beside(change: Callable[[Any], object], put: Callable[[Path], object], folder: Path) -> None:
+    (folder / FILE).write_bytes(onnx_file(change))
+    put(folder)
+
+
+def _folders() -> list[Case]:
+    makes = {"undamaged diffusers": autoencoder, "undamaged transformers": upscaler, **FOLDERS}
+    return [
+        Case("folders", name, partial(_inside, make), "model", name.startswith("undamaged"))
+        for name, make in makes.items()
+    ]
+
+
+def _inside(make: Callable[[Path], object], folder: Path) -> None:
+    (folder / "model").mkdir()
+    make(folder / "model")
+
+
+def _places() -> list[Case]:
+    irregular = [
+        Case("no regular files", name, lambda folder, put=put, target=target: put(folder / target), target)
+        for name, (target, put) in IRREGULAR.items()
+    ]
+    noise = saved({"w": torch.zeros(3)})
+    return irregular + [_file("names", ascii(name), name if name[0] != "-" else f"./{name}", noise) for name in NAMES]
+
+
+def _cut() -> list[Case]:
+    """Each file cut at `CUTS` places."""
+    whole = {
+        "x.pth": saved(weights()),
+        "old.pth": saved(weights(), zipped=False),
+        "x.safetensors": save(weights()),
+        "x.pt2": exported(),
+        "x.ts": script(),
+        FILE: onnx_file(),
+    }
+    files = [
+        _file(f"cut, {Path(name).name}", f"after {end} bytes", name, content[:end])
+        for name, content in whole.items()
+        for end in (place * len(content) // CUTS for place in range(CUTS))
+    ]
+    return files + [
+        Case(f"cut, {part} of a folder", f"after {k}/{CUTS}", partial(_cut_folder, part, k / CUTS), "model")
+        for part in ("config.json", "diffusion_pytorch_model.safetensors")
+        for k in range(CUTS)
+    ]
+
+
+def _cut_folder(part: str, share: float, folder: Path) -> None:
+    autoencoder(folder / "model")
+    path = folder / "model" / part
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
 def _file(kind: str, name: str, target: str, content: bytes, is_good: bool = False) -> Case:

@@ -18,7 +18,7 @@ from torch.nn.modules import module as registration
 
 from artifactlab.errors import ModelError, first_line, shown
 from artifactlab.inputs.regular_files import read_regular
-from artifactlab.models.checkpoint import read_checkpoint
+from artifactlab.models.checkpoint import check_weights
 from artifactlab.printable import printable
 
 CONFIG = "config.json"
@@ -133,10 +133,10 @@ class ModelFolder:
         raise ModelError(f"{self.path} has no weights: expected {self.stem}.safetensors beside {CONFIG}")
 
     def _how(self) -> dict[str, Any]:
-        """Arguments that pick the files of weights; pickled ones were read as data before."""
+        """Arguments that pick the files of weights, read as data before: the libraries read all bytes of what is none."""
         safe = self.weights[0].suffix == ".safetensors"
-        for path in () if safe else self.weights:
-            read_checkpoint(path)
+        for path in self.weights:
+            check_weights(path)
         self._refuse_other_folders()
         variants = {_variant(path.name) for path in self.weights}
         return {**self.options, "use_safetensors": safe, **({} if "" in variants else {"variant": min(variants)})}

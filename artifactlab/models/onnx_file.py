@@ -28,6 +28,8 @@ LIKE = 1e-3
 differs by 1e-5 in deep nets, a wrong padding or alignment by 1e-2 at least."""
 QUANTISED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"}
 """Operators of models whose values are integers: no gradient and no small repair comes through them."""
+FATAL = 4
+"""What onnxruntime calls the last of its levels of logging."""
 EXTERNAL = 1
 """`TensorProto.EXTERNAL`, the place of weights that lie in a file beside the graph."""
 
@@ -63,7 +65,7 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         onnx.load_external_data_for_model(graph, str(path.resolve().parent))
         with quietly():
             model: nn.Module = converter.ConvertModel(graph).eval()
-            session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            session = runtime.InferenceSession(str(path), _silent(runtime), providers=["CPUExecutionProvider"])
             _compare(model, session, _example(graph.graph, kwargs), path)
         return model
     except ArtifactLabError:
@@ -73,6 +75,13 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
             f"ONNX {path} cannot be converted: {type(error).__name__}: {first_line(error)}; give the shape of an input,"
             " as --kwargs '{\"shape\": [1, 3, 256, 256]}', or the Python model"
         ) from error
+
+
+def _silent(runtime: Any) -> Any:
+    """Options of a session that logs nothing: what it warns of, in colours, are names and sizes in the file."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = FATAL
+    return options
 
 
 def _refuse_quantised(graph: Any, path: Path) -> None:

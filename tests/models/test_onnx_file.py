@@ -87,7 +87,10 @@ class Planted:
         self.off = 0.0
         self.operator = "Constant"
         self.seen: list[tuple[int, ...]] = []
-        runtime = SimpleNamespace(InferenceSession=lambda path, providers: SimpleNamespace(run=self.run))
+        runtime = SimpleNamespace(
+            SessionOptions=SimpleNamespace,
+            InferenceSession=lambda path, options, providers: SimpleNamespace(run=self.run),
+        )
         onnx = SimpleNamespace(load=self.load, load_external_data_for_model=lambda graph, folder: None)
         for name, package in {
             "onnx": onnx,
