@@ -285,7 +285,6 @@ MESSAGES: dict[str, bytes] = {
     "a million empty nodes": VERSIONS[0] + _field(7, _field(1, b"") * 1_000_000) + VERSIONS[1],
     "ten million empty numbers": VERSIONS[0] + _field(7, _field(5, _field(4, bytes(4 * 2_000_000)))) + VERSIONS[1],
     "20 000 outer fields": VERSIONS[0] + _field(14, b"") * 20_000 + _field(7, b"") + VERSIONS[1],
-    "two graphs": onnx_file() + _field(7, b"\x12\x01g"),
     "no UTF-8": VERSIONS[0] + _field(7, _field(2, b"\xff\xfe")) + VERSIONS[1],
 }
 """protocol buffers that are no net"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,15 @@ sixth of it in Python, and as long to make as so many bytes to fill."""
 LARGEST_RESULT = 1 << 28
 """Bytes that one operator of a graph may make of the small example that it is tried on: a hundred times what the widest
 decoders do. Graphs that double what they have end at twice as much."""
+
+
+PER_BYTE = 1 << 12
+"""The same per byte of a large example; the widest decoder of latents makes as much."""
+
+
+def largest_result(examples: Iterable[Tensor]) -> int:
+    """Bytes that one operator may make of these, see `ResultLimit`."""
+    return max(LARGEST_RESULT, PER_BYTE * sum(one.numel() * one.element_size() for one in examples))
 
 
 class MemoryBudget(TorchDispatchMode):

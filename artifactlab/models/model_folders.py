@@ -133,7 +133,7 @@ class ModelFolder:
         raise ModelError(f"{self.path} has no weights: expected {self.stem}.safetensors beside {CONFIG}")
 
     def _how(self) -> dict[str, Any]:
-        """Arguments that pick the files of weights, read as data before: the libraries read all bytes of what is none."""
+        """Arguments that pick the files of weights, read as data before: libraries read all bytes of what is none."""
         safe = self.weights[0].suffix == ".safetensors"
         for path in self.weights:
             check_weights(path)

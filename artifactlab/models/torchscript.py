@@ -119,7 +119,10 @@ def _runs_on(scripted: torch.jit.ScriptModule, example: Tensor, path: Path) -> b
             operator, or with the process where there is none.
     """
     raised: list[Exception] = []
-    limit = ResultLimit(f"TorchScript {path} makes far larger tensors than a net, and is not run")
+    limit = ResultLimit(
+        f"TorchScript {path} makes far larger tensors of {tuple(example.shape)} than most nets, and is not run; if it"
+        " is yours, give the shape of a smaller input, as --kwargs '{\"shape\": [1, 3, 64, 64]}'"
+    )
     thread = Thread(target=_tried, args=(scripted, example, limit, raised), daemon=True)
     thread.start()
     thread.join(MAX_SECONDS if _loops(path) else None)

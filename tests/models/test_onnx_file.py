@@ -89,6 +89,7 @@ class Planted:
         self.seen: list[tuple[int, ...]] = []
         runtime = SimpleNamespace(
             SessionOptions=SimpleNamespace,
+            GraphOptimizationLevel=SimpleNamespace(ORT_DISABLE_ALL=0),
             InferenceSession=lambda path, options, providers: SimpleNamespace(run=self.run),
         )
         onnx = SimpleNamespace(load=self.load, load_external_data_for_model=lambda graph, folder: None)
