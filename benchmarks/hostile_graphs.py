@@ -202,6 +202,10 @@ def _zip_of(content: bytes) -> bytes:
 RETURN = b"    return (_2)"
 
 
+def _zeros(*sides: int) -> str:
+    return f"torch.zeros({list(sides)}, dtype=None, layout=None, device=None, pin_memory=None)"
+
+
 def _code(*lines: str) -> Callable[[], bytes]:
     """With lines before the result."""
     text = "".join(f"    {line}\n" for line in lines).encode()
@@ -235,19 +239,19 @@ SCRIPTS: dict[str, Callable[[], bytes]] = {
     "raises control characters": _code('ops.prim.RaiseException("\\x1b[2J\\r\\n", "builtins.RuntimeError")'),
     "prints": _code('print("x")', 'ops.prim.RaiseException("no", "builtins.RuntimeError")'),
     "a loop without end": _code("_8 = True", "while _8:", "  _8 = True", "  _3 = torch.relu(_3)"),
-    "a loop of 10^15": _code("_8 = 0", "for _7 in range(1000000000000000):", "  _8 = torch.add(_8, 1)"),
-    "a loop of tensors without end": _code("_8 = _3", "_6 = True", "while _6:", "  _8 = torch.relu(_8)"),
+    "a loop of 10^15": _code("for _7 in range(1000000000000000):", "  _3 = torch.relu(_3)"),
+    "a loop of numbers without end": _code(
+        "_8 = 1", "while bool(_8):", "  _8 = torch.add(_8, 1)", "_3 = torch.add(_3, _8)"
+    ),
     "loops in loops": _code(
-        "_8 = 0", *("  " * k + f"for _7{k} in range(1000000):" for k in range(50)), "  " * 50 + "_8 = 1"
+        *("  " * k + f"for _7{k} in range(1000000):" for k in range(50)), "  " * 50 + "_3 = torch.relu(_3)"
     ),
     "calls itself": _code("_3 = (self).forward(input, )"),
-    "a terabyte": _code("_9 = torch.zeros([1000000, 1000000], dtype=None, layout=None, device=None, pin_memory=None)"),
-    "three gigabytes of ones": _code(
-        "_9 = torch.ones([800, 1000000], dtype=None, layout=None, device=None, pin_memory=None)"
-    ),
-    "doubled a hundred times": _code("_8 = _3", *["_8 = torch.cat([_8, _8], 1)"] * 100),
-    "a list doubled": _code("_8 = [1]", *["_8 = torch.add(_8, _8)"] * 40),
-    "a text doubled": _code('_8 = "aaaaaaaa"', *["_8 = torch.add(_8, _8)"] * 40),
+    "a terabyte": _code(f"_9 = {_zeros(1_000_000, 1_000_000)}", "_3 = torch.add(_3, torch.sum(_9))"),
+    "three gigabytes": _code(f"_9 = {_zeros(800, 1_000_000)}", "_3 = torch.add(_3, torch.sum(_9))"),
+    "doubled a hundred times": _code(*["_3 = torch.cat([_3, _3], 1)"] * 100),
+    "a list doubled": _code("_8 = [1]", *["_8 = torch.add(_8, _8)"] * 40, "_3 = torch.add(_3, torch.len(_8))"),
+    "a text doubled": _code('_8 = "aaaa"', *["_8 = torch.add(_8, _8)"] * 40, "_3 = torch.add(_3, torch.len(_8))"),
     "no Python": lambda: edited(script(), ("container.py", by(b"(" * 100_000))),
     "a line of a megabyte": lambda: edited(script(), ("container.py", by(b"x" * 1_000_000))),
     "nested a hundred thousand times": _code("_9 = " + "(" * 100_000 + "1" + ")" * 100_000),

@@ -64,6 +64,10 @@ class Outcome:
         """The last line on stderr."""
         return (self.err.strip().splitlines() or [""])[-1]
 
+    def keys(self) -> list[str]:
+        """Keys of the sites that it reported."""
+        return [f"{site['name']}/{site['op']}#{site['call']}".lstrip("/") for site in self.data.get("sites", [])]
+
     def sites(self) -> list[str]:
         """Names and operators of the sites that it reported."""
         return [f"{site['name']}/{site['op']}" for site in self.data.get("sites", [])]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.inputs.extras import extra
-from artifactlab.models.budget import ResultLimit, largest_result
+from artifactlab.models.budget import LARGEST_RESULT, ResultLimit, largest_result
 from artifactlab.models.exported_program import quietly
 from artifactlab.models.formats import ModelFormat
 from artifactlab.models.protobuf import fields_of
@@ -68,7 +68,7 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         _check_weights(graph, path.resolve().parent)
         onnx.load_external_data_for_model(graph, str(path.resolve().parent))
         with quietly():
-            model: nn.Module = converter.ConvertModel(graph).eval()
+            model = _converted(converter, graph, path)
             example = _example(graph.graph, kwargs)
             found = _bounded_pass(model, example, path)
             session = runtime.InferenceSession(str(path), _options(runtime), providers=["CPUExecutionProvider"])
@@ -161,6 +161,14 @@ def _example(graph: Any, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     with ResultLimit("the input that the graph asks for is too large to try it on; export it for a smaller one"):
         return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def _converted(converter: Any, graph: Any, path: Path) -> nn.Module:
+    """The graph as a module; constants that a formula makes are made here."""
+    refusal = f"ONNX {path} holds constants that are far larger than the file"
+    with ResultLimit(refusal, max(LARGEST_RESULT, path.stat().st_size)):
+        model: nn.Module = converter.ConvertModel(graph).eval()
+    return model
 
 
 def _bounded_pass(model: nn.Module, example: Mapping[str, Tensor], path: Path) -> list[Any]:
