@@ -122,6 +122,12 @@ def row(kept: Kept, outcome: Outcome, root: Path) -> list[str]:
     return [*name, "yes", str(len(sites)), severity, said]
 
 
+def _shows(outcome: Outcome) -> bool:
+    """Whether there is anything to look at: an offender, or an output that shows something."""
+    offends = any(one["verdict"] == "offender" for one in outcome.data["sites"])
+    return offends or (outcome.data["output"]["severity"] or 0) >= 1
+
+
 def look(kept: Kept, root: Path, folder: Path) -> None:
     """Write what the file makes of the photos, each pixel as sixteen."""
     model = artifactlab.load_model(str(root / kept.path))
@@ -151,7 +157,7 @@ def main() -> None:
         outcome = diagnosed(kept, asked.kept)
         rows.append(row(kept, outcome, asked.kept))
         print(" | ".join(rows[-1]), f"[{outcome.seconds:.0f} s, {outcome.megabytes} MB]", file=sys.stderr, flush=True)
-        if asked.look and not outcome.code and "offender" in rows[-1][-1] and kept.takes != "volumes":
+        if asked.look and not outcome.code and kept.takes != "volumes" and _shows(outcome):
             look(kept, asked.kept, asked.look)
     header = ["file", "kind", "opened", "sites", "severity", "verdict, or why not"]
     publish("model_files_real", markdown_table(header, rows), asked.readme)

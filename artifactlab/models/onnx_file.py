@@ -31,6 +31,8 @@ QUANTISED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInte
 """Operators of models whose values are integers: no gradient and no small repair comes through them."""
 LOOPS = {"Loop", "Scan"}
 """Operators that run a graph inside them any number of times."""
+MOST_BYTES = 16
+"""Of one number, a complex one of double precision."""
 FATAL = 4
 """What onnxruntime calls the last of its levels of logging."""
 EXTERNAL = 1
@@ -126,9 +128,12 @@ def _check_weights(model: Any, folder: Path) -> None:
         if not file.is_relative_to(folder) or not file.is_file():
             where = shown(place.get("location"))
             raise ModelError(f"weights {shown(tensor.name)} are said to lie in {where}, which is no file in {folder}")
-        end = int(place.get("offset", 0)) + max(int(place.get("length", 0)), math.prod(tensor.dims) // 8)
-        if end > file.stat().st_size:
+        offset, length, size = int(place.get("offset", 0)), int(place.get("length", 0)), file.stat().st_size
+        count = math.prod(tensor.dims)
+        if offset + max(length, count // 8) > size:
             raise ModelError(f"weights {shown(tensor.name)} are said to be longer than their file {file}")
+        if (length or size - offset) > MOST_BYTES * count:
+            raise ModelError(f"weights {shown(tensor.name)} are said to have more bytes than {count} numbers take")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

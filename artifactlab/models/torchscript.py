@@ -30,6 +30,10 @@ FOREIGN = re.compile(
 LOOP = re.compile(r"^ *(while|for)\b", re.MULTILINE)
 MAX_SECONDS = 40.0
 """In which a program with loops must come to an end on its example; ten times what large nets take."""
+MARKS = re.compile(r"[()\[\]{}\n]")
+MAX_DEPTH, MAX_STATEMENT = 100, 1 << 15
+"""Brackets in brackets, and letters of a statement: torch's parser calls itself for each, until C's stack overflows.
+What torch writes has some five, and some thousand letters where a hundred tensors are joined."""
 CODE = "/code/"
 TRACED = "/traced_inputs.pkl"
 """What a traced program was traced with, by shapes alone: torch reads it only where it is asked to."""
@@ -81,8 +85,19 @@ def _check_script(path: Path) -> None:
         for name in records.namelist():
             if name.endswith(".pkl") and not name.endswith(TRACED):
                 follow_pickle(io.BytesIO(records.read(name)), 2 * size)
-            elif name.endswith(".py") and (found := FOREIGN.search(records.read(name).decode())):
-                raise PickleError(f"its code calls {shown(found[0])}, which works on more than tensors")
+            elif name.endswith(".py"):
+                _check_code(records.read(name).decode())
+
+
+def _check_code(code: str) -> None:
+    if found := FOREIGN.search(code):
+        raise PickleError(f"its code calls {shown(found[0])}, which works on more than tensors")
+    depth, start = 0, 0
+    for mark in MARKS.finditer(code):
+        depth += (mark[0] in "([{") - (mark[0] in ")]}")
+        if depth > MAX_DEPTH or mark.start() - start > MAX_STATEMENT:
+            raise PickleError("its code is nested or goes on in one statement without end")
+        start = mark.start() if mark[0] == "\n" and depth <= 0 else start
 
 
 def _example(scripted: torch.jit.ScriptModule, path: Path, kwargs: Mapping[str, Any]) -> Tensor:

@@ -128,6 +128,12 @@ def test_tensors_far_larger_than_the_input_are_refused_before_they_are_made(tmp_
         load_model(str(path))
 
 
+@pytest.mark.parametrize("line", ["  x = " + "(" * 101 + "1" + ")" * 101, "  x = (1" + "+1\n" * 20_000 + ")"])
+def test_code_that_is_nested_without_end_is_refused_before_it_is_parsed(file: Path, tmp_path: Path, line: str) -> None:
+    with pytest.raises(ModelError, match="its code is nested or goes on in one statement without end"):
+        load_model(str(copied(file, tmp_path / "nested.pt", line)))
+
+
 def test_packed_weights_are_refused_before_they_are_unpacked(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its records are compressed"):
         load_model(str(copied(file, tmp_path / "bomb.pt", packed="/data/")))
