@@ -45,6 +45,12 @@ def _upscaler() -> Path:
     return folder
 
 
+def build() -> None:
+    """Write the folders that are copied, before workers are forked that would each have their own."""
+    _autoencoder()
+    _upscaler()
+
+
 def remove() -> None:
     """Remove the folders that are copied."""
     for made in (_autoencoder, _upscaler):

@@ -11,14 +11,15 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-from hostile_folders import FOLDERS, IRREGULAR, NAMES, autoencoder, upscaler
+from hostile_folders import FOLDERS, IRREGULAR, NAMES, autoencoder, build, remove, upscaler
 from hostile_graphs import PROGRAMS, SCRIPTS, exported, script
 from hostile_onnx import BOMBS, FILE, LOOPS, MESSAGES, PLACES, WEIGHTS, onnx_file
 from hostile_pickles import WITNESS, pickles, saved
@@ -154,6 +155,14 @@ def _made(kind: str, name: str, target: str, make: Callable[[], bytes]) -> Case:
     return Case(kind, name, lambda folder: (folder / target).write_bytes(make()), target)
 
 
+ALL: list[Case] = []
+"""what the workers are forked with"""
+
+
+def _tried(place: int) -> tuple[list[str], Outcome]:
+    return tried(ALL[place])
+
+
 def tried(case: Case) -> tuple[list[str], Outcome]:
     """What goes wrong with one case, in a folder of its own."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -200,8 +209,10 @@ def main() -> None:
     prepare()
     chosen = [one for one in cases() if asked.word in f"{one.kind}: {one.name}"]
     found: dict[str, list[tuple[int, Outcome]]] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:  # each forks, and waits
-        for case, (faults, outcome) in zip(chosen, pool.map(tried, chosen), strict=True):
+    ALL[:] = chosen
+    build()
+    with ProcessPoolExecutor(WORKERS, get_context("fork")) as pool:
+        for case, (faults, outcome) in zip(chosen, pool.map(_tried, range(len(chosen))), strict=True):
             found.setdefault(case.kind, []).append((len(faults), outcome))
             if faults or asked.say:
                 print(
