@@ -9,12 +9,9 @@ saved: of an autoencoder, those of its own decode. Hostile folders pass where bo
 from __future__ import annotations
 
 import json
-import os
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,12 +19,10 @@ from typing import Any
 import torch
 from architectures_diffusers import ARCHITECTURES as AUTOENCODERS
 from architectures_records import Architecture
-from architectures_torchvision import provide_operators
 from architectures_transformers import ARCHITECTURES as TRANSFORMERS
+from model_files import Outcome, differing, own_sites, prepare, run
 from torch import Tensor, nn
 
-SECONDS = 120
-"""that a command may take"""
 PROBE = ("--probe", "slanted-edge", "--size")
 PREPROCESSOR = {
     "do_resize": True,
@@ -198,62 +193,25 @@ class Row:
 def measured(case: Case, refused: bool) -> Row:
     """The rows of one folder, opened by both commands."""
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        truth = case.save(folder)
+        truth = case.save(Path(name))
         options = ["--kwargs", json.dumps(case.kwargs)] if case.kwargs else []
-        lint = _run("lint", name, *options)
-        diagnose = _run("diagnose", name, *options, *case.typed, "--format", "json")
-        peak = max(lint[3], diagnose[3])
-        if refused:
-            lines = [done[2].strip().splitlines() for done in (lint, diagnose)]
-            passed = all(done[0] == 2 for done in (lint, diagnose)) and all(len(one) == 1 for one in lines)
-            return Row(case.name, passed and "CODE HAS RUN" not in lint[1], lines[0][-1].replace(name, "FOLDER"), peak)
-        if lint[0] or diagnose[0]:
-            failed = lint if lint[0] else diagnose
-            return Row(
-                case.name, False, f"{failed[0]}: {failed[2].strip().splitlines()[-1]}".replace(name, "FOLDER"), peak
-            )
-        found = sorted({f"{site['name']}/{site['op']}" for site in json.loads(diagnose[1])["sites"]})
-        expected = sorted(set(_sites(*truth)))
-        extra, lost = sorted(set(found) - set(expected)), sorted(set(expected) - set(found))
-        said = f"{len(found)} sites" + (f", not expected {extra}" if extra else "") + (f", lost {lost}" if lost else "")
-        return Row(case.name, found == expected, said, peak)
+        lint = run("lint", name, *options)
+        diagnose = run("diagnose", name, *options, *case.typed, "--format", "json")
+        passed, said = _refused(lint, diagnose) if refused else _opened(lint, diagnose, own_sites(*truth))
+        return Row(case.name, passed, said.replace(name, "FOLDER"), max(lint.megabytes, diagnose.megabytes))
 
 
-def _run(*line: str) -> tuple[int, str, str, int]:
-    """Exit code, stdout, stderr and peak memory in MB of a command, run in a fork of what has all imported."""
-    with TemporaryDirectory() as name:
-        process = get_context("fork").Process(target=_command, args=(Path(name), line))
-        process.start()
-        process.join(SECONDS)
-        process.kill()
-        process.join()
-        texts = [
-            (Path(name) / part).read_text() for part in ("stdout", "stderr", "memory") if (Path(name) / part).exists()
-        ]
-        return process.exitcode or 0, *texts[:2], int(texts[2]) if len(texts) > 2 else 0
+def _refused(lint: Outcome, diagnose: Outcome) -> tuple[bool, str]:
+    passed = all(one.code == 2 and len(one.err.strip().splitlines()) == 1 for one in (lint, diagnose))
+    return passed and "CODE HAS RUN" not in lint.out, lint.said
 
 
-def _command(folder: Path, line: tuple[str, ...]) -> None:
-    """What a fork does: the command, what it prints in files."""
-    from artifactlab.cli.main import main as command
-
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
-    try:
-        command(list(line), prog_name="artifactlab")
-    finally:
-        sys.stdout.flush()
-        (folder / "memory").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
-
-
-def _sites(model: nn.Module, given: Tensor) -> list[str]:
-    """Sites of a pass of the model as it was saved."""
-    import artifactlab
-
-    with torch.no_grad(), artifactlab.capture(model) as found:
-        model(given)
-    return [f"{one.site.name}/{one.site.op}" for one in found.sites]
+def _opened(lint: Outcome, diagnose: Outcome, expected: list[str]) -> tuple[bool, str]:
+    if lint.code or diagnose.code:
+        failed = lint if lint.code else diagnose
+        return False, f"{failed.code}: {failed.said}"
+    found = diagnose.sites()
+    return set(found) == set(expected), differing(found, expected)
 
 
 def _sides(size: str) -> list[int]:
@@ -265,10 +223,7 @@ def _noise(size: str) -> Tensor:
 
 
 def main(wanted: str = "") -> None:
-    provide_operators()
-    import diffusers.models  # noqa: F401  # once for all forks
-    import transformers  # noqa: F401
-
+    prepare()
     passed = True
     print(f"{'folder':28}{'':6}{'MB':>6}  what it said, or sites that are those of the model itself")
     for case, refused in [*((one, False) for one in CASES), *((one, True) for one in HOSTILE)]:

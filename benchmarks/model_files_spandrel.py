@@ -7,19 +7,15 @@ own. That the right model was opened is shown by its sites: they must be those o
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from architectures_records import Architecture
 from architectures_spandrel import ARCHITECTURES
-from architectures_torchvision import provide_operators
+from model_files import prepare, run
 from publish import arguments, markdown_table, stamp
 
 import artifactlab
@@ -38,15 +34,6 @@ NAMES = (
     "spandrel SPAN",
 )
 """by default: ten that differ in how they enlarge, and in what sizes they take"""
-RUN = """
-import sys
-sys.path.insert(0, sys.argv.pop(1))
-from architectures_torchvision import provide_operators
-provide_operators()
-from artifactlab.cli.main import main
-main(prog_name="artifactlab")
-"""
-"""The command line, also beside a torch that torchvision was not built for."""
 SIZE = "61x72"
 """Of the probe: few sizes are a multiple of 8 by chance."""
 
@@ -72,21 +59,17 @@ def opened(architecture: Architecture, folder: Path) -> Opened:
     model = architecture.build()
     file = folder / "4x-foo.pth"
     torch.save({"params_ema": model.state_dict()}, file)
-    lint, found, _ = _run("lint", str(file))
-    started = time.perf_counter()
-    code, data, said = _run("diagnose", str(file), "--probe", "zone-plate", "--size", SIZE, "--fast")
-    own, there = (
-        _sites(model, file),
-        [f"{one['name']}/{one['op']}#{one['call']}".lstrip("/") for one in data.get("sites", [])],
-    )
+    lint = run("lint", str(file), "--format", "json")
+    done = run("diagnose", str(file), "--probe", "zone-plate", "--size", SIZE, "--fast", "--format", "json")
+    own, there = _sites(model, file), done.keys()
     return Opened(
         architecture.name.removeprefix("spandrel "),
         file.stat().st_size / 1e6,
-        f"{lint}, {len(found.get('findings', []))} found",
+        f"{lint.code}, {len(lint.data.get('findings', []))} found",
         f"{len(set(own) & set(there))} of {len(own)}",
-        code == 0 and sorted(own) == sorted(there),
-        time.perf_counter() - started,
-        said,
+        done.code == 0 and sorted(own) == sorted(there),
+        done.seconds,
+        done.said,
     )
 
 
@@ -99,19 +82,11 @@ def _sites(model: torch.nn.Module, file: Path) -> list[str]:
     return [one.site.key for one in artifactlab.diagnose(model, [probe], fast=True).sites]
 
 
-def _run(command: str, *options: str) -> tuple[int, dict[str, Any], str]:
-    """Exit code, data, and the last line on stderr of a command."""
-    code = [sys.executable, "-c", RUN, str(Path(__file__).parent), command, *options, "--format", "json"]
-    done = subprocess.run(code, capture_output=True, text=True, check=False)
-    said = done.stderr.strip().splitlines()
-    return done.returncode, json.loads(done.stdout) if done.stdout else {}, said[-1] if said else ""
-
-
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--all", action="store_true", help="every architecture, and not ten of them")
     asked = parser.parse_args()
-    provide_operators()
+    prepare()
     chosen = [one for one in ARCHITECTURES if asked.all or one.name in NAMES]
     rows: list[Opened] = []
     print(markdown_table(["file of", "MB", "lint: exit code", "its own sites", "same", "s", "said"], []))

@@ -1,8 +1,8 @@
-"""A bound on what somebody's code allocates while it makes a model of sizes that a file claims."""
+"""Bounds on what is allocated where sizes come from a file: while a model is made of it, and when it first runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,20 @@ from artifactlab.models.torch_internals import TorchDispatchMode, operator_schem
 OVERHEAD = 1 << 15
 """Bytes that a tensor is counted with at least, so that their number is bounded, too: a module of one number takes a
 sixth of it in Python, and as long to make as so many bytes to fill."""
+
+
+LARGEST_RESULT = 1 << 28
+"""Bytes that one operator of a graph may make of the small example that it is tried on: a hundred times what the widest
+decoders do. Graphs that double what they have end at twice as much."""
+
+
+PER_BYTE = 1 << 12
+"""The same per byte of a large example; the widest decoder of latents makes as much."""
+
+
+def largest_result(examples: Iterable[Tensor]) -> int:
+    """Bytes that one operator may make of these, see `ResultLimit`."""
+    return max(LARGEST_RESULT, PER_BYTE * sum(one.numel() * one.element_size() for one in examples))
 
 
 class MemoryBudget(TorchDispatchMode):
@@ -44,6 +58,41 @@ class MemoryBudget(TorchDispatchMode):
         if self.left < 0:
             raise ModelError(self._refusal)
         return func(*args, **kwargs)
+
+
+class ResultLimit(TorchDispatchMode):
+    """Inside, no operator that this thread calls may make more than so many bytes; they are told before they are made.
+
+    It is met by the calls of TorchScript's interpreter, too.
+
+    Args:
+        refusal: text of the ModelError that is raised where more is asked for.
+        size: in bytes.
+
+    >>> with ResultLimit("too large"):
+    ...     torch.zeros(2, 3).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, refusal: str, size: int = LARGEST_RESULT) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._refusal, self._size, self._is_exceeded = refusal, size, False
+        self.is_over = False
+        """Set from another thread, it ends what runs inside at its next operator."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if self.is_over or (not func.is_view and _bytes_of(func, args, kwargs) > self._size):
+            self._is_exceeded = True
+            raise ModelError(self._refusal)
+        return func(*args, **kwargs)
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        if self._is_exceeded:  # an interpreter makes an error of its own of ours
+            raise ModelError(self._refusal)
 
 
 def _bytes_of(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from artifactlab.errors import ModelError, first_line
 from artifactlab.models.containers import Container, container_of
+from artifactlab.models.safetensors_file import check_safetensors, read_safetensors
 from artifactlab.models.torch_file import read_torch_file
 from artifactlab.models.torch_internals import COMPILED_CHILD
 
@@ -75,8 +75,21 @@ def is_safetensors(path: Path) -> bool:
 def _weights(path: Path, safe: bool) -> dict[str, Tensor]:
     if not safe:
         return plain_weights(read_torch_file(path), path)
+    return without_prefix(_as_safetensors(path, read_safetensors))
+
+
+def check_weights(path: Path) -> None:
+    """Raise what `read_checkpoint` does of a file that is no weights; safe ones are not read but for their header."""
+    if path.suffix == ".safetensors":
+        refuse_missing(path)
+        _as_safetensors(path, check_safetensors)
+    else:
+        read_checkpoint(path)
+
+
+def _as_safetensors(path: Path, read: Callable[[Path], Value]) -> Value:
     try:
-        return without_prefix(load_file(path))
+        return read(path)
     except Exception as error:  # the names of dtypes that torch lacks are KeyErrors, for instance
         raise ModelError(f"checkpoint {path} is no readable safetensors file: {first_line(error)}") from error
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line
+from artifactlab.models.budget import ResultLimit, largest_result
 from artifactlab.models.export_archive import check_exported, is_exported, refuse_old_torch
 from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.graph_layers import with_layers
+from artifactlab.models.torch_internals import tree_leaves, tree_map
 
 
 def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
@@ -30,11 +32,34 @@ def load_exported(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     try:
         check_exported(path)
         with quietly():
-            return as_modules(torch.export.load(path))
+            program = torch.export.load(path)
+            model = as_modules(program)
+            _refuse_giants(model, program.example_inputs, path)
+        return model
     except ArtifactLabError:
         raise
     except Exception as error:  # torch raises whatever comes of reading a damaged graph
         raise ModelError(f"exported program {path} cannot be opened: {first_line(error)}") from error
+
+
+def _refuse_giants(model: nn.Module, example: Any, path: Path) -> None:
+    """Raise a ModelError where operators make far more of the example than nets do; told from shapes, in no time.
+
+    A graph in which values decide about shapes cannot be told so, nor one that was saved without its example.
+    """
+    if example is None:
+        return
+    args, kwargs = tree_map(_shape_of, example)
+    weights = {name: _shape_of(value) for name, value in (*model.named_parameters(), *model.named_buffers())}
+    given = [leaf for leaf in tree_leaves(example) if isinstance(leaf, Tensor)]
+    refusal = f"exported program {path} makes far larger tensors of its example than nets do"
+    unknown = contextlib.suppress(RuntimeError, NotImplementedError, ValueError, TypeError)
+    with unknown, torch.no_grad(), ResultLimit(refusal, largest_result(given)):
+        torch.func.functional_call(model, weights, args, kwargs)
+
+
+def _shape_of(value: Any) -> Any:
+    return value.to("meta") if isinstance(value, Tensor) else value
 
 
 def as_modules(program: torch.export.ExportedProgram) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,8 +92,8 @@ def _normalisation(config: Mapping[str, Any]) -> dict[str, Any]:
     if not config.get("do_normalize", "image_mean" in config):
         return {"scale": scale}
     mean, std = (tuple(map(float, _list(config[name]))) for name in ("image_mean", "image_std"))
-    if not all(std):
-        raise ValueError("image_std holds a zero")
+    if not all(std) or not all(map(math.isfinite, mean + std)):
+        raise ValueError("image_mean and image_std are to be numbers, and the latter none of zero")
     return {"mean": mean, "std": std, "scale": scale}
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from artifactlab.errors import ModelError, shown
 from artifactlab.inputs.regular_files import read_regular
 from artifactlab.models.bounds import bounded, offline, refuse_numbers
-from artifactlab.models.checkpoint import read_checkpoint
+from artifactlab.models.checkpoint import check_weights
 from artifactlab.printable import printable
 
 CONFIG = "config.json"
@@ -129,10 +129,10 @@ class ModelFolder:
         return sum(path.stat().st_size for path in self.weights)
 
     def _how(self) -> dict[str, Any]:
-        """Arguments that pick the files of weights; pickled ones were read as data before."""
+        """Arguments that pick the files of weights, read as data before: libraries read all bytes of what is none."""
         safe = self.weights[0].suffix == ".safetensors"
-        for path in () if safe else self.weights:
-            read_checkpoint(path)
+        for path in self.weights:
+            check_weights(path)
         self._refuse_other_folders()
         variants = {_variant(path.name) for path in self.weights}
         return {**self.options, "use_safetensors": safe, **({} if "" in variants else {"variant": min(variants)})}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.inputs.extras import extra
+from artifactlab.models.budget import LARGEST_RESULT, ResultLimit, largest_result
 from artifactlab.models.exported_program import quietly
 from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.onnx_graph import as_graph
@@ -29,6 +30,12 @@ LIKE = 1e-3
 differs by 1e-5 in deep nets, a wrong padding or alignment by 1e-2 at least."""
 QUANTISED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger"}
 """Operators of models whose values are integers: no gradient and no small repair comes through them."""
+LOOPS = {"Loop", "Scan"}
+"""Operators that run a graph inside them any number of times."""
+MOST_BYTES = 16
+"""Of one number, a complex one of double precision."""
+FATAL = 4
+"""What onnxruntime calls the last of its levels of logging."""
 EXTERNAL = 1
 """`TensorProto.EXTERNAL`, the place of weights that lie in a file beside the graph."""
 
@@ -58,12 +65,15 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     try:
         graph = onnx.load(str(path), load_external_data=False)
         _refuse_quantised(graph.graph, path)
+        _refuse_loops(graph, path)
         _check_weights(graph, path.resolve().parent)
         onnx.load_external_data_for_model(graph, str(path.resolve().parent))
         with quietly():
-            model = as_graph(converter.ConvertModel(graph).eval(), graph.graph)
-            session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-            _compare(model, session, _example(graph.graph, kwargs), path)
+            model = as_graph(_converted(converter, graph, path), graph.graph)
+            example = _example(graph.graph, kwargs)
+            found = _bounded_pass(model, example, path)
+            session = runtime.InferenceSession(str(path), _options(runtime), providers=["CPUExecutionProvider"])
+            _compare(found, session, example, path)
         return model
     except ArtifactLabError:
         raise
@@ -74,10 +84,36 @@ def load_onnx(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
         ) from error
 
 
+def _options(runtime: Any) -> Any:
+    """Options of a session that computes nothing ahead, and logs nothing: names and sizes in the file, in colours."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = FATAL
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
 def _refuse_quantised(graph: Any, path: Path) -> None:
     names = {node.op_type for node in graph.node} & QUANTISED
     if names:
         raise ModelError(f"ONNX {path} is quantised to integers ({min(names)}); give the model of before, in float32")
+
+
+def _refuse_loops(model: Any, path: Path) -> None:
+    """Nothing ends a loop that does not end: it runs in onnxruntime."""
+    names = {node.op_type for node in _nodes(chain(model.graph.node, *(one.node for one in model.functions)))} & LOOPS
+    if names:
+        raise ModelError(
+            f"ONNX {path} loops ({min(names)}), and a diagnosis is of a net that does not; export it traced"
+        )
+
+
+def _nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+    """These, and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner.node)
 
 
 def _check_weights(model: Any, folder: Path) -> None:
@@ -91,9 +127,12 @@ def _check_weights(model: Any, folder: Path) -> None:
         if not file.is_relative_to(folder) or not file.is_file():
             where = shown(place.get("location"))
             raise ModelError(f"weights {shown(tensor.name)} are said to lie in {where}, which is no file in {folder}")
-        end = int(place.get("offset", 0)) + max(int(place.get("length", 0)), math.prod(tensor.dims) // 8)
-        if end > file.stat().st_size:
+        offset, length, size = int(place.get("offset", 0)), int(place.get("length", 0)), file.stat().st_size
+        count = math.prod(tensor.dims)
+        if offset + max(length, count // 8) > size:
             raise ModelError(f"weights {shown(tensor.name)} are said to be longer than their file {file}")
+        if (length or size - offset) > MOST_BYTES * count:
+            raise ModelError(f"weights {shown(tensor.name)} are said to have more bytes than {count} numbers take")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -124,15 +163,29 @@ def _example(graph: Any, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
     if "shape" in kwargs and taken:
         shapes[taken[0].name] = kwargs["shape"]
     generator = torch.Generator().manual_seed(0)
-    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+    with ResultLimit("the input that the graph asks for is too large to try it on; export it for a smaller one"):
+        return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
 
 
-def _compare(model: nn.Module, session: Any, example: Mapping[str, Tensor], path: Path) -> None:
+def _converted(converter: Any, graph: Any, path: Path) -> nn.Module:
+    """The graph as a module; constants that a formula makes are made here."""
+    refusal = f"ONNX {path} holds constants that are far larger than the file"
+    with ResultLimit(refusal, max(LARGEST_RESULT, path.stat().st_size)):
+        model: nn.Module = converter.ConvertModel(graph).eval()
+    return model
+
+
+def _bounded_pass(model: nn.Module, example: Mapping[str, Tensor], path: Path) -> list[Any]:
+    """What the module makes of the example, before anything without a bound does."""
+    refusal = f"ONNX {path} makes far larger tensors of its input than nets do, and is not run"
+    with torch.no_grad(), ResultLimit(refusal, largest_result(example.values())):
+        found = model(*example.values())
+    return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+def _compare(found: list[Any], session: Any, example: Mapping[str, Tensor], path: Path) -> None:
     """Refuse a conversion that computes something else."""
     expected = session.run(None, {name: value.numpy() for name, value in example.items()})
-    with torch.no_grad():
-        found = model(*example.values())
-    found = found if isinstance(found, (list, tuple)) else [found]
     for ours, theirs in zip(found, map(torch.as_tensor, expected), strict=True):
         off = float((ours - theirs).abs().max()) / max(float(theirs.abs().max()), torch.finfo(torch.float32).tiny)
         if ours.shape != theirs.shape or not off <= LIKE:

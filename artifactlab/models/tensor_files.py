@@ -10,7 +10,6 @@ from typing import IO, Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from artifactlab.errors import InputError, ModelError, first_line, shown
@@ -18,6 +17,7 @@ from artifactlab.inputs.formats import START, InputFile, InputFormat, Reading, u
 from artifactlab.inputs.regular_files import open_regular
 from artifactlab.models.containers import Container, container_of
 from artifactlab.models.outputs import tensors
+from artifactlab.models.safetensors_file import read_safetensors
 from artifactlab.models.torch_file import read_torch_file
 
 MAX_BYTES = 1 << 32
@@ -98,7 +98,7 @@ def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
 READERS: dict[str, Callable[[Path], Any]] = {
     "npy": _read_npy,
     "npz": _read_npz,
-    "safetensors": load_file,
+    "safetensors": read_safetensors,
     "pt": read_torch_file,
 }
 

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
+from artifactlab.models.budget import ResultLimit
 from artifactlab.models.export_archive import is_exported
 from artifactlab.models.exported_program import as_modules, quietly
 from artifactlab.models.formats import ModelFormat, refuse_arguments
@@ -21,8 +23,17 @@ from artifactlab.models.pickle_program import PickleError, follow_pickle
 from artifactlab.models.torch_internals import program_of_script
 from artifactlab.models.zip_records import check_directory, check_sums, zip_names
 
-FOREIGN = re.compile(r"\btorch\.(from_file|save|load)\b|\bops\.(?!prim\b|aten\b)\w+|__torch__\.torch\.classes")
+FOREIGN = re.compile(
+    r"\b(torch|ops\.aten)\.(from_file|save|load)\b|\bops\.(?!prim\b|aten\b)\w+|__torch__\.torch\.classes"
+)
 """What code in the file may not call: it opens files, or belongs to libraries that have to be loaded."""
+LOOP = re.compile(r"^ *(while|for)\b", re.MULTILINE)
+MAX_SECONDS = 40.0
+"""In which a program with loops must come to an end on its example; ten times what large nets take."""
+MARKS = re.compile(r"[()\[\]{}\n]")
+MAX_DEPTH, MAX_STATEMENT = 100, 1 << 15
+"""Brackets in brackets, and letters of a statement: torch's parser calls itself for each, until C's stack overflows.
+What torch writes has some five, and some thousand letters where a hundred tensors are joined."""
 CODE = "/code/"
 TRACED = "/traced_inputs.pkl"
 """What a traced program was traced with, by shapes alone: torch reads it only where it is asked to."""
@@ -72,20 +83,31 @@ def _check_script(path: Path) -> None:
         check_directory(file, records, size, packed=lambda name: CODE in name)
         check_sums(records)
         for name in records.namelist():
-            if name.endswith(TRACED):
-                continue
-            if name.endswith(".pkl"):
+            if name.endswith(".pkl") and not name.endswith(TRACED):
                 follow_pickle(io.BytesIO(records.read(name)), 2 * size)
-            elif name.endswith(".py") and (found := FOREIGN.search(records.read(name).decode())):
-                raise PickleError(f"its code calls {shown(found[0])}, which works on more than tensors")
+            elif name.endswith(".py"):
+                _check_code(records.read(name).decode())
+
+
+def _check_code(code: str) -> None:
+    if found := FOREIGN.search(code):
+        raise PickleError(f"its code calls {shown(found[0])}, which works on more than tensors")
+    depth, start = 0, 0
+    for mark in MARKS.finditer(code):
+        depth += (mark[0] in "([{") - (mark[0] in ")]}")
+        if depth > MAX_DEPTH or mark.start() - start > MAX_STATEMENT:
+            raise PickleError("its code is nested or goes on in one statement without end")
+        start = mark.start() if mark[0] == "\n" and depth <= 0 else start
 
 
 def _example(scripted: torch.jit.ScriptModule, path: Path, kwargs: Mapping[str, Any]) -> Tensor:
     """An input that the program runs on."""
     refuse_arguments(path, kwargs, ("shape",))
-    for shape in [kwargs["shape"]] if kwargs else _likely_shapes(scripted):
+    if kwargs:
+        return torch.rand(kwargs["shape"])
+    for shape in _likely_shapes(scripted):
         example = torch.rand(shape)
-        if kwargs or _runs_on(scripted, example):
+        if _runs_on(scripted, example, path):
             return example
     raise ModelError(
         f"TorchScript {path} does not tell what it takes: give the shape of an input, as"
@@ -102,12 +124,43 @@ def _likely_shapes(scripted: torch.jit.ScriptModule) -> Iterator[Sequence[int]]:
             yield EXAMPLES, channels, *[SIDES[space]] * space
 
 
-def _runs_on(scripted: torch.jit.ScriptModule, example: Tensor) -> bool:
+def _runs_on(scripted: torch.jit.ScriptModule, example: Tensor, path: Path) -> bool:
+    """Whether the program runs on an example. Nothing in Python ends a loop in it, so it runs in a thread.
+
+    Raises:
+        ModelError: if it does not come to an end, or makes more than a net does. The thread ends at the program's next
+            operator, or with the process where there is none.
+    """
+    raised: list[Exception] = []
+    limit = ResultLimit(
+        f"TorchScript {path} makes far larger tensors of {tuple(example.shape)} than most nets, and is not run; if it"
+        " is yours, give the shape of a smaller input, as --kwargs '{\"shape\": [1, 3, 64, 64]}'"
+    )
+    thread = Thread(target=_tried, args=(scripted, example, limit, raised), daemon=True)
+    thread.start()
+    thread.join(MAX_SECONDS if _loops(path) else None)
+    if thread.is_alive():
+        limit.is_over = True
+        raise ModelError(
+            f"TorchScript {path} has loops that did not end within {MAX_SECONDS:.0f} s on an input of shape"
+            f" {tuple(example.shape)}; trace the model with torch.jit.trace, which leaves them out"
+        )
+    if raised and not isinstance(raised[0], RuntimeError):
+        raise raised[0]
+    return not raised
+
+
+def _tried(scripted: torch.jit.ScriptModule, example: Tensor, limit: ResultLimit, raised: list[Exception]) -> None:
     try:
-        scripted(example)
-    except RuntimeError:
-        return False
-    return True
+        with torch.no_grad(), limit:
+            scripted(example)
+    except Exception as error:
+        raised.append(error)
+
+
+def _loops(path: Path) -> bool:
+    with zipfile.ZipFile(path) as records:
+        return any(LOOP.search(records.read(name).decode()) for name in records.namelist() if name.endswith(".py"))
 
 
 def _converted(scripted: torch.jit.ScriptModule, example: Tensor) -> ExportedProgram:

@@ -270,6 +270,13 @@ def test_a_bomb_of_zeros_is_refused_before_it_is_unpacked(file: Path, tmp_path: 
         load_model(str(path))
 
 
+def test_a_program_that_makes_far_larger_tensors_than_nets_is_refused_before_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "giant.pt2"
+    torch.export.save(torch.export.export(nn.Upsample(scale_factor=4096), (torch.rand(1, 3, 8, 8),)), path)
+    with pytest.raises(ModelError, match="makes far larger tensors of its example than nets do"):
+        load_model(str(path))
+
+
 @pytest.mark.parametrize(
     ("text", "is_one"),
     [

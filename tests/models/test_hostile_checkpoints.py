@@ -212,3 +212,10 @@ def test_what_is_no_training_says_so_and_recommends_nothing_dangerous(content: A
         load_state(tmp_path / "x.resume", "run", weights())
     assert "weights_only=False" not in str(error.value)
     assert "safe_globals" not in str(error.value)
+
+
+def test_a_long_header_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "names.safetensors"
+    path.write_bytes((1 << 24).to_bytes(8, "little") + b"{" + b" " * (1 << 24))
+    with pytest.raises(ModelError, match="its header says that it has 16777216 bytes, and no more than"):
+        read_checkpoint(path)

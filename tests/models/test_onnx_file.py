@@ -6,6 +6,7 @@ The packages are stood in for; `benchmarks/model_files_graphs.py` converts real 
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,13 +88,18 @@ class Planted:
         self.off = 0.0
         self.operator = "Constant"
         self.seen: list[tuple[int, ...]] = []
-        runtime = SimpleNamespace(InferenceSession=lambda path, providers: SimpleNamespace(run=self.run))
+        runtime = SimpleNamespace(
+            SessionOptions=SimpleNamespace,
+            GraphOptimizationLevel=SimpleNamespace(ORT_DISABLE_ALL=0),
+            InferenceSession=lambda path, options, providers: SimpleNamespace(run=self.run),
+        )
         onnx = SimpleNamespace(load=self.load, load_external_data_for_model=lambda graph, folder: None)
         for name, package in {
             "onnx": onnx,
             "onnxruntime": runtime,
             "onnx2pytorch": SimpleNamespace(ConvertModel=lambda graph: nn.Upsample(scale_factor=2)),
         }.items():
+            package.__spec__ = ModuleSpec(name, None)  # torch asks for it where it first meets a mode
             monkeypatch.setitem(sys.modules, name, package)
 
     def load(self, path: str, load_external_data: bool) -> Any:
@@ -167,6 +173,32 @@ def test_weights_beside_the_model_are_read_where_the_file_is_as_long_as_they_are
         planted.weights = [larger]
         with pytest.raises(ModelError, match="said to be longer than their file"):
             load_model(str(file))
+
+
+def test_weights_of_more_bytes_than_their_numbers_take_are_not_read(file: Path, planted: Planted) -> None:
+    (file.parent / "weights.bin").write_bytes(bytes(16))
+    planted.weights = [tensor("weights.bin", shape=(0,))]
+    with pytest.raises(ModelError, match="said to have more bytes than 0 numbers take"):
+        load_model(str(file))
+
+
+def test_a_loop_is_refused_before_it_runs(file: Path, planted: Planted) -> None:
+    planted.operator = "Loop"
+    with pytest.raises(
+        ModelError, match=r"loops \(Loop\), and a diagnosis is of a net that does not; export it traced"
+    ):
+        load_model(str(file))
+    assert not planted.seen
+
+
+def test_tensors_far_larger_than_the_input_are_refused_before_they_are_made(
+    file: Path, planted: Planted, monkeypatch: Any
+) -> None:
+    giant = SimpleNamespace(ConvertModel=lambda graph: nn.Upsample(scale_factor=4096))
+    monkeypatch.setitem(sys.modules, "onnx2pytorch", giant)
+    with pytest.raises(ModelError, match="makes far larger tensors of its input than nets do, and is not run"):
+        load_model(str(file))
+    assert not planted.seen
 
 
 def test_a_quantised_model_is_refused(file: Path, planted: Planted) -> None:

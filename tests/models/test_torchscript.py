@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import artifactlab
 from artifactlab import ModelError, load_model
+from artifactlab.models import torchscript
 from artifactlab.models.exported_program import quietly
 
 
@@ -71,11 +72,66 @@ def copied(file: Path, path: Path, line: str = "", packed: str = "") -> Path:
 
 
 @pytest.mark.parametrize(
-    "line", ["  torch.save(x, 'weights')", "  torch.from_file('weights', True, 9)", "  ops.image.read_file(x)"]
+    "line",
+    [
+        "  torch.save(x, 'weights')",
+        "  torch.from_file('weights', True, 9)",
+        "  ops.aten.from_file('weights', True, 9)",
+        "  ops.image.read_file(x)",
+    ],
 )
 def test_code_that_opens_files_or_needs_other_libraries_is_refused(file: Path, tmp_path: Path, line: str) -> None:
     with pytest.raises(ModelError, match=r"was refused: its code calls .*, which works on more than tensors"):
         load_model(str(copied(file, tmp_path / "hostile.pt", line)))
+
+
+class Endless(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.turns = nn.Conv2d(3, 3, 1), 1 << 60
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, turns = self.enter(x), 0
+        while turns < self.turns:
+            x, turns = x.relu(), turns + 1
+        return x
+
+
+def test_a_loop_that_does_not_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "endless.ts"
+    with quietly():
+        torch.jit.script(Endless()).save(str(path))
+    monkeypatch.setattr(torchscript, "MAX_SECONDS", 0.1)
+    with pytest.raises(ModelError, match=r"loops that did not end within 0 s .*; trace the model"):
+        load_model(str(path))
+
+
+class Doubling(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        for _ in range(14):
+            x = torch.cat([x, x], 1)
+        return x
+
+
+def test_tensors_far_larger_than_the_input_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "doubling.ts"
+    with quietly():
+        torch.jit.trace(Doubling(), torch.rand(1, 3, 1, 1)).save(str(path))
+    with pytest.raises(
+        ModelError, match=r"makes far larger tensors of \(2, 3, 128, 128\) than most nets, and is not run"
+    ):
+        load_model(str(path))
+
+
+@pytest.mark.parametrize("line", ["  x = " + "(" * 101 + "1" + ")" * 101, "  x = (1" + "+1\n" * 20_000 + ")"])
+def test_code_that_is_nested_without_end_is_refused_before_it_is_parsed(file: Path, tmp_path: Path, line: str) -> None:
+    with pytest.raises(ModelError, match="its code is nested or goes on in one statement without end"):
+        load_model(str(copied(file, tmp_path / "nested.pt", line)))
 
 
 def test_packed_weights_are_refused_before_they_are_unpacked(file: Path, tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_gradients_pass() -> None:
         {"image_mean": [0.5]},
         {"image_mean": [0.5], "image_std": [0]},
         {"image_mean": ["x"], "image_std": [1]},
+        {"image_mean": [0.5], "image_std": [float("inf")]},
     ],
 )
 def test_absurd_descriptions_are_refused(config: dict[str, Any]) -> None:
