@@ -113,6 +113,8 @@ class EdgeAwareLoss(_EdgeAwareLoss):
         loss_weight: times which the loss is returned.
         settings: other arguments of `artifactlab.fix.EdgeAwareLoss`, such as `periods`.
 
+    `forward(output, target)` takes two (N, C, H, W) and returns a scalar.
+
     Raises:
         InputError: if an argument is unknown or out of range.
 
