@@ -47,7 +47,9 @@ from artifactlab.fix.loss import EdgeAwareLoss as _EdgeAwareLoss
 from artifactlab.fix.loss import check_number
 from artifactlab.inputs.images import luma
 from artifactlab.metrics import checkerboard_energy, edge_jaggedness
-from artifactlab.scoring.objective import Periods, severity
+from artifactlab.metrics.inputs import as_lattice
+from artifactlab.scoring.periods import smallest_sides
+from artifactlab.scoring.severity import measure_severity
 
 __all__ = [
     "EdgeAwareL1Loss",
@@ -163,28 +165,42 @@ class EdgeAwareL1Loss(nn.Module):
         return loss
 
 
-def calculate_severity(img: Image, img2: Image | None = None, *, periods: Periods = 8, **options: Any) -> float:
-    """How bad grids and stair-steps of an output are together: `artifactlab.severity`, of which 1 just shows.
+def calculate_severity(
+    img: Image, img2: Image | None = None, *, period: int | Sequence[int] = 8, **options: Any
+) -> float:
+    """How bad grids and stair-steps of an output are together, as `diagnose` reports it.
+
+    It counts what is confirmed to be in step with the lattice, so that clean photos, also noisy ones, read 0 or nearly
+    so; `artifactlab.severity` is what losses descend on, and reads a little more.
 
     Args:
         img: the output, as validation hands it to metrics: (H, W, 3) of blue, green and red or (H, W) of gray, 0 to
             255 in any type.
         img2: the target, which is not looked at.
-        periods: lattice spacings in pixels, whose divisors count, too.
+        period: lattice spacing in pixels, one number or (vertical, horizontal); its divisors count, too.
         options: `crop_border`, pixels to leave out at each border; `input_order`, HWC or CHW; `test_y_channel`, to
             measure the luma; `device`, to measure on. Others, as `better`, are the package's own, and not looked at.
 
     Returns:
-        At least 0.
+        At least 0; 1 just shows.
 
     Raises:
-        InputError: if it is no such image, or too small for the periods: 48 pixels a side, for the default.
+        InputError: if it is no such image, or too small for the period: 48 pixels a side, for the default.
 
     >>> board = 128 + 5 * (-1.0) ** np.add.outer(np.arange(64), np.arange(64))
-    >>> round(calculate_severity(board, periods=2))
+    >>> round(calculate_severity(board, period=2))
     6
     """
-    return float(severity(_image(img, **options), periods))
+    image = _image(img, **options)
+    lattice = as_lattice(_as_period(period), 2)
+    rows, columns = smallest_sides(lattice, image.shape[2:])
+    if image.shape[2] < rows or image.shape[3] < columns:
+        size = "x".join(map(str, image.shape[2:]))
+        raise InputError(
+            f"calculate_severity needs at least {rows}x{columns} pixels for the period {period}, got {size} within"
+            " crop_border; give a smaller period, or larger images"
+        )
+    return sum(measure_severity(image, lattice, 1.0).together())
 
 
 def calculate_jaggedness(img: Image, img2: Image | None = None, **options: Any) -> float:
@@ -225,7 +241,7 @@ def calculate_checkerboard(
     >>> round(calculate_checkerboard(board), 2)
     1.0
     """
-    return float(checkerboard_energy(_image(img, **options), tuple(period) if isinstance(period, list) else period))
+    return float(checkerboard_energy(_image(img, **options), _as_period(period)))
 
 
 def _image(
@@ -245,3 +261,8 @@ def _image(
     rows, columns = (slice(crop_border, size - crop_border) for size in planes.shape[1:])
     image = torch.from_numpy(planes[:, rows, columns].astype(np.float32)).to(device) / WHITE
     return luma(image.flip(0))[None] if test_y_channel and len(image) == 3 else image[None]
+
+
+def _as_period(value: int | Sequence[int]) -> int | tuple[int, ...]:
+    """Option files have lists where a tuple, of one number per axis, is meant."""
+    return value if isinstance(value, int) else tuple(value)
