@@ -4,7 +4,12 @@ This folder is a node package by itself: copied or linked into `ComfyUI/custom_n
 Python, and nothing else that ComfyUI does not have. See README.md.
 """
 
-from comfy_api.latest import ComfyExtension, io
+from importlib.util import find_spec
+
+from comfy_api.v0_0_2 import ComfyExtension, io  # which stays as it is while `comfy_api.latest` moves on
+
+if find_spec("artifactlab") is None:
+    raise ImportError("these nodes need artifactlab in ComfyUI's own Python: python -m pip install path/to/artifactlab")
 
 from .nodes import NODES
 

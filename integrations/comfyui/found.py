@@ -20,6 +20,8 @@ from artifactlab.scoring.severity import VISIBLE
 
 UNSURE = "Cannot tell"
 """How verdicts begin that say so."""
+IN_STEP = "what is in step with the lattice"
+"""What a map shows that blames no layer."""
 BRIGHTEST = 0.995
 """Quantile that is drawn as the brightest colour: a few pixels may stand out."""
 
@@ -38,14 +40,19 @@ class Found(NamedTuple):
 
 
 def of_diagnosis(diagnosis: Diagnosis, remarks: Sequence[str] = ()) -> Found:
-    """What a diagnosis says, and where the site of the largest effect acts."""
+    """What a diagnosis says; where its first offender acts, or what its outputs hold where there is none."""
     severity = diagnosis.output.severity
     passed = severity < VISIBLE and not diagnosis.heading.startswith(UNSURE)
-    site = next(site.site.key for site in diagnosis.sites if site.verified)
-    changes = [_flat(diagnosis.artifact_map(site, number)) for number in range(len(diagnosis.examples))]
-    picture, scale = pictures(changes)
+    offender = next((site.site.key for site in diagnosis.offenders if site.verified), None)
+    if offender is not None:
+        shown = f"how far repairing {offender} moves each pixel"
+        maps = [diagnosis.artifact_map(offender, number) for number in range(len(diagnosis.examples))]
+    else:  # what repairing the innocent moves is no artifact
+        shown = IN_STEP
+        maps = [in_step(example.output[None], diagnosis.config.period) for example in diagnosis.examples]
+    picture, scale = pictures(maps)
     verdict = " ".join([diagnosis.verdict, *(f"{remark[0].upper()}{remark[1:]}." for remark in remarks)])
-    return Found(f"{verdict}\nMap: how far repairing {site} moves each pixel; {scale}", picture, severity, passed)
+    return Found(f"{verdict}\nMap: {shown}; {scale}", picture, severity, passed)
 
 
 def of_images(images: Sequence[Tensor]) -> Found:
@@ -61,12 +68,21 @@ def of_images(images: Sequence[Tensor]) -> Found:
     )
 
 
+def in_step(image: Tensor, period: tuple[int, ...] | None = None) -> Tensor:
+    """The local rms (*space) of what an image (1, C, *space) holds in step with a lattice, by default any."""
+    if period is not None and max(period) == 1:  # there is none that could be measured
+        return image.new_zeros(image.shape[2:], dtype=torch.float32)
+    return spectral_images_map(image.float(), period).total[0, 0]
+
+
 def pictures(maps: Sequence[Tensor]) -> tuple[Tensor, str]:
     """Maps (H, W), in fractions of the data range, as images (B, H, W, 3) of one scale, and what that is.
 
+    Of video, whose maps are (T, H, W), each pixel is the largest of all frames.
+
     What does not show is drawn dark: the scale reaches at least as far as a grid that just shows.
     """
-    values = torch.stack([one.float().cpu() for one in maps])
+    values = torch.stack([_flat(one).float().cpu() for one in maps])
     most = max(VISIBLE_GRID, *(_quantile(one) for one in values))
     colours = colormaps["magma"]((values / most).clamp(0, 1).numpy())
     return torch.from_numpy(colours[..., :3]).float(), f"black is none, and the brightest {255 * most:.1f}/255."
@@ -79,7 +95,7 @@ def _quantile(values: Tensor) -> float:
 
 
 def _flat(change: Tensor) -> Tensor:
-    """A map (H, W); of video, what is largest in any of its frames."""
+    """A map (H, W)."""
     return change if change.ndim == 2 else change.amax(tuple(range(change.ndim - 2)))
 
 
@@ -99,6 +115,5 @@ def _text(found: SpectralImages, severity: float) -> str:
     measures = SeverityMeasures(severity, grid, float(found.warp))
     if severity < VISIBLE:
         return f"Clean: {levels_text(measures, IMAGE)}; neither shows (severity {severity:.2f})."
-    return (
-        f"It shows {artifact_text(measures, IMAGE)}, at a spacing of {int(found.period)} px (severity {severity:.1f})."
-    )
+    shown = artifact_text(measures, IMAGE)
+    return f"It shows {shown}, in step with a lattice of {int(found.period)} px (severity {severity:.1f})."

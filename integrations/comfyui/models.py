@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import Any
 
 from comfy.model_management import get_torch_device
@@ -41,9 +41,8 @@ def upscaler_of(descriptor: Any, images: list[Tensor]) -> tuple[nn.Module, list[
     """
     if not is_descriptor(descriptor):
         raise InputError(f"expected an upscale model, as Load Upscale Model makes it, got {type(descriptor).__name__}")
-    own = copy(descriptor)
-    own._model = deepcopy(descriptor.model)  # made in inference mode, and cached: other nodes go on with it
-    model = described_model(own).to(get_torch_device())
+    # a copy, as the model was made in inference mode, in which nothing has gradients, and as other nodes go on with it
+    model = described_model(deepcopy(descriptor)).to(get_torch_device())
     weights, remarks = next(model.parameters()), list[str]()
     needs = needs_of(model)
     calls = [Call((image.to(weights),)) for image in images]

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from comfy.utils import ProgressBar
-from comfy_api.latest import io, ui
+from comfy_api.v0_0_2 import io, ui
 from torch import Tensor, nn
 
 import artifactlab

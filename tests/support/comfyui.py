@@ -103,7 +103,8 @@ class NodeOutput:
 
 
 class ComfyExtension(ABC):
-    async def on_load(self) -> None: ...
+    async def on_load(self) -> None:
+        await asyncio.sleep(0)
 
     @abstractmethod
     async def get_node_list(self) -> list[type[ComfyNode]]: ...
@@ -137,9 +138,10 @@ def modules() -> dict[str, ModuleType]:
         for name, (kind, settings, _) in TYPES.items()
     }
     io = SimpleNamespace(Schema=Schema, ComfyNode=ComfyNode, NodeOutput=NodeOutput, **kinds)
+    api = {"io": io, "ui": SimpleNamespace(PreviewText=PreviewText), "ComfyExtension": ComfyExtension}
     contents: dict[str, dict[str, Any]] = {
         "comfy_api": {},
-        "comfy_api.latest": {"io": io, "ui": SimpleNamespace(PreviewText=PreviewText), "ComfyExtension": ComfyExtension},
+        "comfy_api.v0_0_2": api,
         "comfy": {},
         "comfy.utils": {"ProgressBar": ProgressBar},
         "comfy.model_management": {"get_torch_device": lambda: torch.device("cpu")},
@@ -151,7 +153,7 @@ def modules() -> dict[str, ModuleType]:
 
 
 def load(folder: Path) -> dict[str, type[ComfyNode]]:
-    """The nodes of a folder in `custom_nodes`, by id, loaded as ComfyUI does it: by its path, from outside `sys.path`."""
+    """The nodes of a folder in `custom_nodes`, by id, loaded as ComfyUI does it: by its path, as no import would."""
     name = str(folder).replace(".", "_x_")
     spec = importlib.util.spec_from_file_location(name, folder / "__init__.py")
     module = importlib.util.module_from_spec(spec)
