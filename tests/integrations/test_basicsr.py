@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -198,7 +200,8 @@ def test_orders_borders_gray_and_luma_are_those_of_the_packages() -> None:
     weights = np.array([0.114, 0.587, 0.299])  # blue, green, red
     luma = basicsr.calculate_checkerboard(image, test_y_channel=True)
     assert luma == pytest.approx(basicsr.calculate_checkerboard(image @ weights), abs=1e-4)
-    assert basicsr.calculate_checkerboard(image[..., :1], test_y_channel=True) == basicsr.calculate_checkerboard(image[..., 0])
+    gray = basicsr.calculate_checkerboard(image[..., 0])
+    assert basicsr.calculate_checkerboard(image[..., :1], test_y_channel=True) == gray
 
 
 @pytest.mark.parametrize(
@@ -217,13 +220,14 @@ def test_what_is_no_image_or_too_small_is_refused(given: Any, options: dict[str,
 
 
 def test_the_examples_of_the_option_files_are_what_packages_take(package: Any) -> None:
-    """The flow mappings of the docstring, read by hand: YAML is no dependency of ours."""
+    """The flow mappings of docstring and README, read by hand: YAML is no dependency of ours."""
     trainer = package("basicsr")
     register()
-    lines = [line.strip() for line in (basicsr.__doc__ or "").splitlines() if "{type: " in line]
-    assert len(lines) == 6
-    for line in lines:
-        options = dict(part.split(": ", 1) for part in line[line.index("{") + 1 : -1].split(", ") if ": " in part)
+    readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"\{(type: .*)\}", f"{basicsr.__doc__}{readme}")
+    assert len(examples) == 6 + 4
+    for example in examples:
+        options = dict(part.split(": ", 1) for part in example.split(", ") if ": " in part)
         kind = options.pop("type")
         if kind.startswith("calculate"):
             assert trainer.calculate_metric({"img": photo()}, {"type": kind, "crop_border": 4}) >= 0
