@@ -81,8 +81,8 @@ def register() -> tuple[str, ...]:
         ImportError: if none of the three is installed.
         InputError: if a name is taken by something else.
 
-    >>> register()  # doctest: +SKIP
-    ('basicsr',)
+    >>> PACKAGES  # after `import basicsr; register()` in a process, its option files may say EdgeAwareL1Loss
+    ('traiNNer', 'neosr', 'basicsr')
     """
     in_use = [name for name in PACKAGES if name in sys.modules]
     names = in_use or [name for name in PACKAGES if find_spec(name)]
