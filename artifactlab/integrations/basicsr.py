@@ -65,7 +65,7 @@ PACKAGES = ("traiNNer", "neosr", "basicsr")
 WHITE = 255.0
 """Brightest value of the images that metrics are given, whatever their type."""
 ORDERS = ("HWC", "CHW")
-Image: TypeAlias = "np.ndarray"
+Image: TypeAlias = np.ndarray[Any, Any]
 
 
 def register() -> tuple[str, ...]:
