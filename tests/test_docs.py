@@ -34,6 +34,7 @@ PACKAGES = (
     "artifactlab.integrations.torchmetrics",
     "artifactlab.integrations.lightning",
     "artifactlab.integrations.tensorboard",
+    "artifactlab.integrations.basicsr",
 )
 
 
