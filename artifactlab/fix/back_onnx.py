@@ -39,8 +39,6 @@ def onnx_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
     onnx = extra("onnx", "onnx", "ONNX")
     source = replace(source, model=with_calls(source.model, made.swap.replacement.paths))
     try:
-        if not isinstance(source.model, OnnxGraph):
-            raise FixError("it has loops or branches")
         proto, sentence, fixed = _written(onnx, made, source)
         content = proto.SerializeToString()
         off = max(difference(_runtime(content), fixed, call) for call in source.calls)
@@ -82,19 +80,20 @@ def _with_layer(onnx: Any, made: Fix, source: Source) -> tuple[Any, str, nn.Modu
     return proto, f"the original graph with a new layer in it: {layers(made)}", made.model
 
 
-def _replace_weights(onnx: Any, proto: Any, model: OnnxGraph, new: Mapping[str, Tensor]) -> None:
+def _replace_weights(onnx: Any, proto: Any, model: nn.Module, new: Mapping[str, Tensor]) -> None:
     """Write those weights that changed over the file's own.
 
     Raises:
         FixError: if one of them is not in the file as it is in the model.
     """
+    names = _graph(model).initializers
     held_there = {tensor.name: tensor for tensor in proto.graph.initializer}
     for name, before in model.state_dict().items():
         if name not in new or torch.equal(before, new[name]):
             continue
-        if name not in model.initializers:
+        if name not in names:
             raise FixError(f"{name} was trained, and is not in the file as it is in the model")
-        tensor = held_there[model.initializers[name]]
+        tensor = held_there[names[name]]
         values = new[name].detach().cpu().to(before.dtype).numpy()
         tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
 
@@ -136,14 +135,26 @@ def _exported_layer(onnx: Any, made: Fix, proto: Any) -> Any:
             )
     except Exception as error:  # torch raises whatever comes of exporting a model
         raise FixError(f"torch cannot export {replacement.mode} to ONNX: {first_line(error)}") from error
+    assert program is not None  # which is what it returns where it wrote a file
     taken = {name for node in proto.graph.node for name in node.output}
     prefix = next(p for k in range(len(taken) + 1) if not any(t.startswith(p := f"{PREFIX}{k}_") for t in taken))
     return onnx.compose.add_prefix(program.model_proto, prefix)
 
 
-def _nodes_at(model: OnnxGraph, paths: Sequence[str]) -> list[str]:
+def _graph(model: nn.Module) -> OnnxGraph:
+    """The model as it was opened.
+
+    Raises:
+        FixError: if its graph has others inside, which cannot be written back.
+    """
+    if not isinstance(model, OnnxGraph):
+        raise FixError("it has loops or branches")
+    return model
+
+
+def _nodes_at(model: nn.Module, paths: Sequence[str]) -> list[str]:
     """The first output of each node that was replaced, in running order."""
-    made_of = {node.target: node.meta[NODE] for node in model.graph.nodes if node.op == "call_module"}
+    made_of = {node.target: node.meta[NODE] for node in _graph(model).graph.nodes if node.op == "call_module"}
     return [made_of[path] for path in paths]
 
 

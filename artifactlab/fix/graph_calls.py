@@ -126,7 +126,7 @@ def _move(node: fx.Node, owner: nn.Module) -> Callable[[], None]:
 def _finalize(owner: nn.Module) -> None:
     """Let torch note the modules of its own graphs anew: copies are made of what it noted."""
     if isinstance(owner, (InterpreterModule, UnflattenedModule)):
-        owner.finalize()
+        owner.finalize()  # type: ignore[no-untyped-call]
 
 
 def _by_factor(layer: nn.Module | None, node: fx.Node) -> nn.Module | None:

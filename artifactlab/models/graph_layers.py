@@ -10,7 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -55,7 +55,7 @@ def layer_of(node: fx.Node, owner: nn.Module) -> nn.Module | None:
     is_known = node.target in FUNCTIONS or LAYERS.fullmatch(operator_name(node.target) or "")
     if node.op != "call_function" or not is_known:
         return None
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda source: _value(source, owner))
+    args, kwargs = cast("tuple[Any, Any]", fx.node.map_arg((node.args, node.kwargs), lambda node: _value(node, owner)))
     if any(isinstance(value, fx.Node) for value in tree_leaves((args[1:], kwargs))):
         return None
     func, args, kwargs = as_function(node.target, args, kwargs)
@@ -98,9 +98,11 @@ def _convolution(name: str, given: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     """A convolution of the arguments that the function of this name takes after its input."""
     transposed, directions = "transpose" in name, name[-2]
     kind = getattr(nn, f"Conv{'Transpose' if transposed else ''}{directions}d")
-    arguments = dict(zip(TRANSPOSED_ARGUMENTS if transposed else ARGUMENTS, given, strict=False)) | kwargs
+    arguments = dict(zip(TRANSPOSED_ARGUMENTS if transposed else ARGUMENTS, given, strict=False)) | dict(kwargs)
     weight, bias = arguments.pop("weight"), arguments.pop("bias", None)
-    sizes = {key: value if isinstance(value, (int, str)) else tuple(value) for key, value in arguments.items()}
+    sizes: dict[str, Any] = {
+        key: value if isinstance(value, (int, str)) else tuple(value) for key, value in arguments.items()
+    }
     groups = sizes.get("groups", 1)
     return _weighted(partial(kind, kernel_size=tuple(weight.shape[2:]), **sizes), weight, bias, transposed, groups)
 

@@ -11,7 +11,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,8 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 """Under which torch's exporter of 2.5 on notes, in a node, the modules that it was made in, outermost first."""
 NODE = "onnx"
 """In the `meta` of a call: the name of the first output of the node that it stands for."""
+NESTED = {"If", "Loop", "Scan", "SequenceMap"}
+"""Operators that have graphs of their own, which a graph of torch has no node for."""
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 """What torch calls the mode of a resize that ONNX calls linear, by the number of directions."""
 
@@ -47,11 +49,9 @@ def as_graph(converted: Any, graph: Any) -> nn.Module:
         converted: the `ConvertModel`.
         graph: the `GraphProto` that it was converted of.
     """
-    from onnx2pytorch.convert.operations import Loop, SubgraphOperator
-
+    if any(node.op_type in NESTED for node in graph.node):
+        return cast(nn.Module, converted)
     layers = {node.output[0]: getattr(converted, converted.mapping[node.output[0]]) for node in graph.node}
-    if any(isinstance(layer, (Loop, SubgraphOperator)) for layer in layers.values()):
-        return converted  # type: ignore[no-any-return]
     return _Builder(converted, graph, layers).built()
 
 
@@ -191,7 +191,8 @@ def _put(model: nn.Module, path: str, layer: nn.Module) -> None:
 def _weight(converted: Any, name: str) -> Tensor:
     from onnx2pytorch.convert.operations import get_init_parameter
 
-    return get_init_parameter([converted], name)  # type: ignore[no-any-return]
+    weight: Tensor = get_init_parameter([converted], name)
+    return weight
 
 
 def _returns_many(layer: Any) -> bool:

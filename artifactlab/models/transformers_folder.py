@@ -76,7 +76,7 @@ def _of_pixels(model: nn.Module, processor: Processor) -> nn.Module:
     """The model itself, made an instance of `PixelModel`."""
     name = type(model).__name__
     model.__class__ = type(name, (PixelModel, type(model)), {"processor": processor})
-    channels = getattr(model.config, "num_channels", None)
+    channels = getattr(getattr(model, "config", None), "num_channels", None)
     declare(model, ImageNeeds(name, channels if isinstance(channels, int) else 3, value_range="0,1"))
     say(f"{name}: pixels, 0 to 1, are {processor.words}")
     return model

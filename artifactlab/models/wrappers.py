@@ -43,12 +43,16 @@ def graph_inputs(model: nn.Module) -> tuple[str, ...] | None:
     """
     if type(model).__module__ not in GRAPHS:
         return None
-    graph: fx.Graph = model.graph
-    return tuple(node.name for node in graph.nodes if node.op == "placeholder")
+    return tuple(node.name for node in _graph(model).nodes if node.op == "placeholder")
 
 
 def graph_sizes(model: nn.Module) -> list[tuple[Any, ...]]:
     """The sizes of each input of an exported program, numbers where they are fixed; empty of what is no tensor."""
-    graph: fx.Graph = model.graph
-    values = [node.meta.get("val") for node in graph.nodes if node.op == "placeholder"]
+    values = [node.meta.get("val") for node in _graph(model).nodes if node.op == "placeholder"]
     return [tuple(value.shape) if isinstance(value, Tensor) else () for value in values]
+
+
+def _graph(model: nn.Module) -> fx.Graph:
+    graph = model.graph
+    assert isinstance(graph, fx.Graph)
+    return graph
