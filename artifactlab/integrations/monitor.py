@@ -130,7 +130,7 @@ class Monitor:
             InputError: if no step has ended, as `step` was not called: all passes would be measured as one step.
         """
         if self._scalars is None:
-            raise InputError("no step has ended yet; call the monitor's step() after the optimizer's, and then scalars()")
+            raise InputError("no step has ended yet; call the monitor's step() after the optimizer's, then scalars()")
         return dict(self._scalars)
 
     def begin(self, step: int) -> bool:

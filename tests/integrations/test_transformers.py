@@ -18,7 +18,9 @@ from artifactlab import InputError
 
 PACKAGES = Path(__file__).parent.parent / "support" / "packages"
 INTEGRATION = "artifactlab.integrations.transformers"
-NAMES = {f"artifactlab/net.{layer}/{score}" for layer in ("up", "last.1") for score in ("grid", "stair_steps", "axis_excess")}
+NAMES = {
+    f"artifactlab/net.{layer}/{score}" for layer in ("up", "last.1") for score in ("grid", "stair_steps", "axis_excess")
+}
 
 
 @pytest.fixture
