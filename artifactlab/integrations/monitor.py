@@ -146,8 +146,10 @@ class Monitor:
             return False
         self._turn, self._steps = turn, step
         self._passes = WatchedPasses(self._trained, self._sites, self._keeps_images)
-        self._open.enter_context(eagerly(None))  # what is compiled may be more than what is watched
-        self._open.enter_context(watch(self._model, self._passes.visit, self._passes.finish))
+        with ExitStack() as opening:
+            opening.enter_context(eagerly(None))  # what is compiled may be more than what is watched
+            opening.enter_context(watch(self._model, self._passes.visit, self._passes.finish))
+            self._open = opening.pop_all()
         return True
 
     def end(self) -> bool:

@@ -17,12 +17,12 @@ else:
     try:
         from transformers import TrainerCallback
     except ModuleNotFoundError:
-        TrainerCallback = None
+        TrainerCallback = object
 
 __all__ = ["ArtifactMonitor"]
 
 
-class ArtifactMonitor(TrainerCallback or object):
+class ArtifactMonitor(TrainerCallback):
     """A `Monitor` of a `Trainer`'s model: logs what every upsampling layer draws wherever the trainer logs.
 
     What is logged, and that training goes on exactly as it would without, is described there. It goes through
@@ -52,7 +52,7 @@ class ArtifactMonitor(TrainerCallback or object):
         sites: Sequence[SiteDiagnosis | Site | str] = (),
         data_range: float | None = None,
     ) -> None:
-        if TrainerCallback is None:
+        if TrainerCallback is object:
             raise ImportError("ArtifactMonitor needs transformers: pip install artifactlab[transformers]")
         check_every("every_n_steps", every_n_steps)
         self.trainer = trainer

@@ -146,6 +146,6 @@ def test_wrong_arguments_are_refused(trainer: Any) -> None:
 
 
 def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module(INTEGRATION), "TrainerCallback", None)
+    monkeypatch.setattr(importlib.import_module(INTEGRATION), "TrainerCallback", object)
     with pytest.raises(ImportError, match=r"pip install artifactlab\[transformers\]"):
         importlib.import_module(INTEGRATION).ArtifactMonitor(None)
