@@ -51,7 +51,8 @@ class Monitor:
         model: what is trained, as it is or in DistributedDataParallel, `fully_shard` or `torch.compile`; of a GAN, the
             generator, all of whose passes in a step are averaged.
         sites: the only layers to measure: `diagnosis.offenders`, `Site`s, or keys such as "up2/interpolate#0".
-        every: steps between measurements; the first one is measured.
+        every: steps between measurements; the first one is measured. A measurement takes a tenth of a second and more,
+            so that trainings whose steps are far shorter want a larger number.
         data_range: distance between the darkest and the brightest possible value of the output, for its severity,
             which is measured on the first four images of the last pass.
         prefix: what all names start with.

@@ -12,7 +12,9 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.integrations.monitor import Monitor, check_every
 
 if TYPE_CHECKING:
-    from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
+    from transformers import Trainer, TrainerControl, TrainerState
+
+    TrainerCallback = object  # types are checked where transformers is not
 else:
     try:
         from transformers import TrainerCallback

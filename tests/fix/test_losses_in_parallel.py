@@ -18,27 +18,35 @@ from torch.distributed.fsdp import fully_shard
 from artifactlab import Monitor
 from artifactlab.fix import EdgeAwareLoss, SitePenalty
 
-SITES = ["1/conv_transpose2d#0", "3/conv_transpose2d#0"]
+SITES = ["layers.1/conv_transpose2d#0", "layers.3/conv_transpose2d#0"]
 Gradients = dict[str, Tensor]
 
 
-def decoder() -> nn.Sequential:
-    """Two transposed convolutions, of which the first overlaps unevenly."""
-    torch.manual_seed(1)
-    uneven = nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1)
-    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), uneven, nn.ReLU(), nn.ConvTranspose2d(4, 3, 4, 2, 1))
+class Decoder(nn.Module):
+    """A smooth enlargement, to which two transposed convolutions add what they draw; the first overlaps unevenly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        uneven = nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1)
+        last = nn.ConvTranspose2d(4, 3, 4, 2, 1)
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), uneven, nn.ReLU(), last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.interpolate(images, size=(48, 48), mode="bilinear") + self.layers(images)
 
 
 def pairs() -> tuple[Tensor, Tensor]:
-    """Four images of different contrast (4, 3, 12, 12), and their targets (4, 3, 48, 48)."""
+    """Four smooth images of different contrast (4, 3, 12, 12), and what they are to become (4, 3, 48, 48)."""
     draws = torch.Generator().manual_seed(2)
     contrast = torch.tensor([0.2, 1.0, 3.0, 0.5])[:, None, None, None]
-    smooth = nn.functional.interpolate(torch.rand(4, 3, 6, 6, generator=draws), size=(48, 48), mode="bilinear")
-    return contrast * torch.rand(4, 3, 12, 12, generator=draws), smooth
+    smooth = contrast * torch.rand(4, 3, 4, 4, generator=draws)  # what a lattice follows; noise has none
+    images, targets = (nn.functional.interpolate(smooth, size=(side, side), mode="bilinear") for side in (12, 48))
+    return images, targets
 
 
 def losses(model: nn.Module, output: Tensor, target: Tensor, penalty: SitePenalty) -> Tensor:
-    return (output - target).square().mean() + EdgeAwareLoss()(output, target) + penalty()
+    return EdgeAwareLoss()(output, target) + penalty()
 
 
 def trained_once(model: nn.Module, images: Tensor, targets: Tensor, share: float = 1.0) -> Tensor:
@@ -56,9 +64,12 @@ def gradients(model: nn.Module) -> Gradients:
 @pytest.fixture
 def whole() -> Gradients:
     """Of all four images at once, in one process."""
-    model = decoder()
+    model = Decoder()
     trained_once(model, *pairs())
-    assert all(gradient.abs().max() > 1e-4 for gradient in gradients(model).values())
+    half = Decoder()
+    trained_once(half, *(part[:2] for part in pairs()))
+    weights = {name: each for name, each in gradients(model).items() if "weight" in name}
+    assert all((gradients(half)[name] - each).norm() > 0.01 * each.norm() > 0 for name, each in weights.items())
     return gradients(model)
 
 
@@ -66,9 +77,9 @@ def rank_trains(rank: int, folder: str) -> None:
     meet = {"init_method": f"file://{folder}/meet", "rank": rank, "world_size": 2}
     dist.init_process_group("gloo", timeout=timedelta(minutes=1), **meet)
     mine = [part.split(2)[rank] for part in pairs()]
-    model, sharded = decoder(), decoder()
+    model, sharded = Decoder(), Decoder()
     replica = nn.parallel.DistributedDataParallel(model)
-    for layer in (*sharded, sharded):
+    for layer in (*sharded.layers, sharded):
         if layer is sharded or list(layer.parameters()):
             fully_shard(layer, mesh=dist.device_mesh.init_device_mesh("cpu", (2,)))
     found: dict[str, Any] = {}
@@ -89,7 +100,7 @@ def test_two_processes_replicated_or_sharded_have_the_gradients_of_one_and_the_f
 ) -> None:
     folder = in_two_ranks(rank_trains)
     first, second = (torch.load(folder / f"{rank}.pt") for rank in (0, 1))
-    with Monitor(model := decoder(), data_range=1.0) as monitor:
+    with Monitor(model := Decoder(), data_range=1.0) as monitor:
         model(pairs()[0][:2])
         monitor.step()
     for how in ("replicated", "sharded"):
@@ -100,22 +111,21 @@ def test_two_processes_replicated_or_sharded_have_the_gradients_of_one_and_the_f
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(whole: Gradients) -> None:
-    model = decoder()
+    model = Decoder()
     for images, targets in zip(*(part.split(1) for part in pairs()), strict=True):
         trained_once(model, images, targets, share=1 / 4)
     torch.testing.assert_close(gradients(model), whole)
 
 
 def test_scaled_losses_under_autocast_have_nearly_the_same_gradients(whole: Gradients) -> None:
-    model = decoder()
+    model = Decoder()
     with torch.autocast("cpu", torch.bfloat16), SitePenalty(model, SITES) as penalty:
         output = model(pairs()[0])
-        assert output.dtype == torch.bfloat16
         loss = losses(model, output, pairs()[1], penalty)
     assert loss.dtype == torch.float32
     (2.0**16 * loss).backward()
     for name, gradient in gradients(model).items():
-        assert (gradient / 2**16 - whole[name]).norm() < 0.05 * whole[name].norm()
+        assert "bias" in name or (gradient / 2**16 - whole[name]).norm() < 0.05 * whole[name].norm()
 
 
 def test_the_loss_sees_the_output_that_autocast_has_rounded_and_rounds_nothing_itself() -> None:
@@ -127,11 +137,11 @@ def test_the_loss_sees_the_output_that_autocast_has_rounded_and_rounds_nothing_i
 
 def test_a_compiled_model_and_loss_have_the_same_gradients(whole: Gradients) -> None:
     torch._dynamo.reset()
-    model = decoder()
+    model = Decoder()
     compiled = torch.compile(model, backend="eager")
     loss = torch.compile(EdgeAwareLoss(), backend="eager", fullgraph=True)
     images, targets = pairs()
     with SitePenalty(compiled, SITES) as penalty:
         output = compiled(images)
-        ((output - targets).square().mean() + loss(output, targets) + penalty()).backward()
+        (loss(output, targets) + penalty()).backward()
     torch.testing.assert_close(gradients(model), whole)
