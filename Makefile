@@ -27,6 +27,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cost.py
+	$(BIN)/python benchmarks/monitor.py
 	$(BIN)/python benchmarks/robustness.py
 
 # in an environment of their own, as one of the models of seeing needs torchvision

@@ -2,7 +2,8 @@
 
 In the order of the pipeline: `lint` reads defects off weights and structure, `capture` lists the upsampling sites of a
 running model, `diagnose` says which of them causes the artifact in the output, `score_images` says how bad images are,
-`compare` whether a remedy worked, `compare_models` where two variants of a model part. `severity` is what to minimise.
+`compare` whether a remedy worked, `compare_models` where two variants of a model part. `severity` is what to minimise,
+`Monitor` what a training loop logs.
 """
 
 import artifactlab._interrupts  # noqa: F401  # first, as the others take seconds
@@ -17,6 +18,7 @@ from artifactlab.comparing.model_comparison import ModelComparison
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
 from artifactlab.inputs.images import read_image
 from artifactlab.inputs.probes import make_probe
+from artifactlab.integrations.monitor import Monitor
 from artifactlab.lint import LintFinding, lint
 from artifactlab.models.factory import load_model
 from artifactlab.registry import announce
@@ -66,6 +68,7 @@ __all__ = [
     "LintFinding",
     "ModelComparison",
     "ModelError",
+    "Monitor",
     "Site",
     "SiteDiagnosis",
     "capture",

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import warnings
-from contextlib import ExitStack
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from artifactlab.attribution.sites.capture import Capture
-from artifactlab.attribution.sites.records import CapturedSite
-from artifactlab.attribution.sites.visits import Visit
-from artifactlab.attribution.sites.watch import watch
-from artifactlab.attribution.sites.wiring import Wiring
-from artifactlab.errors import CaptureError, InputError
+from artifactlab.errors import InputError
+from artifactlab.integrations.monitor import Monitor, check_every
 from artifactlab.integrations.tensorboard import plot_comparison
-from artifactlab.models.compiled import eagerly
-from artifactlab.models.layout import Layout
-from artifactlab.models.outputs import first_image
-from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.data_range import spread
-from artifactlab.scoring.periods import joint_period
 
 __all__ = ["ArtifactMonitor"]
 
@@ -55,13 +43,11 @@ else:
 
 
 class ArtifactMonitor(Callback):
-    """Logs what every upsampling site's activation shows, every so many training steps, to all loggers of the trainer.
+    """A `Monitor` in Lightning: logs what every upsampling layer draws to all loggers of the trainer.
 
-    What is logged are `artifacts/SITE/checkerboard_energy`, `.../edge_jaggedness` and `.../axis_excess`, the
-    `Evidence` of `artifactlab.capture`, measured while the training step itself runs. Training goes on exactly as it
-    would without, with the same weights to the last bit, but for two things capture changes in a measured step:
-    compiled models run as plain Python, and fused kernels give way to plain ones. Rank zero measures its own share of
-    the batch. What a step cannot show (nothing grew, NaN in an activation) is warned of once and left out.
+    What is logged, and that training goes on exactly as it would without, is described there: a layer of
+    `pl_module.generator` is `artifactlab/generator.up/grid` and so on, under the name that the LightningModule has for
+    it. With a distributed strategy rank zero measures its own share of the batch.
 
     Args:
         every_n_steps: optimizer steps between measurements. The first batch is measured, and then the first one at or
@@ -69,79 +55,79 @@ class ArtifactMonitor(Callback):
             `trainer.global_step` as the batch starts.
         module: the submodule of the LightningModule to watch, such as "generator"; default is all of it. Several runs
             of it within a step are averaged. With a distributed strategy, all of it means that the training step is
-            one pass, in which a second run of a module is a site of its own: name the module there.
-        figures: whether to draw the first image that the sites drew and where its grid and stair-steps are, as
-            `artifacts/output`, for loggers that take figures (TensorBoard); costs about a second each time.
+            one pass, in which a second run of a module is a call of its own: name the module there.
+        figures: whether to draw the first image that the layers drew and where its grid and stair-steps are, as
+            `artifactlab/output`, for loggers that take figures (TensorBoard); costs about a second each time.
+        data_range: distance between the darkest and the brightest possible value of the output; where it is given,
+            the output's severity is logged, too.
 
     Raises:
-        InputError: if `every_n_steps` is no positive integer; as the fit starts, if there is no such `module`.
+        InputError: if `every_n_steps` is no positive integer; as the fit starts, if there is no such `module`, or
+            `data_range` is no positive number.
         ModelError: as the fit starts, if the module is a ScriptModule or FSDP-wrapped.
 
     >>> monitor = ArtifactMonitor(every_n_steps=50, module="generator")
     >>> # Trainer(callbacks=[monitor]).fit(...)
     """
 
-    def __init__(self, every_n_steps: int = 100, module: str | None = None, figures: bool = False) -> None:
-        if not isinstance(every_n_steps, int) or isinstance(every_n_steps, bool) or every_n_steps < 1:
-            raise InputError(f"every_n_steps must be a positive integer, got {every_n_steps!r}")
+    def __init__(
+        self,
+        every_n_steps: int = 100,
+        module: str | None = None,
+        figures: bool = False,
+        data_range: float | None = None,
+    ) -> None:
+        check_every("every_n_steps", every_n_steps)
         self.every_n_steps = every_n_steps
         self.module = module
         self.figures = figures
-        self._open = ExitStack()
-        self._watching: _Watching | None = None
-        self._last_turn: int | None = None
+        self.data_range = data_range
+        self._monitor: Monitor | None = None
         self._step = 0
-        self._warned: set[str] = set()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Complain about a module that is not there or cannot be watched before anything is trained."""
-        unwrap(self._watched(pl_module))
-        self._last_turn = None
+        self._monitor = Monitor(
+            self._watched(pl_module),
+            every=self.every_n_steps,
+            data_range=self.data_range,
+            name=self.module or "",
+            keeps_images=self.figures,
+        )
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Start to watch, if this batch's turn has come."""
-        self._close()  # a batch that a hook has skipped has no end
-        turn = trainer.global_step // self.every_n_steps
-        if not trainer.is_global_zero or turn == self._last_turn:
-            return
-        self._last_turn = turn
         self._step = trainer.global_step
-        self._watching = _Watching(self.figures)
-        self._open.enter_context(eagerly(pl_module))  # what is compiled may be more than what is watched
-        self._open.enter_context(watch(self._watched(pl_module), self._watching.visit, self._watching.finish))
+        if self._monitor:
+            self._monitor.begin(self._step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop watching, and log what was measured."""
-        watching = self._watching
-        self._close()
-        if watching is None:
+        if not (self._monitor and self._monitor.end()):
             return
-        sites = watching.measured()
-        for problem in watching.problems:
-            self._warn_once(problem)
-        if sites:
-            for logger in trainer.loggers:
-                logger.log_metrics(_metrics(sites, self.module or ""), step=self._step)
-        if sites and watching.image is not None:
-            self._draw(trainer, sites, watching.image)
+        for logger in trainer.loggers:
+            logger.log_metrics(self._monitor.scalars(), step=self._step)
+        if self.figures:
+            self._draw(trainer, self._monitor)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop watching."""
-        self._close()
+        self._stop()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop watching."""
-        self._close()
+        self._stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Stop watching."""
-        self._close()
+        self._stop()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stop watching."""
-        self._close()
+        """Stop watching, and let the model go."""
+        self._stop()
+        self._monitor = None
 
     def _watched(self, pl_module: LightningModule) -> nn.Module:
         if self.module is None:
@@ -155,76 +141,17 @@ class ArtifactMonitor(Callback):
                 f" it has {names or 'none'}"
             ) from error
 
-    def _close(self) -> None:
-        self._open.close()
-        self._watching = None
+    def _stop(self) -> None:
+        if self._monitor:
+            self._monitor.stop()
 
-    def _warn_once(self, problem: str) -> None:
-        if problem not in self._warned:
-            self._warned.add(problem)
-            warnings.warn(f"ArtifactMonitor, step {self._step}: {problem}", stacklevel=3)
-
-    def _draw(self, trainer: Trainer, sites: list[CapturedSite], image: Tensor) -> None:
-        if image.ndim != 4:  # the maps of a comparison are those of images
+    def _draw(self, trainer: Trainer, monitor: Monitor) -> None:
+        images = monitor.images
+        if images is None or images.ndim != 4:  # the maps of a comparison are those of images
             return
-        periods = [found.site.period for found in sites if len(found.site.period) == 2]  # the picture has no others
-        vertical, horizontal = joint_period(periods, image.shape[2:])
+        image, (vertical, horizontal) = images[:1], monitor.period
         for logger in trainer.loggers:
             writer: Any = getattr(logger, "experiment", None)
             if hasattr(writer, "add_figure") and bool(image.isfinite().all()):
                 figure = plot_comparison(image, period=(vertical, horizontal), data_range=spread(image) or 1.0)
-                writer.add_figure("artifacts/output", figure, self._step)
-
-
-class _Watching(Capture):
-    """A capture that goes on where a site cannot be measured: its monitor is no reason for training to end."""
-
-    def __init__(self, figures: bool) -> None:
-        super().__init__()
-        self.problems: list[str] = []
-        self.image: Tensor | None = None
-        """First image (1, C, H, W) of the last pass in which something grew; None where no figures are wanted."""
-        self._figures = figures
-        self._grew = False
-
-    def visit(self, visit: Visit) -> None:
-        """Measure one site's activation, if it can be."""
-        self._grew = True
-        try:
-            super().visit(visit)
-        except CaptureError as error:
-            self.problems.append(str(error))
-
-    def finish(
-        self, result: Any, wiring: Wiring, output: str | int | None = None, layout: Layout | None = None
-    ) -> None:
-        """Note the output of a pass in which something grew; a discriminator's is of no interest."""
-        image = first_image(result) if self._figures and self._grew else None
-        self._grew = False
-        if image is not None:
-            super().finish(image, wiring, output, layout)
-            self.image = image[:1].detach().float().clone()
-
-    def measured(self) -> list[CapturedSite]:
-        """The sites that could be measured; none is a problem if there is no other."""
-        try:
-            return self.sites
-        except CaptureError:
-            if not self.problems:
-                self.problems.append(
-                    "no upsampling was seen in this step, so nothing is logged; check that the watched module runs in"
-                    " it and enlarges something, or leave the monitor out"
-                )
-            return []
-
-
-def _metrics(sites: list[CapturedSite], module: str) -> dict[str, float]:
-    """Scores by the names they are logged under, in which sites are called as the LightningModule calls them."""
-    metrics = {}
-    for found in sites:
-        name = ".".join(filter(None, (module, found.site.name)))
-        key = replace(found.site, name=name).key
-        metrics[f"artifacts/{key}/checkerboard_energy"] = found.evidence.checkerboard_energy
-        metrics[f"artifacts/{key}/edge_jaggedness"] = found.evidence.edge_jaggedness
-        metrics[f"artifacts/{key}/axis_excess"] = found.evidence.axis_excess
-    return metrics
+                writer.add_figure("artifactlab/output", figure, self._step)

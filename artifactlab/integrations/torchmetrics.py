@@ -1,4 +1,8 @@
-"""The three metrics as `torchmetrics.Metric`s: accumulated over batches and processes, read at the end."""
+"""The three metrics as `torchmetrics.Metric`s: accumulated over batches and processes, read at the end.
+
+Their flags are those of all torchmetrics: `is_differentiable` and `full_state_update` are False, and `higher_is_better`
+is, too, as less is better; values begin at `plot_lower_bound`, 0, and shares end at `plot_upper_bound`, 1.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggednes
 
 try:
     from torchmetrics import Metric
+    from torchmetrics.utilities import dim_zero_cat
 except ModuleNotFoundError as error:
     raise ImportError(
         "artifactlab's metrics for torchmetrics need it: pip install artifactlab[torchmetrics]"
@@ -23,8 +28,12 @@ except ModuleNotFoundError as error:
 __all__ = ["AxisExcess", "CheckerboardEnergy", "EdgeJaggedness"]
 
 
-class _MeanOverImages(Metric):
-    """The mean of one score per image: a sum and a count, which batches and processes add to."""
+REDUCTIONS = ("mean", "none")
+"""What can become of the values per image."""
+
+
+class _ScorePerImage(Metric):
+    """One score per image: their sum and count, which batches and processes add to, or all of them, one by one."""
 
     is_differentiable = False
     higher_is_better = False
@@ -33,16 +42,23 @@ class _MeanOverImages(Metric):
 
     images: Tensor
 
-    def __init__(self, data_range: float, settings: str = "", **kwargs: Any) -> None:
+    def __init__(self, data_range: float, reduction: str = "mean", settings: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_range = data_range
+        if reduction not in REDUCTIONS:
+            raise InputError(f"reduction must be 'mean', or 'none' for a value per image, got {reduction!r}")
+        self.data_range, self.reduction = data_range, reduction
         self._scores(torch.zeros(1, 1, 8, 8))  # what the metric has against the arguments, it says here
         # A MetricCollection updates only one of several metrics whose states have the same names and, in the first
         # batch, the same values. On clean images all of these read 0; so each setting has a name of its own.
-        self._total = f"total_{type(self).__name__}_{data_range:g}{settings}"
+        setting = f"{type(self).__name__}_{data_range:g}{settings}"
+        if reduction == "none":
+            self._kept = f"values_{setting}"
+            self.add_state(self._kept, [], dist_reduce_fx="cat")
+            return
+        self._kept = f"total_{setting}"
         # states move along with the metric, and MPS has no float64
         dtype = torch.float32 if torch.backends.mps.is_available() else torch.float64
-        self.add_state(self._total, torch.zeros((), dtype=dtype), dist_reduce_fx="sum")
+        self.add_state(self._kept, torch.zeros((), dtype=dtype), dist_reduce_fx="sum")
         self.add_state("images", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, images: Tensor) -> None:
@@ -56,15 +72,22 @@ class _MeanOverImages(Metric):
         """
         if not isinstance(images, Tensor) or images.ndim != 4:
             raise InputError(f"expected images of shape (N, C, H, W), got {getattr(images, 'shape', type(images))}")
-        total = getattr(self, self._total)
-        scores = self._scores(images)
-        setattr(self, self._total, total + scores.to(total).sum())
-        self.images = self.images + len(scores)
+        kept, scores = getattr(self, self._kept), self._scores(images)
+        if self.reduction == "none":
+            kept.append(scores.float())
+        else:
+            setattr(self, self._kept, kept + scores.to(kept).sum())
+            self.images = self.images + len(scores)
 
     def compute(self) -> Tensor:
-        """The mean over all images so far, a float32 scalar; 0 where there are none, with torchmetrics' warning."""
-        mean: Tensor = getattr(self, self._total) / self.images.clamp_min(1)
-        return mean.float()
+        """The mean over all images so far, a float32 scalar; 0 where there are none, with torchmetrics' warning.
+
+        For reduction "none" the values (N,), in the order of the images, of which those of each process stand together.
+        """
+        kept: Any = getattr(self, self._kept)
+        if self.reduction == "none":
+            return dim_zero_cat(kept) if len(kept) else torch.zeros(0, device=self.device)
+        return (kept / self.images.clamp_min(1)).float()
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Any = None) -> Any:
         """Draw one value or several, as every torchmetrics metric does.
@@ -83,7 +106,7 @@ class _MeanOverImages(Metric):
         """One score per image, (N,)."""
 
 
-class EdgeJaggedness(_MeanOverImages):
+class EdgeJaggedness(_ScorePerImage):
     """Stair-steps over a set of images: the mean of `artifactlab.metrics.edge_jaggedness`.
 
     Equal to the function's `reduction="mean"` over all images at once, whatever the batches and processes they came
@@ -91,13 +114,14 @@ class EdgeJaggedness(_MeanOverImages):
 
     Args:
         data_range: distance between the darkest and the brightest possible value.
+        reduction: "mean", or "none" for a value per image, (N,), which torchmetrics squeezes for a single one.
         kwargs: as for every `torchmetrics.Metric`.
 
     Returns:
         Pixels, at least 0; 0 before the first image. Not differentiable.
 
     Raises:
-        InputError: if `data_range` is not usable.
+        InputError: if `data_range` or `reduction` is not usable.
 
     >>> import torch
     >>> metric = EdgeJaggedness()
@@ -106,14 +130,14 @@ class EdgeJaggedness(_MeanOverImages):
     True
     """
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(data_range, **kwargs)
+    def __init__(self, data_range: float = 1.0, reduction: str = "mean", **kwargs: Any) -> None:
+        super().__init__(data_range, reduction, **kwargs)
 
     def _scores(self, images: Tensor) -> Tensor:
         return edge_jaggedness(images, data_range=self.data_range, reduction="none")
 
 
-class CheckerboardEnergy(_MeanOverImages):
+class CheckerboardEnergy(_ScorePerImage):
     """Grids over a set of images: the mean of `artifactlab.metrics.checkerboard_energy`.
 
     Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`.
@@ -121,13 +145,14 @@ class CheckerboardEnergy(_MeanOverImages):
     Args:
         period: lattice spacing in pixels, one number or (vertical, horizontal).
         data_range: distance between the darkest and the brightest possible value.
+        reduction: "mean", or "none" for a value per image, (N,), which torchmetrics squeezes for a single one.
         kwargs: as for every `torchmetrics.Metric`.
 
     Returns:
         A share in [0, 1]; 0 before the first image. Not differentiable.
 
     Raises:
-        InputError: if `period` or `data_range` is not usable.
+        InputError: if `period`, `data_range` or `reduction` is not usable.
 
     >>> import torch
     >>> y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
@@ -139,28 +164,31 @@ class CheckerboardEnergy(_MeanOverImages):
 
     plot_upper_bound = 1.0
 
-    def __init__(self, period: int | tuple[int, int] = 2, data_range: float = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self, period: int | tuple[int, int] = 2, data_range: float = 1.0, reduction: str = "mean", **kwargs: Any
+    ) -> None:
         self.period = period
-        super().__init__(data_range, settings=f"_{period}", **kwargs)
+        super().__init__(data_range, reduction, f"_{period}", **kwargs)
 
     def _scores(self, images: Tensor) -> Tensor:
         return checkerboard_energy(images, self.period, data_range=self.data_range, reduction="none")
 
 
-class AxisExcess(_MeanOverImages):
+class AxisExcess(_ScorePerImage):
     """Axis-parallel gradients on oblique edges over a set of images: the mean of `artifactlab.metrics.axis_excess`.
 
     Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`.
 
     Args:
         data_range: distance between the darkest and the brightest possible value.
+        reduction: "mean", or "none" for a value per image, (N,), which torchmetrics squeezes for a single one.
         kwargs: as for every `torchmetrics.Metric`.
 
     Returns:
         A share in [0, 1]; 0 before the first image. Not differentiable.
 
     Raises:
-        InputError: if `data_range` is not usable.
+        InputError: if `data_range` or `reduction` is not usable.
 
     >>> import torch
     >>> metric = AxisExcess()
@@ -171,8 +199,8 @@ class AxisExcess(_MeanOverImages):
 
     plot_upper_bound = 1.0
 
-    def __init__(self, data_range: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(data_range, **kwargs)
+    def __init__(self, data_range: float = 1.0, reduction: str = "mean", **kwargs: Any) -> None:
+        super().__init__(data_range, reduction, **kwargs)
 
     def _scores(self, images: Tensor) -> Tensor:
         return axis_excess(images, data_range=self.data_range, reduction="none")

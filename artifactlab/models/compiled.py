@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +19,13 @@ _stance = ExitStack()
 
 
 @contextmanager
-def eagerly(model: nn.Module) -> Iterator[None]:
-    """Nothing of `model` runs compiled inside the block. Where nothing is compiled, the stance is left alone."""
-    if not any(map(_is_compiled, model.modules())):
+def eagerly(model: nn.Module | None) -> Iterator[None]:
+    """Nothing of `model` runs compiled inside the block, or nothing at all, for a model whose wrapper is not known.
+
+    Where nothing is compiled, the stance is left alone.
+    """
+    compiled = "torch._dynamo" in sys.modules if model is None else any(map(_is_compiled, model.modules()))
+    if not compiled:
         yield
         return
     _enter()

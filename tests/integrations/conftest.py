@@ -62,7 +62,7 @@ class Recorder(DummyLogger):
         self.logged: dict[int, dict[str, float]] = {}
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        if any(name.startswith("artifacts/") for name in metrics):
+        if any(name.startswith("artifactlab/") for name in metrics):
             self.logged.setdefault(step, {}).update(metrics)
 
 

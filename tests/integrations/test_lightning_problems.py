@@ -20,15 +20,15 @@ Lit = Callable[..., Any]
 Fit = Callable[..., dict[int, dict[str, float]]]
 
 
-def names(sites: list[str]) -> set[str]:
-    scores = ("checkerboard_energy", "edge_jaggedness", "axis_excess")
-    return {f"artifacts/generator.{site}/{score}" for site in sites for score in scores}
+def names(layers: list[str]) -> set[str]:
+    scores = ("grid", "stair_steps", "axis_excess")
+    return {f"artifactlab/generator.{layer}/{score}" for layer in layers for score in scores}
 
 
 def monitor_warnings(warned: Any) -> list[str]:
     """What the monitor warned of, up to the semicolon."""
     texts = [str(w.message).split(";")[0] for w in warned]
-    return [text for text in texts if text.startswith("ArtifactMonitor")]
+    return [text for text in texts if text.startswith("Monitor")]
 
 
 class Interrupted(Exception):
@@ -64,9 +64,9 @@ def test_a_batch_that_is_skipped_leaves_no_hooks(lit: Lit, fit: Fit, untouched: 
 
 
 def test_a_step_in_which_nothing_grows_warns_once_and_trains_on(lit: Lit, fit: Fit) -> None:
-    with pytest.warns(UserWarning, match="ArtifactMonitor") as warned:
+    with pytest.warns(UserWarning, match="Monitor") as warned:
         assert fit(lit(), ArtifactMonitor(1, module="critic")) == {}
-    expected = "ArtifactMonitor, step 0: no upsampling was seen in this step, so nothing is logged"
+    expected = "Monitor, step 0: no upsampling was seen in this step, so nothing is logged"
     assert monitor_warnings(warned) == [expected]
 
 
@@ -84,7 +84,7 @@ class Broken(nn.Module):
         return self.sound(x)
 
 
-NOT_FINITE = "ArtifactMonitor, step 0: the activation at generator.broken/conv_transpose2d holds NaN or Inf"
+NOT_FINITE = "Monitor, step 0: the activation at generator.broken/conv_transpose2d holds NaN or Inf"
 
 
 def test_a_site_with_nan_warns_once_and_is_left_out_and_the_others_are_logged(lit: Lit, fit: Fit) -> None:
@@ -95,7 +95,7 @@ def test_a_site_with_nan_warns_once_and_is_left_out_and_the_others_are_logged(li
     with pytest.warns(UserWarning, match=NOT_FINITE) as warned:
         logged = fit(watched, ArtifactMonitor(1))
     assert monitor_warnings(warned) == [NOT_FINITE]
-    assert set(logged[2]) == names(["sound/conv_transpose2d#0"])
+    assert set(logged[2]) == names(["sound"])
     assert all(map(torch.equal, plain.state_dict().values(), watched.state_dict().values()))
 
 

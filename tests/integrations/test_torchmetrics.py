@@ -62,6 +62,7 @@ def rank_computes(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", timeout=timedelta(minutes=1), **meet)
     shares = images().split([4, 2])
     results = {kind.__name__: measured(kind(), *shares[rank].split(1)) for kind in FUNCTIONS}
+    results["none"] = measured(EdgeJaggedness(reduction="none"), *shares[rank].split(1))
     torch.save(results, f"{folder}/{rank}.pt")
     dist.barrier()  # who leaves while the other still talks to it may be aborted
     dist.destroy_process_group()
@@ -72,6 +73,34 @@ def test_two_processes_get_exactly_what_one_gets(in_two_ranks: Any) -> None:
     for kind in FUNCTIONS:
         alone = measured(kind(), *images().split(1))
         assert [torch.load(folder / f"{rank}.pt")[kind.__name__].item() for rank in (0, 1)] == [alone.item()] * 2
+    each = measured(EdgeJaggedness(reduction="none"), *images().split(1))
+    assert all(torch.equal(torch.load(folder / f"{rank}.pt")["none"], each) for rank in (0, 1))
+
+
+def test_values_of_each_image_are_the_functions_however_they_come_in(kind: Any) -> None:
+    expected = FUNCTIONS[kind](images(), reduction="none")
+    metric = kind(reduction="none")
+    assert torch.equal(torch.cat([metric(batch) for batch in images().split([2, 4])]), expected)
+    assert torch.equal(metric.compute(), expected)
+    for twin in (pickle.loads(pickle.dumps(metric)), copy.deepcopy(metric), metric.clone()):
+        assert torch.equal(twin.compute(), expected)
+    metric.reset()
+    with pytest.warns(UserWarning, match="was called before the ``update`` method"):
+        assert metric.compute().shape == (0,)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_states_of_two_metrics_merge_as_if_one_had_seen_all(reduction: str) -> None:
+    first, second = CheckerboardEnergy(reduction=reduction), CheckerboardEnergy(reduction=reduction)
+    first.update(images()[2:])
+    second.update(images()[:2])
+    first.merge_state(second.metric_state)  # what is merged comes before what was there
+    torch.testing.assert_close(first.compute(), checkerboard_energy(images(), reduction=reduction), rtol=1e-6, atol=0)
+
+
+def test_the_flags_that_others_read_are_said_of_each_class(kind: Any) -> None:
+    assert (kind.is_differentiable, kind.higher_is_better, kind.full_state_update) == (False, False, False)
+    assert (kind.plot_lower_bound, kind.plot_upper_bound) == (0.0, None if kind is EdgeJaggedness else 1.0)
 
 
 def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch() -> None:
@@ -83,10 +112,11 @@ def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch(
             "axes": AxisExcess(),
             "byte": AxisExcess(255),
             "steps": EdgeJaggedness(),
+            "each": EdgeJaggedness(reduction="none"),
         }
     )
     metrics.update(torch.full((2, 1, 64, 64), 0.5))
-    assert max(metrics.compute().values()) == 0
+    assert all(not value.any() for value in metrics.compute().values())
     metrics.update(images())
     expected = {
         "two": checkerboard_energy(images(), 2),
@@ -96,7 +126,9 @@ def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch(
         "byte": axis_excess(images(), data_range=255),
         "steps": edge_jaggedness(images()),
     }
-    for name, value in metrics.compute().items():
+    computed = metrics.compute()
+    assert torch.equal(computed.pop("each"), torch.cat([torch.zeros(2), edge_jaggedness(images(), reduction="none")]))
+    for name, value in computed.items():
         torch.testing.assert_close(value, expected[name] * 6 / 8)
 
 
@@ -140,6 +172,8 @@ def test_autocast_changes_nothing(kind: Any) -> None:
 def test_wrong_arguments_are_refused_at_construction(kind: Any) -> None:
     with pytest.raises(InputError, match="data_range must be a positive number"):
         kind(data_range=-1)
+    with pytest.raises(InputError, match="reduction must be 'mean', or 'none' for a value per image, got 'sum'"):
+        kind(reduction="sum")
     with pytest.raises(InputError, match="period must be a positive integer"):
         CheckerboardEnergy(period=0)
 
