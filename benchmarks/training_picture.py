@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import training_runs
 from matplotlib.figure import Figure
-from training_tasks import SIDE
+from training_records import SIDE
 
 SHOWN = {"photos": (17, 20, 28, 33, 37, 42, 46, 50, 54, 58)}
 """test images in the picture; of glyphs, every twentieth"""

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from training_losses import focal_frequency, gradient_magnitude, mprnet_edge, one_minus_ssim
-from training_tasks import Pairs, Task
+from training_objectives import Objective, plain
+from training_records import Pairs, Task
 
 from artifactlab import diagnose
 from artifactlab.attribution.diagnosis import Diagnosis
@@ -157,7 +158,7 @@ def go_on(
 ) -> None:
     """Adam, one cycle, on L1 and what is added; with a penalty on the offenders' activations, where there are any."""
     model.train()
-    rng = np.random.default_rng(seed)
+    rng, objective = np.random.default_rng(seed), task.objective()
     optimiser = torch.optim.Adam(model.parameters(), rate, BETAS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     with ExitStack() as stack:
@@ -165,7 +166,7 @@ def go_on(
         if found and found.offenders:
             penalty = stack.enter_context(SitePenalty(model, found.offenders, penalty_weight))
         for _ in range(steps):
-            step(model, optimiser, task.batch(rng), added, penalty)
+            step(model, optimiser, task.batch(rng), added, penalty, objective)
             schedule.step()
     model.eval()
 
@@ -176,9 +177,10 @@ def step(
     pairs: Pairs,
     added: Loss,
     penalty: Callable[[], Tensor] | None = None,
+    objective: Objective = plain,
 ) -> None:
     output = model(pairs.given)
-    loss = F.l1_loss(output, pairs.wanted) + added(output, pairs.wanted)
+    loss = F.l1_loss(output, pairs.wanted) + added(output, pairs.wanted) + objective(model, output, pairs.wanted)
     if penalty:
         loss = loss + penalty()
     optimiser.zero_grad()
