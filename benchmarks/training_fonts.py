@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import matplotlib
@@ -31,37 +32,42 @@ MOST = 1500
 SPLITS, SHARES = ("train", "validation", "test"), (0.7, 0.1, 0.2)
 
 
+Ring = NDArray[np.float64]
+"""(corners, 2) places (x, y) in pixels, a closed outline; pixel k is centred at k + 1/2"""
+
+
+class Drawn(NamedTuple):
+    """A split's pairs of glyphs."""
+
+    pairs: Pairs
+    outlines: list[list[Ring]]
+    """of each target"""
+
+
 def font_task(source: str, target: str, title: str) -> Task:
     """Glyphs of one font drawn as another's."""
-    pairs = fonts(source, target)
-    train = pairs["train"]
+    drawn = fonts(source, target)
+    train, validation, test = (drawn[split].pairs for split in SPLITS)
 
     def batch(rng: np.random.Generator) -> Pairs:
         chosen = torch.from_numpy(rng.integers(len(train.given), size=BATCH))
         return Pairs(train.given[chosen], train.wanted[chosen])
 
-    return Task(
-        title,
-        4,
-        300,
-        Styled,
-        lambda: plain,
-        batch,
-        None,
-        pairs["validation"],
-        pairs["test"],
-        pairs["validation"].given[::4],
-    )
+    outlines = {split: drawn[split].outlines for split in SPLITS[1:]}
+    diagnosed = validation.given[::4]
+    return Task(title, 4, 300, Styled, lambda: plain, batch, None, outlines, validation, test, diagnosed)
 
 
-def glyph(file: str, character: str, origin: NDArray[np.float64]) -> NDArray[np.float32]:
-    """A character on `SIDE` pixels a side, white on black, from an origin (x, y) on: exact area coverage."""
+def outline(file: str, character: str, origin: NDArray[np.float64]) -> list[Ring]:
+    """The outlines of a character from an origin (x, y) on."""
     path = TextPath((0, 0), character, size=EM, prop=FontProperties(fname=file))
+    return [ring * (1, -1) + origin for ring in path.to_polygons(closed_only=True)]
+
+
+def filled(outlines: list[Ring]) -> NDArray[np.float32]:
+    """A glyph on `SIDE` pixels a side, white on black: exact area coverage."""
     canvas = np.zeros((SIDE * OVERSAMPLING,) * 2, np.uint8)
-    rings = [
-        np.round(((ring * (1, -1) + origin) * OVERSAMPLING - 0.5) * 2**FRACTION_BITS).astype(np.int32)
-        for ring in path.to_polygons(closed_only=True)
-    ]
+    rings = [np.round((ring * OVERSAMPLING - 0.5) * 2**FRACTION_BITS).astype(np.int32) for ring in outlines]
     cv2.fillPoly(canvas, rings, 255, cv2.LINE_8, FRACTION_BITS)
     return cv2.resize(canvas.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA) / 255
 
@@ -79,7 +85,7 @@ def shipped(name: str) -> str:
 
 
 @functools.cache
-def fonts(source: str, target: str) -> dict[str, Pairs]:
+def fonts(source: str, target: str) -> dict[str, Drawn]:
     """One font's glyphs and the other's: a tenth for validation, a fifth for the test."""
     rng = np.random.default_rng(0)
     found = characters(source, target)
@@ -87,14 +93,19 @@ def fonts(source: str, target: str) -> dict[str, Pairs]:
         found = sorted(rng.choice(found, MOST, replace=False))
     letters = sorted({base(c) for c in found})
     part = dict(zip(letters, rng.choice(SPLITS, len(letters), p=SHARES), strict=True))
-    drawn: dict[str, list[list[NDArray[np.float32]]]] = {split: [] for split in SPLITS}
+    glyphs: dict[str, list[list[list[Ring]]]] = {split: [] for split in SPLITS}
     for character in found:
-        split = part[base(character)]
         origin = ORIGIN + rng.uniform(-SPREAD, SPREAD, 2)
-        pair = [glyph(file, character, origin) for file in (source, target)]
-        if all(image.any() for image in pair):
-            drawn[split].append(pair)
-    return {split: Pairs(*map(as_batch, zip(*pairs, strict=True))) for split, pairs in drawn.items()}
+        glyphs[part[base(character)]].append([outline(file, character, origin) for file in (source, target)])
+    return {split: drawn(pairs) for split, pairs in glyphs.items()}
+
+
+def drawn(outlines: list[list[list[Ring]]]) -> Drawn:
+    """The pairs of glyphs of which neither is blank."""
+    pairs = [[filled(rings) for rings in pair] for pair in outlines]
+    seen = [k for k, pair in enumerate(pairs) if all(image.any() for image in pair)]
+    given, wanted = (as_batch([pairs[k][one] for k in seen]) for one in (0, 1))
+    return Drawn(Pairs(given, wanted), [outlines[k][1] for k in seen])
 
 
 def base(character: str) -> str:

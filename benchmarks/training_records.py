@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from content import Image
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from training_objectives import Objective
 
@@ -35,6 +36,8 @@ class Task(NamedTuple):
     batch: Callable[[np.random.Generator], Pairs]
     degrade: Callable[[Tensor], Tensor] | None
     """what the task gives a net instead of clean images (N, 1, H, W); None where it is no loss of anything"""
+    outlines: Mapping[str, Sequence[Sequence[NDArray[np.float64]]]]
+    """split -> of each target, where they are known, the closed outlines of what it shows: places (x, y) in pixels"""
     validation: Pairs
     test: Pairs
     diagnosed: Tensor

@@ -73,7 +73,7 @@ def photo_task(
     test = [crop for _, crop in photo_crops("test", CROP, 4)]
     large = [crop for name, crop in photo_crops("development", LARGE, 3) if name in VALIDATION]
     judged = [Pairs(degrade(clean), clean) for clean in map(as_batch, (validation, test))]
-    return Task(title, period, steps, net, objective, batch, degrade, *judged, degrade(as_batch(large)))
+    return Task(title, period, steps, net, objective, batch, degrade, {}, *judged, degrade(as_batch(large)))
 
 
 def shrunk(clean: Tensor, factor: int) -> Tensor:

@@ -1,0 +1,120 @@
+"""The tables of `training.py`: what each loss leads to, whether the targets are met, and which measure can tell."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from publish import mark, markdown_table
+from scipy import stats
+from training_records import Task
+from training_runs import AIMED, ALLOWED, OURS, OURS_WEIGHTS, PLAIN, RIVALS, SEEDS, SHARES, choose, tuned
+from training_scores import Scores
+
+Results = Mapping[str, tuple[float, Sequence[Scores]]]
+"""row -> the weight that it chose, and the test's scores, one for each seed"""
+DIGITS = {"psnr": 2, "detail": 1, "contour": 3, "flat": 2, "steps": 3, "grid": 2, "explained": 2, "axis": 3}
+"""columns, and digits after the point"""
+HEADS = ("PSNR (dB)", "detail (dB)", "contours (px)", "flat (1/255)", "steps (px)", "grid (1/255)", "explained (1/255)")
+DEFAULT, NEAR_BEST, HALF, SAME_PSNR = 1.0, 1.1, 0.5, 0.05
+"""the loss's default weight; targets: its steps over those of the best weight, what is left over what the best other
+loss leaves, and how many dB worse than that loss"""
+AIMS = ("photos", "gan", "unet")
+"""tasks for which these are targets: super-resolution and the U-Net"""
+SURE = 0.01
+"""chance of a measure that tells nothing to be said to tell losses apart"""
+
+
+def report(name: str, task: Task, found: Results, times: Mapping[str, float]) -> str:
+    """The table of one task: means and standard deviations over seeds."""
+    table = []
+    for row, (weight, scores) in found.items():
+        columns = [spread([getattr(one, key) for one in scores], digits) for key, digits in DIGITS.items()]
+        table.append([row, "" if row == PLAIN else f"{weight:g}", *columns[: len(HEADS)], f"{times[row]:.2f}"])
+    title = f"{task.title[0].upper()}{task.title[1:]} (`{name}`), {task.steps} steps:"
+    return f"{title}\n\n{markdown_table(('L1 and', 'weight', *HEADS, 'step'), table)}"
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Mean and standard deviation."""
+    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def mean(scores: Sequence[Scores], key: str) -> float:
+    """Over seeds."""
+    return statistics.mean(getattr(one, key) for one in scores)
+
+
+def verdicts(name: str, task: Task, found: Results) -> str:
+    """What our loss leaves over what the best other one leaves, by each measure; and whether its default will do."""
+    lines = [against(name, found, row, key) for row in (OURS, AIMED) for key in ("contour", "flat", "steps", "grid")]
+    return "\n".join(f"- {line}" for line in [*lines, default_weight(name, task)])
+
+
+def against(name: str, found: Results, row: str, key: str) -> str:
+    """One measure of one of our rows, against the other loss that is best by it within `ALLOWED` dB of L1."""
+    least = mean(found[PLAIN][1], "psnr") - ALLOWED
+    within = [other for other in RIVALS if mean(found[other][1], "psnr") >= least] or list(RIVALS)
+    best = min(within, key=lambda other: mean(found[other][1], key))
+    theirs, ours = found[best][1], found[row][1]
+    left, right = (mean(scores, key) for scores in (ours, theirs))
+    gain = mean(ours, "psnr") - mean(theirs, "psnr")
+    met = left <= HALF * right and gain >= -SAME_PSNR
+    share = f"{left / right:.2f}" if right > 0 else "none to halve: 0"
+    aim = f" (aim: {HALF:g}, PSNR within {SAME_PSNR:g} dB: {mark(met)})" if name in AIMS else ""
+    return f"{row}, {key}: {left:.3f} of {best}'s {right:.3f}: {share}, PSNR {gain:+.2f} dB{aim}."
+
+
+def default_weight(name: str, task: Task) -> str:
+    """Stair-steps with the default weight over those with the best weight, on validation images."""
+    tried = tuned(name, task, OURS)
+    said = []
+    for key in ("contour", "steps"):
+        at_default, best = getattr(tried[DEFAULT], key), min(getattr(scores, key) for scores in tried.values())
+        met = at_default <= NEAR_BEST * best
+        said.append(f"{key} {at_default:.3f} px, {best:.3f} at the best weight: {mark(met)}")
+    (plain,) = tuned(name, task, PLAIN).values()
+    chosen = choose(tried, plain)
+    return f"The default weight 1 (aim: within 10% of the best; validation chose {chosen:g}): {'; '.join(said)}."
+
+
+def separation(found: Mapping[str, Results]) -> str:
+    """Spread of the losses' means over the spread of seeds, by measure and task; whether it can tell losses apart."""
+    table = [[key, *(told(results, key) for results in found.values())] for key in DIGITS]
+    return (
+        "What each measure can tell: standard deviation of the losses' means over that of seeds of one loss. **Bold**:"
+        f" it tells losses apart, by an analysis of variance at {SURE:.0%}; others do not.\n\n"
+        + markdown_table(("measure", *found), table)
+    )
+
+
+def told(results: Results, key: str) -> str:
+    """One ratio."""
+    groups = [[getattr(one, key) for one in scores] for _, scores in results.values()]
+    within = float(np.mean([np.var(group, ddof=1) for group in groups]))
+    between = float(np.var([np.mean(group) for group in groups], ddof=1))
+    if within == 0:
+        return "no seed differs" if between else "all alike"
+    limit = stats.f.ppf(1 - SURE, len(groups) - 1, len(groups) * (len(SEEDS) - 1))
+    ratio = f"{(between / within) ** 0.5:.1f}"
+    return f"**{ratio}**" if len(SEEDS) * between / within > limit else ratio
+
+
+def explanation() -> str:
+    """What was done, under the tables."""
+    shares, ours = (", ".join(f"{value:g}" for value in values) for values in (SHARES, OURS_WEIGHTS))
+    return (
+        f"{len(SEEDS)} seeds, mean ± standard deviation; every loss starts from the same weights and sees the same"
+        f" images in the same order. Each had {len(SHARES)} weights to choose from: at which its gradient is {shares}"
+        f" times as strong as L1's in the net that L1 trained; EdgeAwareLoss {ours}, as its default is to be 1. Chosen"
+        " by the first seed's validation images: the least stair-steps and grids (contours and flat places together,"
+        f" in units of what just shows) of those within {ALLOWED} dB of L1's PSNR. Measures that are none of ours:"
+        " *detail*, energy off the lattice and above its base band over the target's (blur is negative); *contours*,"
+        " what the half-level contours of edges whose place is known (rendered discs and half-planes, put through the"
+        " task's degradation; a font's outlines) have in step with the lattice, rms; *flat*, phase means of the"
+        " lattice where the target is flat, rms. By artifactlab: *steps*, *grid*, and *explained*, all power in step"
+        " with the lattice, beyond the targets' own. EdgeAwareLoss, aimed: at the offenders of the L1 net of the same"
+        " seed, with a penalty on their activations; where there are none it is EdgeAwareLoss. Step: CPU time of a"
+        " training step over that with L1 alone, medians in turns."
+    )
