@@ -51,17 +51,24 @@ class Known(NamedTuple):
     """(P, 2) unit vectors from the brighter to the darker side"""
 
 
-def contour_steps(model: nn.Module, task: Task, split: str) -> tuple[float, float, float]:
-    """Stair-steps (rms, pixels), grids (rms, data ranges) and the share of places where a contour was found."""
+class Contours(NamedTuple):
+    """What a net draws at known edges and beside them."""
+
+    steps: float
+    """rms of stair-steps, in pixels; infinite where no contour was found"""
+    grid: float
+    """rms of grids, in data ranges"""
+    found: float
+    """share of the places on edges where a contour was found"""
+
+
+def contours_of(model: nn.Module, task: Task, split: str) -> Contours:
+    """Those of a net."""
     known = known_edges(task, split)
     output = outputs(model, known.pairs.given)
     moved = displacements(known, output)
-    return in_step(known, moved, task.period), flat_grid(output, known.pairs.wanted, task.period), found_share(moved)
-
-
-def found_share(moved: Floats) -> float:
-    """Of places that are not lost."""
-    return float(np.isfinite(moved).mean())
+    grid = flat_grid(output, known.pairs.wanted, task.period)
+    return Contours(in_step(known, moved, task.period), grid, float(np.isfinite(moved).mean()))
 
 
 @functools.lru_cache(maxsize=4)
@@ -72,14 +79,14 @@ def _shapes(split: str) -> tuple[Tensor, list[list[Floats]]]:
     return as_batch([image for image, _ in drawn]), [[edge] for _, edge in drawn]
 
 
-def shape(rng: np.random.Generator, round_: bool) -> tuple[NDArray[np.float32], Floats]:
+def shape(rng: np.random.Generator, disc: bool) -> tuple[NDArray[np.float32], Floats]:
     """A disc or a half-plane of one gray on another, by area coverage, and its edge."""
     low, high = rng.uniform(0.05, 0.35), rng.uniform(0.65, 0.95)
     first, second = (low, high) if rng.random() < 0.5 else (high, low)
     axis = (np.arange(SIDE * OVERSAMPLING) + 0.5) / OVERSAMPLING
     x, y = axis[None], axis[:, None]
     centre = SIDE / 2 + rng.uniform(-8, 8, 2)
-    if round_:
+    if disc:
         radius = rng.uniform(18, 32)
         inside = np.hypot(x - centre[0], y - centre[1]) < radius
         turn = np.arange(0, 2 * math.pi, SPACING / radius)
@@ -94,6 +101,7 @@ def shape(rng: np.random.Generator, round_: bool) -> tuple[NDArray[np.float32], 
 
 
 _KEPT: dict[tuple[str, str], Known] = {}
+"""(title of a task, split) -> its edges"""
 
 
 def known_edges(task: Task, split: str) -> Known:
@@ -178,7 +186,8 @@ def in_step(known: Known, moved: Floats, period: int) -> float:
     weight = counts[0] * counts[1] / np.maximum(counts.sum(0), 1)  # 0 where a half has none
     means = sums / np.maximum(counts, 1)
     means = means - (means * weight).sum(-1, keepdims=True) / np.maximum(weight.sum(-1)[None, :, None], 1e-9)
-    return float(max(0.0, (weight * means[0] * means[1]).sum() / weight.sum()) ** 0.5)
+    energy = (weight * means[0] * means[1]).sum() / weight.sum() if weight.any() else math.inf
+    return float(max(0.0, energy) ** 0.5)
 
 
 def flat_grid(output: Tensor, target: Tensor, period: int) -> float:

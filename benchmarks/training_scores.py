@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from training_edges import contour_steps
+from training_edges import contours_of
 from training_loop import outputs
 from training_records import Task
 
@@ -51,15 +51,15 @@ def assess(model: nn.Module, task: Task, split: str) -> Scores:
     pairs = task.validation if split == "validation" else task.test
     output = outputs(model, pairs.given)
     ours, theirs = (lattice(images, task.period) for images in (output, pairs.wanted))
-    contour, flat, found = contour_steps(model, task, split)
+    known = contours_of(model, task, split)
     return Scores(
         float(-10 * (output - pairs.wanted).square().mean().log10()),
         float(10 * (detail(output, task.period) / detail(pairs.wanted, task.period)).log10()),
         *(float(value) for value in ours - theirs),
         float(axis_excess(output) - axis_excess(pairs.wanted)),
-        contour,
-        255 * flat,
-        found,
+        known.steps,
+        255 * known.grid,
+        known.found,
     )
 
 

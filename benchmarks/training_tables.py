@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -38,12 +37,12 @@ def report(name: str, task: Task, found: Results, times: Mapping[str, float]) ->
 
 def spread(values: Sequence[float], digits: int) -> str:
     """Mean and standard deviation."""
-    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
 
 
 def mean(scores: Sequence[Scores], key: str) -> float:
     """Over seeds."""
-    return statistics.mean(getattr(one, key) for one in scores)
+    return float(np.mean([getattr(one, key) for one in scores]))
 
 
 def verdicts(name: str, task: Task, found: Results) -> str:
