@@ -29,21 +29,27 @@ def deconv(given: int, wanted: int, kernel: int) -> nn.ConvTranspose2d:
 
 
 class Enlarger(nn.Module):
-    """Residual features at the input's size, then deconvolutions by 2."""
+    """Features at the input's size, then deconvolutions by 2.
 
-    def __init__(self, stages: int, kernel: int = 2, width: int = 16, depth: int = 3) -> None:
+    Anchored, it finds what to add to the replicated input, as nets for telephones do (Du et al., "Anchor-based Plain Net
+    for Mobile Image Super-Resolution", CVPR workshops 2021).
+    """
+
+    def __init__(self, stages: int, kernel: int = 2, anchored: bool = False, width: int = 16, depth: int = 3) -> None:
         super().__init__()
+        self.anchored = anchored
         self.first = conv(1, width)
         self.body = rectified(*(conv(width, width) for _ in range(depth)))
         self.ups = nn.ModuleList(deconv(width, width, kernel) for _ in range(stages))
         self.head = conv(width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        x = x + self.body(x)
+        features = self.first(x)
+        features = features + self.body(features)
         for up in self.ups:
-            x = F.leaky_relu(up(x), SLOPE)
-        return self.head(x)
+            features = F.leaky_relu(up(features), SLOPE)
+        found = self.head(features)
+        return found + F.interpolate(x, found.shape[2:]) if self.anchored else found
 
 
 class Restorer(nn.Module):

@@ -14,7 +14,7 @@ ADVERSARIAL = 0.05
 DIVERGENCE = 1e-3
 """weight of the divergence from a normal distribution, in nats per number of the code, beside an L1 of weight 1"""
 RATE, BETAS = 5e-4, (0.5, 0.999)
-"""of the discriminator's Adam; a quarter of the generator's rate, at which neither wins"""
+"""of the discriminator's Adam: slower than the generator's, lest it win"""
 Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """(model, output, target) -> what is added to L1; one for each training, as it may learn"""
 

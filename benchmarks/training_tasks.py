@@ -30,12 +30,12 @@ DEFOCUS, NOISE = 1.2, 0.05
 def quarter() -> Task:
     """Photos enlarged four times, by the U-Net's up-convolutions."""
     net = functools.partial(Enlarger, stages=2)
-    return photo_task("super-resolution x4", 4, 300, net, lambda: plain, functools.partial(shrunk, factor=4))
+    return photo_task("super-resolution x4", 4, 400, net, lambda: plain, functools.partial(shrunk, factor=4))
 
 
 def half() -> Task:
     """Photos enlarged twice, by an uneven deconvolution, against a discriminator of patches."""
-    net = functools.partial(Enlarger, stages=1, kernel=3)
+    net = functools.partial(Enlarger, stages=1, kernel=3, anchored=True)
     return photo_task("super-resolution x2 with a GAN", 2, 250, net, Adversarial, functools.partial(shrunk, factor=2))
 
 
