@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def step_times(task: Task, rows: Sequence[str]) -> dict[str, float]:
             penalty = stack.enter_context(SitePenalty(model, sites[:1])) if row == AIMED else None
             step(model, optimiser, pairs, added_loss(row, 1.0), objective, penalty)
 
-    times = timed({row: lambda row=row: turn(row) for row in rows}, REPEATS)
+    times = timed({row: functools.partial(turn, row) for row in rows}, REPEATS)
     return {row: taken / times[PLAIN] for row, taken in times.items()}
 
 
@@ -46,7 +47,7 @@ def loss_cost(rows: Sequence[str]) -> str:
         added_loss(row, 1.0)(output, target).backward()
 
     alone = [row for row in rows if row not in (PLAIN, AIMED)]
-    times = timed({row: lambda row=row: turn(row) for row in alone}, 4 * REPEATS)
+    times = timed({row: functools.partial(turn, row) for row in alone}, 4 * REPEATS)
     shown = ", ".join(f"{row} {taken / times[BASE]:.2f}" for row, taken in times.items())
     aim = f" EdgeAwareLoss is to be no slower: {mark(times[OURS] <= times[BASE])}." if OURS in times else ""
     return (

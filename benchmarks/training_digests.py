@@ -28,6 +28,11 @@ def of_files(*files: Path) -> str:
 
 def of_modules(*names: str) -> str:
     """The digest of some modules, and of all that they import from `FOLLOWED`."""
+    return of_files(*files_of(*names))
+
+
+def files_of(*names: str) -> list[Path]:
+    """The files of some modules, and of all that they import from `FOLLOWED`."""
     found: dict[str, Path] = {}
     wanted = list(names)
     while wanted:
@@ -38,11 +43,11 @@ def of_modules(*names: str) -> str:
         if spec and spec.origin:
             found[name] = Path(spec.origin)
             wanted += imports(found[name])
-    return of_files(*(found[name] for name in sorted(found)))
+    return [found[name] for name in sorted(found)]
 
 
 def imports(file: Path) -> Iterator[str]:
-    """The modules that a file names in its imports from a module; a package is named by one that imports it whole."""
+    """The modules that a file imports something from."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module

@@ -31,8 +31,8 @@ def deconv(given: int, wanted: int, kernel: int) -> nn.ConvTranspose2d:
 class Enlarger(nn.Module):
     """Features at the input's size, then deconvolutions by 2.
 
-    Anchored, it finds what to add to the replicated input, as nets for telephones do (Du et al., "Anchor-based Plain Net
-    for Mobile Image Super-Resolution", CVPR workshops 2021).
+    Anchored, it finds what to add to the replicated input, as nets for telephones do (Du et al., "Anchor-based Plain
+    Net for Mobile Image Super-Resolution", CVPR workshops 2021).
     """
 
     def __init__(self, stages: int, kernel: int = 2, anchored: bool = False, width: int = 16, depth: int = 3) -> None:

@@ -13,12 +13,22 @@ from training_scores import Scores
 
 Results = Mapping[str, tuple[float, Sequence[Scores]]]
 """row -> the weight that it chose, and the test's scores, one for each seed"""
-DIGITS = {"psnr": 2, "detail": 1, "contour": 3, "flat": 2, "steps": 3, "grid": 2, "explained": 2, "axis": 3}
-"""columns, and digits after the point"""
-HEADS = ("PSNR (dB)", "detail (dB)", "contours (px)", "flat (1/255)", "steps (px)", "grid (1/255)", "explained (1/255)")
+COLUMNS = {
+    "psnr": ("PSNR (dB)", 2),
+    "detail": ("detail (dB)", 1),
+    "contour": ("contours (px)", 3),
+    "flat": ("flat (1/255)", 2),
+    "steps": ("steps (px)", 3),
+    "grid": ("grid (1/255)", 2),
+    "explained": ("explained (1/255)", 2),
+    "axis": ("axis share", 3),
+}
+"""measure -> its head, and digits after the point"""
 DEFAULT, NEAR_BEST, HALF, SAME_PSNR = 1.0, 1.1, 0.5, 0.05
 """the loss's default weight; targets: its steps over those of the best weight, what is left over what the best other
 loss leaves, and how many dB worse than that loss"""
+LEFT = ("contour", "flat", "steps", "grid")
+"""measures of what is left of stair-steps and grids"""
 AIMS = ("photos", "gan", "unet")
 """tasks for which these are targets: super-resolution and the U-Net"""
 SURE = 0.01
@@ -29,10 +39,11 @@ def report(name: str, task: Task, found: Results, times: Mapping[str, float]) ->
     """The table of one task: means and standard deviations over seeds."""
     table = []
     for row, (weight, scores) in found.items():
-        columns = [spread([getattr(one, key) for one in scores], digits) for key, digits in DIGITS.items()]
-        table.append([row, "" if row == PLAIN else f"{weight:g}", *columns[: len(HEADS)], f"{times[row]:.2f}"])
+        columns = [spread([getattr(one, key) for one in scores], digits) for key, (_, digits) in COLUMNS.items()]
+        table.append([row, "" if row == PLAIN else f"{weight:g}", *columns, f"{times[row]:.2f}"])
+    heads = [head for head, _ in COLUMNS.values()]
     title = f"{task.title[0].upper()}{task.title[1:]} (`{name}`), {task.steps} steps:"
-    return f"{title}\n\n{markdown_table(('L1 and', 'weight', *HEADS, 'step'), table)}"
+    return f"{title}\n\n{markdown_table(('L1 and', 'weight', *heads, 'step'), table)}"
 
 
 def spread(values: Sequence[float], digits: int) -> str:
@@ -47,7 +58,7 @@ def mean(scores: Sequence[Scores], key: str) -> float:
 
 def verdicts(name: str, task: Task, found: Results) -> str:
     """What our loss leaves over what the best other one leaves, by each measure; and whether its default will do."""
-    lines = [against(name, found, row, key) for row in (OURS, AIMED) for key in ("contour", "flat", "steps", "grid")]
+    lines = [against(name, found, row, key) for row in (OURS, AIMED) for key in LEFT]
     return "\n".join(f"- {line}" for line in [*lines, default_weight(name, task)])
 
 
@@ -71,7 +82,7 @@ def default_weight(name: str, task: Task) -> str:
     said = []
     for key in ("contour", "steps"):
         at_default, best = getattr(tried[DEFAULT], key), min(getattr(scores, key) for scores in tried.values())
-        met = at_default <= NEAR_BEST * best
+        met = np.isfinite(best) and at_default <= NEAR_BEST * best
         said.append(f"{key} {at_default:.3f} px, {best:.3f} at the best weight: {mark(met)}")
     (plain,) = tuned(name, task, PLAIN).values()
     chosen = choose(tried, plain)
@@ -80,7 +91,7 @@ def default_weight(name: str, task: Task) -> str:
 
 def separation(found: Mapping[str, Results]) -> str:
     """Spread of the losses' means over the spread of seeds, by measure and task; whether it can tell losses apart."""
-    table = [[key, *(told(results, key) for results in found.values())] for key in DIGITS]
+    table = [[head, *(told(results, key) for results in found.values())] for key, (head, _) in COLUMNS.items()]
     return (
         "What each measure can tell: standard deviation of the losses' means over that of seeds of one loss. **Bold**:"
         f" it tells losses apart, by an analysis of variance at {SURE:.0%}; others do not.\n\n"
@@ -91,6 +102,8 @@ def separation(found: Mapping[str, Results]) -> str:
 def told(results: Results, key: str) -> str:
     """One ratio."""
     groups = [[getattr(one, key) for one in scores] for _, scores in results.values()]
+    if not np.isfinite(groups).all():
+        return "some draw no edges"
     within = float(np.mean([np.var(group, ddof=1) for group in groups]))
     between = float(np.var([np.mean(group) for group in groups], ddof=1))
     if within == 0:
@@ -113,7 +126,8 @@ def explanation() -> str:
         " what the half-level contours of edges whose place is known (rendered discs and half-planes, put through the"
         " task's degradation; a font's outlines) have in step with the lattice, rms; *flat*, phase means of the"
         " lattice where the target is flat, rms. By artifactlab: *steps*, *grid*, and *explained*, all power in step"
-        " with the lattice, beyond the targets' own. EdgeAwareLoss, aimed: at the offenders of the L1 net of the same"
+        " with the lattice; *axis share*, of the gradients on oblique edges what points along a pixel axis; beyond the"
+        " targets' own. EdgeAwareLoss, aimed: at the offenders of the L1 net of the same"
         " seed, with a penalty on their activations; where there are none it is EdgeAwareLoss. Step: CPU time of a"
         " training step over that with L1 alone, medians in turns."
     )
