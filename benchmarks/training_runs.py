@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,7 @@ it; papers' weights lie at the low end, and at the high end what MPRNet's edge l
 of this benchmark"""
 OURS_WEIGHTS = (0.3, 1.0, 3.0)
 """as many, around the default"""
-PLAIN, OURS, AIMED = "L1", "EdgeAwareLoss", "EdgeAwareLoss, aimed"
+PLAIN, OURS, AIMED, BOTH = "L1", "EdgeAwareLoss", "EdgeAwareLoss, aimed", "best other and EdgeAwareLoss"
 RIVALS: dict[str, Loss] = {
     "Charbonnier": charbonnier,
     "MPRNet edge": mprnet_edge,
@@ -61,7 +62,10 @@ RIVALS: dict[str, Loss] = {
 }
 """name -> what is added to L1"""
 OTHERS = (PLAIN, *RIVALS)
-ROWS = (*OTHERS, OURS, AIMED)
+ROWS = (*OTHERS, OURS, AIMED, BOTH)
+Choice = TypeVar("Choice")
+UNITS: dict[tuple[str, str], float] = {}
+"""(task, row) -> its unit"""
 LOOKS: dict[tuple[str, int], Diagnosis] = {}
 """(task, seed) -> the first diagnosis"""
 HERE = Path(__file__).parent
@@ -80,6 +84,12 @@ def weights_of(name: str, task: Task, row: str) -> tuple[float, ...]:
 
 def unit(name: str, task: Task, row: str) -> float:
     """The weight at which a loss's gradient is as strong as L1's, in the net that L1 trained."""
+    if (name, row) not in UNITS:
+        UNITS[name, row] = _unit(name, task, row)
+    return UNITS[name, row]
+
+
+def _unit(name: str, task: Task, row: str) -> float:
     output = outputs(trained(name, task, PLAIN, 0.0, SEEDS[0]), task.validation.given[:8]).requires_grad_()
     target = task.validation.wanted[:8]
     losses = (F.l1_loss(output, target), RIVALS[row](output, target))
@@ -92,7 +102,7 @@ def tuned(name: str, task: Task, row: str) -> dict[float, Scores]:
     return {weight: scored(name, task, row, weight, SEEDS[0], "validation") for weight in weights_of(name, task, row)}
 
 
-def choose(tried: dict[float, Scores], plain: Scores) -> float:
+def choose(tried: dict[Choice, Scores], plain: Scores) -> Choice:
     """The weight with the least stair-steps and grids, by the instruments that are none of ours, of those within
     `ALLOWED` of L1's PSNR; where there is none, the one that comes nearest. One rule for all losses."""
     within = [weight for weight, scores in tried.items() if scores.psnr >= plain.psnr - ALLOWED]
@@ -108,15 +118,23 @@ def results(name: str, task: Task, row: str) -> tuple[float, list[Scores]]:
     return weight, [scored(name, task, row, weight, seed, "test") for seed in SEEDS]
 
 
+def best_other(name: str, task: Task) -> tuple[str, float]:
+    """The other loss, and its weight, with the least stair-steps and grids on the first seed's validation images."""
+    (plain,) = tuned(name, task, PLAIN).values()
+    tried = {(row, weight): scores for row in RIVALS for weight, scores in tuned(name, task, row).items()}
+    return choose(tried, plain)
+
+
 def trained(name: str, task: Task, row: str, weight: float, seed: int) -> nn.Module:
     """The trained net, from the cache where it is there."""
     row = acts_as(name, task, row, seed)
-    kept = file_of(name, row, weight, seed, "pt")
+    kept = file_of(name, task, row, weight, seed, "pt")
     model = fresh(task, seed)
     if not kept.exists():
         start, took = time.time(), time.process_time()
         aim = first_look(name, task, seed) if row == AIMED else None
-        go_on(model, task, added_loss(row, weight, aim), seed, RATE, task.steps, aim)
+        added = on_best(name, task, weight) if row == BOTH else added_loss(row, weight, aim)
+        go_on(model, task, added, seed, RATE, task.steps, aim)
         torch.save(model.state_dict(), kept)
         took = time.process_time() - took
         print(f"{name} {row} {weight:g} {seed}: {took:.1f} s of {time.time() - start:.1f}", file=sys.stderr, flush=True)
@@ -127,7 +145,7 @@ def trained(name: str, task: Task, row: str, weight: float, seed: int) -> nn.Mod
 def scored(name: str, task: Task, row: str, weight: float, seed: int, split: str) -> Scores:
     """What is measured of a training on the images of a split."""
     row = acts_as(name, task, row, seed)
-    kept = file_of(name, row, weight, seed, f"{split}.{score_digest()}.json")
+    kept = file_of(name, task, row, weight, seed, f"{split}.{score_digest()}.json")
     if not kept.exists():
         kept.write_text(json.dumps(assess(trained(name, task, row, weight, seed), task, split)._asdict()))
     return Scores(**json.loads(kept.read_text()))
@@ -138,11 +156,13 @@ def acts_as(name: str, task: Task, row: str, seed: int) -> str:
     return OURS if row == AIMED and not first_look(name, task, seed).offenders else row
 
 
-def file_of(name: str, row: str, weight: float, seed: int, kind: str) -> Path:
+def file_of(name: str, task: Task, row: str, weight: float, seed: int, kind: str) -> Path:
     """Where something of a training is kept."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    source = own_digest() if row in (OURS, AIMED) else rival_digest()
-    key = json.dumps([name, task_digest(), row, "" if row == PLAIN else source, weight, seed])
+    sources = {PLAIN: [], OURS: [own_digest], AIMED: [own_digest], BOTH: [own_digest, rival_digest]}
+    under = list(best_other(name, task)) if row == BOTH else []
+    source = "".join(digest() for digest in sources.get(row, [rival_digest]))
+    key = json.dumps([name, task_digest(), row, source, weight, seed, *under])
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     return CACHE / f"{name}-{row.replace(' ', '-')}-{weight:g}-{seed}-{digest}.{kind}"
 
@@ -181,6 +201,15 @@ def added_loss(row: str, weight: float, aim: Diagnosis | None = None) -> Loss:
     if aim and aim.offenders:
         return EdgeAwareLoss.from_diagnosis(aim, loss_weight=weight)
     return EdgeAwareLoss(loss_weight=weight)
+
+
+def on_best(name: str, task: Task, weight: float) -> Loss:
+    """The best other loss and ours, as one line more in a loop that has a good loss; the weight is in units of the
+    gradients of L1 and that loss."""
+    row, other = best_other(name, task)
+    own = weight * (1 + other / unit(name, task, row))
+    losses = added_loss(row, other), added_loss(OURS, own)
+    return lambda output, target: losses[0](output, target) + losses[1](output, target)
 
 
 def first_look(name: str, task: Task, seed: int) -> Diagnosis:

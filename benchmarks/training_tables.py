@@ -8,7 +8,7 @@ import numpy as np
 from publish import mark, markdown_table
 from scipy import stats
 from training_records import Task
-from training_runs import AIMED, ALLOWED, OURS, OURS_WEIGHTS, PLAIN, RIVALS, SEEDS, SHARES, choose, tuned
+from training_runs import AIMED, ALLOWED, BOTH, OURS, OURS_WEIGHTS, PLAIN, RIVALS, SEEDS, SHARES, choose, tuned
 from training_scores import Scores
 
 Results = Mapping[str, tuple[float, Sequence[Scores]]]
@@ -40,14 +40,18 @@ def report(name: str, task: Task, found: Results, times: Mapping[str, float]) ->
     table = []
     for row, (weight, scores) in found.items():
         columns = [spread([getattr(one, key) for one in scores], digits) for key, (_, digits) in COLUMNS.items()]
-        table.append([row, "" if row == PLAIN else f"{weight:g}", *columns, f"{times[row]:.2f}"])
+        table.append(
+            [row, "" if row == PLAIN else f"{weight:g}", *columns, f"{times[row]:.2f}" if row in times else ""]
+        )
     heads = [head for head, _ in COLUMNS.values()]
     title = f"{task.title[0].upper()}{task.title[1:]} (`{name}`), {task.steps} steps:"
     return f"{title}\n\n{markdown_table(('L1 and', 'weight', *heads, 'step'), table)}"
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Mean and standard deviation."""
+    """Mean and standard deviation; not of contours where one of the nets draws none."""
+    if not np.isfinite(values).all():
+        return "no edges"
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
 
 
@@ -58,7 +62,7 @@ def mean(scores: Sequence[Scores], key: str) -> float:
 
 def verdicts(name: str, task: Task, found: Results) -> str:
     """What our loss leaves over what the best other one leaves, by each measure; and whether its default will do."""
-    lines = [against(name, found, row, key) for row in (OURS, AIMED) for key in LEFT]
+    lines = [against(name, found, row, key) for row in (OURS, AIMED, BOTH) for key in LEFT]
     return "\n".join(f"- {line}" for line in [*lines, default_weight(name, task)])
 
 
@@ -131,7 +135,8 @@ def explanation() -> str:
         " task's degradation; a font's outlines) have in step with the lattice, rms; *flat*, phase means of the"
         " lattice where the target is flat, rms. By artifactlab: *steps*, *grid*, and *explained*, all power in step"
         " with the lattice; *axis share*, of the gradients on oblique edges what points along a pixel axis; beyond the"
-        " targets' own. EdgeAwareLoss, aimed: at the offenders of the L1 net of the same"
-        " seed, with a penalty on their activations; where there are none it is EdgeAwareLoss. Step: CPU time of a"
-        " training step over that with L1 alone, medians in turns."
+        f" targets' own. {AIMED}: at the offenders of the L1 net of the same seed, with a penalty on their activations;"
+        f" where there are none it is {OURS}. {BOTH[0].upper()}{BOTH[1:]}: ours added to L1 and the loss that did best"
+        " on validation images, its weights in units of their gradients together. Step: CPU time of a training step"
+        " over that with L1 alone, medians in turns."
     )
