@@ -13,12 +13,14 @@ from torch import Tensor
 from training_edges import known_edges
 from training_loop import outputs
 from training_records import Task
-from training_runs import SEEDS, trained
+from training_runs import PLAIN, SEEDS, trained
 from training_scores import Scores
 from training_tables import Results
 
 SIDE, SHOWN = 64, 6
 """pixels a side of what is shown of a picture; pictures of photos, and as many of known edges"""
+WORSE, LOWER = 2.0, 1.0
+"""of trade-offs that are drawn: times L1's stair-steps, dB under its PSNR"""
 Tried = Mapping[str, Mapping[float, Scores]]
 """row -> each of its weights, with the validation's scores"""
 
@@ -68,6 +70,9 @@ def trade(axes: Axes, tried: Tried) -> None:
     for row, weights in tried.items():
         points = np.array([(scores.contour, scores.psnr) for _, scores in sorted(weights.items())])
         axes.plot(*points.T, "o-", label=row)
+    (plain,) = tried[PLAIN].values()
+    axes.set_xlim(0, WORSE * plain.contour)
+    axes.set_ylim(bottom=plain.psnr - LOWER)
     axes.set_xlabel("stair-steps of known edges, validation (px)")
     axes.set_ylabel("PSNR (dB)")
     axes.legend(fontsize=8)

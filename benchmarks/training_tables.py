@@ -102,8 +102,8 @@ def separation(found: Mapping[str, Results]) -> str:
     table = [[head, *(told(results, key) for results in found.values())] for key, (head, _) in COLUMNS.items()]
     return (
         "What each measure can tell: standard deviation of the losses' medians over the usual one of seeds of one loss."
-        f" **Bold**: it tells losses apart, by Kruskal and Wallis' test at {SURE:.0%}; where it is not bold, nothing can be"
-        " said by it.\n\n" + markdown_table(("measure", *found), table)
+        f" **Bold**: it tells losses apart, by Kruskal and Wallis' test at {SURE:.0%}; by what is not bold, none can be"
+        " said to win.\n\n" + markdown_table(("measure", *found), table)
     )
 
 
