@@ -2,44 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import training_runs
-from matplotlib.figure import Figure
-from training_tasks import SIDE
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from torch import Tensor
+from training_edges import known_edges
+from training_loop import outputs
+from training_records import Task
+from training_runs import PLAIN, SEEDS, trained
+from training_scores import Scores
+from training_tables import Results
 
-SHOWN = {"photos": (17, 20, 28, 33, 37, 42, 46, 50, 54, 58)}
-"""test images in the picture; of glyphs, every twentieth"""
+SIDE, SHOWN = 64, 6
+"""pixels a side of what is shown of a picture; pictures of photos, and as many of known edges"""
+WORSE, LOWER = 2.0, 1.0
+"""of trade-offs that are drawn: times L1's stair-steps, dB under its PSNR"""
+Tried = Mapping[str, Mapping[float, Scores]]
+"""row -> each of its weights, with the validation's scores"""
 
 
-def draw(drawn: dict[str, Any], file: Path) -> None:
-    """Per task: the targets and every loss's outputs of the first seed; below, PSNR over jaggedness for all weights."""
-    figure = Figure(figsize=(15, 7 * len(drawn)), layout="constrained")
-    for part, (name, (task, tuning, _)) in zip(
-        figure.subfigures(len(drawn), 1, squeeze=False)[:, 0], drawn.items(), strict=True
-    ):
+def draw(made: Mapping[str, Task], found: Mapping[str, Results], tried: Mapping[str, Tried], file: Path) -> None:
+    """Per task: the targets and every loss's outputs of the first seed; beside them, PSNR over what is left of
+    stair-steps for all weights."""
+    figure = Figure(figsize=(16, 9 * len(made)), layout="constrained")
+    parts = figure.subfigures(len(made), 1, squeeze=False)[:, 0]
+    for part, (name, task) in zip(parts, made.items(), strict=True):
         part.suptitle(task.title)
         left, right = part.subfigures(1, 2, width_ratios=(3, 2))
-        rows = {"target": task.test.wanted}
-        for row in training_runs.ROWS:
-            settings = training_runs.choose(tuning[row], tuning[training_runs.PLAIN])
-            rows[row] = training_runs.outputs(
-                training_runs.load(name, task, row, settings, training_runs.SEEDS[0]), task.test.given
-            )
-        for axes, (title, images) in zip(left.subplots(len(rows), 1), rows.items(), strict=True):
-            strip = torch.cat([images[k, 0, :SIDE, :SIDE] for k in SHOWN.get(name, range(0, 200, 20))], 1)
-            axes.imshow(strip.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(title, fontsize=8, loc="left", pad=2)
-            axes.set_axis_off()
-        axes = right.subplots()
-        for row in training_runs.ROWS:
-            points = [tried["validation"] for _, tried in sorted(tuning[row].items())]  # by weight
-            values = np.array([(point["jaggedness"], point["psnr"]) for point in points])
-            axes.plot(*values.T, "o-", label=row)
-        axes.set_xlabel("excess jaggedness on validation images (px)")
-        axes.set_ylabel("PSNR (dB)")
-        axes.legend(fontsize=8)
+        show(left, name, task, found[name])
+        trade(right.subplots(), tried[name])
     figure.savefig(file, dpi=80)
+
+
+def show(part: SubFigure, name: str, task: Task, found: Results) -> None:
+    """Strips of pictures, one of the targets and one of each loss."""
+    known = known_edges(task, "test").pairs
+    pick = [int(k) for k in np.linspace(0, len(task.test.wanted) - 1, SHOWN)]
+    given, wanted = (
+        [photos[pick], shapes[:SHOWN]]
+        for photos, shapes in ((task.test.given, known.given), (task.test.wanted, known.wanted))
+    )
+    strips = {"target": strip(wanted)}
+    for row, (weight, _) in found.items():
+        net = trained(name, task, row, weight, SEEDS[0])
+        strips[row] = strip([outputs(net, images) for images in given])
+    for axes, (title, image) in zip(part.subplots(len(strips), 1), strips.items(), strict=True):
+        axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(title, fontsize=8, loc="left", pad=2)
+        axes.set_axis_off()
+
+
+def strip(images: list[Tensor]) -> Tensor:
+    """The middles of some pictures, side by side."""
+    middles = []
+    for one in images:
+        top = (one.shape[-1] - SIDE) // 2
+        middles += list(one[:, 0, top : top + SIDE, top : top + SIDE])
+    return torch.cat(middles, 1)
+
+
+def trade(axes: Axes, tried: Tried) -> None:
+    """PSNR over stair-steps of known edges."""
+    for row, weights in tried.items():
+        points = np.array([(scores.contour, scores.psnr) for _, scores in sorted(weights.items())])
+        axes.plot(*points.T, "o-", label=row)
+    (plain,) = tried[PLAIN].values()
+    axes.set_xlim(0, WORSE * plain.contour)
+    axes.set_ylim(bottom=plain.psnr - LOWER)
+    axes.set_xlabel("stair-steps of known edges, validation (px)")
+    axes.set_ylabel("PSNR (dB)")
+    axes.legend(fontsize=8)
