@@ -19,8 +19,9 @@ from torch import Tensor
 
 from artifactlab.metrics.bands import SPATIAL
 
-HALF_WINDOW = 4
-"""Cells by which windows are apart; they are twice as large. See docs/decisions.md, "The loss is a regression"."""
+HALF_WINDOW = {1: 32, 2: 4, 3: 2}
+"""Cells a side of half a window, by the number of axes: windows overlap by half and hold 64 cells, as an artifact
+changes with the content. See docs/decisions.md, "The loss is a regression"."""
 FAINT = 1 / 255
 """Rms of the content, and of its slopes per cell, below which nothing is said to follow it: a gray level."""
 
@@ -69,6 +70,22 @@ def lattice_power(values: Tensor, content: Tensor, lattice: Sequence[int]) -> La
     power = torch.linalg.solve_triangular(spread, sums, upper=False).square().mean(-1)
     power = power.flatten(1, -2).mean(1)
     return LatticePower(power[:, 0], power[:, 1], power[:, 2:].sum(1))
+
+
+def chance_power(values: Tensor, power: LatticePower, lattice: Sequence[int]) -> Tensor:
+    """What of a `lattice_power` is by chance: (N,), without a gradient.
+
+    Each window has a coefficient per regressor and phase, less one, and each of them holds by chance the same share of
+    the samples' power as of what is left unexplained.
+    """
+    with torch.no_grad():
+        phases = _without_trend(_cells(values, lattice), lattice)
+        count, cells = phases.shape[SPATIAL], phases.shape[SPATIAL + 1 :]
+        halves = zip(_half_windows(cells, lattice), cells, strict=True)
+        samples = math.prod(2 * side if size >= 2 * side else side for side, size in halves)
+        share = min(0.5, (2 + sum(p > 1 for p in lattice)) * (count - 1) / (count * samples))
+        unexplained = phases.square().flatten(1).mean(1) - torch.stack(power).sum(0)
+        return unexplained.clamp_min(0) * share / (1 - share)
 
 
 def holds(space: Sequence[int], lattice: Sequence[int]) -> bool:
@@ -152,7 +169,8 @@ def _oblique(slopes: list[Tensor]) -> list[Tensor]:
 
 def _half_windows(cells: Sequence[int], lattice: Sequence[int]) -> list[int]:
     """Cells of half a window along each axis; of the whole axis, where it has no room for two halves."""
-    wanted = [HALF_WINDOW if p > 1 else HALF_WINDOW * max(lattice) for p in lattice]
+    half = HALF_WINDOW[len(lattice)]
+    wanted = [half if p > 1 else half * max(lattice) for p in lattice]
     return [side if count >= 2 * side else count for side, count in zip(wanted, cells, strict=True)]
 
 
