@@ -27,7 +27,7 @@ FAINT = 1 / 255
 
 
 class LatticePower(NamedTuple):
-    """Mean squares of what keeps step with a lattice, (N,) each. The parts are orthogonal, so that they add up."""
+    """Mean squares of what keeps step with a lattice, (N,) each. The first three are orthogonal: they add up."""
 
     grid: Tensor
     """What is the same everywhere."""
@@ -35,6 +35,16 @@ class LatticePower(NamedTuple):
     """What is in proportion to the content."""
     steps: Tensor
     """What is in proportion to the content's slopes: edges that are moved to and fro."""
+    chance: Tensor
+    """What of the sum of these keeps step by chance; without a gradient."""
+    agreement: Tensor
+    """The share of the content's variance, 0 to 1, that is not among the values as well; without a gradient. Of an
+    error, how far the output has the content that its artifacts could follow."""
+
+    @property
+    def explained(self) -> Tensor:
+        """The sum of the three."""
+        return self.grid + self.modulation + self.steps
 
 
 def lattice_power(values: Tensor, content: Tensor, lattice: Sequence[int]) -> LatticePower:
@@ -48,20 +58,21 @@ def lattice_power(values: Tensor, content: Tensor, lattice: Sequence[int]) -> La
         lattice: spacing along each axis, in samples; 1 for none.
 
     Returns:
-        The three powers of each item; 0 where an axis is shorter than two periods.
+        The powers of each item; 0 where an axis is shorter than two periods.
 
     >>> import torch
     >>> board = 0.1 * (-1.0) ** (torch.arange(32) + torch.arange(32)[:, None])[None, None]
     >>> [round(float(power), 4) for power in lattice_power(board, torch.ones(1, 1, 32, 32), (2, 2))]
-    [0.01, 0.0, 0.0]
+    [0.01, 0.0, 0.0, 0.0, 1.0]
     """
     if not holds(values.shape[SPATIAL:], lattice):
         nothing = (values * 0).flatten(1).sum(1)
-        return LatticePower(nothing, nothing, nothing)
-    phases = _without_trend(_cells(values, lattice), lattice)
+        return LatticePower(nothing, nothing, nothing, *[nothing.detach()] * 2)
+    cells, wanted = _cells(values, lattice), _cells(content.detach(), lattice).mean(SPATIAL)
+    phases = _without_trend(cells, lattice)
     sides = _half_windows(phases.shape[SPATIAL + 1 :], lattice)
     with torch.no_grad():
-        regressors = _in_halves(_regressors(_cells(content.detach(), lattice).mean(SPATIAL), lattice), sides)
+        regressors = _in_halves(_regressors(wanted, lattice), sides)
         moments = _in_windows(regressors @ regressors.mT, len(sides)) / math.prod(sides)
         spread = torch.linalg.cholesky(moments + _faint(moments))
     sums = _in_windows(regressors @ _in_halves(phases, sides).mT, len(sides)) / math.prod(sides)
@@ -69,23 +80,25 @@ def lattice_power(values: Tensor, content: Tensor, lattice: Sequence[int]) -> La
     # dividing by the Cholesky factor makes the regressors orthonormal, in their order
     power = torch.linalg.solve_triangular(spread, sums, upper=False).square().mean(-1)
     power = power.flatten(1, -2).mean(1)
-    return LatticePower(power[:, 0], power[:, 1], power[:, 2:].sum(1))
+    unexplained = phases.detach().square().flatten(1).mean(1) - power.detach().sum(1)
+    chance = unexplained.clamp_min(0) * _chance_odds(regressors.shape[-2], phases.shape[SPATIAL:], sides)
+    agreement = (1 - _variance(cells.detach().mean(SPATIAL)) / (_variance(wanted) + FAINT**2)).clamp_min(0)
+    return LatticePower(power[:, 0], power[:, 1], power[:, 2:].sum(1), chance, agreement)
 
 
-def chance_power(values: Tensor, power: LatticePower, lattice: Sequence[int]) -> Tensor:
-    """What of a `lattice_power` is by chance: (N,), without a gradient.
+def _variance(content: Tensor) -> Tensor:
+    """Over the cells, averaged over channels, (N,)."""
+    return content.flatten(SPATIAL).var(SPATIAL, correction=0).mean(1)
 
-    Each window has a coefficient per regressor and phase, less one, and each of them holds by chance the same share of
-    the samples' power as of what is left unexplained.
-    """
-    with torch.no_grad():
-        phases = _without_trend(_cells(values, lattice), lattice)
-        count, cells = phases.shape[SPATIAL], phases.shape[SPATIAL + 1 :]
-        halves = zip(_half_windows(cells, lattice), cells, strict=True)
-        samples = math.prod(2 * side if size >= 2 * side else side for side, size in halves)
-        share = min(0.5, (2 + sum(p > 1 for p in lattice)) * (count - 1) / (count * samples))
-        unexplained = phases.square().flatten(1).mean(1) - torch.stack(power).sum(0)
-        return unexplained.clamp_min(0) * share / (1 - share)
+
+def _chance_odds(regressors: int, shape: Sequence[int], sides: Sequence[int]) -> float:
+    """What chance explains, over what it leaves: each window has a coefficient per regressor and phase, less one, and
+    each of them holds the same share of the samples' power."""
+    phases, *cells = shape
+    # a list, as the compiler does not follow a generator
+    samples = math.prod([2 * side if size >= 2 * side else side for side, size in zip(sides, cells, strict=True)])
+    share = min(0.5, regressors * (phases - 1) / (phases * samples))  # where there are more coefficients than samples
+    return share / (1 - share)
 
 
 def holds(space: Sequence[int], lattice: Sequence[int]) -> bool:

@@ -20,7 +20,8 @@ from artifactlab.scoring.periods import lattice_period
 
 PERIODS = (2, 4)
 """The lattices of the last two sites of a decoder that doubles the size each time."""
-WEIGHTS = dict.fromkeys(LatticePower._fields, 1.0)
+TERMS = ("grid", "modulation", "steps")
+WEIGHTS = dict.fromkeys(TERMS, 1.0)
 """The weights of the terms' powers: all are mean squares of gray values, which are seen alike."""
 SCALE = 3.0
 """What a weight of 1 stands for: the gradient's norm on the output, in those of an L1's (docs/decisions.md, *What a
@@ -41,9 +42,10 @@ class EdgeAwareLoss(nn.Module):
     - `steps`: the error that follows the content's slopes, as of edges moved to and fro by the phase.
 
     What is smooth across cells (blur, brightness) or alike in all phases costs nothing, and so does texture that the
-    target has. The gradient has the norm of an L1's times `SCALE` and the weight, whatever the artifact's height, and
-    fades out below a quarter of a gray level; so a weight of 1 is right beside an L1. Beside other losses (squared
-    errors, sums, discriminators) `balanced` finds the weight that is.
+    target has. The gradient's norm is three times that of an L1, whatever the artifact's height, times the weight; below a
+    quarter of a gray level it fades out. So a weight of 1 is right beside an L1. Beside other losses (squared errors,
+    sums) `balanced` finds the weight that is. An image counts by how far its output has the target's content yet:
+    where that is to be found first (another font), artifacts have to wait, or a flat image would be the safer guess.
 
     It works on signals, images and volumes, runs in float32 (float64 for float64) whatever autocast says, has no
     buffers, takes any number of channels, and compiles in one graph. The target is taken as given: no gradient flows
@@ -148,7 +150,7 @@ class EdgeAwareLoss(nn.Module):
             output, target = (self._in_unit_range(images.to(dtype)) for images in (output, target.detach()))
             powers = [lattice_power(output - target, target, lattice) for lattice in lattices]
             power = LatticePower(*(torch.stack(each).mean(0) for each in zip(*powers, strict=True)))
-            self.terms = {name: self.data_range * each.detach().sqrt().mean() for name, each in power._asdict().items()}
+            self.terms = {name: self.data_range * getattr(power, name).detach().sqrt().mean() for name in TERMS}
             rms = self._root(power)
             return reduce(self.loss_weight * SCALE * self.data_range * rms, self.reduction)
 
@@ -186,8 +188,9 @@ class EdgeAwareLoss(nn.Module):
 
     def _root(self, power: LatticePower) -> Tensor:
         """Of the weighted sum, (N,)."""
-        parts = [self.weights[name] * each for name, each in power._asdict().items() if self.weights[name]]
-        return (torch.stack(parts).sum(0) + SILENT**2).sqrt() - SILENT
+        parts = [self.weights[name] * getattr(power, name) for name in TERMS if self.weights[name]]
+        rms = (torch.stack(parts).sum(0) + SILENT**2).sqrt() - SILENT
+        return power.agreement * rms  # a constant factor, so that no output earns by it
 
     def _looked_after(self, output: Tensor, lattices: Sequence[tuple[int, ...]]) -> Tensor:
         """The output, watched for whether the loss does anything where it is time to."""
@@ -199,8 +202,8 @@ class EdgeAwareLoss(nn.Module):
         return watched(output, self._ineffective) if due and output.requires_grad else output
 
     def _ineffective(self, share: float) -> None:
-        if all(float(term) < SILENT * self.data_range for term in self.terms.values()):
-            return  # there is nothing left to do
+        if share == 0 or all(float(term) < SILENT * self.data_range for term in self.terms.values()):
+            return  # there is no content yet that an artifact could follow, or nothing left to do
         self._warn(
             f"its gradient is {share:.2g} of that of the other losses; raise loss_weight, or use"
             " balanced(main_loss, output, target), which finds the weight"

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.visits import Visit
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import InputError, ModelError
-from artifactlab.fix.lattice_terms import chance_power, holds, lattice_power
+from artifactlab.fix.lattice_terms import holds, lattice_power
 from artifactlab.fix.loss import check_number
 from artifactlab.metrics.bands import SPATIAL
 from artifactlab.models.torch_internals import without_function_modes
@@ -34,7 +35,7 @@ class SitePenalty:
     the activation's content, stair-steps) beyond what chance explains, summed over sites and passes. Scaling an
     activation does not change it.
 
-        with SitePenalty(model, diagnosis.offenders) as penalty:
+        with SitePenalty.from_diagnosis(model, diagnosis) as penalty:
             for images, targets in loader:
                 loss = l1_loss(model(images), targets) + penalty()
 
@@ -75,6 +76,36 @@ class SitePenalty:
         self._model = model
         self._open, self._entered = ExitStack(), False
         self.reset()
+
+    @classmethod
+    def from_diagnosis(cls, model: nn.Module, diagnosis: Diagnosis, weight: float = 1.0) -> SitePenalty:
+        """The penalty on a diagnosis' offenders, as far as they have a fixed lattice.
+
+        Args:
+            model: that was diagnosed.
+            diagnosis: what `artifactlab.diagnose` returned.
+            weight: times which the penalty is returned.
+
+        Raises:
+            InputError: if the diagnosis has no such offender.
+
+        >>> import artifactlab
+        >>> from artifactlab.demo.run import noisy_photo
+        >>> from artifactlab.demo.unet import broken
+        >>> model = broken()
+        >>> found = artifactlab.diagnose(model, noisy_photo()[..., :256, :256], data_range=1.0)
+        >>> with SitePenalty.from_diagnosis(model, found) as penalty:
+        ...     output = model(noisy_photo()[..., :128, :128])
+        ...     bool(penalty() > 0)
+        True
+        """
+        sites = [found for found in diagnosis.offenders if max(lattice_period(found.site.scale)) > 1]
+        if not sites:
+            raise InputError(
+                "the diagnosis names no offender with a lattice to penalise; SitePenalty(model, sites) takes any."
+                f" It says: {diagnosis.heading}"
+            )
+        return cls(model, sites, weight)
 
     def __enter__(self) -> SitePenalty:
         if self._entered:
@@ -144,7 +175,7 @@ def lattice_share(activation: Tensor, period: tuple[int, ...]) -> Tensor:
     deviation = (values.flatten(2).var(2, correction=0).mean(1) + FLAT).sqrt()
     values = values / deviation.view(-1, *[1] * (values.ndim - 1))
     power = lattice_power(values, values, period)
-    return (torch.stack(power).sum(0) - chance_power(values, power, period)).clamp_min(0).mean()
+    return (power.explained - power.chance).clamp_min(0).mean()
 
 
 def _as_it_is(saved: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from artifactlab.fix.loss import CHECK_EVERY
 
 
 def pair(side: int = 32) -> tuple[Tensor, Tensor]:
-    output, target = torch.rand(2, 2, 1, side, side, generator=torch.Generator().manual_seed(0))
-    return output.requires_grad_(), target
+    noise, target = torch.rand(2, 2, 1, side, side, generator=torch.Generator().manual_seed(0))
+    return (target + 0.2 * noise).requires_grad_(), target
 
 
 def test_a_weight_too_small_is_told_once_with_the_share_of_the_gradient() -> None:
@@ -44,13 +44,16 @@ def test_it_is_looked_at_again_and_again_as_the_other_losses_may_grow() -> None:
         (1e4 * F.l1_loss(output, target) + loss(output, target)).backward()
 
 
-@pytest.mark.parametrize("case", ["alone", "elsewhere", "no gradients", "clean", "off", "overflow"])
+@pytest.mark.parametrize("case", ["alone", "elsewhere", "no gradients", "clean", "other content", "off", "overflow"])
 def test_where_nothing_is_wrong_nothing_is_said(case: str) -> None:
     output, target = pair()
     loss, main = EdgeAwareLoss(0.0 if case == "off" else 1.0), 1e4 * F.l1_loss(output, target)
     if case == "clean":
         output = target.clone().requires_grad_()
         main = output.sum()
+    if case == "other content":
+        output = output.flip(3).detach().requires_grad_()
+        main = 1e4 * F.l1_loss(output, target)
     if case == "no gradients":
         output = output.detach()
     value = loss(output, target)

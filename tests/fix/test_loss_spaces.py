@@ -15,7 +15,7 @@ from artifactlab.fix.verify import _measurable
 
 def test_the_loss_of_a_volume_has_all_terms_and_a_gradient() -> None:
     loss, target = EdgeAwareLoss(reduction="none"), torch.rand(2, 1, 18, 17, 20)
-    output = torch.rand(2, 1, 18, 17, 20, requires_grad=True)
+    output = (target + 0.2 * torch.rand(2, 1, 18, 17, 20)).requires_grad_()
     value = loss(output, target)
     assert value.shape == (2,)
     assert min(loss.terms.values()) > 1e-3
