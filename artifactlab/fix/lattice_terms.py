@@ -34,7 +34,7 @@ class LatticePower(NamedTuple):
     modulation: Tensor
     """What is in proportion to the content."""
     steps: Tensor
-    """What is in proportion to the content's slopes: edges that are moved to and fro."""
+    """What is in proportion to the content's slopes: edges that are moved back and forth."""
     chance: Tensor
     """What of the sum of these keeps step by chance; without a gradient."""
     agreement: Tensor

@@ -31,6 +31,10 @@ SILENT = 1e-3
 CHECK_EVERY = 100
 """Forward passes between two looks at whether the loss does anything: the waiting for the device is not felt."""
 
+HALF, PATIENCE = 0.5, 1000
+"""Agreement up to which an output is only on its way to its target's content, and forward passes after which that is
+told."""
+
 
 class EdgeAwareLoss(nn.Module):
     """How much of the error keeps step with a decoder's lattices, as a root mean square in the images' own units.
@@ -39,10 +43,10 @@ class EdgeAwareLoss(nn.Module):
 
     - `grid`: the error that is the same in all cells of the lattice;
     - `modulation`: the error that follows the content, brighter or darker by the phase of the lattice;
-    - `steps`: the error that follows the content's slopes, as of edges moved to and fro by the phase.
+    - `steps`: the error that follows the content's slopes, as of edges moved back and forth by the phase.
 
     What is smooth across cells (blur, brightness) or alike in all phases costs nothing, and so does texture that the
-    target has. The gradient's norm is three times that of an L1, whatever the artifact's height, times the weight; below a
+    target has. The gradient's norm is that of three L1s, whatever the artifact's height, times the weight; below a
     quarter of a gray level it fades out. So a weight of 1 is right beside an L1. Beside other losses (squared errors,
     sums) `balanced` finds the weight that is. An image counts by how far its output has the target's content yet:
     where that is to be found first (another font), artifacts have to wait, or a flat image would be the safer guess.
@@ -82,6 +86,7 @@ class EdgeAwareLoss(nn.Module):
     """
 
     terms: dict[str, Tensor]
+    _agreement: Tensor
 
     def __init__(
         self,
@@ -106,6 +111,7 @@ class EdgeAwareLoss(nn.Module):
         if not any(self.weights.values()):
             raise InputError("all weights are 0, so there is nothing to train on; leave one term")
         self.terms = {}
+        self._agreement = torch.zeros(())
         self._passes, self._warned = 0, False
 
     @classmethod
@@ -151,6 +157,7 @@ class EdgeAwareLoss(nn.Module):
             powers = [lattice_power(output - target, target, lattice) for lattice in lattices]
             power = LatticePower(*(torch.stack(each).mean(0) for each in zip(*powers, strict=True)))
             self.terms = {name: self.data_range * getattr(power, name).detach().sqrt().mean() for name in TERMS}
+            self._agreement = power.agreement.mean()
             rms = self._root(power)
             return reduce(self.loss_weight * SCALE * self.data_range * rms, self.reduction)
 
@@ -202,12 +209,18 @@ class EdgeAwareLoss(nn.Module):
         return watched(output, self._ineffective) if due and output.requires_grad else output
 
     def _ineffective(self, share: float) -> None:
-        if share == 0 or all(float(term) < SILENT * self.data_range for term in self.terms.values()):
-            return  # there is no content yet that an artifact could follow, or nothing left to do
-        self._warn(
-            f"its gradient is {share:.2g} of that of the other losses; raise loss_weight, or use"
-            " balanced(main_loss, output, target), which finds the weight"
-        )
+        if all(float(term) < SILENT * self.data_range for term in self.terms.values()):
+            return  # there is nothing left to do
+        if self._agreement > HALF:
+            self._warn(
+                f"its gradient is {share:.2g} of that of the other losses; raise loss_weight, or use"
+                " balanced(main_loss, output, target), which finds the weight"
+            )
+        elif self._passes > PATIENCE:
+            self._warn(
+                f"after {PATIENCE} passes, outputs still do not show what their targets show (R^2 of means over cells"
+                f" {float(self._agreement):.2g}), so no artifact can follow it; are the pairs registered?"
+            )
 
     def _warn(self, why: str) -> None:
         if not self._warned:

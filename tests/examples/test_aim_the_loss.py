@@ -47,12 +47,12 @@ def test_it_takes_factories_trains_the_offender_away_and_keeps_the_weights(
     factories.write_text(FACTORIES)
     monkeypatch.chdir(tmp_path)
     arguments = [f"{factories}:{name}" for name in ("make_model", "make_loader", "make_loss")]
-    settings = ["--steps", "20", "--rate", "1e-3", "--judged-on", "1", "--out", "trained.pt"]
+    settings = ["--steps", "12", "--rate", "1e-3", "--judged-on", "1", "--out", "trained.pt"]
     result = CliRunner().invoke(example.main, [*arguments, *settings])
     assert result.exit_code == 0, result.output
     before, after, compared = result.output.splitlines()
     assert before.startswith("before: dec.up2/conv_transpose2d#0 causes")
-    assert after.startswith("after:  No offender")
+    assert "No offender" in after
     assert compared.startswith("Better: severity fell")
     trained = torch.load("trained.pt")
     assert trained.keys() == broken().state_dict().keys()

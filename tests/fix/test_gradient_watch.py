@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artifactlab.fix import EdgeAwareLoss, IneffectiveLossWarning
-from artifactlab.fix.loss import CHECK_EVERY
+from artifactlab.fix.loss import CHECK_EVERY, PATIENCE
 
 
 def pair(side: int = 32) -> tuple[Tensor, Tensor]:
@@ -60,6 +60,15 @@ def test_where_nothing_is_wrong_nothing_is_said(case: str) -> None:
     if case == "overflow":
         value = float("inf") * value
     (main if case in ("elsewhere", "no gradients") else value if case == "alone" else main + value).backward()
+
+
+def test_pairs_that_never_agree_are_told_after_some_patience() -> None:
+    output, target = pair()
+    output, loss = output.flip(3).detach().requires_grad_(), EdgeAwareLoss()
+    loss._passes = PATIENCE  # as after so many
+    value = F.l1_loss(output, target) + loss(output, target)
+    with pytest.warns(IneffectiveLossWarning, match="after 1000 passes, .* are the pairs registered?"):
+        value.backward()
 
 
 def test_an_output_without_two_periods_is_told_as_the_loss_of_it_is_always_nothing() -> None:
