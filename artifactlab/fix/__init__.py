@@ -8,6 +8,7 @@ loops of one's own.
 from artifactlab.fix.distil import Distilled, distil
 from artifactlab.fix.fuse import count_fused, fuse, fuse_model
 from artifactlab.fix.fused import FusedUpsample
+from artifactlab.fix.gradient_watch import IneffectiveLossWarning
 from artifactlab.fix.loss import EdgeAwareLoss
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import Fix, fix_site
@@ -24,6 +25,7 @@ __all__ = [
     "Fix",
     "FixCheck",
     "FusedUpsample",
+    "IneffectiveLossWarning",
     "JudgingOptions",
     "Replacement",
     "SitePenalty",

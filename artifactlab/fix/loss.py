@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,65 +12,81 @@ from torch import Tensor, nn
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
-from artifactlab.fix.loss_terms import edge_distances, lattice_distance
+from artifactlab.fix.gradient_watch import IneffectiveLossWarning, watched
+from artifactlab.fix.lattice_terms import LatticePower, holds, lattice_power
+from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.inputs import check_reduction, reduce
 from artifactlab.scoring.periods import lattice_period
 
 PERIODS = (2, 4)
 """The lattices of the last two sites of a decoder that doubles the size each time."""
-WEIGHTS = {"direction": 2.0, "raggedness": 0.6, "lattice": 0.5}
-"""The weights of the terms beside an L1 of weight 1, balanced on validation photos (docs/decisions.md, *How its terms
-are balanced*)."""
+TERMS = ("grid", "modulation", "steps")
+WEIGHTS = dict.fromkeys(TERMS, 1.0)
+"""The weights of the terms' powers: all are mean squares of gray values, which are seen alike."""
+SCALE = 3.0
+"""What a weight of 1 stands for: the gradient's norm on the output, in those of an L1's (docs/decisions.md, *What a
+weight of 1 is*)."""
+SILENT = 1e-3
+"""Rms, in data ranges, below which the gradient fades out instead of keeping its norm: a quarter of a gray level."""
+CHECK_EVERY = 100
+"""Forward passes between two looks at whether the loss does anything: the waiting for the device is not felt."""
+
+HALF, PATIENCE = 0.5, 1000
+"""Agreement up to which an output is only on its way to its target's content, and forward passes after which that is
+told."""
 
 
 class EdgeAwareLoss(nn.Module):
-    """How differently an output's edges run from the target's, and how much of a grid it has that the target has not.
+    """How much of the error keeps step with a decoder's lattices, as a root mean square in the images' own units.
 
-    Add it to the loss that you have; it does not replace one, as it hardly sees colours. Where the input settles the
-    output (super-resolution, denoising) `loss_weight` may be 10 to 90. Where many outputs would be right (another
-    font), 1 can already be too much in a training from scratch, as flat images are the safer guess: raise it from 0
-    over the first half of the steps. Its terms are
+    Add it, as it is, to the loss that you have; it does not replace one, as it sees nothing else. Its terms are
 
-    - `direction`: gradient directions on the target's edges, see `direction_distance`;
-    - `raggedness`: how much more the output varies along these edges, see `excess_raggedness`;
-    - `lattice`: what of the error keeps step with the periods, see `lattice_distance`.
+    - `grid`: the error that is the same in all cells of the lattice;
+    - `modulation`: the error that follows the content, brighter or darker by the phase of the lattice;
+    - `steps`: the error that follows the content's slopes, as of edges moved back and forth by the phase.
 
-    Edges are those of the mean over channels, so where channels add up to a constant (softmax) only `lattice` is left.
-    In volumes and video they are looked at in all slices across each of the three axes; signals have no edge
-    directions, so that of them, too, only `lattice` is left.
-    It runs in float32 (float64 for float64) whatever autocast says, has no buffers, takes any number of channels, any
-    range of values, and compiles in one graph. The target is taken as given: no gradient flows into it.
+    What is smooth across cells (blur, brightness) or alike in all phases costs nothing, and so does texture that the
+    target has. The gradient's norm is that of three L1s, whatever the artifact's height, times the weight; below a
+    quarter of a gray level it fades out. So a weight of 1 is right beside an L1. Beside other losses (squared errors,
+    sums) `balanced` finds the weight that is. An image counts by how far its output has the target's content yet:
+    where that is to be found first (another font), artifacts have to wait, or a flat image would be the safer guess.
+
+    It works on signals, images and volumes, runs in float32 (float64 for float64) whatever autocast says, has no
+    buffers, takes any number of channels, and compiles in one graph. The target is taken as given: no gradient flows
+    into it. Every 100 forward passes it compares its gradient with that of the other losses (not when compiled), and
+    warns once where it does nothing.
 
     Args:
-        loss_weight: times which the sum of the terms is returned.
+        loss_weight: times which the root of the terms' sum is returned.
         data_range: distance between the darkest and the brightest possible value.
         reduction: "mean", "sum" or "none" over the batch.
         periods: lattice spacings in pixels of the output to look for, each one number or one per axis, such as
-            (vertical, horizontal); default is 2 and 4. `from_diagnosis` takes those of the layers found guilty.
-        weights: of the terms by their names; those that are left out keep their own, see `WEIGHTS`; 0 switches a term
-            off.
+            (vertical, horizontal); default is 2 and 4. `from_diagnosis` takes those of the layers found guilty. A
+            period that divides another is looked for with it.
+        weights: of the terms' squares by their names; those that are left out keep 1; 0 switches a term off.
 
     `forward(output, target)` takes two (N, C, H, W), (N, C, L) or (N, C, D, H, W) and returns a scalar, or (N,) for
     reduction "none". Afterwards `terms` holds each term alone, unweighted, averaged over the batch and detached, for
-    logging.
+    logging: rms in the images' units.
 
     Raises:
         InputError: if an argument is out of range; from `forward`, if output and target are no two tensors of one
             shape, or the periods have other axes.
 
-    What looks similar and is not: a loss on gradient magnitudes does not see direction; total variation along the axes
-    finds a stair-step no longer than the edge that it replaces, and rewards flat steps within; the coarser levels of a
-    pyramid that samples `[::2]` depend on the grid's phase; a spectrum that was detached has no gradient.
+    What looks similar and is not: a loss on high frequencies or gradients does not tell an artifact from detail; total
+    variation along the axes finds a stair-step no longer than the edge that it replaces, and rewards flat steps
+    within; the coarser levels of a pyramid that samples `[::2]` depend on the grid's phase.
 
     >>> import torch
     >>> loss = EdgeAwareLoss()
     >>> output, target = torch.rand(2, 3, 64, 64, requires_grad=True), torch.rand(2, 3, 64, 64)
     >>> (torch.nn.functional.l1_loss(output, target) + loss(output, target)).backward()
     >>> sorted(loss.terms)
-    ['direction', 'lattice', 'raggedness']
+    ['grid', 'modulation', 'steps']
     """
 
     terms: dict[str, Tensor]
+    _agreement: Tensor
 
     def __init__(
         self,
@@ -93,6 +111,8 @@ class EdgeAwareLoss(nn.Module):
         if not any(self.weights.values()):
             raise InputError("all weights are 0, so there is nothing to train on; leave one term")
         self.terms = {}
+        self._agreement = torch.zeros(())
+        self._passes, self._warned = 0, False
 
     @classmethod
     def from_diagnosis(cls, diagnosis: Diagnosis, **settings: Any) -> EdgeAwareLoss:
@@ -126,28 +146,86 @@ class EdgeAwareLoss(nn.Module):
         return cls(periods=periods, **{"data_range": diagnosis.config.data_range, **settings})
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """The weighted sum of the terms."""
+        """The weighted root of the terms' sum."""
         _check_pair(output, target)
+        lattices = _coarsest(_along(self.periods, output.ndim - SPATIAL))
+        if not torch.compiler.is_compiling():  # a compiled graph has neither warnings nor hooks
+            output = self._looked_after(output, lattices)
         with torch.autocast(output.device.type, enabled=False):
             dtype = torch.float64 if output.dtype == torch.float64 else torch.float32
-            terms = self._distances(*(self._in_unit_range(images.to(dtype)) for images in (output, target.detach())))
-            loss = sum((self.weights[name] * value for name, value in terms.items()), output.new_zeros(1, dtype=dtype))
-            self.terms = {name: value.detach().mean() for name, value in terms.items()}
-            return reduce(self.loss_weight * loss.expand(len(output)), self.reduction)
+            output, target = (self._in_unit_range(images.to(dtype)) for images in (output, target.detach()))
+            powers = [lattice_power(output - target, target, lattice) for lattice in lattices]
+            power = LatticePower(*(torch.stack(each).mean(0) for each in zip(*powers, strict=True)))
+            self.terms = {name: self.data_range * getattr(power, name).detach().sqrt().mean() for name in TERMS}
+            self._agreement = power.agreement.mean()
+            rms = self._root(power)
+            return reduce(self.loss_weight * SCALE * self.data_range * rms, self.reduction)
+
+    def balanced(self, main: Tensor, output: Tensor, target: Tensor) -> Tensor:
+        """The main loss plus this one, which counts beside it as it would beside an L1.
+
+        The weight is the norm of the main loss' gradient on the output over that of a mean absolute error: 1 beside
+        an L1, twice the rms error beside a mean squared error. (VQGAN's adaptive weight does so at the last layer's
+        weights: P. Esser et al., CVPR 2021.) It costs another backward pass of the main loss, as far as the output.
+
+        Args:
+            main: a scalar computed from `output`.
+            output, target: as of `forward`.
+
+        Raises:
+            InputError: if the reduction is not "mean", or `main` does not depend on `output`.
+
+        >>> import torch
+        >>> output, target = torch.rand(2, 1, 32, 32, requires_grad=True), torch.rand(2, 1, 32, 32)
+        >>> main = torch.nn.functional.mse_loss(output, target)
+        >>> EdgeAwareLoss().balanced(main, output, target).backward()
+        """
+        if self.reduction != "mean":
+            raise InputError(f"balanced needs the reduction 'mean', as main is a scalar, got {self.reduction!r}")
+        if not (main.requires_grad and output.requires_grad):
+            return main + self(output, target)
+        (gradient,) = torch.autograd.grad(main, output, retain_graph=True, allow_unused=True)
+        if gradient is None:
+            raise InputError("main does not depend on output; compute it from the very tensor that is passed here")
+        weight = gradient.to(torch.float32).norm() * math.sqrt(output.numel())
+        return main + weight * self(output, target)
 
     def _in_unit_range(self, images: Tensor) -> Tensor:
         return images if self.data_range == 1 else images / self.data_range
 
-    def _distances(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The terms (N,) whose weight is not 0."""
-        terms, axes = {}, output.ndim - 2
-        if axes > 1 and (self.weights["direction"] or self.weights["raggedness"]):
-            terms["direction"], terms["raggedness"] = edge_distances(output, target)
-        if self.weights["lattice"]:
-            terms["lattice"] = lattice_distance(output, target, _along(self.periods, axes))
-        elif axes == 1:
-            raise InputError("of a signal, 'lattice' is the only term, and its weight is 0; give it one")
-        return {name: value for name, value in terms.items() if self.weights[name]}
+    def _root(self, power: LatticePower) -> Tensor:
+        """Of the weighted sum, (N,)."""
+        parts = [self.weights[name] * getattr(power, name) for name in TERMS if self.weights[name]]
+        rms = (torch.stack(parts).sum(0) + SILENT**2).sqrt() - SILENT
+        return power.agreement * rms  # a constant factor, so that no output earns by it
+
+    def _looked_after(self, output: Tensor, lattices: Sequence[tuple[int, ...]]) -> Tensor:
+        """The output, watched for whether the loss does anything where it is time to."""
+        space = output.shape[SPATIAL:]
+        if not any(holds(space, lattice) for lattice in lattices):
+            self._warn(f"an output of {tuple(space)} has no two periods of {lattices[0]}: it is always 0")
+        due = self._passes % CHECK_EVERY == 0 and not self._warned and bool(self.loss_weight)
+        self._passes += 1
+        return watched(output, self._ineffective) if due and output.requires_grad else output
+
+    def _ineffective(self, share: float) -> None:
+        if all(float(term) < SILENT * self.data_range for term in self.terms.values()):
+            return  # there is nothing left to do
+        if self._agreement > HALF:
+            self._warn(
+                f"its gradient is {share:.2g} of that of the other losses; raise loss_weight, or use"
+                " balanced(main_loss, output, target), which finds the weight"
+            )
+        elif self._passes > PATIENCE:
+            self._warn(
+                f"after {PATIENCE} passes, outputs still do not show what their targets show (R^2 of means over cells"
+                f" {float(self._agreement):.2g}), so no artifact can follow it; are the pairs registered?"
+            )
+
+    def _warn(self, why: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"EdgeAwareLoss does nothing here: {why}", IneffectiveLossWarning, stacklevel=2)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -184,6 +262,15 @@ def _along(periods: Sequence[int | tuple[int, ...]], axes: int) -> list[tuple[in
                 " each axis of (N, C, *space)"
             )
     return list(lattices)
+
+
+def _coarsest(lattices: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Those that divide no other: what keeps step with 2 keeps step with 4."""
+
+    def within(fine: tuple[int, ...], coarse: tuple[int, ...]) -> bool:
+        return fine != coarse and all(c % f == 0 for f, c in zip(fine, coarse, strict=True))
+
+    return [lattice for lattice in lattices if not any(within(lattice, other) for other in lattices)]
 
 
 def check_number(name: str, value: float, least: float | None = None) -> None:

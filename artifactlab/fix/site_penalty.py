@@ -1,4 +1,4 @@
-"""A penalty on the grids in the flagged sites' own activations, during training."""
+"""A penalty on the grids and stair-steps in the flagged sites' own activations, during training."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.visits import Visit
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import InputError, ModelError
+from artifactlab.fix.lattice_terms import holds, lattice_power
 from artifactlab.fix.loss import check_number
-from artifactlab.fix.loss_terms import phase_patterns
+from artifactlab.metrics.bands import SPATIAL
 from artifactlab.models.torch_internals import without_function_modes
 from artifactlab.scoring.periods import lattice_period
 
@@ -25,14 +27,15 @@ FLAT = 1e-12
 
 
 class SitePenalty:
-    """How much of a grid the flagged sites draw, in their own activations, as a loss.
+    """How much of the flagged sites' own activations keeps step with their lattices, as a loss.
 
     `EdgeAwareLoss` sees what reaches the output; this goes to where it comes from. Inside the `with` block every
     forward pass of the model is watched, and calling the object returns the penalty of the passes since the last call:
-    per site the mean square of the activation's phase pattern at the site's own scale, as a share of the activation's
-    variance, summed over sites and passes. Scaling an activation does not change it.
+    per site the share of the activation's variance that keeps step with the site's own scale (grids, grids that follow
+    the activation's content, stair-steps) beyond what chance explains, summed over sites and passes. Scaling an
+    activation does not change it.
 
-        with SitePenalty(model, diagnosis.offenders) as penalty:
+        with SitePenalty.from_diagnosis(model, diagnosis) as penalty:
             for images, targets in loader:
                 loss = l1_loss(model(images), targets) + penalty()
 
@@ -73,6 +76,36 @@ class SitePenalty:
         self._model = model
         self._open, self._entered = ExitStack(), False
         self.reset()
+
+    @classmethod
+    def from_diagnosis(cls, model: nn.Module, diagnosis: Diagnosis, weight: float = 1.0) -> SitePenalty:
+        """The penalty on a diagnosis' offenders, as far as they have a fixed lattice.
+
+        Args:
+            model: that was diagnosed.
+            diagnosis: what `artifactlab.diagnose` returned.
+            weight: times which the penalty is returned.
+
+        Raises:
+            InputError: if the diagnosis has no such offender.
+
+        >>> import artifactlab
+        >>> from artifactlab.demo.run import noisy_photo
+        >>> from artifactlab.demo.unet import broken
+        >>> model = broken()
+        >>> found = artifactlab.diagnose(model, noisy_photo()[..., :256, :256], data_range=1.0)
+        >>> with SitePenalty.from_diagnosis(model, found) as penalty:
+        ...     output = model(noisy_photo()[..., :128, :128])
+        ...     bool(penalty() > 0)
+        True
+        """
+        sites = [found for found in diagnosis.offenders if max(lattice_period(found.site.scale)) > 1]
+        if not sites:
+            raise InputError(
+                "the diagnosis names no offender with a lattice to penalise; SitePenalty(model, sites) takes any."
+                f" It says: {diagnosis.heading}"
+            )
+        return cls(model, sites, weight)
 
     def __enter__(self) -> SitePenalty:
         if self._entered:
@@ -124,21 +157,25 @@ class SitePenalty:
                 saved_tensors_hooks(_as_it_is, _as_it_is),
                 without_function_modes(),  # another watch of the same model would take our sums for its growth
             ):
-                term = grid_share(output, period)
+                term = lattice_share(output, period)
             self._terms.setdefault(visit.key, []).append(term)
 
 
-def grid_share(activation: Tensor, period: tuple[int, ...]) -> Tensor:
-    """Mean square of the phase patterns of an (N, C, *space) activation over its variance, image by image; their mean.
+def lattice_share(activation: Tensor, period: tuple[int, ...]) -> Tensor:
+    """The share of an (N, C, *space) activation's variance that keeps step with a lattice, image by image; their mean.
 
-    A spacing per spatial axis, of which there are one, two or three.
+    It is `lattice_power` on the activation's own content, less what chance would explain. The content is taken as
+    given, so that the gradient takes the artifact away and not the content that it follows. A spacing per spatial axis,
+    of which there are one, two or three.
     """
     dtype = torch.float64 if activation.dtype == torch.float64 else torch.float32
     values = activation.to(dtype, copy=True)  # the model may go on in place
-    (pattern,) = phase_patterns(values, [period])
-    squares = pattern.square().flatten(1)
-    variance = values.flatten(2).var(2, correction=0).mean(1)
-    return (squares.sum(1) / max(1, squares.shape[1]) / (variance + FLAT)).mean()
+    if not holds(values.shape[SPATIAL:], period):
+        return values.sum() * 0
+    deviation = (values.flatten(2).var(2, correction=0).mean(1) + FLAT).sqrt()
+    values = values / deviation.view(-1, *[1] * (values.ndim - 1))
+    power = lattice_power(values, values, period)
+    return (power.explained - power.chance).clamp_min(0).mean()
 
 
 def _as_it_is(saved: Tensor) -> Tensor:

@@ -36,5 +36,5 @@ def test_words_do_not_count_and_code_does(tmp_path, change, same):
 
 def test_a_modules_digest_is_that_of_all_it_is_made_of():
     names = {file.stem for file in training_digests.files_of("artifactlab.fix.loss")}
-    assert {"loss", "loss_terms", "bands"} <= names  # the loss, its terms, and what these take from the metrics
+    assert {"loss", "lattice_terms", "bands"} <= names  # the loss, its terms, and what these take from the metrics
     assert "diagnosis" not in names

@@ -29,8 +29,8 @@ from artifactlab.fix.loss import WEIGHTS
         ({"periods": [2.0]}, r"each of periods must be a positive integer or one per axis, got 2\.0"),
         ({"periods": [(2, 3, 4, 5)]}, r"each of periods must be .* got \(2, 3, 4, 5\)"),
         ({"periods": [2, 1]}, "a period of 1 is no lattice"),
-        ({"weights": {"grid": 1}}, "weights has 'grid'; the terms are direction, raggedness, lattice"),
-        ({"weights": {"lattice": -2}}, r"weights\['lattice'\] must be a number of at least 0, got -2"),
+        ({"weights": {"direction": 1}}, "weights has 'direction'; the terms are grid, modulation, steps"),
+        ({"weights": {"grid": -2}}, r"weights\['grid'\] must be a number of at least 0, got -2"),
         ({"weights": dict.fromkeys(WEIGHTS, 0)}, "all weights are 0"),
     ],
 )

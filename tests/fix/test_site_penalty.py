@@ -12,7 +12,7 @@ from artifactlab import InputError, ModelError
 from artifactlab.attribution.records import Effect, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.fix import SitePenalty
-from artifactlab.fix.site_penalty import grid_share
+from artifactlab.fix.site_penalty import lattice_share
 
 UP = "up/conv_transpose2d#0"
 HEAD = "head/conv_transpose2d#0"
@@ -70,11 +70,6 @@ def test_an_activation_three_times_as_large_has_the_same_penalty() -> None:
     assert trained_once(model)[0] == pytest.approx(before, rel=1e-3)
 
 
-def test_gradients_are_those_of_finite_differences() -> None:
-    activation = torch.rand(2, 2, 10, 9, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: grid_share(x, (2, 2)), activation)
-
-
 def test_a_penalty_reaches_the_sites_weights_and_what_feeds_it_and_nothing_else() -> None:
     model = Decoder()
     with SitePenalty(model, [UP]) as penalty:
@@ -93,7 +88,7 @@ def test_a_site_is_searched_for_the_lattice_of_its_own_scale(scale: tuple[int, i
     up = nn.ConvTranspose2d(3, 2, 5, scale)
     with SitePenalty(up, ["conv_transpose2d#0"]) as penalty:
         output = up(images())
-        torch.testing.assert_close(penalty(), grid_share(output, scale))
+        torch.testing.assert_close(penalty(), lattice_share(output, scale))
 
 
 def test_sites_add_up_and_the_weight_multiplies() -> None:

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from artifactlab import ModelError, capture
 from artifactlab.fix import EdgeAwareLoss, SitePenalty
-from artifactlab.fix.site_penalty import grid_share
+from artifactlab.fix.site_penalty import lattice_share
 
 UP = "up/conv_transpose2d#0"
 HEAD = "head/conv_transpose2d#0"
@@ -88,9 +88,9 @@ def test_under_autocast_the_penalty_is_computed_in_single_precision(monkeypatch:
 
     def share(*arguments: Any) -> Tensor:
         casts.append(torch.is_autocast_enabled("cpu"))
-        return grid_share(*arguments)
+        return lattice_share(*arguments)
 
-    monkeypatch.setattr("artifactlab.fix.site_penalty.grid_share", share)
+    monkeypatch.setattr("artifactlab.fix.site_penalty.lattice_share", share)
     with torch.autocast("cpu", dtype=torch.bfloat16), SitePenalty(model, [UP]) as penalty:
         model(images())
         value = penalty()
