@@ -18,6 +18,10 @@ from artifactlab.scoring.other_files import refuse_others
 from artifactlab.scoring.pairing import paired
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.verdict import DEFAULT_GATES
+
+SHOWS = "shows"
+"""The gate that stands for `DEFAULT_GATES`."""
 
 
 def score_images(
@@ -37,7 +41,8 @@ def score_images(
         reference: folder of what the images should look like, paired with them by file stem.
         metrics: names from `METRICS`; by default all, those that need a reference only where there is one.
         recursive: look into folders inside folders, here and in `reference`.
-        gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`.
+        gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`; the word "shows" stands for those
+            that `ImageScore.verdict` is made of, `DEFAULT_GATES`.
         workers: processes, at most one per core; the scores do not depend on it. With more than one, a script that
             calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
@@ -56,12 +61,12 @@ def score_images(
     >>> folder = Path(tempfile.mkdtemp())
     >>> stairs = numpy.tri(32, dtype="uint8").repeat(4, 0).repeat(4, 1) * 255
     >>> _ = (folder / "stairs.png").write_bytes(cv2.imencode(".png", stairs)[1])
-    >>> report = score_images([folder], gates=["edge_jaggedness>0.3"])
-    >>> report.passed, report.failures[0].score > 0.5
-    (False, True)
+    >>> report = score_images([folder], gates=["severity>1"])
+    >>> report.passed, report.images[0].verdict
+    (False, 'shows')
     """
     paths = [paths] if isinstance(paths, (str, Path)) else paths
-    names = _chosen_metrics(metrics, reference)
+    names = chosen_metrics(metrics, reference)
     conditions = _checked_gates(gates, names)
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
@@ -102,7 +107,7 @@ def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageSco
     return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
 
 
-def _chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
+def chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
     """The metrics to measure, each once."""
     if metrics is None:
         return tuple(name for name, metric in METRICS.items() if reference is not None or not metric.needs_reference)
@@ -119,12 +124,15 @@ def _chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None)
 def _checked_gates(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate, ...]:
     """The gates, each on a metric that is measured."""
     given = [gates] if isinstance(gates, (str, Gate)) else gates
-    parsed = tuple(parse_gate(gate) if isinstance(gate, str) else gate for gate in given)
+    parsed: list[Gate] = []
+    for gate in given:
+        parsed += DEFAULT_GATES if gate == SHOWS else [parse_gate(gate) if isinstance(gate, str) else gate]
+    parsed = list(dict.fromkeys(parsed))
     for gate in parsed:
         if gate.metric not in names:
             hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
             raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
-    return parsed
+    return tuple(parsed)
 
 
 def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:
