@@ -71,7 +71,7 @@ def _grids(residual: Tensor) -> Iterator[Tensor]:
     repeats = (WINDOW // FOLD) ** 2
     scatter = (power - means.square().mean((0, 1))).clamp_min(0) * repeats / (repeats - 1)
     spectra = torch.fft.fft2(means.permute(2, 3, 0, 1), norm="forward").abs().square()
-    for period, own in _own().items():
+    for period, own in _own(residual.device).items():
         chance = scatter * own.sum() / FOLD**2 / repeats
         yield _beyond(spectra[..., own].sum(-1), chance) / visible_grid(period) ** 2
 
@@ -88,7 +88,7 @@ def _steps(residual: Tensor, content: Tensor) -> Iterator[Tensor]:
         steepness = steep.mean(0) + FLAT
         powers.append(torch.fft.fft(moved.permute(1, 2, 0), norm="forward").abs().square() / steepness[..., None] ** 2)
         chances.append(scatter.mean(0) / steepness**2 / WINDOW**2)
-    for own in (own[0] for own in _own().values()):
+    for own in (own[0] for own in _own(residual.device).values()):
         yield _beyond(sum(powers)[..., own].sum(-1), sum(chances) * own.sum()) / VISIBLE_STEPS**2
 
 
@@ -107,13 +107,14 @@ def _phase_means(values: Tensor) -> Tensor:
 
 
 @constant
-def _own() -> dict[int, Tensor]:
+def _own(device: torch.device) -> dict[int, Tensor]:
     """For each period, which frequencies of a spectrum of FOLD x FOLD are its own."""
     marks = {}
     for period in (2, 4, 8):
-        marks[period] = torch.zeros(FOLD, FOLD, dtype=torch.bool)
+        mark = torch.zeros(FOLD, FOLD, dtype=torch.bool)
         for k in own_frequencies((FOLD, FOLD), period)[0]:
-            marks[period][k] = marks[period][tuple(-i % FOLD for i in k)] = True
+            mark[k] = mark[tuple(-i % FOLD for i in k)] = True
+        marks[period] = mark.to(device)
     return marks
 
 

@@ -53,6 +53,7 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     show_default=True,
     help="Largest image that is read, in pixels of 8-bit RGB.",
 )
+@click.option("--device", default="cpu", show_default=True, help="Where the sums are taken, e.g. cuda.")
 def score(
     paths: tuple[str, ...],
     reference: str | None,
@@ -65,6 +66,7 @@ def score(
     gates: tuple[str, ...],
     workers: int,
     max_pixels: int,
+    device: str,
 ) -> None:
     """Score images: stair-stepped edges and grids.
 
@@ -80,7 +82,9 @@ def score(
     if target is not None:
         refuse_unwritable(followed(target))
     with progress_bar("scoring") as progress:
-        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels)
+        report = score_images(
+            paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device
+        )
     report = report if sort is None else report.worst_first(sort)
     write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:

@@ -42,7 +42,6 @@ class LatticeReading:
     """The sums of each period."""
     readings: Mapping[int, Reading]
     """What each period holds."""
-
     windows: WorstWindows
     """The windows in which a lattice was found, worst first."""
 
@@ -55,8 +54,8 @@ class LatticeReading:
         all_over = self.severity()
         if not self.windows:
             return all_over
-        worst = torch.tensor([self.windows[0].severity])
-        return worst if all_over is None else torch.maximum(worst, all_over)
+        worst = self.windows[0].severity
+        return torch.full((1,), worst) if all_over is None else all_over.clamp_min(worst)
 
     def jaggedness(self) -> Tensor | None:
         """How far stair-steps displace edges, in pixels."""

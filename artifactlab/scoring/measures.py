@@ -83,7 +83,7 @@ METRICS.register(
         sums=lattice_sums,
         read=LatticeReading.severity,
         unit="1 is what just shows",
-        description="grids and stair-steps together, squared: 4 is twice as strong as what just shows",
+        description="grids and stair-steps, added in energy: 4 is twice what just shows",
         smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
     ),
 )
@@ -186,12 +186,12 @@ class Measured(NamedTuple):
     """The worst window, where a lattice was found in one."""
 
 
-def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -> Measured:
+def measure(picture: Picture, reference: Picture | None, names: Sequence[str], device: str = "cpu") -> Measured:
     """The scores of an image, and its worst window."""
     metrics = {name: METRICS[name] for name in names if _is_large_enough(picture, METRICS[name])}
     comparing = [metric for metric in metrics.values() if metric.needs_reference]
-    measured = _total(Tiles(picture), metrics.values())
-    expected = _total(Tiles(reference), comparing) if reference is not None else {}
+    measured = _total(Tiles(picture, device), metrics.values())
+    expected = _total(Tiles(reference, device), comparing) if reference is not None else {}
     scores: dict[str, float | None] = dict.fromkeys(names)
     for name, metric in metrics.items():
         references = [expected[metric.sums]] if metric.needs_reference else []

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from artifactlab.errors import InputError
+import torch
+
+from artifactlab.errors import InputError, first_line
 from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.metrics.spectral_search import PERIODS
@@ -33,6 +35,7 @@ def score_images(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    device: str = "cpu",
 ) -> ScoreReport:
     """Score image files, one at a time.
 
@@ -47,6 +50,7 @@ def score_images(
             calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
         max_pixels: larger images are refused by their headers, before there is memory taken for them.
+        device: where the sums are taken, as torch names it; images are read on the CPU, and sent there tile by tile.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
@@ -54,7 +58,7 @@ def score_images(
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
-            reference, or images and references cannot be paired one to one.
+            reference, images and references cannot be paired one to one, or there is no such device.
         ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
@@ -72,9 +76,11 @@ def score_images(
         raise InputError(f"workers must be at least 1, got {workers}")
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
+    _refuse_unusable(device)
     files = find_images(paths, recursive)
     refuse_others(files)
-    jobs = [Job(source, partner, names, max_pixels) for source, partner in paired(files, reference, recursive)]
+    pairs = paired(files, reference, recursive)
+    jobs = [Job(source, partner, names, max_pixels, device) for source, partner in pairs]
     images = []
     with ENGINES["processes"](jobs, workers) as rows:
         for image in rows:
@@ -97,6 +103,14 @@ def score_images(
         },
         failures=failures,
     )
+
+
+def _refuse_unusable(device: str) -> None:
+    """Raise an InputError if no tensor can be made on a device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises each, as it was built
+        raise InputError(f"cannot use device {device!r}: {first_line(error)}; leave it out for the CPU") from error
 
 
 def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:

@@ -19,7 +19,8 @@ from artifactlab.scoring.tiles import Tile
 PERIODS = (2, 4, 8)
 """Lattices that are measured in windows, see `local_screening.FOLD`."""
 MOST = 12
-"""Windows of a tile that are measured, two of each kind and period: with 18, one more of 160 planted defects was found."""
+"""Windows of a tile that are measured, two of each kind and period: with 18, one more of 160 planted defects was
+found."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from artifactlab.metrics import (
 )
 from artifactlab.scoring import METRICS, measures, score_images, tiles
 
-LATTICES = ("edge_jaggedness", "checkerboard_energy", "lattice_amplitude", "period")
+LATTICES = ("severity", "worst_window", "edge_jaggedness", "checkerboard_energy", "lattice_amplitude", "period")
 
 
 def grid(period: int, height: int = 64, width: int = 80) -> np.ndarray:

@@ -17,6 +17,8 @@ from artifactlab.inputs.images import Picture
 from artifactlab.scoring import METRICS, Gate, measures, parse_gate, score_images, tiles
 
 WITHOUT_REFERENCE = (
+    "severity",
+    "worst_window",
     "edge_jaggedness",
     "axis_excess",
     "checkerboard_energy",
