@@ -172,7 +172,9 @@ def alarms_table(split: str) -> str:
 
 def _periods(rows: Iterable[ImageScore]) -> str:
     """Of the windows that accuse an image that severity does not."""
-    periods = [row.window.period for row in rows if _shows(row, MADE_OF) and not _shows(row, MADE_OF[:1]) and row.window]
+    periods = [
+        row.window.period for row in rows if _shows(row, MADE_OF) and not _shows(row, MADE_OF[:1]) and row.window
+    ]
     return ", ".join(f"{periods.count(period)} of {period}" for period in sorted(set(periods))) or "-"
 
 

@@ -49,7 +49,11 @@ def test_table_lists_every_image_within_80_columns_and_ends_with_a_summary(folde
         "median",
         "max",
     ]
-    assert " ".join(lines[lines.index("") :]).strip().startswith("Artifacts show in 1, clean 1. The worst is out/stairs.png")
+    assert (
+        " ".join(lines[lines.index("") :])
+        .strip()
+        .startswith("Artifacts show in 1, clean 1. The worst is out/stairs.png")
+    )
 
 
 def test_table_of_all_metrics_shows_full_numbers_and_long_names_in_80_columns(folder: Path) -> None:
@@ -173,7 +177,10 @@ def test_table_says_why_an_image_could_not_be_read(folder: Path) -> None:
         (["out", "--metric", "axis_excess", "--fail-on", "edge_jaggedness>1"], "not measured"),
         (["out", "--reference", "ref"], "no such file or folder: 'ref'"),
         (["out", "--sort", "period"], "cannot sort by 'period'; sort by one of severity, "),
-        (["out", "--sort", "severity", "--metric", "axis_excess"], "cannot sort by 'severity'; sort by one of axis_excess"),
+        (
+            ["out", "--sort", "severity", "--metric", "axis_excess"],
+            "cannot sort by 'severity'; sort by one of axis_excess",
+        ),
         (["out", "--top", "3", "--format", "csv"], "--top is for the table, and csv holds all images"),
         (["out", "--metric", "axis_excess", "--fail-on", "shows"], "not measured"),
         (["out", "--device", "abacus"], "cannot use device 'abacus'"),
@@ -202,7 +209,10 @@ def test_recursive_looks_into_folders_inside(folder: Path) -> None:
 
 def test_named_metrics_are_the_columns(folder: Path) -> None:
     header = run("out", "--format", "csv", "--metric", "axis_excess", "--metric", "edge_jaggedness").stdout
-    assert header.splitlines()[0] == "path,verdict,axis_excess,edge_jaggedness,window_top,window_left,window_side,error,note"
+    assert (
+        header.splitlines()[0]
+        == "path,verdict,axis_excess,edge_jaggedness,window_top,window_left,window_side,error,note"
+    )
 
 
 def test_help_lists_every_metric() -> None:
