@@ -34,9 +34,9 @@ SUSPICIOUS = 2.0
 """Times chance from which on a window is worth measuring: photos have few such, and a lattice that shows, many times
 that."""
 AGREEMENT = 0.5
-"""From where on the quarters of a window hold one grid, see `grid_agreement`; chance is 1/4. Of grids of 5/255 planted in
-windows of eight photos 7 reach it at period 4, and all do at 2 and 8; of five windows of a page of text that were taken
-for a grid of period 4, four do not (.17 to .48)."""
+"""From where on the quarters of a window hold one grid, see `grid_agreement`; chance is 1/4. Of grids of 5/255 planted
+in windows of eight photos 7 reach it at period 4, and all do at 2 and 8; of five windows of a page of text that were
+taken for a grid of period 4, four do not (.17 to .48)."""
 FLAT = 1e-8
 """Squared slope, in squared data ranges per pixel, of what has no edges: nothing is displaced there."""
 
