@@ -70,7 +70,16 @@ def read_best(sums: Mapping[int, SpectralSums], axes: int) -> SpectralImages:
         sums: of all periods that were looked for, at least one.
         axes: of the images.
     """
-    readings = {period: read(one, _stripes(axes, period), period) for period, one in sums.items()}
+    return best_of(readings_of(sums, axes))
+
+
+def readings_of(sums: Mapping[int, SpectralSums], axes: int) -> dict[int, Reading]:
+    """What each period's sums hold, read as of images with so many axes."""
+    return {period: read(one, _stripes(axes, period), period) for period, one in sums.items()}
+
+
+def best_of(readings: Mapping[int, Reading]) -> SpectralImages:
+    """The best of the readings of all periods that were looked for, see `read_best`."""
     best = _best_period(readings)
     if not bool((best.period > 0).all()):
         best = _either(best.period > 0, best, _likeliest(readings))

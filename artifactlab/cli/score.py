@@ -10,11 +10,13 @@ import click
 from artifactlab.cli.files import write_text
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.verbosity import complain
+from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
-from artifactlab.report.score_table import RENDER
+from artifactlab.report.score_table import RENDER, render_table
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score import score_images
+from artifactlab.scoring.score import chosen_metrics, score_images
+from artifactlab.scoring.score_report import refuse_unsortable
 
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
 
@@ -24,14 +26,22 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
 @click.option("--reference", metavar="DIR", help="What the images should look like, paired by file stem.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
 @click.option("--recursive", is_flag=True, help="Look into folders inside folders.")
-@click.option("--format", "form", type=click.Choice(list(RENDER)), default="table", show_default=True)
+@click.option("--sort", metavar="NAME", help="Worst first, by this metric.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Rows of the table; the summary is of all images.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(RENDER)),
+    help="Default is what the suffix of -o says, or else a table.",
+)
 @click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 @click.option(
     "--fail-on",
     "gates",
     multiple=True,
     metavar="EXPR",
-    help="Exit with 1 if an image meets it, e.g. 'edge_jaggedness>0.3'; repeatable.",
+    help="Exit with 1 if an image meets it, e.g. 'severity>1'; repeatable. The word shows is short for"
+    " 'severity>1' and 'worst_window>1', which the verdict is made of.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
@@ -43,16 +53,20 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     show_default=True,
     help="Largest image that is read, in pixels of 8-bit RGB.",
 )
+@click.option("--device", default="cpu", show_default=True, help="Where the sums are taken, e.g. cuda.")
 def score(
     paths: tuple[str, ...],
     reference: str | None,
     metrics: tuple[str, ...],
     recursive: bool,
-    form: str,
+    sort: str | None,
+    top: int | None,
+    form: str | None,
     target: Path | None,
     gates: tuple[str, ...],
     workers: int,
     max_pixels: int,
+    device: str,
 ) -> None:
     """Score images: stair-stepped edges and grids.
 
@@ -60,13 +74,27 @@ def score(
     2 if an image could not be scored or anything else went wrong; the report is complete in the first two cases and
     where single images are at fault.
     """
+    form = form or _form_of(target)
+    if top is not None and form != "table":
+        raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
+    if sort is not None:
+        refuse_unsortable(sort, chosen_metrics(metrics or None, reference))
     if target is not None:
         refuse_unwritable(followed(target))
     with progress_bar("scoring") as progress:
-        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels)
-    write_text(RENDER[form](report), target)
+        report = score_images(
+            paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device
+        )
+    report = report if sort is None else report.worst_first(sort)
+    write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if report.unreadable:
         complain(f"{len(report.unreadable)} of {len(report.images)} images could not be read")
     sys.exit(2 if report.unreadable else 1 if report.failures else 0)
+
+
+def _form_of(target: Path | None) -> str:
+    """The format that a file's name asks for; a table where it asks for none."""
+    suffix = "" if target is None else target.suffix.removeprefix(".").lower()
+    return suffix if suffix in RENDER else "table"

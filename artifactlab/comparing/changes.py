@@ -45,7 +45,10 @@ DIAGNOSIS_METRICS = {
     "lattice_amplitude": DiagnosisMetric("fraction of the data range", VISIBLE_GRID),
     "edge_jaggedness": DiagnosisMetric("pixels", VISIBLE_STEPS),
 }
-"""What is compared of diagnoses. Scores of the same names show from the same values on."""
+"""What is compared of diagnoses."""
+SHOWS_FROM = {**{name: metric.visible for name, metric in DIAGNOSIS_METRICS.items()}, "worst_window": VISIBLE}
+"""From where on a score shows: as a diagnosis's number of the same name does. A metric that is next to 0 nearly
+everywhere would else be called worse for a hundredth of what anyone sees."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,7 @@ def score_change(
     if changed < MIN_CHANGED:
         return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
     judged = _with_interval(compared, bootstrap_interval(changes, confidence, seed))
-    visible = DIAGNOSIS_METRICS[name].visible if name in DIAGNOSIS_METRICS else 0.0
-    return _if_visible(judged, float(known.max()), visible)
+    return _if_visible(judged, float(known.max()), SHOWS_FROM.get(name, 0.0))
 
 
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 RESAMPLES = 1000
-"""Resamples of the bootstrap: ends of 90% intervals, widened for five metrics, still have ten of them beyond."""
+"""Resamples of the bootstrap: ends of 90% intervals, widened for seven metrics, still have seven of them beyond."""
 CHUNK = 2**20
 """Numbers that are resampled at a time: 8 MiB of float64."""
 FURTHEST = 2.0

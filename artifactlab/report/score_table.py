@@ -13,11 +13,21 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from artifactlab.printable import printable
 from artifactlab.report.terminal import Fitting, as_text, literal
+from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.severity import VISIBLE
+from artifactlab.scoring.verdict import Verdict
 
 WIDTH = 80
 """Columns of the text, which every terminal and mail has."""
+IN_THE_TABLE = ("severity", "worst_window", "period", "edge_jaggedness", "lattice_amplitude")
+"""Metrics that the table shows of all, as a terminal has room for; files have the others, and so has `--metric`."""
+VERDICTS: dict[Verdict, str] = {"shows": "Artifacts show in", "cannot tell": "cannot tell", "clean": "clean"}
+"""What the last line says, before how many images that is said of."""
+PLACE = ("top", "left", "side")
+"""Fields of the worst window that CSV has columns for."""
 SUMMARY = ("mean", "median", "max")
 """Rows below the images, each a key of the summary."""
 FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|\s")
@@ -26,14 +36,42 @@ QUOTED = re.compile(r"""[,;"'\s\x00-\x1f\x7f-\x9f\u2028\u2029]""")
 """What some reader takes for the end of a cell or a line."""
 
 
-def score_table(report: ScoreReport) -> Fitting:
-    """The scores of every image, and a summary at the end."""
-    return Fitting(_table(report), _stacked(report))
+def score_table(report: ScoreReport, top: int | None = None) -> Fitting:
+    """The scores of every image, or of the first `top`, and a summary at the end."""
+    return Fitting(_table(report, top), _stacked(report, top))
 
 
-def _table(report: ScoreReport) -> Table:
-    """A row per image, its error below its name, and a summary at the end."""
+def _shown_metrics(report: ScoreReport) -> list[str]:
+    """The metrics that were asked for; of all of them, those that the verdict is made of."""
     names = report.config["metrics"]
+    usual = [name for name in names if name in IN_THE_TABLE or METRICS[name].needs_reference]
+    return usual if set(IN_THE_TABLE) < set(names) else list(names)
+
+
+def conclusion(report: ScoreReport) -> Text:
+    """How many images show something, and which is worst."""
+    said = {word: report.with_verdict(word) for word in VERDICTS}
+    if not any(said.values()):
+        return Text("No verdict: severity was not measured.")
+    text = ", ".join(f"{VERDICTS[word]} {len(images)}" for word, images in said.items() if images) + "."
+    if said["shows"]:
+        worst = max(said["shows"], key=lambda image: image.scores.get("worst_window") or image.scores["severity"] or 0)
+        text += f" The worst is {printable(worst.path)}{_where(worst)}."
+    return Text(text)
+
+
+def _where(image: ImageScore) -> str:
+    """Where its worst window is, if something shows there."""
+    window = image.window
+    if window is None or window.severity <= VISIBLE:
+        return ""
+    place = f"rows {window.top} to {window.top + window.side}, columns {window.left} to {window.left + window.side}"
+    return f" ({place}: severity {window.severity:.1f}, period {window.period})"
+
+
+def _table(report: ScoreReport, top: int | None) -> Table:
+    """A row per image, its error below its name, and a summary at the end."""
+    names = _shown_metrics(report)
     folder = _common_folder(report)
     table = Table(
         title=literal(f"{len(report.images)} images in {folder or '.'}"),
@@ -43,21 +81,27 @@ def _table(report: ScoreReport) -> Table:
         pad_edge=False,
     )
     table.add_column("image", overflow="fold", min_width=8)
+    table.add_column("verdict", no_wrap=True)
     for name in names:
         table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
-    for image in report.images:
-        table.add_row(_label(image, folder), *(_number(image.scores[name]) for name in names))
+    for image in report.images[:top]:
+        table.add_row(_label(image, folder), _word(image), *(_number(image.scores[name]) for name in names))
     table.add_row()
     for row in SUMMARY:
-        table.add_row(Text(row, style="bold"), *(_number(report.summary[name][row]) for name in names))
+        table.add_row(Text(row, style="bold"), "", *(_number(report.summary[name][row]) for name in names))
     return table
 
 
-def _stacked(report: ScoreReport) -> Group:
+def _word(image: ImageScore) -> Text:
+    """Its verdict; nothing where there is none."""
+    return Text(image.verdict or "", style="red" if image.verdict == "shows" else "")
+
+
+def _stacked(report: ScoreReport, top: int | None) -> Group:
     """The same with each image's scores below its name."""
-    names, folder = report.config["metrics"], _common_folder(report)
+    names, folder = _shown_metrics(report), _common_folder(report)
     parts: list[RenderableType] = [literal(f"{len(report.images)} images in {folder or '.'}", "italic")]
-    rows = [(_label(image, folder), image.scores) for image in report.images]
+    rows = [(Text(" ").join([_label(image, folder), _word(image)]), image.scores) for image in report.images[:top]]
     rows += [(Text(row, style="bold"), {name: report.summary[name][row] for name in names}) for row in SUMMARY]
     for label, scores in rows:
         numbers = ", ".join(f"{name} {_number(scores[name])}" for name in names)
@@ -65,9 +109,10 @@ def _stacked(report: ScoreReport) -> Group:
     return Group(*parts)
 
 
-def _render_table(report: ScoreReport) -> str:
-    """The table as text of 80 columns, or of fewer where the terminal is narrower."""
-    return as_text(score_table(report), min(WIDTH, shutil.get_terminal_size().columns))
+def render_table(report: ScoreReport, top: int | None = None) -> str:
+    """The table as text of 80 columns, or of fewer where the terminal is narrower, and what it comes to."""
+    shown = Group(score_table(report, top), Text(), conclusion(report))
+    return as_text(shown, min(WIDTH, shutil.get_terminal_size().columns))
 
 
 def _render_json(report: ScoreReport) -> str:
@@ -79,11 +124,13 @@ def _render_jsonl(report: ScoreReport) -> str:
 
 
 def _render_csv(report: ScoreReport) -> str:
-    """Columns path, one per metric, error, note; empty where there is no value."""
+    """Columns path, verdict, one per metric, where the worst window is, error, note; empty where there is no value."""
     names = report.config["metrics"]
-    rows: list[list[object]] = [["path", *names, "error", "note"]]
+    rows: list[list[object]] = [["path", "verdict", *names, *(f"window_{name}" for name in PLACE), "error", "note"]]
     for image in report.images:
-        rows.append([_cell_of(image.path), *(image.scores[name] for name in names), image.error, image.note])
+        place = [image.window and getattr(image.window, name) for name in PLACE]
+        scores = (image.scores[name] for name in names)
+        rows.append([_cell_of(image.path), image.verdict, *scores, *place, image.error, image.note])
     return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
 
 
@@ -98,7 +145,7 @@ def _cell(value: object) -> str:
 
 
 RENDER: dict[str, Callable[[ScoreReport], str]] = {
-    "table": _render_table,
+    "table": render_table,
     "json": _render_json,
     "jsonl": _render_jsonl,
     "csv": _render_csv,

@@ -10,19 +10,21 @@ import difflib
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
 from artifactlab.errors import InputError
 from artifactlab.inputs.images import MIN_SIDE, Picture
 from artifactlab.metrics.directions import axis_statistics, direction_counts, pooled_axis_excess, pooled_divergence
+from artifactlab.metrics.local_screening import WINDOW
 from artifactlab.metrics.replication import difference_sums, pooled_factor
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.metrics.visible import VISIBLE_GRID, VISIBLE_STEPS
 from artifactlab.registry import Registry
 from artifactlab.scoring.lattice_reading import LatticeReading, lattice_sums, read_lattices
 from artifactlab.scoring.tiles import Tile, Tiles
+from artifactlab.scoring.worst_window import Window
 
 SMALLEST_SIDE = 32
 """Pixels per side of the smallest image in which lattices of period 2 and 4 can be told: four periods and 16 pixels
@@ -75,6 +77,26 @@ def largest_factor(differences: Tensor) -> Tensor:
     return pooled_factor(differences).amax(1)
 
 
+METRICS.register(
+    "severity",
+    Metric(
+        sums=lattice_sums,
+        read=LatticeReading.severity,
+        unit="1 is what just shows",
+        description="grids and stair-steps, added in energy: 4 is twice what just shows",
+        smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
+    ),
+)
+METRICS.register(
+    "worst_window",
+    Metric(
+        sums=lattice_sums,
+        read=LatticeReading.worst,
+        unit="1 is what just shows",
+        description=f"severity of the worst window of {WINDOW} x {WINDOW} pixels",
+        smallest=(SMALLEST_SIDE, SMALLEST_SIDE),
+    ),
+)
 METRICS.register(
     "edge_jaggedness",
     Metric(
@@ -155,17 +177,27 @@ def check_known(name: str, where: str = "", known: Collection[str] = METRICS.key
     raise InputError(f"unknown metric {name!r}{where}{guess} known are {', '.join(known)}")
 
 
-def measure(picture: Picture, reference: Picture | None, names: Sequence[str]) -> dict[str, float | None]:
-    """The scores of an image; None where it cannot be told, or is too small for a metric."""
+class Measured(NamedTuple):
+    """What was measured of an image."""
+
+    scores: dict[str, float | None]
+    """The score of each metric; None where it cannot be told, or the image is too small for it."""
+    window: Window | None
+    """The worst window, where a lattice was found in one."""
+
+
+def measure(picture: Picture, reference: Picture | None, names: Sequence[str], device: str = "cpu") -> Measured:
+    """The scores of an image, and its worst window."""
     metrics = {name: METRICS[name] for name in names if _is_large_enough(picture, METRICS[name])}
     comparing = [metric for metric in metrics.values() if metric.needs_reference]
-    measured = _total(Tiles(picture), metrics.values())
-    expected = _total(Tiles(reference), comparing) if reference is not None else {}
+    measured = _total(Tiles(picture, device), metrics.values())
+    expected = _total(Tiles(reference, device), comparing) if reference is not None else {}
     scores: dict[str, float | None] = dict.fromkeys(names)
     for name, metric in metrics.items():
         references = [expected[metric.sums]] if metric.needs_reference else []
         scores[name] = _finite(metric.read(measured[metric.sums], *references))
-    return scores
+    windows = measured[lattice_sums].windows if lattice_sums in measured else ()
+    return Measured(scores, windows[0] if windows else None)
 
 
 def _is_large_enough(picture: Picture, metric: Metric) -> bool:

@@ -27,6 +27,8 @@ class Job:
     """Names of the metrics."""
     max_pixels: int
     """Larger images are refused by their headers."""
+    device: str = "cpu"
+    """Where the sums are taken."""
 
 
 def scored(job: Job) -> ImageScore:
@@ -54,10 +56,10 @@ def _measured(job: Job) -> ImageScore:
     picture = job.source.open(job.max_pixels)
     reference = None if job.reference is None else job.reference.open(job.max_pixels)
     _check_sizes(picture, reference, job)
-    scores = measure(picture, reference, job.metrics)
+    scores, window = measure(picture, reference, job.metrics, job.device)
     may_be_jpegs_own = picture.jpeg and scores.get("period") == JPEG_BLOCK
     notes = [picture.note, JPEG_NOTE if may_be_jpegs_own else None]
-    return ImageScore(job.source.name, scores, None, "; ".join(filter(None, notes)) or None)
+    return ImageScore(job.source.name, scores, None, "; ".join(filter(None, notes)) or None, window)
 
 
 def _check_sizes(picture: Picture, reference: Picture | None, job: Job) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from artifactlab.errors import InputError
+import torch
+
+from artifactlab.errors import InputError, first_line
 from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.metrics.spectral_search import PERIODS
@@ -18,6 +20,10 @@ from artifactlab.scoring.other_files import refuse_others
 from artifactlab.scoring.pairing import paired
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.verdict import DEFAULT_GATES
+
+SHOWS = "shows"
+"""The gate that stands for `DEFAULT_GATES`."""
 
 
 def score_images(
@@ -29,6 +35,7 @@ def score_images(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    device: str = "cpu",
 ) -> ScoreReport:
     """Score image files, one at a time.
 
@@ -37,11 +44,13 @@ def score_images(
         reference: folder of what the images should look like, paired with them by file stem.
         metrics: names from `METRICS`; by default all, those that need a reference only where there is one.
         recursive: look into folders inside folders, here and in `reference`.
-        gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`.
+        gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`; the word "shows" stands for those
+            that `ImageScore.verdict` is made of, `DEFAULT_GATES`.
         workers: processes, at most one per core; the scores do not depend on it. With more than one, a script that
             calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
         max_pixels: larger images are refused by their headers, before there is memory taken for them.
+        device: where the sums are taken, as torch names it; images are read on the CPU, and sent there tile by tile.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
@@ -49,27 +58,29 @@ def score_images(
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
-            reference, or images and references cannot be paired one to one.
+            reference, images and references cannot be paired one to one, or there is no such device.
         ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
     >>> folder = Path(tempfile.mkdtemp())
     >>> stairs = numpy.tri(32, dtype="uint8").repeat(4, 0).repeat(4, 1) * 255
     >>> _ = (folder / "stairs.png").write_bytes(cv2.imencode(".png", stairs)[1])
-    >>> report = score_images([folder], gates=["edge_jaggedness>0.3"])
-    >>> report.passed, report.failures[0].score > 0.5
-    (False, True)
+    >>> report = score_images([folder], gates=["severity>1"])
+    >>> report.passed, report.images[0].verdict
+    (False, 'shows')
     """
     paths = [paths] if isinstance(paths, (str, Path)) else paths
-    names = _chosen_metrics(metrics, reference)
+    names = chosen_metrics(metrics, reference)
     conditions = _checked_gates(gates, names)
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
+    _refuse_unusable(device)
     files = find_images(paths, recursive)
     refuse_others(files)
-    jobs = [Job(source, partner, names, max_pixels) for source, partner in paired(files, reference, recursive)]
+    pairs = paired(files, reference, recursive)
+    jobs = [Job(source, partner, names, max_pixels, device) for source, partner in pairs]
     images = []
     with ENGINES["processes"](jobs, workers) as rows:
         for image in rows:
@@ -94,6 +105,14 @@ def score_images(
     )
 
 
+def _refuse_unusable(device: str) -> None:
+    """Raise an InputError if no tensor can be made on a device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises each, as it was built
+        raise InputError(f"cannot use device {device!r}: {first_line(error)}; leave it out for the CPU") from error
+
+
 def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
     """The row; an error where a gate asks for a score that the image is too small to have."""
     unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
@@ -102,7 +121,7 @@ def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageSco
     return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
 
 
-def _chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
+def chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
     """The metrics to measure, each once."""
     if metrics is None:
         return tuple(name for name, metric in METRICS.items() if reference is not None or not metric.needs_reference)
@@ -119,12 +138,15 @@ def _chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None)
 def _checked_gates(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple[Gate, ...]:
     """The gates, each on a metric that is measured."""
     given = [gates] if isinstance(gates, (str, Gate)) else gates
-    parsed = tuple(parse_gate(gate) if isinstance(gate, str) else gate for gate in given)
+    parsed: list[Gate] = []
+    for gate in given:
+        parsed += DEFAULT_GATES if gate == SHOWS else [parse_gate(gate) if isinstance(gate, str) else gate]
+    parsed = list(dict.fromkeys(parsed))
     for gate in parsed:
         if gate.metric not in names:
             hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
             raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
-    return parsed
+    return tuple(parsed)
 
 
 def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
 
+from artifactlab.errors import InputError
 from artifactlab.scoring.gates import GateFailure
+from artifactlab.scoring.measures import METRICS
+from artifactlab.scoring.verdict import Verdict, verdict_of
+from artifactlab.scoring.worst_window import Window
 from artifactlab.serialize import json_data, program
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "3.0"
 """Version of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's."""
 
 
@@ -26,6 +31,17 @@ class ImageScore:
     """Why the image could not be scored; None if it could."""
     note: str | None = None
     """What else may be behind a score; None where there is nothing to say."""
+    window: Window | None = None
+    """Its worst window; None where no lattice was found in one."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What is to be said of it in a word; None where there is an error, or severity was not measured."""
+        return None if self.error is not None else verdict_of(self.scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its row as plain data."""
+        return {"path": self.path, "verdict": self.verdict, **asdict(self)}
 
 
 class ScoreSettings(TypedDict):
@@ -65,6 +81,25 @@ class ScoreReport:
         """The images that could not be scored."""
         return tuple(image for image in self.images if image.error is not None)
 
+    def with_verdict(self, verdict: Verdict) -> tuple[ImageScore, ...]:
+        """The images of which that is said."""
+        return tuple(image for image in self.images if image.verdict == verdict)
+
+    def worst_first(self, metric: str) -> ScoreReport:
+        """The same report with its images from the worst to the best in a metric; those without a score come last.
+
+        Raises:
+            InputError: if the metric was not measured, or says neither better nor worse.
+        """
+        refuse_unsortable(metric, list(self.summary))
+        sign = -1.0 if METRICS[metric].better == "lower" else 1.0
+
+        def order(image: ImageScore) -> tuple[bool, float]:
+            score = image.scores[metric]
+            return score is None, 0.0 if score is None else sign * score
+
+        return replace(self, images=tuple(sorted(self.images, key=order)))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data that validates against `artifactlab/schemas/score.json`: None instead of NaN."""
         data: dict[str, Any] = json_data(
@@ -72,7 +107,7 @@ class ScoreReport:
                 "schema_version": SCHEMA_VERSION,
                 "tool": program(),
                 "config": self.config,
-                "images": [asdict(image) for image in self.images],
+                "images": [image.to_dict() for image in self.images],
                 "summary": self.summary,
                 "passed": self.passed,
             }
@@ -82,3 +117,10 @@ class ScoreReport:
     def to_json(self) -> str:
         """`to_dict` as indented JSON text."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def refuse_unsortable(metric: str, measured: Sequence[str]) -> None:
+    """Raise an InputError unless a metric is among those measured, and is better one way or the other."""
+    known = [name for name in measured if METRICS[name].better is not None]
+    if metric not in known:
+        raise InputError(f"cannot sort by {metric!r}; sort by one of {', '.join(known)}")

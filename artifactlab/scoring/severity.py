@@ -185,6 +185,15 @@ def confirmed_severity(reading: Reading, found: Reading, limits: Limits) -> tupl
     return grids, power.warp * sure.warp / limits.warp
 
 
+def severity_of_lattice(readings: Mapping[int, Reading], period: Tensor) -> Tensor:
+    """Severity (N,) of images: what is confirmed of the lattice of each one's period (N,); nothing, where it is 0."""
+    severity = torch.zeros_like(next(iter(readings.values())).moved)
+    for divisor, reading in readings.items():
+        grids, steps = confirmed_severity(reading, reading, visible_limits(divisor))
+        severity = severity + torch.where((period > 0) & (period % divisor == 0), grids + steps, 0.0)
+    return severity.clamp_min(0)
+
+
 def confirmed_grids(reading: Reading, found: Reading) -> Tensor:
     """Energy (R,) of the grids alone."""
     power, sure = reading.power, found.found

@@ -58,35 +58,36 @@ class Tile:
 class Tiles:
     """The tiles of an image, cut anew on each pass over them; an image of a single tile keeps it."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: Picture, device: str = "cpu") -> None:
         self.picture = picture
+        self.device = device
         self._single: Tile | None = None
 
     def __iter__(self) -> Iterator[Tile]:
         if self._single is not None:
             yield self._single
             return
-        for tile in cut_tiles(self.picture):
+        for tile in cut_tiles(self.picture, self.device):
             if max(self.picture.size) <= TILE:
                 self._single = tile
             yield tile
 
 
-def cut_tiles(picture: Picture) -> Iterator[Tile]:
+def cut_tiles(picture: Picture, device: str = "cpu") -> Iterator[Tile]:
     """The tiles of an image, row by row."""
     height, width = picture.size
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
-            yield _tile(picture, top, left)
+            yield _tile(picture, top, left, device)
 
 
-def _tile(picture: Picture, top: int, left: int) -> Tile:
+def _tile(picture: Picture, top: int, left: int, device: str) -> Tile:
     """The tile whose core starts at that pixel."""
     height, width = picture.size
     bottom, right = min(height, top + TILE), min(width, left + TILE)
     first_row, first_column = max(0, top - HALO), max(0, left - HALO)
     rows = slice(first_row, min(height, top + TILE + HALO))
     columns = slice(first_column, min(width, left + TILE + HALO))
-    image = picture.pixels(rows, columns).unsqueeze(0)
+    image = picture.pixels(rows, columns).unsqueeze(0).to(device)
     core = (top - first_row, bottom - first_row, left - first_column, right - first_column)
     return Tile(image, luma(image), (first_row, first_column), picture.size, core)

@@ -15,7 +15,11 @@ from artifactlab.cli.main import main
 
 STAIRS = (np.tri(24, dtype=np.uint8) * 255).repeat(4, 0).repeat(4, 1)
 FLAT = np.full((64, 64, 3), 128, np.uint8)
-COLUMNS = ["edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude", "period", "replication_factor"]
+COLUMNS = [
+    *("severity", "worst_window", "edge_jaggedness", "axis_excess", "checkerboard_energy", "lattice_amplitude"),
+    *("period", "replication_factor"),
+]
+PLACE = ["window_top", "window_left", "window_side"]
 
 
 @pytest.fixture
@@ -45,7 +49,8 @@ def test_table_lists_every_image_within_80_columns_and_ends_with_a_summary(folde
         "median",
         "max",
     ]
-    assert lines[-1].split()[0] == "max"
+    conclusion = " ".join(lines[len(lines) - lines[::-1].index("") :])
+    assert conclusion.startswith("Artifacts show in 1, clean 1. The worst is out/stairs.png")
 
 
 def test_table_of_all_metrics_shows_full_numbers_and_long_names_in_80_columns(folder: Path) -> None:
@@ -55,9 +60,9 @@ def test_table_of_all_metrics_shows_full_numbers_and_long_names_in_80_columns(fo
         (folder / place / name).write_bytes(cv2.imencode(".png", STAIRS)[1])
     lines = run(f"out/{name}", "--reference", "ref").stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    numbers = next(line for line in lines if "0.0000" in line).split()[1:]
-    assert len(numbers) == 7
-    assert all(len(number) == len("0.0000") for number in numbers)
+    _, word, *numbers = next(line for line in lines if "0.0000" in line).split()
+    assert (word, len(numbers)) == ("shows", 6)
+    assert all(len(number.partition(".")[2]) == len("0000") for number in numbers)
     first = next(index for index, line in enumerate(lines) if line.startswith("a_rather"))
     assert "".join(line.split()[0] for line in lines[first:] if line.strip()).startswith(name)
 
@@ -77,14 +82,16 @@ def test_json_is_the_whole_report(folder: Path) -> None:
 
 def test_jsonl_has_one_image_per_line(folder: Path) -> None:
     rows = [json.loads(line) for line in run("out", "--format", "jsonl").stdout.splitlines()]
-    assert [set(row) for row in rows] == [{"path", "scores", "error", "note"}] * 2
+    assert [set(row) for row in rows] == [{"path", "verdict", "scores", "error", "note", "window"}] * 2
 
 
 def test_csv_has_path_metrics_and_error(folder: Path) -> None:
     (folder / "out" / "bad, very.png").touch()
     rows = list(csv.DictReader(run("out", "--format", "csv").stdout.splitlines()))
-    assert list(rows[0]) == ["path", *COLUMNS, "error", "note"]
+    assert list(rows[0]) == ["path", "verdict", *COLUMNS, *PLACE, "error", "note"]
     bad, flat, stairs = rows
+    assert [row["verdict"] for row in rows] == ["", "clean", "shows"]
+    assert (flat["window_top"], stairs["window_side"]) == ("", "64")
     assert bad["axis_excess"] == ""
     assert "empty" in bad["error"]
     assert (flat["error"], float(flat["edge_jaggedness"])) == ("", 0)
@@ -153,7 +160,7 @@ def test_unreadable_image_exits_with_2_after_a_complete_report(folder: Path) -> 
 def test_table_says_why_an_image_could_not_be_read(folder: Path) -> None:
     (folder / "out" / "broken.png").write_text("no image")
     text = " ".join(run("out").stdout.split())
-    assert "broken.png ? ? ? ?" in text
+    assert "broken.png ? ? ? ? ?" in text
     assert "no image, or a" in text
 
 
@@ -166,6 +173,14 @@ def test_table_says_why_an_image_could_not_be_read(folder: Path) -> None:
         (["out", "--fail-on", "edge_jaggedness=1"], "cannot read the gate 'edge_jaggedness=1'"),
         (["out", "--metric", "axis_excess", "--fail-on", "edge_jaggedness>1"], "not measured"),
         (["out", "--reference", "ref"], "no such file or folder: 'ref'"),
+        (["out", "--sort", "period"], "cannot sort by 'period'; sort by one of severity, "),
+        (
+            ["out", "--sort", "severity", "--metric", "axis_excess"],
+            "cannot sort by 'severity'; sort by one of axis_excess",
+        ),
+        (["out", "--top", "3", "--format", "csv"], "--top is for the table, and csv holds all images"),
+        (["out", "--metric", "axis_excess", "--fail-on", "shows"], "not measured"),
+        (["out", "--device", "abacus"], "cannot use device 'abacus'"),
     ],
 )
 def test_wrong_argument_is_one_line_on_stderr_and_exits_with_2(
@@ -191,7 +206,10 @@ def test_recursive_looks_into_folders_inside(folder: Path) -> None:
 
 def test_named_metrics_are_the_columns(folder: Path) -> None:
     header = run("out", "--format", "csv", "--metric", "axis_excess", "--metric", "edge_jaggedness").stdout
-    assert header.splitlines()[0] == "path,axis_excess,edge_jaggedness,error,note"
+    assert (
+        header.splitlines()[0]
+        == "path,verdict,axis_excess,edge_jaggedness,window_top,window_left,window_side,error,note"
+    )
 
 
 def test_help_lists_every_metric() -> None:
@@ -203,5 +221,32 @@ def test_help_lists_every_metric() -> None:
 def test_image_above_max_pixels_exits_with_2_beside_the_others(folder: Path) -> None:
     result = run("out", "--format", "csv", "--max-pixels", "4096")
     assert result.exit_code == 2
-    assert "flat.png,0.0" in result.stdout
+    assert "flat.png,clean,0.0" in result.stdout
     assert "--max-pixels 9216" in result.stdout
+
+
+def test_sorted_table_begins_with_the_worst_and_top_leaves_the_summary_of_all(folder: Path) -> None:
+    everything, worst = (run("out", "--sort", "severity", *more).stdout for more in ([], ["--top", "1"]))
+    assert everything.index("stairs.png") < everything.index("flat.png")
+    assert "flat.png" not in worst
+    assert everything[everything.index("mean") :] == worst[worst.index("mean") :]
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "CSV"])
+def test_format_follows_the_suffix_and_format_overrules_it(folder: Path, suffix: str) -> None:
+    run("out", "-o", f"scores.{suffix}")
+    assert (folder / f"scores.{suffix}").read_text() == run("out", "--format", suffix.lower()).stdout
+    run("out", "-o", f"scores.{suffix}", "--format", "table")
+    assert "Artifacts show in 1" in (folder / f"scores.{suffix}").read_text()
+
+
+def test_shows_is_short_for_the_gates_of_the_verdict(folder: Path) -> None:
+    result = run("out", "--format", "json", "--fail-on", "shows")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["config"]["gates"] == ["severity>1.0", "worst_window>1.0"]
+    assert [line.split()[1] for line in result.stderr.splitlines()] == ["severity>1.0", "worst_window>1.0"]
+    assert run("out/flat.png", "--fail-on", "shows").exit_code == 0
+
+
+def test_table_without_severity_says_that_there_is_no_verdict(folder: Path) -> None:
+    assert run("out", "--metric", "axis_excess").stdout.splitlines()[-1] == "No verdict: severity was not measured."

@@ -74,11 +74,19 @@ def test_what_got_worse_weighs_more_than_what_got_better(report: Callable[..., S
 
 def test_more_metrics_widen_each_interval(report: Callable[..., ScoreReport]) -> None:
     alone = compare(report(edge_jaggedness=BAD), report(edge_jaggedness=GOOD)).metrics[0]
-    five = {name: BAD for name in METRICS if name != "direction_divergence"}
-    among = compare(report(**five), report(**{**five, "edge_jaggedness": GOOD})).metrics[0]
+    others = {name: BAD for name in METRICS if name != "direction_divergence"}
+    compared = compare(report(**others), report(**{**others, "edge_jaggedness": GOOD}))
+    (among,) = (metric for metric in compared.metrics if metric.name == "edge_jaggedness")
     assert among.low < alone.low
     assert among.high > alone.high
     assert among.change == alone.change
+
+
+@pytest.mark.parametrize("metric", ["severity", "worst_window"])
+def test_what_shows_nowhere_is_neither_better_nor_worse(report: Callable[..., ScoreReport], metric: str) -> None:
+    faint = compare(report(**{metric: GOOD}), report(**{metric: BAD})).metrics[0]
+    loud = compare(report(**{metric: GOOD}), report(**{metric: [10 * score for score in BAD]})).metrics[0]
+    assert (faint.verdict, loud.verdict) == ("cannot tell", "worse")
 
 
 def test_too_few_changed_images_cannot_be_told_and_the_reason_is_given(report: Callable[..., ScoreReport]) -> None:

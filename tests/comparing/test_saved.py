@@ -71,7 +71,7 @@ def test_csv_with_a_cell_that_no_path_fills_is_damaged(tmp_path: Path) -> None:
         ('{"images": []}', "neither a diagnosis nor scores"),
         ('{"tool": {"name": "artifactlab"}, "sites": [], "schema_version": "1.1"}', "diagnose again with this version"),
         ('{"tool": {"name": "artifactlab"}, "images": [], "schema_version": "0.9"}', "score again with this version"),
-        ('{"tool": {"name": "artifactlab"}, "images": 3, "schema_version": "2.0"}', "is damaged"),
+        ('{"tool": {"name": "artifactlab"}, "images": 3, "schema_version": "3.0"}', "is damaged"),
     ],
 )
 def test_a_file_that_is_none_of_ours_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:

@@ -17,6 +17,8 @@ from artifactlab.inputs.images import Picture
 from artifactlab.scoring import METRICS, Gate, measures, parse_gate, score_images, tiles
 
 WITHOUT_REFERENCE = (
+    "severity",
+    "worst_window",
     "edge_jaggedness",
     "axis_excess",
     "checkerboard_energy",
@@ -74,10 +76,10 @@ def test_image_below_16_pixels_a_side_is_a_row_with_its_size(save: Save, height:
 def test_whatever_happens_to_one_image_the_others_are_scored(
     save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def measure(picture: Picture, *_: object) -> dict[str, float | None]:
+    def measure(picture: Picture, *_: object) -> measures.Measured:
         if picture.size == (32, 32):
             raise error
-        return {"axis_excess": 0.5}
+        return measures.Measured({"axis_excess": 0.5}, None)
 
     monkeypatch.setattr("artifactlab.scoring.rows.measure", measure)
     save("a.png", photo(0, 32, 32))
