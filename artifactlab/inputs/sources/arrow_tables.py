@@ -27,12 +27,19 @@ class ArrowTable:
         self._parquet: Any = None
         self._batches: list[Any] = []
         self._file = open_place(table)
+        try:
+            self.schema = self._opened(arrow, table)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _opened(self, arrow: Any, table: str) -> Any:
+        """The schema; the row groups or the batches are known from then on."""
         start = self._file.read(len(ARROW_FILE))
         self._file.seek(0)
         if start.startswith(PARQUET):
             self._parquet = extra("pyarrow.parquet", "tables", f"the table {table!r}").ParquetFile(self._file)
-            self.schema = self._parquet.schema_arrow
-            return
+            return self._parquet.schema_arrow
         # mapped where it lies here: nothing is read but what is asked for
         mapped = self._file if is_url(table) else arrow.memory_map(table)
         if start == ARROW_FILE:
@@ -41,7 +48,7 @@ class ArrowTable:
         else:
             opened = arrow.ipc.open_stream(mapped)
             self._batches = list(opened)
-        self.schema = opened.schema
+        return opened.schema
 
     def __enter__(self) -> ArrowTable:
         return self
@@ -78,7 +85,8 @@ class ArrowTable:
         kind = self.schema.field(column).type
         if self._types.is_struct(kind):
             at = kind.get_field_index("bytes")
-            return at >= 0 and self._is_binary(kind.field(at).type)
+            # of a data set that only names files, nothing tells what the bytes would be
+            return at >= 0 and (self._is_binary(kind.field(at).type) or self._types.is_null(kind.field(at).type))
         return self._is_binary(kind)
 
     def holds_text(self, column: str) -> bool:

@@ -70,7 +70,7 @@ class CellImage:
         with reading(self.name), _PART.opened(key, partial(_part, self.table, self.column, self.part)) as part:
             cell = part[self.row]
             named = None
-            if hasattr(cell, "keys"):  # {bytes, path}, as `datasets` lays images down
+            if cell.is_valid and hasattr(cell, "keys"):  # {bytes, path}, as `datasets` lays images down
                 named = cell["path"].as_py() if "path" in cell else None
                 cell = cell["bytes"]
             if not cell.is_valid:
