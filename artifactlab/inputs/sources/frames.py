@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from artifactlab.inputs.extras import extra
 from artifactlab.inputs.images import Picture
 from artifactlab.inputs.sources.kept import Kept
-from artifactlab.inputs.sources.places import digest_of_part, open_place, reading, stamp
+from artifactlab.inputs.sources.places import DamagedError, digest_of_part, open_place, reading, stamp
 from artifactlab.inputs.sources.source import Entry, Selection
 from artifactlab.inputs.videos import container
 
@@ -69,16 +70,12 @@ def entries_of_video(video: str, selection: Selection) -> Iterator[Entry]:
     Raises:
         InputError: if PyAV is not installed; a DamagedError if the file is damaged, or has no frame.
     """
-    with reading(video):
-        opened = _Video(video)
-        try:
-            times, every = opened.times(), selection.every or opened.frames_per_second
-        finally:
-            opened.close()
-        if not times:
-            raise OSError("the video has no frame")
+    with reading(video), closing(_Video(video)) as opened:
+        times, promised, every = opened.times(), opened.promised, selection.every or opened.frames_per_second
     for number in range(0, len(times), every):
         yield Entry(VideoFrame(video, number, times[number]))
+    if not times or len(times) < promised:
+        raise DamagedError(video, f"the video has {len(times)} of {promised or 'its'} frames; write or copy it again")
 
 
 class _Video:
@@ -99,10 +96,16 @@ class _Video:
             raise
         self._frames: Iterator[Any] = iter(())
         self._last: VideoFrame | None = None
+        self._discarded = 0
 
     def close(self) -> None:
         self._opened.close()
         self._file.close()
+
+    @property
+    def promised(self) -> int:
+        """How many frames the file says that it has; 0 where it does not, as in Matroska."""
+        return self._stream.frames - self._discarded
 
     @property
     def frames_per_second(self) -> int:
@@ -111,8 +114,12 @@ class _Video:
 
     def times(self) -> list[int]:
         """When each frame is shown, in order."""
-        packets = [packet for packet in self._opened.demux(self._stream) if packet.size and not packet.is_discard]
-        found = [packet.pts if packet.pts is not None else packet.dts for packet in packets]
+        found = []
+        for packet in self._opened.demux(self._stream):
+            if packet.is_discard:
+                self._discarded += 1
+            elif packet.size:
+                found.append(packet.pts if packet.pts is not None else packet.dts)
         if any(time is None for time in found):
             raise OSError("its frames have no times; copy it to MP4 (ffmpeg -i FILE -c copy copy.mp4)")
         return sorted(found)

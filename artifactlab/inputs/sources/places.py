@@ -16,6 +16,11 @@ from artifactlab.inputs.regular_files import digest_of, open_regular
 
 URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
 """How URLs start; a letter and a colon are a drive."""
+PACKAGES = {
+    **{"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub"},
+    **{"az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "http": "aiohttp", "https": "aiohttp"},
+}
+"""What fsspec reads each kind of URL with, where that is a package of its own."""
 Stamp = tuple[int, int]
 """Size in bytes and time in nanoseconds."""
 
@@ -45,12 +50,25 @@ def filesystem(url: str) -> tuple[Any, str]:
     """
     fsspec = extra("fsspec", "remote", f"{url!r}")
     try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-        return found
-    except ImportError as error:  # "Install s3fs to access S3"
-        raise InputError(f"cannot read {url!r}: {first_line(error)} (pip install it beside artifactlab)") from error
+        if "::" not in url:
+            found: tuple[Any, str] = fsspec.core.url_to_fs(url)
+            return found
+        inside, archive = url.split("::", 1)
+        kind = inside.split("://", 1)[0]
+        files = _archive(fsspec, kind, archive, stamp(archive))
+        return files, files._strip_protocol(inside)
+    except ImportError as error:
+        package = PACKAGES.get(url.rpartition("::")[2].split("://")[0])
+        way = f"it takes one more package: pip install {package}" if package else first_line(error)
+        raise InputError(f"cannot read {url!r}: {way}") from error
     except Exception as error:
         raise _refusal(url, error) from error
+
+
+@lru_cache(maxsize=8)
+def _archive(fsspec: Any, kind: str, archive: str, _stamp: Stamp) -> Any:
+    """An archive as a file system; fsspec would read its list anew for each image in it, and forget it at once."""
+    return fsspec.core.url_to_fs(f"{kind}://::{archive}")[0]
 
 
 def open_place(place: str) -> IO[bytes]:
