@@ -8,7 +8,7 @@ from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import read_image
 from artifactlab.inputs.model_inputs import load_inputs
 from artifactlab.inputs.probes import PROBES, make_probe
-from artifactlab.inputs.sources import find_sources
+from artifactlab.inputs.sources import Selection, find_sources
 
 __all__ = [
     "INPUT_FORMATS",
@@ -16,6 +16,7 @@ __all__ = [
     "InputFile",
     "InputFormat",
     "Reading",
+    "Selection",
     "find_images",
     "find_sources",
     "load_inputs",

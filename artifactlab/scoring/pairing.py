@@ -9,6 +9,7 @@ from pathlib import Path
 
 from artifactlab.inputs.image_files import refuse_names
 from artifactlab.inputs.sources import Entry, Selection, Source, find_sources
+from artifactlab.inputs.sources.source import Unreadable
 
 Key = Callable[[Source], str]
 
@@ -28,9 +29,9 @@ def paired(entries: Sequence[Entry], reference: str | Path | None, selection: Se
     if reference is None:
         return entries
     found = [entry.source for entry in find_sources([reference], Selection(selection.recursive, every=selection.every))]
-    # a folder among the images is one that could not be looked into, which its row says
-    refuse_names([source.name for source in found if _is_folder(source)], "cannot look into the references' folders")
-    images = [entry.source for entry in entries if not _is_folder(entry.source)]
+    # what cannot be looked into or is damaged is among the images, as its row says so
+    refuse_names([source.name for source in found if _is_closed(source)], "cannot look into the references' folders")
+    images = [entry.source for entry in entries if not _is_closed(entry.source)]
     key = _key(images, found)
     ours, theirs = _by_key(images, key, "images"), _by_key(found, key, "references")
     refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
@@ -66,5 +67,6 @@ def _by_key(sources: Sequence[Source], key: Key, what: str) -> dict[str, Source]
     return {found: group[0] for found, group in groups.items()}
 
 
-def _is_folder(source: Source) -> bool:
-    return os.path.isdir(source.name)
+def _is_closed(source: Source) -> bool:
+    """Whether it is no image, but a folder or a shard that cannot be read."""
+    return isinstance(source, Unreadable) or os.path.isdir(source.name)

@@ -77,6 +77,14 @@ def test_a_frame_per_second_is_taken_and_every_nth_on_request(tmp_path: Path) ->
     assert [source.stem for source in sources(path, every=12)] == ["clip#0", "clip#12", "clip#24"]
 
 
+def test_clips_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        video(tmp_path / folder / "clip.mp4", rate=LEVELS)
+    found = find_sources([tmp_path], Selection(recursive=True))
+    assert [entry.source.relative for entry in found] == ["a/clip#0", "b/clip#0"]
+
+
 def test_digests_tell_frames_and_videos_apart(tmp_path: Path, save: Save) -> None:
     first, again = (sources(video(tmp_path / name), 1) for name in ("a.mp4", "b.mp4"))
     other = sources(video(tmp_path / "c.mp4", g="3"), 1)

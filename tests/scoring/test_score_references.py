@@ -116,3 +116,13 @@ def test_references_may_lie_in_a_shard(save: Save, tmp_path: Path) -> None:
         archive.add(path, "0.png")
     (row,) = score_images([path], tmp_path / "ref.tar", ["direction_divergence"]).images
     assert row.scores["direction_divergence"] == 0
+
+
+def test_a_shard_that_is_damaged_is_a_row_beside_references(save: Save, tmp_path: Path) -> None:
+    path = save("out/0.png", photo())
+    (tmp_path / "bad.tar").write_bytes(b"#" * 2000)
+    row, bad = score_images([path, tmp_path / "bad.tar"], path.parent, ["direction_divergence"]).images
+    assert row.scores["direction_divergence"] == 0
+    assert "bad.tar" in (bad.error or "")
+    with pytest.raises(InputError, match=r"cannot look into the references' folders: .*bad\.tar"):
+        score_images([path], tmp_path / "bad.tar")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from artifactlab.errors import InputError
@@ -17,14 +18,14 @@ from artifactlab.inputs.regular_files import open_regular
 from artifactlab.inputs.sources import manifests, pages, tar_shards
 from artifactlab.inputs.sources.arrow_tables import is_table
 from artifactlab.inputs.sources.files import ImageFile
-from artifactlab.inputs.sources.frames import entries_of_video
+from artifactlab.inputs.sources.frames import VideoFrame, entries_of_video
 from artifactlab.inputs.sources.manifests import entries_of_manifest
 from artifactlab.inputs.sources.pages import entries_of_tiff, is_tiff
 from artifactlab.inputs.sources.places import DamagedError, is_url
 from artifactlab.inputs.sources.remote import listed
-from artifactlab.inputs.sources.slices import entries_of_volume
-from artifactlab.inputs.sources.source import Entry, Selection, Unreadable
-from artifactlab.inputs.sources.tables import entries_of_table
+from artifactlab.inputs.sources.slices import VolumeSlice, entries_of_volume
+from artifactlab.inputs.sources.source import Entry, Selection, Source, Unreadable
+from artifactlab.inputs.sources.tables import CellImage, entries_of_table
 from artifactlab.inputs.sources.tar_shards import entries_of_tar, is_tar
 from artifactlab.inputs.videos import VIDEO
 from artifactlab.inputs.volumes import VOLUME
@@ -138,10 +139,17 @@ def _entries(file: ImageFile, named: bool, selection: Selection) -> Iterator[Ent
     if holder is None:
         yield Entry(file)
         return
+    folder = posixpath.dirname(file.relative)
     try:
-        yield from holder.entries(file.name, selection)
+        for entry in holder.entries(file.name, selection):
+            yield Entry(_below(entry.source, folder), entry.reference) if folder else entry
     except DamagedError as error:
         yield Entry(Unreadable(file.name, error.why))
+
+
+def _below(source: Source, folder: str) -> Source:
+    """The same source, told where its file lies in a tree: clips of one name are told apart by their folders."""
+    return replace(source, folder=folder) if isinstance(source, (VideoFrame, VolumeSlice, CellImage)) else source
 
 
 def _holder(name: str, start: bytes, named: bool) -> Holder | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ class VideoFrame:
     """Which frame, from 0 on, in the order in which they are shown."""
     time: int
     """When it is shown, in the stream's own units."""
+    folder: str = ""
+    """Where the file lies below the folder that was typed."""
 
     @property
     def name(self) -> str:
@@ -48,8 +51,8 @@ class VideoFrame:
 
     @property
     def relative(self) -> str:
-        """Likewise."""
-        return self.stem
+        """Folder and stem."""
+        return posixpath.join(self.folder, self.stem)
 
     def open(self, max_pixels: int) -> Picture:
         """Decode the frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -26,6 +27,7 @@ class Kept(Generic[Thing]):
         self._lock = Lock()
         self._key: Hashable = None
         self._thing: Any = None
+        atexit.register(self._close)
 
     @contextmanager
     def opened(self, key: Hashable, make: Callable[[], Thing]) -> Iterator[Thing]:

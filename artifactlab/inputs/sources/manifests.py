@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from typing import IO
 
@@ -44,7 +44,7 @@ def entries_of_manifest(manifest: str, selection: Selection) -> Iterator[Entry]:
             yield Entry(source, None if other is None else source_of(row.get(other), manifest, number))
 
 
-def _rows(manifest: str) -> Iterator[Row]:
+def _rows(manifest: str) -> Generator[Row, None, None]:
     """Each row by its columns; of rows that are too short, the rest is None."""
     with open_place(manifest) as file, reading(manifest):
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,8 @@ class VolumeSlice:
     """Which slice, from 0 on."""
     channel: int | None = None
     """Which channel, from 0 on; None where there is but one."""
+    folder: str = ""
+    """Where the file lies below the folder that was typed."""
 
     @property
     def part(self) -> str:
@@ -49,8 +52,8 @@ class VolumeSlice:
 
     @property
     def relative(self) -> str:
-        """Likewise."""
-        return self.stem
+        """Folder and stem."""
+        return posixpath.join(self.folder, self.stem)
 
     def open(self, max_pixels: int) -> Picture:
         """The slice in gray, its intensities mapped to [0, 1] as those of the volume are, see `read_volume`."""

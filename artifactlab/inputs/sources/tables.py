@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,8 @@ class CellImage:
     """The row in that part."""
     number: int
     """The row in the whole table."""
+    folder: str = ""
+    """Where the file lies below the folder that was typed."""
 
     @property
     def name(self) -> str:
@@ -49,8 +52,8 @@ class CellImage:
 
     @property
     def relative(self) -> str:
-        """Likewise: tables of several folders hold what is named alike in both."""
-        return self.stem
+        """Folder and stem."""
+        return posixpath.join(self.folder, self.stem)
 
     def open(self, max_pixels: int) -> Picture:
         """Read and decode the cell."""
