@@ -107,6 +107,23 @@ def test_a_shard_that_is_cut_off_or_damaged_gives_what_is_whole_of_it(tmp_path: 
             found[-1].open(MAX_PIXELS)
 
 
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_garbled_bytes_are_rows_and_nothing_else(tmp_path: Path, name: str) -> None:
+    path = Path(shard(tmp_path / name, {f"{index}.png": PNG[index] for index in range(3)}))
+    whole, rows = path.read_bytes(), 0
+    for seed in range(20):
+        data = bytearray(whole)
+        for place in np.random.default_rng(seed).integers(4, len(data), 8):
+            data[place] ^= 0x5A
+        path.write_bytes(data)
+        for source in sources(str(path)):
+            try:
+                source.open(MAX_PIXELS)
+            except InputError:
+                rows += 1
+    assert rows > 10
+
+
 def test_what_was_written_anew_meanwhile_is_noticed(tmp_path: Path) -> None:
     path = shard(tmp_path / "a.tar", {"0.png": PNG[0]})
     (source,) = sources(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import posixpath
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -145,6 +146,8 @@ def _entries(file: ImageFile, named: bool, selection: Selection) -> Iterator[Ent
             yield Entry(_below(entry.source, folder), entry.reference) if folder else entry
     except DamagedError as error:
         yield Entry(Unreadable(file.name, error.why))
+    except MemoryError:  # garbled sizes, above all
+        yield Entry(Unreadable(file.name, "there is not enough memory for what it says that it holds"))
 
 
 def _below(source: Source, folder: str) -> Source:
@@ -171,5 +174,5 @@ def _start(place: str) -> bytes:
                 return start
             file.seek(0)
             return gzip.GzipFile(fileobj=file).read(START)
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, zlib.error):
         return b""
