@@ -23,7 +23,17 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
 
 @click.command(epilog=METRIC_HELP)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--reference", metavar="DIR", help="What the images should look like, paired by file stem.")
+@click.option(
+    "--reference", metavar="DIR", help="What the images should look like, paired by relative path or file stem."
+)
+@click.option("--column", metavar="NAME", help="Column of the images in tables; ending of members in shards.")
+@click.option("--reference-column", metavar="NAME", help="Likewise, of what the images should look like.")
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Every Nth frame, page or slice.  [default: a frame per second, all pages and slices]",
+)
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
 @click.option("--recursive", is_flag=True, help="Look into folders inside folders.")
 @click.option("--sort", metavar="NAME", help="Worst first, by this metric.")
@@ -57,6 +67,9 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
 def score(
     paths: tuple[str, ...],
     reference: str | None,
+    column: str | None,
+    reference_column: str | None,
+    every: int | None,
     metrics: tuple[str, ...],
     recursive: bool,
     sort: str | None,
@@ -70,20 +83,24 @@ def score(
 ) -> None:
     """Score images: stair-stepped edges and grids.
 
-    PATH is an image file, a folder or a quoted glob pattern. Exits with 0, with 1 if a --fail-on condition is met, with
-    2 if an image could not be scored or anything else went wrong; the report is complete in the first two cases and
-    where single images are at fault.
+    PATH is an image file, a folder, a quoted glob pattern or a URL (s3://, gs://, hf://, zip://...::file.zip). Tar
+    shards, Parquet, Arrow, CSV and JSON lines, videos, multi-page TIFFs and NIfTI volumes stand for the images in them.
+    Exits with 0, with 1 if a --fail-on condition is met, with 2 if an image could not be scored or anything else went
+    wrong; the report is complete in the first two cases and where single images are at fault.
     """
     form = form or _form_of(target)
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
     if sort is not None:
-        refuse_unsortable(sort, chosen_metrics(metrics or None, reference))
+        refuse_unsortable(sort, chosen_metrics(metrics or None, reference or reference_column))
     if target is not None:
         refuse_unwritable(followed(target))
     with progress_bar("scoring") as progress:
         report = score_images(
-            paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device
+            *(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device),
+            column=column,
+            reference_column=reference_column,
+            every=every,
         )
     report = report if sort is None else report.worst_first(sort)
     write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)

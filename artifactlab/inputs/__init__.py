@@ -8,6 +8,7 @@ from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import read_image
 from artifactlab.inputs.model_inputs import load_inputs
 from artifactlab.inputs.probes import PROBES, make_probe
+from artifactlab.inputs.sources import Selection, find_sources
 
 __all__ = [
     "INPUT_FORMATS",
@@ -15,7 +16,9 @@ __all__ = [
     "InputFile",
     "InputFormat",
     "Reading",
+    "Selection",
     "find_images",
+    "find_sources",
     "load_inputs",
     "make_probe",
     "read_image",

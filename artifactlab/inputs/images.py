@@ -5,10 +5,12 @@ ICC profiles are ignored: values are taken as they are stored.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import zlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -21,7 +23,7 @@ from artifactlab.inputs.decoding import Pixels, decode
 from artifactlab.inputs.image_headers import JPEG, JPEG_MARKER, PNG, Header, read_header
 from artifactlab.inputs.jpeg_scans import damage_of_scans
 from artifactlab.inputs.regular_files import read_regular
-from artifactlab.inputs.tiff_headers import TIFF
+from artifactlab.inputs.tiff_headers import TIFF, page_offsets
 
 MIN_SIDE = 16
 """Pixels per side of the smallest image; in anything smaller there is nothing to measure."""
@@ -104,7 +106,24 @@ class Picture:
 
 def open_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read and decode an image file; takes and raises what `read_image` does."""
-    data = _read_bytes(path, max_pixels)
+    return decode_picture(path, _read_bytes(path, max_pixels), max_pixels)
+
+
+def most_bytes(max_pixels: int) -> int:
+    """Size of the largest file that is read: that of the pixels as they are, and of what surely does no harm."""
+    return BYTES_PER_PIXEL * max_pixels + SURELY_SMALL
+
+
+def decode_picture(path: str | Path, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode the bytes of an image file, wherever they come from; raises what `read_image` does.
+
+    Args:
+        path: what errors call it.
+        data: the whole file.
+        max_pixels: larger images are refused by their headers, see `MAX_PIXELS`.
+    """
+    if not data:
+        raise _unreadable(path, "the file is empty")
     _refuse_damaged(path, data)
     header = read_header(data)
     if header is None:
@@ -117,7 +136,8 @@ def open_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
     # OpenCV reads an 8-bit TIFF with colours already multiplied by alpha, everything else with straight ones.
     premultiplied = data.startswith(TIFF) and pixels.dtype == np.uint8
     jpeg = data.startswith(JPEG)
-    return Picture(_known_depth(path, pixels), premultiplied, jpeg, _jpeg_note(path, data, complaint) if jpeg else None)
+    note = _jpeg_note(path, data, complaint) if jpeg else _pages_note(data)
+    return Picture(_known_depth(path, pixels), premultiplied, jpeg, note)
 
 
 def luma(image: Tensor) -> Tensor:
@@ -134,12 +154,9 @@ def luma(image: Tensor) -> Tensor:
 
 def _read_bytes(path: str | Path, max_pixels: int) -> bytes:
     try:
-        data = read_regular(path, BYTES_PER_PIXEL * max_pixels + SURELY_SMALL)
+        return read_regular(path, most_bytes(max_pixels))
     except (OSError, ValueError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
-    if not data:
-        raise _unreadable(path, "the file is empty")
-    return data
 
 
 def _unreadable(path: str | Path, why: str) -> InputError:
@@ -191,6 +208,12 @@ def _refuse_large(path: str | Path, data: bytes, header: Header, max_pixels: int
             f"it has {size}{as_rgb} and at most {max_pixels} are read; if you trust it, score it with"
             f" --max-pixels {takes} / max_pixels={takes}",
         )
+
+
+def _pages_note(data: bytes) -> str | None:
+    """That a TIFF has more than what is read of it."""
+    several = data.startswith(TIFF) and len(list(islice(page_offsets(io.BytesIO(data)), 2))) > 1
+    return "the first of several pages: name the file itself, not its folder, to have all" if several else None
 
 
 def _jpeg_note(path: str | Path, data: bytes, complaint: str) -> str | None:

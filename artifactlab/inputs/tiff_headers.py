@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import IO, Literal
 
 TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 SIZES = {1: 1, 3: 2, 4: 4, 16: 8}
@@ -15,6 +16,12 @@ WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIG
 """Tags."""
 GRAY = (0, 1)
 """Photometric interpretations without colour: white is zero, black is zero."""
+
+MAX_PAGES = 1 << 16
+"""Pages that are looked for: more than any microscope's stack that fits into a file of 4 GB has."""
+SUBFILE = 254
+"""Tag of what a page is: bit 0 a smaller copy of another, bit 2 a mask of one (TIFF 6.0, section 8)."""
+NOT_A_PAGE = 0b101
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,43 @@ def number(data: bytes, at: int, size: int, order: Literal["little", "big"] = "b
     return int.from_bytes(part, order)
 
 
+def page_offsets(file: IO[bytes]) -> Iterator[int]:
+    """Where the directory of each page starts; smaller copies of a page and its masks are no pages."""
+    start = file.read(16)
+    order, big = order_of(start), b"+" in start[:4]
+    word, counts, size = (8, 8, 20) if big else (4, 2, 12)
+    seen: set[int] = set()
+    try:
+        offset = number(start, 8 if big else 4, word, order)
+        while offset and offset not in seen and len(seen) < MAX_PAGES:  # directories may lead in circles
+            seen.add(offset)
+            file.seek(offset)
+            entries = number(file.read(counts), 0, counts, order)
+            if entries > 4096:
+                return
+            directory = file.read(entries * size + word)
+            following = number(directory, entries * size, word, order)
+            if len(seen) == 1 or not _is_part(directory[:-word], word, size, order):
+                yield offset
+            offset = following
+    except (IndexError, OverflowError):  # cut off, which reading the file says
+        return
+
+
+def _is_part(directory: bytes, word: int, size: int, order: Literal["little", "big"]) -> bool:
+    """Whether a directory is that of a smaller copy or a mask."""
+    places = [at for at in range(0, len(directory), size) if number(directory, at, 2, order) == SUBFILE]
+    return any(number(directory, at + 4 + word, 4, order) & NOT_A_PAGE for at in places)
+
+
+def order_of(data: bytes) -> Literal["little", "big"]:
+    """The order of bytes in a TIFF."""
+    return "little" if data.startswith(b"II") else "big"
+
+
 def _tags(data: bytes) -> dict[int, int]:
     """The first value of each tag, the largest where a tag is there twice."""
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    order = order_of(data)
     big = b"+" in data[:4]
     word, counts, entry = (8, 8, 20) if big else (4, 2, 12)
     directory = number(data, 8 if big else 4, word, order)

@@ -24,6 +24,8 @@ SAMPLED = 1 << 20
 """Voxels that quantiles are taken from: their error is then a ten-thousandth of the share."""
 PACKED = b"\x1f\x8b"
 """What a gzip file starts with."""
+DAMAGE = (OSError, EOFError, ValueError, TypeError, zlib.error)
+"""What nibabel and gzip raise over files that are broken."""
 NIFTI_1, NIFTI_2 = b"n+1\0", b"n+2\0"
 
 
@@ -48,8 +50,10 @@ def read_volume(path: Path, reading: Reading) -> InputFile:
     nibabel = extra("nibabel", "volumes", f"the volume {str(path)!r}")
     try:
         with open_regular(path) as file:
-            values = _values(nibabel, file, path)
-    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
+            image, shape = _opened(nibabel, file, path)
+            # memory comes with the values, after the size was looked at
+            values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(*shape[:3], -1)
+    except DAMAGE as error:
         raise unreadable(path, f"the NIfTI is damaged, or of an odd type: {first_line(error)}") from error
     if not np.isfinite(values).all():
         raise unreadable(path, "it holds NaN or Inf")
@@ -70,8 +74,21 @@ def black_and_white(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     return (float(low), float(high)) if low < high else (float(flat.min()), float(flat.max()))
 
 
-def _values(nibabel: Any, file: IO[bytes], path: Path) -> np.ndarray[Any, Any]:
-    """Intensities (x, y, z, c), float32."""
+def slices_and_channels(path: Path) -> tuple[int, int]:
+    """How many slices along z a volume has, and how many channels, by its header alone.
+
+    Raises:
+        InputError: if nibabel is not installed, or the volume is too large.
+        OSError: or whatever else nibabel raises, if it is damaged.
+    """
+    nibabel = extra("nibabel", "volumes", f"the volume {str(path)!r}")
+    with open_regular(path) as file:
+        _, shape = _opened(nibabel, file, path)
+    return shape[2], shape[3] if len(shape) > 3 else 1
+
+
+def _opened(nibabel: Any, file: IO[bytes], path: Path) -> tuple[Any, tuple[int, ...]]:
+    """The image, its values not yet read, and its axes x, y, z or x, y, z, c."""
     start = file.read(4096)
     file.seek(0)
     stream = gzip.GzipFile(fileobj=file) if start.startswith(PACKED) else file
@@ -84,7 +101,7 @@ def _values(nibabel: Any, file: IO[bytes], path: Path) -> np.ndarray[Any, Any]:
         raise unreadable(path, f"it has the axes {shape}; expected x, y, z, or these and channels")
     if np.prod([float(size) for size in shape]) > MAX_VOXELS:
         raise unreadable(path, f"it has {'x'.join(map(str, shape))} voxels, and {MAX_VOXELS} are read at most; crop it")
-    return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(*shape[:3], -1)
+    return image, shape
 
 
 VOLUME = InputFormat(lambda start: version(start) > 0, read_volume, (".nii", ".nii.gz"))

@@ -2,28 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
-from artifactlab.inputs.sources import ImageFile, Source
+from artifactlab.inputs.image_files import refuse_names
+from artifactlab.inputs.sources import Entry, Selection, Source, find_sources
+from artifactlab.inputs.sources.source import Unreadable
 
-Pair = tuple[Source, "Source | None"]
-"""An image, and its reference."""
+Key = Callable[[Source], str]
 
 
-def paired(files: Sequence[Path], reference: str | Path | None, recursive: bool) -> list[Pair]:
-    """Each image file with the reference of the same stem.
+def paired(entries: Sequence[Entry], reference: str | Path | None, selection: Selection) -> Sequence[Entry]:
+    """Each image with its reference: that of its own row or sample, or of those that `reference` names.
+
+    These are paired by where they lie where both trees are alike, and otherwise by stem.
 
     Raises:
         InputError: if images and references cannot be paired one to one.
     """
+    if selection.reference_column is not None:
+        alone = [entry.source.name for entry in entries if entry.reference is None]
+        refuse_names(alone, f"no column {selection.reference_column!r} for the images")
+        return entries
     if reference is None:
-        return [(ImageFile(file), None) for file in files]
-    # a folder among the images is one that could not be looked into, which its row says
-    found = find_images([reference], recursive)
-    refuse_names([str(path) for path in found if path.is_dir()], "cannot look into the references' folders")
-    ours, theirs = by_stem([file for file in files if not file.is_dir()], "images"), by_stem(found, "references")
+        return entries
+    found = [entry.source for entry in find_sources([reference], Selection(selection.recursive, every=selection.every))]
+    # what cannot be looked into or is damaged is among the images, as its row says so
+    refuse_names([source.name for source in found if _is_closed(source)], "cannot look into the references' folders")
+    images = [entry.source for entry in entries if not _is_closed(entry.source)]
+    key = _key(images, found)
+    ours, theirs = _by_key(images, key, "images"), _by_key(found, key, "references")
     refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
     refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
-    return [(ImageFile(file), ImageFile(theirs[file.stem]) if file.stem in theirs else None) for file in files]
+    return [Entry(entry.source, theirs.get(key(entry.source))) for entry in entries]
+
+
+def _relative(source: Source) -> str:
+    return source.relative
+
+
+def _stem(source: Source) -> str:
+    return source.stem
+
+
+def _key(images: Sequence[Source], references: Sequence[Source]) -> Key:
+    """What both are paired by: where they lie, if the trees are alike, or if stems alone would mix up folders."""
+    if set(map(_relative, images)) == set(map(_relative, references)):
+        return _relative
+    for side in (images, references):
+        if len(set(map(_stem, side))) < len(side) == len(set(map(_relative, side))):
+            return _relative
+    return _stem
+
+
+def _by_key(sources: Sequence[Source], key: Key, what: str) -> dict[str, Source]:
+    """Images by what they are paired by; an InputError where two share it."""
+    groups: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        groups[key(source)].append(source)
+    twice = [f"{group[0].name} and {group[1].name}" for group in groups.values() if len(group) > 1]
+    refuse_names(twice, f"{what} are paired by file stem, but these share one")
+    return {found: group[0] for found, group in groups.items()}
+
+
+def _is_closed(source: Source) -> bool:
+    """Whether it is no image, but a folder or a shard that cannot be read."""
+    return isinstance(source, Unreadable) or os.path.isdir(source.name)

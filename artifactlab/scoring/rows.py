@@ -15,7 +15,7 @@ JPEG_BLOCK = 8
 JPEG_NOTE = "period 8 is that of JPEG's own blocks, too: score the image before it is compressed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """What is to be measured of one image."""
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from artifactlab.errors import InputError, first_line
-from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import MAX_PIXELS
+from artifactlab.inputs.sources import Selection, find_sources
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.engines import ENGINES
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known
-from artifactlab.scoring.other_files import refuse_others
+from artifactlab.scoring.other_files import refuse_sounds
 from artifactlab.scoring.pairing import paired
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
@@ -36,12 +36,17 @@ def score_images(
     progress: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
     device: str = "cpu",
+    column: str | None = None,
+    reference_column: str | None = None,
+    every: int | None = None,
 ) -> ScoreReport:
-    """Score image files, one at a time.
+    """Score images, one at a time.
 
     Args:
-        paths: files, folders and glob patterns, see `find_images`.
-        reference: folder of what the images should look like, paired with them by file stem.
+        paths: files, folders, glob patterns and URLs; shards, tables, manifests, videos, stacks and volumes stand for
+            the images in them, see `artifactlab.inputs.find_sources`.
+        reference: folder, or anything else of these, of what the images should look like; paired with them by relative
+            path where both trees are alike, and otherwise by file stem.
         metrics: names from `METRICS`; by default all, those that need a reference only where there is one.
         recursive: look into folders inside folders, here and in `reference`.
         gates: conditions no image may meet, as `Gate` or as text, see `parse_gate`; the word "shows" stands for those
@@ -51,6 +56,11 @@ def score_images(
         progress: called with (images done, images in all) after each image.
         max_pixels: larger images are refused by their headers, before there is memory taken for them.
         device: where the sums are taken, as torch names it; images are read on the CPU, and sent there tile by tile.
+        column: of tables and manifests, that of the images; of shards, the ending of their members (`out.png`). By
+            default the only one that looks like it.
+        reference_column: likewise, of what the images should look like.
+        every: each how manieth frame, page or slice is taken; by default one frame per second, and all pages and
+            slices.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
@@ -70,16 +80,20 @@ def score_images(
     (False, 'shows')
     """
     paths = [paths] if isinstance(paths, (str, Path)) else paths
-    names = chosen_metrics(metrics, reference)
+    names = chosen_metrics(metrics, reference if reference_column is None else reference_column)
     conditions = _checked_gates(gates, names)
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
+    if every is not None and every < 1:
+        raise InputError(f"every must be at least 1, got {every}")
+    if reference is not None and reference_column is not None:
+        raise InputError("a reference and a column of references contradict each other; give one of them")
     _refuse_unusable(device)
-    files = find_images(paths, recursive)
-    refuse_others(files)
-    pairs = paired(files, reference, recursive)
+    refuse_sounds(paths)
+    selection = Selection(recursive, column, reference_column, every)
+    pairs = paired(find_sources(paths, selection), reference, selection)
     jobs = [Job(source, partner, names, max_pixels, device) for source, partner in pairs]
     images = []
     with ENGINES["processes"](jobs, workers) as rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -71,3 +72,57 @@ def test_unreadable_reference_is_that_rows_error(save: Save, tmp_path: Path) -> 
     (tmp_path / "ref" / "a.png").write_text("no image")
     (row,) = score_images([path], reference=tmp_path / "ref").images
     assert "ref" in (row.error or "")
+
+
+def test_like_trees_are_paired_by_relative_path_and_others_by_stem(save: Save, tmp_path: Path) -> None:
+    for seed, name in enumerate(("a/0", "b/0", "b/1")):
+        save(f"out/{name}.png", photo(seed))
+        save(f"ref/{name}.tif", photo(seed))
+    report = score_images([tmp_path / "out"], tmp_path / "ref", ["direction_divergence"], recursive=True)
+    assert [row.scores["direction_divergence"] for row in report.images] == [0, 0, 0]
+    save("flat/0.png", photo(1))
+    save("flat/1.png", photo(2))
+    report = score_images([tmp_path / "out" / "b"], tmp_path / "flat", ["direction_divergence"])
+    assert [row.scores["direction_divergence"] for row in report.images] == [0, 0]
+
+
+def test_of_trees_that_are_not_quite_alike_what_did_not_pair_is_named_by_its_path(save: Save, tmp_path: Path) -> None:
+    for name in ("out/a/0", "out/b/0", "out/b/1", "ref/a/0", "ref/b/0"):
+        save(f"{name}.png", photo())
+    with pytest.raises(InputError, match=r"no reference in .*ref' for the images: b/1$"):
+        score_images([tmp_path / "out"], tmp_path / "ref", recursive=True)
+    for name in ("ref/b/1", "ref/b/2"):
+        save(f"{name}.png", photo())
+    with pytest.raises(InputError, match=r"no image for the references in .*: b/2$"):
+        score_images([tmp_path / "out"], tmp_path / "ref", recursive=True)
+
+
+def test_references_may_be_another_column_of_the_table(save: Save, tmp_path: Path) -> None:
+    for seed in range(2):
+        save(f"{seed}.png", photo(seed))
+    (tmp_path / "all.csv").write_text("out,target\n0.png,0.png\n1.png,0.png\n")
+    report = score_images([tmp_path / "all.csv"], column="out", reference_column="target")
+    same, other = (row.scores["direction_divergence"] or 0 for row in report.images)
+    assert same == 0 < other
+    with pytest.raises(InputError, match="a reference and a column of references contradict each other"):
+        score_images([tmp_path / "all.csv"], tmp_path, reference_column="target")
+    with pytest.raises(InputError, match=r"no column 'target' for the images: .*0\.png"):
+        score_images([tmp_path / "0.png"], reference_column="target")
+
+
+def test_references_may_lie_in_a_shard(save: Save, tmp_path: Path) -> None:
+    path = save("out/0.png", photo())
+    with tarfile.open(tmp_path / "ref.tar", "w") as archive:
+        archive.add(path, "0.png")
+    (row,) = score_images([path], tmp_path / "ref.tar", ["direction_divergence"]).images
+    assert row.scores["direction_divergence"] == 0
+
+
+def test_a_shard_that_is_damaged_is_a_row_beside_references(save: Save, tmp_path: Path) -> None:
+    path = save("out/0.png", photo())
+    (tmp_path / "bad.tar").write_bytes(b"#" * 2000)
+    row, bad = score_images([path, tmp_path / "bad.tar"], path.parent, ["direction_divergence"]).images
+    assert row.scores["direction_divergence"] == 0
+    assert "bad.tar" in (bad.error or "")
+    with pytest.raises(InputError, match=r"cannot look into the references' folders: .*bad\.tar"):
+        score_images([path], tmp_path / "bad.tar")
