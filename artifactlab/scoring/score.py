@@ -75,12 +75,13 @@ def score_images(
     files = find_images(paths, recursive)
     refuse_others(files)
     jobs = [Job(source, partner, names, max_pixels) for source, partner in paired(files, reference, recursive)]
-    images = []
+    found: dict[int, ImageScore] = {}
     with ENGINES["processes"](jobs, workers) as rows:
-        for image in rows:
-            images.append(_refused_if_unmeasured(image, conditions))
+        for number, image in rows:
+            found[number] = _refused_if_unmeasured(image, conditions)
             if progress is not None:
-                progress(len(images), len(jobs))
+                progress(len(found), len(jobs))
+    images = [found[number] for number in range(len(jobs))]
     failures = gate_failures(((image.path, image.scores) for image in images), conditions)
     everything_scored = all(image.error is None for image in images)
     return ScoreReport(
