@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import IO
 
+from artifactlab.errors import InputError
+
+CHUNK = 1 << 20
+"""Bytes that are held at once where a file is only passed through."""
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFCHR: "a device",
@@ -44,6 +49,33 @@ def read_regular(path: str | Path, at_most: int) -> bytes:
         if size > at_most:
             raise OSError(errno.EFBIG, f"it has {size} bytes, and no more than {at_most} are read")
         return file.read(size) or b""
+
+
+def digest_regular(path: str | Path) -> str:
+    """SHA-256 of a regular file's bytes, in hexadecimal, in the memory of one `CHUNK`.
+
+    Raises:
+        InputError: if it is no regular file, or cannot be read.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "empty"
+    >>> path.touch()
+    >>> digest_regular(path)[:8]
+    'e3b0c442'
+    """
+    try:
+        with open_regular(path) as file:
+            return digest_of(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def digest_of(file: IO[bytes]) -> str:
+    """SHA-256 of what a file has from where it stands, in hexadecimal."""
+    found = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        found.update(chunk)
+    return found.hexdigest()
 
 
 def _refuse_others(path: str | Path, mode: int) -> None:

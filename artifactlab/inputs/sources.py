@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from artifactlab.inputs.images import Picture, open_picture
+from artifactlab.inputs.regular_files import digest_regular
 
 
 class Source(Protocol):
@@ -25,6 +26,13 @@ class Source(Protocol):
 
         Raises:
             InputError: if it cannot be read, is no image or is larger than `max_pixels`.
+        """
+
+    def digest(self) -> str:
+        """SHA-256 of its content in hexadecimal: what has the same is the same image, whatever it is called.
+
+        Raises:
+            InputError: if it cannot be read.
         """
 
 
@@ -52,3 +60,7 @@ class ImageFile:
     def open(self, max_pixels: int) -> Picture:
         """Read and decode the file, see `artifactlab.inputs.images.open_picture`."""
         return open_picture(self.path, max_pixels)
+
+    def digest(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return digest_regular(self.path)
