@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from artifactlab.errors import InputError
@@ -12,12 +10,16 @@ from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.engines import ENGINES
-from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
+from artifactlab.scoring.gates import Gate, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known
 from artifactlab.scoring.other_files import refuse_others
 from artifactlab.scoring.pairing import paired
+from artifactlab.scoring.report_of_rows import report_of
 from artifactlab.scoring.rows import Job
-from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.runs import scored_in_memory, scored_into
+from artifactlab.scoring.score_report import ImageScore, ScoreReport, ScoreSettings
+from artifactlab.scoring.store import Store, newest_store
+from artifactlab.scoring.store_rows import Settings
 from artifactlab.scoring.verdict import DEFAULT_GATES
 
 SHOWS = "shows"
@@ -33,6 +35,8 @@ def score_images(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    store: str | Path | None = None,
+    resume: bool = False,
 ) -> ScoreReport:
     """Score image files, one at a time.
 
@@ -47,6 +51,10 @@ def score_images(
             calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
         max_pixels: larger images are refused by their headers, before there is memory taken for them.
+        store: folder to which each row is added as soon as it is there, so that nothing is lost however this ends; the
+            report's rows are read from it, and need no memory. It may be shared by several runs and machines.
+        resume: leave out the images whose rows are in the store, if their content, the metrics and the version are the
+            same; those with an error are tried again.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
@@ -54,7 +62,8 @@ def score_images(
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
-            reference, or images and references cannot be paired one to one.
+            reference, images and references cannot be paired one to one, or the store cannot be written; afterwards, if
+            its disk is full.
         ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
@@ -72,40 +81,64 @@ def score_images(
         raise InputError(f"workers must be at least 1, got {workers}")
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
+    if resume and store is None:
+        raise InputError("resume goes on with what a store has; say which with --store / store=")
+    kept = (
+        None
+        if store is None
+        else Store(store, Settings(names, None if reference is None else str(reference), max_pixels))
+    )
     files = find_images(paths, recursive)
     refuse_others(files)
     jobs = [Job(source, partner, names, max_pixels) for source, partner in paired(files, reference, recursive)]
-    found: dict[int, ImageScore] = {}
-    with ENGINES["processes"](jobs, workers) as rows:
-        for number, image in rows:
-            found[number] = _refused_if_unmeasured(image, conditions)
-            if progress is not None:
-                progress(len(found), len(jobs))
-    images = [found[number] for number in range(len(jobs))]
-    failures = gate_failures(((image.path, image.scores) for image in images), conditions)
-    everything_scored = all(image.error is None for image in images)
-    return ScoreReport(
-        images=tuple(images),
-        summary={name: _summary([image.scores[name] for image in images]) for name in names},
-        passed=everything_scored and not failures if conditions else None,
-        config={
-            "paths": [str(path) for path in paths],
-            "reference": None if reference is None else str(reference),
-            "metrics": list(names),
-            "recursive": recursive,
-            "gates": [str(gate) for gate in conditions],
-            "periods": [PERIODS[0], PERIODS[-1]],
-        },
-        failures=failures,
+    engine, told = ENGINES["processes"], progress or _nobody
+    if kept is None:
+        images: Sequence[ImageScore] = scored_in_memory(engine, jobs, workers, told)
+    else:
+        images = scored_into(kept, engine, jobs, workers, told, resume)
+    config = ScoreSettings(
+        paths=[str(path) for path in paths],
+        reference=None if reference is None else str(reference),
+        metrics=list(names),
+        recursive=recursive,
+        gates=[str(gate) for gate in conditions],
+        periods=[PERIODS[0], PERIODS[-1]],
     )
+    return report_of(images, conditions, config)
 
 
-def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
-    """The row; an error where a gate asks for a score that the image is too small to have."""
-    unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
-    if image.error is not None or not unmeasured:
-        return image
-    return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
+def stored_scores(store: str | Path, gates: Sequence[Gate | str] = ()) -> ScoreReport:
+    """The report of what a store has, without scoring anything: the newest row of each image, by name.
+
+    Args:
+        store: folder that `score_images` was given.
+        gates: as there.
+
+    Returns:
+        The report, whose rows are read from the store when they are looked at. Rows of other settings than the newest
+        row's are left out, and so are lines that a kill has torn; both is logged.
+
+    Raises:
+        InputError: if there are no rows, they cannot be read, or a gate is on a metric that they lack.
+    """
+    kept = newest_store(store)
+    names = kept.settings.metrics
+    for name in names:
+        check_known(name, f" in the store {str(store)!r}")
+    conditions = _checked_gates(gates, names)
+    config = ScoreSettings(
+        paths=[str(store)],
+        reference=kept.settings.reference,
+        metrics=list(names),
+        recursive=False,
+        gates=[str(gate) for gate in conditions],
+        periods=list(kept.settings.periods),
+    )
+    return report_of(kept.rows(), conditions, config)
+
+
+def _nobody(done: int, total: int) -> None:
+    """Who is told of progress where nobody asked."""
 
 
 def chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
@@ -134,16 +167,3 @@ def _checked_gates(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple
             hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
             raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
     return tuple(parsed)
-
-
-def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:
-    known = [score for score in scores if score is not None]
-    if not known:
-        return {"mean": None, "median": None, "min": None, "max": None, "count": 0}
-    return {
-        "mean": statistics.fmean(known),
-        "median": statistics.median(known),
-        "min": min(known),
-        "max": max(known),
-        "count": len(known),
-    }
