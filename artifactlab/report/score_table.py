@@ -129,10 +129,9 @@ def _render_jsonl(report: ScoreReport) -> str:
 def _render_csv(report: ScoreReport) -> str:
     """Columns path, verdict, one per metric, where the worst window is, error, note; empty where there is no value."""
     names = report.config["metrics"]
-    header = ["path", "verdict", *names, *(f"window_{name}" for name in PLACE), "error", "note"]
-    return "".join(
-        ",".join(map(_cell, row)) + "\n" for row in chain([header], (_csv_row(image, names) for image in report.images))
-    )
+    header: list[object] = ["path", "verdict", *names, *(f"window_{name}" for name in PLACE), "error", "note"]
+    rows = chain([header], (_csv_row(image, names) for image in report.images))  # one by one, as there may be millions
+    return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
 
 
 def _csv_row(image: ImageScore, names: Sequence[str]) -> list[object]:

@@ -48,6 +48,7 @@ class Store:
     def __init__(self, folder: str | Path, settings: Settings) -> None:
         self.folder = Path(folder)
         self.settings = settings
+        self._digest = settings.digest
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"cannot keep rows in {str(folder)!r}: it is a file; give a folder for --store / store=")
         self._parts: list[Path] = []
@@ -64,7 +65,7 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {str(self.folder)!r}: {error.strerror or error}") from error
-        write_files({self.folder / NAMED.format(self.settings.digest): self.settings.to_json().encode()})
+        write_files({self.folder / NAMED.format(self._digest): self.settings.to_json().encode()})
 
     def append(self, image: ImageScore) -> int:
         """Add a row, which is with the operating system when this returns; gives its place, see `images`.
@@ -77,7 +78,7 @@ class Store:
             self._part = Part(self.folder)
             self._number = len(self._parts)
             self._parts.append(self._part.path)
-        row = StoredRow(image, self.settings.digest, time.time())
+        row = StoredRow(image, self._digest, time.time())
         offset = self._part.append(row.to_line(self.settings.version))
         return self._number * OFFSETS + offset
 
@@ -126,7 +127,7 @@ class Store:
                 self._parts.append(path)
         for number, path in enumerate(self._parts):
             for offset, row in _rows_of(path):
-                if row is not None and row.settings == self.settings.digest:
+                if row is not None and row.settings == self._digest:
                     place = (row.time, number * OFFSETS + offset)
                     found[row.image.path] = max(place, found.get(row.image.path, place))
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -268,6 +269,7 @@ def test_a_report_of_many_rows_takes_bytes_and_not_rows(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         report = stored_scores(tmp_path / "store").worst_first("axis_excess")
+        gc.collect()
         kept = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
