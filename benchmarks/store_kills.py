@@ -71,10 +71,12 @@ class Forked:
 
     def __init__(self, desk: Desk, arguments: list[str]) -> None:
         self.returncode: int | None = None
+        ready, told = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.setsid()
+                os.close(told)
                 os.chdir(desk.folder)
                 os.environ.update(desk.environment)
                 os.dup2(os.open("stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
@@ -83,6 +85,9 @@ class Forked:
                 os._exit(ended.code if isinstance(ended.code, int) else 0)
             finally:
                 os._exit(99)
+        os.close(told)
+        os.read(ready, 1)  # until it has a session of its own
+        os.close(ready)
 
     def poll(self) -> int | None:
         return self._ended(os.WNOHANG)
@@ -207,7 +212,7 @@ def _tried(
         (desk.folder / "report.json").unlink(missing_ok=True)
         arguments = desk.command(workers, "--store", "rows", "--resume")
         process = desk.forked(arguments) if workers == 1 else desk.started(arguments)
-        _wait(desk, process, begun + chance.randint(0, IMAGES // 3), chance.uniform(0, 0.02))
+        _wait(desk, process, begun + chance.randint(1, IMAGES // 3), chance.uniform(0, 0.02))
         if process.poll() is None:
             disturb(process)
             tally.add(str(tally.tried), _faults(desk, process, expected))

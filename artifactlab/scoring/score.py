@@ -120,6 +120,13 @@ def stored_scores(store: str | Path, gates: Sequence[Gate | str] = ()) -> ScoreR
 
     Raises:
         InputError: if there are no rows, they cannot be read, or a gate is on a metric that they lack.
+
+    >>> import tempfile, cv2, numpy
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "flat.png").write_bytes(cv2.imencode(".png", numpy.zeros((16, 16), "uint8"))[1])
+    >>> _ = score_images([folder], metrics=["axis_excess"], store=folder / "rows")
+    >>> [Path(image.path).name for image in stored_scores(folder / "rows").images]
+    ['flat.png']
     """
     kept = newest_store(store)
     names = kept.settings.metrics
