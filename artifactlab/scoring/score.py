@@ -18,7 +18,7 @@ from artifactlab.scoring.report_of_rows import report_of
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.runs import scored_in_memory, scored_into
 from artifactlab.scoring.score_report import ImageScore, ScoreReport, ScoreSettings
-from artifactlab.scoring.store import Store, newest_store
+from artifactlab.scoring.store import Store, newest_rows
 from artifactlab.scoring.store_rows import Settings
 from artifactlab.scoring.verdict import DEFAULT_GATES
 
@@ -128,20 +128,20 @@ def stored_scores(store: str | Path, gates: Sequence[Gate | str] = ()) -> ScoreR
     >>> [Path(image.path).name for image in stored_scores(folder / "rows").images]
     ['flat.png']
     """
-    kept = newest_store(store)
-    names = kept.settings.metrics
+    settings, images = newest_rows(store)
+    names = settings.metrics
     for name in names:
         check_known(name, f" in the store {str(store)!r}")
     conditions = _checked_gates(gates, names)
     config = ScoreSettings(
         paths=[str(store)],
-        reference=kept.settings.reference,
+        reference=settings.reference,
         metrics=list(names),
         recursive=False,
         gates=[str(gate) for gate in conditions],
-        periods=list(kept.settings.periods),
+        periods=list(settings.periods),
     )
-    return report_of(kept.rows(), conditions, config)
+    return report_of(images, conditions, config)
 
 
 def _nobody(done: int, total: int) -> None:

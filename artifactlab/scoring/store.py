@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -32,6 +31,8 @@ NAMED = "settings-{}.json"
 """What the file of settings is called, by their digest."""
 MOST_BYTES = 1 << 20
 """Of such a file, which takes a few hundred."""
+Newest = dict[str, tuple[float, int]]
+"""Time and place of the newest row of each image."""
 
 
 class Store:
@@ -84,8 +85,7 @@ class Store:
 
     def rows(self) -> Lazy[ImageScore]:
         """The newest row of every image, in the order of their names."""
-        newest = self._newest()
-        return self.images(newest[path][1] for path in sorted(newest))
+        return self._by_name(self._newest())
 
     def kept(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, int | None]]:
         """Each job and the place of its row: None where it is to be scored, for the first time or again.
@@ -119,18 +119,15 @@ class Store:
         except InputError:  # as its row will say
             return False
 
-    def _newest(self) -> dict[str, tuple[float, int]]:
-        """Time and place of the newest row of each image that these settings have scored."""
-        found: dict[str, tuple[float, int]] = {}
+    def _newest(self) -> Newest:
+        """What these settings have scored."""
         for path in parts_of(self.folder):
             if path not in self._parts:  # a part keeps its number, as places were made of it
                 self._parts.append(path)
-        for number, path in enumerate(self._parts):
-            for offset, row in _rows_of(path):
-                if row is not None and row.settings == self._digest:
-                    place = (row.time, number * OFFSETS + offset)
-                    found[row.image.path] = max(place, found.get(row.image.path, place))
-        return found
+        return _indexed(self.folder, self._parts).get(self._digest, {})
+
+    def _by_name(self, newest: Newest) -> Lazy[ImageScore]:
+        return self.images(newest[path][1] for path in sorted(newest))
 
     def _read(self, places: Iterable[int]) -> Iterator[ImageScore]:
         open_part, file = -1, None
@@ -148,28 +145,40 @@ class Store:
                 file.close()
 
 
-def newest_store(folder: str | Path) -> Store:
-    """The rows in a folder that were scored with the settings of its newest row; others are left out, which is said.
+def newest_rows(folder: str | Path) -> tuple[Settings, Lazy[ImageScore]]:
+    """The settings of the newest row in a folder, and what they have scored; other rows are left out, which is said.
 
     Raises:
         InputError: if there is no row, or the file of the settings cannot be read.
     """
-    counts: Counter[str] = Counter()
-    torn, newest = 0, (0.0, "")
-    for path in parts_of(Path(folder)):
-        for _, row in _rows_of(path):
-            if row is None:
+    parts = parts_of(Path(folder))
+    newest = _indexed(Path(folder), parts)
+    if not newest:
+        raise InputError(f"no rows of scores in {str(folder)!r}; make some with score --store / store=")
+    digest = max(newest, key=lambda settings: max(newest[settings].values()))
+    if others := sum(map(len, newest.values())) - len(newest[digest]):
+        _say(f"{folder}: {others} rows of other settings or versions are left out; those of the newest row count")
+    store = Store(folder, _settings(Path(folder), digest))
+    store._parts = parts
+    return store.settings, store._by_name(newest[digest])
+
+
+def _indexed(folder: Path, parts: Sequence[Path]) -> dict[str, Newest]:
+    """The newest row of each image, by the digest of the settings it was scored with; what is no row is said."""
+    newest: dict[str, Newest] = {}
+    torn = 0
+    for number, path in enumerate(parts):
+        for offset, line in lines_of(path):
+            try:
+                row = StoredRow.from_line(line)
+            except ValueError:
                 torn += 1
                 continue
-            counts[row.settings] += 1
-            newest = max(newest, (row.time, row.settings))
-    if not counts:
-        raise InputError(f"no rows of scores in {str(folder)!r}; make some with score --store / store=")
+            rows, place = newest.setdefault(row.settings, {}), (row.time, number * OFFSETS + offset)
+            rows[row.image.path] = max(place, rows.get(row.image.path, place))
     if torn:
         _say(f"{folder}: {torn} torn lines, as a kill leaves them, are left out")
-    if others := counts.total() - counts[newest[1]]:
-        _say(f"{folder}: {others} rows of other settings or versions are left out; the newest row's count")
-    return Store(folder, _settings(Path(folder), newest[1]))
+    return newest
 
 
 def _settings(folder: Path, digest: str) -> Settings:
@@ -183,16 +192,6 @@ def _settings(folder: Path, digest: str) -> Settings:
             f"cannot read {str(path)!r}, the settings of the rows: {reason}; copy whole folders"
         ) from error
     return found
-
-
-def _rows_of(path: Path) -> Iterator[tuple[int, StoredRow | None]]:
-    """Where each line of a part begins, and its row; None where it is torn."""
-    for offset, line in lines_of(path):
-        try:
-            row = StoredRow.from_line(line)
-        except ValueError:
-            row = None
-        yield offset, row
 
 
 def _say(text: str) -> None:

@@ -103,7 +103,14 @@ class StoredRow(NamedTuple):
 
 def _image(data: Mapping[str, Any]) -> ImageScore:
     scores = {str(name): None if score is None else float(score) for name, score in data["scores"].items()}
-    window = None if data["window"] is None else Window(**data["window"])
-    if not isinstance(data["path"], str):
-        raise TypeError("path is no text")
-    return ImageScore(data["path"], scores, data["error"], data["note"], window, data["digest"])
+    texts = [data["error"], data["note"], data["digest"]]
+    if not isinstance(data["path"], str) or not all(text is None or isinstance(text, str) for text in texts):
+        raise TypeError("what must be text is none")
+    return ImageScore(data["path"], scores, data["error"], data["note"], _window(data["window"]), data["digest"])
+
+
+def _window(data: Mapping[str, Any] | None) -> Window | None:
+    if data is None:
+        return None
+    place = (int(data[name]) for name in ("top", "left", "side"))
+    return Window(*place, severity=float(data["severity"]), period=int(data["period"]))

@@ -28,7 +28,8 @@ from artifactlab.scoring import ImageScore, ScoreReport, rows, score, score_imag
 from artifactlab.scoring.engines import ENGINES, Engine
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.store import Store
-from artifactlab.scoring.store_rows import Settings
+from artifactlab.scoring.store_rows import Settings, StoredRow
+from artifactlab.scoring.worst_window import Window
 
 SCHEMA = json.loads((files("artifactlab") / "schemas" / "score_row.json").read_text())
 METRICS = ["axis_excess", "replication_factor"]
@@ -155,11 +156,18 @@ def test_the_newest_row_wins_whichever_part_it_is_in(tmp_path: Path, monkeypatch
 
 
 def test_names_that_are_no_text_come_back_as_they_were(tmp_path: Path) -> None:
-    image = ImageScore(os.fsdecode(b"\xff\n.png"), {"axis_excess": None}, None, "a\u2028b")
+    window = Window(1, 2, 64, 1.5, 8)
+    image = ImageScore(os.fsdecode(b"\xff\n.png"), {"axis_excess": None}, None, "a\u2028b", window, "0" * 64)
     store = Store(tmp_path / "store", Settings(("axis_excess",), None, 100))
     store.append(image)
     store.close()
     assert list(store.rows()) == [image]
+
+
+@pytest.mark.parametrize("line", [b"", b"1\n", b"{}\n", b"[" * 100_000 + b"\n", b"\xff\n", b'{"path": "a.png"}\n'])
+def test_what_is_no_row_is_told_from_one(line: bytes) -> None:
+    with pytest.raises(ValueError, match=r"torn|no row|Expecting|utf-8"):
+        StoredRow.from_line(line)
 
 
 def test_a_row_is_with_the_system_before_the_next_is_scored_and_synced_now_and_then(
