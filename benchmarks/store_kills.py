@@ -165,20 +165,24 @@ class Desk:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--kills", type=int, default=50, metavar="N", help="of the run; a tenth of it of others")
+    parser.add_argument("--kills", type=int, default=50, metavar="N", help="of the run; of two workers a 25th of it")
     options = parser.parse_args()
-    few = options.kills // 10
+    few = options.kills // 25
     with tempfile.TemporaryDirectory() as scratch:
         desk = Desk(Path(scratch))
         sys.path.insert(0, str(desk.folder / "package"))  # for what is forked
         whole = _undisturbed(desk)
-        rows = [
-            _tried(desk, whole, "kill -9 of the run", options.kills, 1, _kill, -signal.SIGKILL),
-            _tried(desk, whole, "Ctrl-C", options.kills, 1, _interrupt, 130),
-            _tried(desk, whole, "kill -9 of the run, two workers", few, 2, _kill, -signal.SIGKILL),
-            _tried(desk, whole, "Ctrl-C, two workers", few, 2, _interrupt, 130),
-            _tried(desk, whole, "kill -9 of one of two workers", few, 2, _kill_worker, 0),
-        ]
+        cases = (
+            ("kill -9 of the run", options.kills, 1, _kill, -signal.SIGKILL),
+            ("Ctrl-C", options.kills, 1, _interrupt, 130),
+            ("kill -9 of the run, two workers", few, 2, _kill, -signal.SIGKILL),
+            ("Ctrl-C, two workers", few, 2, _interrupt, 130),
+            ("kill -9 of one of two workers", few, 2, _kill_worker, 0),
+        )
+        rows = []
+        for case in cases:
+            rows.append(_tried(desk, whole, *case))
+            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     header = ("what", "tried", "images lost at once, at most", "rows lost", "doubled", "other reports", "other faults")
     publish("store_kills", markdown_table(header, rows), options.readme)
 

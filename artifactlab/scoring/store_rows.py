@@ -112,5 +112,5 @@ def _image(data: Mapping[str, Any]) -> ImageScore:
 def _window(data: Mapping[str, Any] | None) -> Window | None:
     if data is None:
         return None
-    place = (int(data[name]) for name in ("top", "left", "side"))
-    return Window(*place, severity=float(data["severity"]), period=int(data["period"]))
+    top, left, side, period = (int(data[name]) for name in ("top", "left", "side", "period"))
+    return Window(top, left, side, float(data["severity"]), period)
