@@ -29,6 +29,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/cost.py
 	$(BIN)/python benchmarks/monitor.py
 	$(BIN)/python benchmarks/robustness.py
+	$(BIN)/python benchmarks/store_kills.py
 
 # in an environment of their own, as one of the models of seeing needs torchvision
 SEEING := build/visibility/bin

@@ -133,6 +133,7 @@ def test_the_wheel_ships_no_top_level_metrics_and_everything_it_needs(tmp_path: 
         "artifactlab/lint/checks.py",
         "artifactlab/schemas/diagnosis.json",
         "artifactlab/schemas/score.json",
+        "artifactlab/schemas/score_row.json",
         "artifactlab/schemas/lint.json",
         "artifactlab/schemas/compare.json",
         "artifactlab/schemas/compare_models.json",

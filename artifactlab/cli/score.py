@@ -9,20 +9,22 @@ import click
 
 from artifactlab.cli.files import write_text
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.records import gathered
+from artifactlab.cli.store_options import StoreOptions, store_options
 from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.score_table import RENDER, render_table
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score import chosen_metrics, score_images
+from artifactlab.scoring.score import chosen_metrics, score_images, stored_scores
 from artifactlab.scoring.score_report import refuse_unsortable
 
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
 
 
 @click.command(epilog=METRIC_HELP)
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option(
     "--reference", metavar="DIR", help="What the images should look like, paired by relative path or file stem."
 )
@@ -64,6 +66,8 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     help="Largest image that is read, in pixels of 8-bit RGB.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where the sums are taken, e.g. cuda.")
+@store_options
+@gathered(keeping=StoreOptions)
 def score(
     paths: tuple[str, ...],
     reference: str | None,
@@ -80,28 +84,36 @@ def score(
     workers: int,
     max_pixels: int,
     device: str,
+    keeping: StoreOptions,
 ) -> None:
     """Score images: stair-stepped edges and grids.
 
-    PATH is an image file, a folder, a quoted glob pattern or a URL (s3://, gs://, hf://, zip://...::file.zip). Tar
-    shards, Parquet, Arrow, CSV and JSON lines, videos, multi-page TIFFs and NIfTI volumes stand for the images in them.
-    Exits with 0, with 1 if a --fail-on condition is met, with 2 if an image could not be scored or anything else went
-    wrong; the report is complete in the first two cases and where single images are at fault.
+    PATH is an image file, a folder, a quoted glob pattern or a URL (s3://, gs://, hf://, zip://...::file.zip); there is
+    none with --from-store. Tar shards, Parquet, Arrow, CSV and JSON lines, videos, multi-page TIFFs and NIfTI volumes
+    stand for the images in them. Exits with 0, with 1 if a --fail-on condition is met, with 2 if an image could not be
+    scored or anything else went wrong; the report is complete in the first two cases and where single images are at
+    fault.
     """
+    keeping.check(click.get_current_context())
     form = form or _form_of(target)
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
-    if sort is not None:
+    if sort is not None and keeping.from_store is None:
         refuse_unsortable(sort, chosen_metrics(metrics or None, reference or reference_column))
     if target is not None:
         refuse_unwritable(followed(target))
-    with progress_bar("scoring") as progress:
-        report = score_images(
-            *(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device),
-            column=column,
-            reference_column=reference_column,
-            every=every,
-        )
+    if keeping.from_store is not None:
+        report = stored_scores(keeping.from_store, gates)
+    else:
+        with progress_bar("scoring", unit="images") as progress, keeping.told():
+            report = score_images(
+                *(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device),
+                column=column,
+                reference_column=reference_column,
+                every=every,
+                store=keeping.store,
+                resume=keeping.resume,
+            )
     report = report if sort is None else report.worst_first(sort)
     write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -19,6 +20,7 @@ from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 from artifactlab.scoring.severity import VISIBLE
 from artifactlab.scoring.verdict import Verdict
+from artifactlab.serialize import json_data
 
 WIDTH = 80
 """Columns of the text, which every terminal and mail has."""
@@ -120,18 +122,22 @@ def _render_json(report: ScoreReport) -> str:
 
 
 def _render_jsonl(report: ScoreReport) -> str:
-    return "".join(json.dumps(image, allow_nan=False) + "\n" for image in report.to_dict()["images"])
+    """A line for each image; one after the other, as there may be millions."""
+    return "".join(json.dumps(json_data(image.to_dict()), allow_nan=False) + "\n" for image in report.images)
 
 
 def _render_csv(report: ScoreReport) -> str:
     """Columns path, verdict, one per metric, where the worst window is, error, note; empty where there is no value."""
     names = report.config["metrics"]
-    rows: list[list[object]] = [["path", "verdict", *names, *(f"window_{name}" for name in PLACE), "error", "note"]]
-    for image in report.images:
-        place = [image.window and getattr(image.window, name) for name in PLACE]
-        scores = (image.scores[name] for name in names)
-        rows.append([_cell_of(image.path), image.verdict, *scores, *place, image.error, image.note])
+    header: list[object] = ["path", "verdict", *names, *(f"window_{name}" for name in PLACE), "error", "note"]
+    rows = chain([header], (_csv_row(image, names) for image in report.images))  # one by one, as there may be millions
     return "".join(",".join(map(_cell, row)) + "\n" for row in rows)
+
+
+def _csv_row(image: ImageScore, names: Sequence[str]) -> list[object]:
+    place = [image.window and getattr(image.window, name) for name in PLACE]
+    scores = (image.scores[name] for name in names)
+    return [_cell_of(image.path), image.verdict, *scores, *place, image.error, image.note]
 
 
 def _cell_of(path: str) -> str:

@@ -6,7 +6,7 @@
 from artifactlab.scoring.gates import Gate, GateFailure, parse_gate
 from artifactlab.scoring.measures import METRICS, Metric
 from artifactlab.scoring.objective import severity
-from artifactlab.scoring.score import score_images
+from artifactlab.scoring.score import score_images, stored_scores
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 from artifactlab.scoring.tiles import Tile
 
@@ -21,4 +21,5 @@ __all__ = [
     "parse_gate",
     "score_images",
     "severity",
+    "stored_scores",
 ]

@@ -5,8 +5,9 @@ A package of one file adds an engine by an entry point of the group `artifactlab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from itertools import chain, islice
 from typing import Protocol
 
 import torch
@@ -20,8 +21,12 @@ from artifactlab.scoring.workers import map_in_processes, usable_cores
 class Engine(Protocol):
     """What makes the rows of jobs."""
 
-    def __call__(self, jobs: Sequence[Job], workers: int) -> AbstractContextManager[Iterator[ImageScore]]:
-        """The rows in the order of the jobs, by at most that many workers; leaving the context ends these."""
+    def __call__(self, jobs: Iterable[Job], workers: int) -> AbstractContextManager[Iterator[tuple[int, ImageScore]]]:
+        """Each job's place and its row, as they come, by at most that many workers; leaving the context ends these.
+
+        As they come, and not in order: what is made and not handed on is lost where this process is killed. Jobs are
+        taken as workers get free; there may be millions, and those that need not be scored are left out meanwhile.
+        """
 
 
 ENGINES: Registry[Engine] = Registry("artifactlab.engines")
@@ -29,17 +34,19 @@ ENGINES: Registry[Engine] = Registry("artifactlab.engines")
 
 
 @contextmanager
-def on_this_machine(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[ImageScore]]:
+def on_this_machine(jobs: Iterable[Job], workers: int) -> Iterator[Iterator[tuple[int, ImageScore]]]:
     """Rows made here or in worker processes, with one torch thread each, so that the sums are the same."""
-    workers = min(workers, len(jobs), usable_cores())
-    if workers > 1:
-        with closing(map_in_processes(scored, jobs, workers, lost)) as rows:
+    waiting = iter(jobs)
+    first = list(islice(waiting, min(workers, usable_cores())))  # there may be fewer of them than workers
+    every = chain(first, waiting)
+    if len(first) > 1:
+        with closing(map_in_processes(scored, every, len(first), lost)) as rows:
             yield rows
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield map(scored, jobs)
+        yield enumerate(map(scored, every))
     finally:
         torch.set_num_threads(threads)
 

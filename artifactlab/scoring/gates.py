@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
+from itertools import chain
 
 from artifactlab.errors import InputError
 from artifactlab.scoring.measures import METRICS, check_known
@@ -88,10 +89,10 @@ def gate_failures(
     rows: Iterable[tuple[str, Mapping[str, float | None]]], gates: Sequence[Gate]
 ) -> tuple[GateFailure, ...]:
     """Every image that met a condition, from (path, scores by metric) rows; gate by gate, in the images' order."""
-    listed = list(rows)
-    return tuple(
-        GateFailure(gate, path, score)
-        for gate in gates
-        for path, scores in listed
-        if (score := scores[gate.metric]) is not None and gate.fails(score)
-    )
+    failures: dict[Gate, list[GateFailure]] = {gate: [] for gate in gates}
+    for path, scores in rows if gates else ():  # once, as there may be millions
+        for gate, met in failures.items():
+            score = scores[gate.metric]
+            if score is not None and gate.fails(score):
+                met.append(GateFailure(gate, path, score))
+    return tuple(chain.from_iterable(failures.values()))

@@ -29,6 +29,8 @@ class Job:
     """Larger images are refused by their headers."""
     device: str = "cpu"
     """Where the sums are taken."""
+    digested: bool = False
+    """Whether its row has the digest of its content, which takes another read of the file."""
 
 
 def scored(job: Job) -> ImageScore:
@@ -45,6 +47,15 @@ def scored(job: Job) -> ImageScore:
     return ImageScore(name, dict.fromkeys(job.metrics), why)
 
 
+def digest_of(job: Job) -> str:
+    """What its row has to be made of: the digest of the image, and after a colon that of its reference.
+
+    Raises:
+        InputError: if one cannot be read.
+    """
+    return ":".join(source.digest() for source in (job.source, job.reference) if source is not None)
+
+
 def lost(job: Job) -> ImageScore:
     """The row of an image at which two worker processes died."""
     name = job.source.name
@@ -53,13 +64,15 @@ def lost(job: Job) -> ImageScore:
 
 
 def _measured(job: Job) -> ImageScore:
+    # before the pixels: what changes between the two is scored again by --resume, and not taken for what it was
+    digest = digest_of(job) if job.digested else None
     picture = job.source.open(job.max_pixels)
     reference = None if job.reference is None else job.reference.open(job.max_pixels)
     _check_sizes(picture, reference, job)
     scores, window = measure(picture, reference, job.metrics, job.device)
     may_be_jpegs_own = picture.jpeg and scores.get("period") == JPEG_BLOCK
     notes = [picture.note, JPEG_NOTE if may_be_jpegs_own else None]
-    return ImageScore(job.source.name, scores, None, "; ".join(filter(None, notes)) or None, window)
+    return ImageScore(job.source.name, scores, None, "; ".join(filter(None, notes)) or None, window, digest)
 
 
 def _check_sizes(picture: Picture, reference: Picture | None, job: Job) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,12 +12,16 @@ from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.inputs.sources import Selection, find_sources
 from artifactlab.metrics.spectral_search import PERIODS
 from artifactlab.scoring.engines import ENGINES
-from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
+from artifactlab.scoring.gates import Gate, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known
 from artifactlab.scoring.other_files import refuse_sounds
 from artifactlab.scoring.pairing import paired
+from artifactlab.scoring.report_of_rows import report_of
 from artifactlab.scoring.rows import Job
-from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.runs import scored_in_memory, scored_into
+from artifactlab.scoring.score_report import ImageScore, ScoreReport, ScoreSettings
+from artifactlab.scoring.store import Store, newest_rows
+from artifactlab.scoring.store_rows import Settings
 from artifactlab.scoring.verdict import DEFAULT_GATES
 
 SHOWS = "shows"
@@ -39,6 +41,8 @@ def score_images(
     column: str | None = None,
     reference_column: str | None = None,
     every: int | None = None,
+    store: str | Path | None = None,
+    resume: bool = False,
 ) -> ScoreReport:
     """Score images, one at a time.
 
@@ -61,6 +65,10 @@ def score_images(
         reference_column: likewise, of what the images should look like.
         every: each how manieth frame, page or slice is taken; by default one frame per second, and all pages and
             slices.
+        store: folder to which each row is added as soon as it is there, so that nothing is lost however this ends; the
+            report's rows are read from it, and need no memory. It may be shared by several runs and machines.
+        resume: leave out the images whose rows are in the store, if their content, the metrics and the version are the
+            same; those with an error are tried again.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
@@ -68,7 +76,8 @@ def score_images(
 
     Raises:
         InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
-            reference, images and references cannot be paired one to one, or there is no such device.
+            reference, images and references cannot be paired one to one, there is no such device, or the store cannot
+            be written; afterwards, if its disk is full.
         ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
@@ -90,33 +99,30 @@ def score_images(
         raise InputError(f"every must be at least 1, got {every}")
     if reference is not None and reference_column is not None:
         raise InputError("a reference and a column of references contradict each other; give one of them")
+    if resume and store is None:
+        raise InputError("resume goes on with what a store has; say which with --store / store=")
     _refuse_unusable(device)
+    wanted = reference if reference is not None else reference_column
+    settings = Settings(names, None if wanted is None else str(wanted), max_pixels)
+    kept = None if store is None else Store(store, settings)
     refuse_sounds(paths)
     selection = Selection(recursive, column, reference_column, every)
     pairs = paired(find_sources(paths, selection), reference, selection)
     jobs = [Job(source, partner, names, max_pixels, device) for source, partner in pairs]
-    images = []
-    with ENGINES["processes"](jobs, workers) as rows:
-        for image in rows:
-            images.append(_refused_if_unmeasured(image, conditions))
-            if progress is not None:
-                progress(len(images), len(jobs))
-    failures = gate_failures(((image.path, image.scores) for image in images), conditions)
-    everything_scored = all(image.error is None for image in images)
-    return ScoreReport(
-        images=tuple(images),
-        summary={name: _summary([image.scores[name] for image in images]) for name in names},
-        passed=everything_scored and not failures if conditions else None,
-        config={
-            "paths": [str(path) for path in paths],
-            "reference": None if reference is None else str(reference),
-            "metrics": list(names),
-            "recursive": recursive,
-            "gates": [str(gate) for gate in conditions],
-            "periods": [PERIODS[0], PERIODS[-1]],
-        },
-        failures=failures,
+    engine, told = ENGINES["processes"], progress or _nobody
+    if kept is None:
+        images: Sequence[ImageScore] = scored_in_memory(engine, jobs, workers, told)
+    else:
+        images = scored_into(kept, engine, jobs, workers, told, resume)
+    config = ScoreSettings(
+        paths=[str(path) for path in paths],
+        reference=None if reference is None else str(reference),
+        metrics=list(names),
+        recursive=recursive,
+        gates=[str(gate) for gate in conditions],
+        periods=[PERIODS[0], PERIODS[-1]],
     )
+    return report_of(images, conditions, config)
 
 
 def _refuse_unusable(device: str) -> None:
@@ -127,12 +133,45 @@ def _refuse_unusable(device: str) -> None:
         raise InputError(f"cannot use device {device!r}: {first_line(error)}; leave it out for the CPU") from error
 
 
-def _refused_if_unmeasured(image: ImageScore, gates: Sequence[Gate]) -> ImageScore:
-    """The row; an error where a gate asks for a score that the image is too small to have."""
-    unmeasured = [gate.metric for gate in gates if image.scores[gate.metric] is None]
-    if image.error is not None or not unmeasured:
-        return image
-    return replace(image, error=f"cannot tell {unmeasured[0]}, which a gate asks for: too small, or too little content")
+def stored_scores(store: str | Path, gates: Sequence[Gate | str] = ()) -> ScoreReport:
+    """The report of what a store has, without scoring anything: the newest row of each image, by name.
+
+    Args:
+        store: folder that `score_images` was given.
+        gates: as there.
+
+    Returns:
+        The report, whose rows are read from the store when they are looked at. Rows of other settings than the newest
+        row's are left out, and so are lines that a kill has torn; both is logged.
+
+    Raises:
+        InputError: if there are no rows, they cannot be read, or a gate is on a metric that they lack.
+
+    >>> import tempfile, cv2, numpy
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "flat.png").write_bytes(cv2.imencode(".png", numpy.zeros((16, 16), "uint8"))[1])
+    >>> _ = score_images([folder], metrics=["axis_excess"], store=folder / "rows")
+    >>> [Path(image.path).name for image in stored_scores(folder / "rows").images]
+    ['flat.png']
+    """
+    settings, images = newest_rows(store)
+    names = settings.metrics
+    for name in names:
+        check_known(name, f" in the store {str(store)!r}")
+    conditions = _checked_gates(gates, names)
+    config = ScoreSettings(
+        paths=[str(store)],
+        reference=settings.reference,
+        metrics=list(names),
+        recursive=False,
+        gates=[str(gate) for gate in conditions],
+        periods=list(settings.periods),
+    )
+    return report_of(images, conditions, config)
+
+
+def _nobody(done: int, total: int) -> None:
+    """Who is told of progress where nobody asked."""
 
 
 def chosen_metrics(metrics: Sequence[str] | None, reference: str | Path | None) -> tuple[str, ...]:
@@ -161,16 +200,3 @@ def _checked_gates(gates: Sequence[Gate | str], names: tuple[str, ...]) -> tuple
             hint = "give a reference" if METRICS[gate.metric].needs_reference else f"add --metric {gate.metric}"
             raise InputError(f"the gate {str(gate)!r} is on a metric that is not measured ({', '.join(names)}); {hint}")
     return tuple(parsed)
-
-
-def _summary(scores: Sequence[float | None]) -> dict[str, float | None]:
-    known = [score for score in scores if score is not None]
-    if not known:
-        return {"mean": None, "median": None, "min": None, "max": None, "count": 0}
-    return {
-        "mean": statistics.fmean(known),
-        "median": statistics.median(known),
-        "min": min(known),
-        "max": max(known),
-        "count": len(known),
-    }

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from artifactlab.errors import InputError
 from artifactlab.scoring.gates import GateFailure
+from artifactlab.scoring.lazy import arranged
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.verdict import Verdict, verdict_of
 from artifactlab.scoring.worst_window import Window
@@ -33,6 +34,8 @@ class ImageScore:
     """What else may be behind a score; None where there is nothing to say."""
     window: Window | None = None
     """Its worst window; None where no lattice was found in one."""
+    digest: str | None = None
+    """SHA-256 of its content, after a colon its reference's, where a store keeps its row; no part of a report."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -41,7 +44,9 @@ class ImageScore:
 
     def to_dict(self) -> dict[str, Any]:
         """Its row as plain data."""
-        return {"path": self.path, "verdict": self.verdict, **asdict(self)}
+        data = {"path": self.path, "verdict": self.verdict, **asdict(self)}
+        del data["digest"]
+        return data
 
 
 class ScoreSettings(TypedDict):
@@ -65,8 +70,8 @@ class ScoreSettings(TypedDict):
 class ScoreReport:
     """The result of `score_images`."""
 
-    images: tuple[ImageScore, ...]
-    """One row per image, in the order given."""
+    images: Sequence[ImageScore]
+    """One row per image, in the order given; where a store keeps them, they are read when they are looked at."""
     summary: dict[str, dict[str, float | None]]
     """Mean, median, min, max (None if nothing was measured) and count by metric, over the images that have a score."""
     passed: bool | None
@@ -93,12 +98,13 @@ class ScoreReport:
         """
         refuse_unsortable(metric, list(self.summary))
         sign = -1.0 if METRICS[metric].better == "lower" else 1.0
+        scores = [image.scores[metric] for image in self.images]
 
-        def order(image: ImageScore) -> tuple[bool, float]:
-            score = image.scores[metric]
+        def order(number: int) -> tuple[bool, float]:
+            score = scores[number]
             return score is None, 0.0 if score is None else sign * score
 
-        return replace(self, images=tuple(sorted(self.images, key=order)))
+        return replace(self, images=arranged(self.images, sorted(range(len(scores)), key=order)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that validates against `artifactlab/schemas/score.json`: None instead of NaN."""

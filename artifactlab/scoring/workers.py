@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context, parent_process, resource_tracker
@@ -35,55 +35,78 @@ def usable_cores() -> int:
 
 
 def map_in_processes(
-    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, lost: Callable[[Job], Result]
-) -> Generator[Result, None, None]:
-    """The results of a function on every job, in their order, from that many processes with one torch thread each.
+    function: Callable[[Job], Result], jobs: Iterable[Job], workers: int, lost: Callable[[Job], Result]
+) -> Generator[tuple[int, Result], None, None]:
+    """Each job's place and the result of a function on it, as they come, from processes with one torch thread each.
 
     Close the iterator when it is not read to its end: that ends the processes.
 
     Args:
         function: can be pickled, as its jobs and results can.
-        jobs: what to work on.
+        jobs: what to work on; one is taken whenever a process is free, so that there may be millions.
         workers: processes; one that dies is replaced.
         lost: the result of a job whose process died whenever it was tried.
 
     Raises:
         ArtifactLabError: if no process can be started.
     """
-    crew = _Crew(function, jobs, lost)
+    crew = _Crew(function, enumerate(jobs), lost)
     try:
         crew.hire(workers)
-        for number in range(len(jobs)):
-            while number not in crew.done:
-                crew.wait()
-            yield crew.done.pop(number)
+        while crew.has_work():
+            crew.wait()
+            while crew.done:
+                yield crew.done.popleft()
     finally:
         crew.dismiss()
 
 
+@dataclass
+class _Task(Generic[Job]):
+    """A job, its place among all of them, and how often it was begun."""
+
+    number: int
+    job: Job
+    tries: int = 0
+
+
 @dataclass(eq=False)
 class _Worker:
-    """A process, our end of its pipe, and the number of the job it is on."""
+    """A process, our end of its pipe, and what it is on."""
 
     process: Any
     pipe: connection.Connection
-    job: int | None = None
+    task: _Task[Any] | None = None
 
 
 @dataclass
 class _Crew(Generic[Job, Result]):
-    """The processes, what they still have to do, and what is done."""
+    """The processes, what they still have to do, and what is done and not yet handed on."""
 
     function: Callable[[Job], Result]
-    jobs: Sequence[Job]
+    jobs: Iterator[tuple[int, Job]]
     lost: Callable[[Job], Result]
-    done: dict[int, Result] = field(default_factory=dict)
+    done: deque[tuple[int, Result]] = field(default_factory=deque)
+    again: deque[_Task[Job]] = field(default_factory=deque)
     workers: list[_Worker] = field(default_factory=list)
+    exhausted: bool = False
     failed_starts: int = 0
 
-    def __post_init__(self) -> None:
-        self.waiting = deque(range(len(self.jobs)))
-        self.tries = [0] * len(self.jobs)
+    def has_work(self) -> bool:
+        """Whether anything is to be begun, or is on its way."""
+        return self._has_more() or any(worker.task is not None for worker in self.workers)
+
+    def _has_more(self) -> bool:
+        return bool(self.again) or not self.exhausted
+
+    def _next(self) -> _Task[Job] | None:
+        """What is to be begun next, the jobs of dead workers first."""
+        if self.again:
+            return self.again.popleft()
+        for number, job in self.jobs:
+            return _Task(number, job)
+        self.exhausted = True
+        return None
 
     def hire(self, count: int) -> None:
         """Start that many more processes."""
@@ -115,33 +138,33 @@ class _Crew(Generic[Job, Result]):
     def _take(self, worker: _Worker, message: tuple[Result, Exception | None] | None) -> None:
         """Note a result; None says that the worker is ready for its first job."""
         self.failed_starts = 0
-        if message is not None and worker.job is not None:
+        if message is not None and worker.task is not None:
             result, error = message
             if error is not None:
                 raise error
-            self.done[worker.job] = result
-        worker.job = self.waiting.popleft() if self.waiting else None
-        if worker.job is not None:
-            self.tries[worker.job] += 1
+            self.done.append((worker.task.number, result))
+        worker.task = self._next()
+        if worker.task is not None:
+            worker.task.tries += 1
             with suppress(OSError):  # it has died, as the next wait will tell
-                worker.pipe.send(self.jobs[worker.job])
+                worker.pipe.send(worker.task.job)
 
     def _replace(self, worker: _Worker) -> None:
         """Put another in the place of a worker that has died, and its job back."""
         self.workers.remove(worker)
         _end(worker)
-        if worker.job is None:
+        if worker.task is None:
             self.failed_starts += 1
-        elif self.tries[worker.job] < TRIES:
-            self.waiting.appendleft(worker.job)
+        elif worker.task.tries < TRIES:
+            self.again.append(worker.task)
         else:
-            self.done[worker.job] = self.lost(self.jobs[worker.job])
-        if self.waiting and self.failed_starts >= FAILED_STARTS:
+            self.done.append((worker.task.number, self.lost(worker.task.job)))
+        if self._has_more() and self.failed_starts >= FAILED_STARTS:
             raise ArtifactLabError(
                 "worker processes die as they start: out of memory, or a script without its"
                 ' `if __name__ == "__main__":` line; try --workers 1 / workers=1'
             )
-        if self.waiting:
+        if self._has_more():
             self.hire(1)
 
     def dismiss(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,9 +170,10 @@ def test_report_is_the_same_for_any_number_of_workers_and_in_input_order(save: S
 def test_an_image_that_kills_its_worker_is_a_row_and_the_others_are_scored(
     save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(function: Any, jobs: Sequence[Any], workers: int, lost: Any) -> Iterator[Any]:
-        yield lost(jobs[0])
-        yield from map(function, jobs[1:])
+    def killed(function: Any, jobs: Iterable[Any], workers: int, lost: Any) -> Iterator[Any]:
+        first, *others = jobs
+        yield from ((number, function(job)) for number, job in enumerate(others, 1))
+        yield 0, lost(first)
 
     monkeypatch.setattr("artifactlab.scoring.engines.map_in_processes", killed)
     monkeypatch.setattr("artifactlab.scoring.engines.usable_cores", lambda: 2)
@@ -187,9 +188,9 @@ def test_an_image_that_kills_its_worker_is_a_row_and_the_others_are_scored(
 def test_there_are_no_more_workers_than_cores(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def count(function: Any, jobs: Sequence[Any], workers: int, lost: Any) -> Iterator[Any]:
+    def count(function: Any, jobs: Iterable[Any], workers: int, lost: Any) -> Iterator[Any]:
         asked.append(workers)
-        yield from map(function, jobs)
+        yield from enumerate(map(function, jobs))
 
     monkeypatch.setattr("artifactlab.scoring.engines.map_in_processes", count)
     monkeypatch.setattr("artifactlab.scoring.engines.usable_cores", lambda: 3)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +50,22 @@ def test_a_worker_that_is_killed_is_replaced_and_its_job_tried_once_more(
     fates = ["never", "once", "always", "never", "once", "always", "once"]
     jobs = [(fate, tmp_path / str(number)) for number, fate in enumerate(fates)]
     with closing(map_in_processes(cheap_worker.hunted, jobs, 2, cheap_worker.lost)) as results:
-        assert list(results) == [f"{fate}: {'lost' if fate == 'always' else 'done'}" for fate in fates]
+        expected = [f"{fate}: {'lost' if fate == 'always' else 'done'}" for fate in fates]
+        assert sorted(results) == list(enumerate(expected))
+
+
+def test_jobs_are_taken_as_workers_get_free_and_results_come_as_they_are_done(cheap_worker: ModuleType) -> None:
+    taken: list[int] = []
+
+    def seconds() -> Iterator[float]:
+        for number in range(1000):
+            taken.append(number)
+            yield 0.4 if number == 0 else 0.01
+
+    with closing(map_in_processes(time.sleep, seconds(), 2, cheap_worker.lost)) as results:
+        first = [next(results)[0] for _ in range(5)]
+        assert 0 not in first  # and is not waited for
+        assert len(taken) <= 5 + 2 + 2  # done, on their way, and handed out with those done at once
 
 
 @pytest.mark.usefixtures("cheap_worker")
