@@ -13,7 +13,10 @@ from artifactlab.cli.options import declared, flag_of, is_given
 from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
 
-OF_SCORING = ("reference", "metrics", "recursive", "workers", "max_pixels", "store", "resume")
+OF_SCORING = (
+    *("reference", "column", "reference_column", "every", "metrics", "recursive"),
+    *("workers", "max_pixels", "device", "store", "resume"),
+)
 """Options that say what is scored and how, by the parameters of the command; none of them is for a report alone."""
 FOLDER = click.Path(path_type=Path)
 
