@@ -6,8 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.comparing.changes import figures
-from artifactlab.comparing.compare import Comparison, MetricComparison
+from artifactlab.comparing.changes import MetricComparison, figures
+from artifactlab.comparing.comparison import Comparison
 from artifactlab.report.terminal import as_text, literal
 
 WIDTH = 80
@@ -57,13 +57,17 @@ def _notes(comparison: Comparison) -> list[Text]:
 
 
 def _row(metric: MetricComparison) -> tuple[str | Text, ...]:
-    change = "-" if metric.change is None else figures(metric.change, "+")
-    interval = ""
-    if metric.low is not None and metric.high is not None:
-        interval = f" [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
     return (
         literal(metric.name),
         *("-" if value is None else figures(value) for value in (metric.before, metric.after)),
-        change + interval,
+        change_text(metric),
         Text(metric.verdict, style=STYLES[metric.verdict]),
     )
+
+
+def change_text(metric: MetricComparison) -> str:
+    """The change with its interval; a dash where there is none."""
+    change = "-" if metric.change is None else figures(metric.change, "+")
+    if metric.low is None or metric.high is None:
+        return change
+    return f"{change} [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
