@@ -13,8 +13,8 @@ BINS = 24
 """Bars of a histogram, each some ten pixels of the screen wide."""
 TAIL = 0.99
 """Share of the scores that the bars but the last are spread over: one image of a hundred would else squeeze the others."""
-ROOM = 1.25
-"""Times the value of a gate that is shown at least, so that what it lets through can be told from what it does not."""
+ROOM = 4
+"""Times the value of a gate that is shown at most: what matters is which side of it scores are on, and how near."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Histogram:
     """Name of the metric."""
     unit: str
     """What the scores are in."""
-    bars: list[tuple[float, float, bool]]
-    """(left, height, whether a gate fails there) of each bar; heights go with the logarithm of 1 + count."""
+    bars: list[tuple[float, float, float]]
+    """(left, height, height of those that a gate stops) of each bar; heights go with the logarithm of 1 + count."""
     width: float
     """Width of a bar."""
     gates: list[tuple[float, str]]
@@ -55,19 +55,18 @@ def histogram(name: str, unit: str, scores: Sequence[float], gates: Sequence[Gat
         return None
     low, high = _ends(sorted(scores), [gate.value for gate in gates])
     step = (high - low) / BINS
-    counts = [0] * BINS
+    counts, stopped = [0] * BINS, [0] * BINS
     for score in scores:
-        counts[max(0, min(BINS - 1, int((score - low) / step)))] += 1
+        place = max(0, min(BINS - 1, int((score - low) / step)))
+        counts[place] += 1
+        stopped[place] += any(gate.fails(score) for gate in gates)
     tallest = max(counts)
-    bars = [
-        (place * WIDTH / BINS, HEIGHT * math.log1p(count) / math.log1p(tallest), _fails(low + (place + 0.5) * step, gates))
-        for place, count in enumerate(counts)
-    ]
+    heights = [[HEIGHT * math.log1p(count) / math.log1p(tallest) for count in each] for each in (counts, stopped)]
     most = max(scores)
     return Histogram(
         name=name,
         unit=unit,
-        bars=bars,
+        bars=[(place * WIDTH / BINS, *pair) for place, pair in enumerate(zip(*heights, strict=True))],
         width=WIDTH / BINS,
         gates=[((gate.value - low) / (high - low) * WIDTH, str(gate)) for gate in gates],
         low=figures(low),
@@ -79,11 +78,8 @@ def histogram(name: str, unit: str, scores: Sequence[float], gates: Sequence[Gat
 
 def _ends(ordered: Sequence[float], gates: Sequence[float]) -> tuple[float, float]:
     """From where to where bars go: nearly all scores, the gates, and zero where nothing is below it."""
-    low = min(0.0, ordered[0], *gates)
-    usual = ordered[min(len(ordered) - 1, math.ceil(TAIL * len(ordered)) - 1)]
-    high = max(usual, *(ROOM * gate for gate in gates), low)
+    low = min([0.0, ordered[0], *gates])
+    high = ordered[math.ceil(TAIL * len(ordered)) - 1]
+    if gates and max(gates) > 0:
+        high = max(min(high, ROOM * max(gates)), 1.25 * max(gates))
     return low, high if high > low else low + 1.0
-
-
-def _fails(value: float, gates: Sequence[Gate]) -> bool:
-    return any(gate.fails(value) for gate in gates)

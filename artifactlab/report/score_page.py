@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from pathlib import Path
 from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import find_images
 from artifactlab.printable import printable
-from artifactlab.report.browsing import MOST_PICTURED, PICTURE_BYTES, ROWS, SHOTS, Column, Rows, rows_of
+from artifactlab.report.browsing import MOST_PICTURED, PICTURE_BYTES, ROWS, SHOTS, Column, Rows, common_folder, rows_of
 from artifactlab.report.histograms import Histogram, histogram
 from artifactlab.report.page_template import rendered
 from artifactlab.report.score_table import conclusion
 from artifactlab.report.score_words import score_words
-from artifactlab.report.shots import OPAQUE, Shot, opened, shot_of
+from artifactlab.report.shots import Shot, opened, shot_of
 from artifactlab.report.worst import worst_first
 from artifactlab.scoring.gates import Gate, parse_gate
 from artifactlab.scoring.measures import METRICS
@@ -36,7 +37,7 @@ class Looked:
     row: int
     """Its place among all, the worst being 0."""
     name: str
-    """Its path."""
+    """Its path from the folder that all are in."""
     word: str
     """What is said of it in a word."""
     words: str
@@ -90,7 +91,6 @@ def score_page(report: ScoreReport, progress: Progress | None = None) -> str:
         table=table,
         first=_first_rows(table),
         shots=SHOTS,
-        opaque=OPAQUE,
         data=table.data,
         version=program()["version"],
         said="Verdict",
@@ -122,7 +122,7 @@ def _histograms(report: ScoreReport, gates: Sequence[Gate]) -> list[Histogram]:
 
 def _looked(images: Sequence[ImageScore], report: ScoreReport, progress: Progress | None) -> list[Looked]:
     """The worst images with their pictures, as far as there is room."""
-    references = _references(report)
+    references, common = _references(report), common_folder([image.path for image in report.images])
     looked: list[Looked] = []
     spent, chosen = 0, [image for image in images if image.error is None][:MOST_PICTURED]
     for row, image in enumerate(chosen):
@@ -133,7 +133,7 @@ def _looked(images: Sequence[ImageScore], report: ScoreReport, progress: Progres
         looked.append(
             Looked(
                 row=row,
-                name=printable(image.path),
+                name=printable(os.path.relpath(image.path, common) if common else image.path),
                 word=_word(image),
                 words=score_words(image),
                 note=image.note,

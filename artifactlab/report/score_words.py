@@ -11,6 +11,8 @@ from artifactlab.scoring.score_report import ImageScore
 from artifactlab.scoring.severity import VISIBLE
 from artifactlab.scoring.worst_window import Window
 
+MUCH_MORE = 4
+"""Times the severity of the whole image from which on the worst window's is told: twice as strong."""
 NOTHING = "Neither a grid nor stair-steps show."
 
 
@@ -36,7 +38,7 @@ def _all_over(image: ImageScore) -> str:
     scores = image.scores
     severity = scores["severity"] or 0.0
     if severity <= VISIBLE:
-        return "All over the image little shows, in one place more."
+        return "All over the image it hardly shows, in one place it does."
     grid, steps, period = (scores.get(name) for name in ("lattice_amplitude", "edge_jaggedness", "period"))
     if grid is None or steps is None:
         return f"What shows is {times_text(severity)}."
@@ -46,10 +48,12 @@ def _all_over(image: ImageScore) -> str:
 
 def _in_a_window(image: ImageScore) -> str:
     """What its worst window adds."""
-    window = image.window
+    window, severity = image.window, image.scores["severity"] or 0.0
     if window is None or window.severity <= VISIBLE:
         return ""
-    return f" In {place_text(window)}, period {window.period}, {times_text(window.severity)}."
+    if severity > VISIBLE and window.severity < MUCH_MORE * severity:
+        return f" It is worst in {place_text(window)}."
+    return f" In {place_text(window)} a lattice of period {window.period} is {times_text(window.severity)}."
 
 
 def place_text(window: Window) -> str:
@@ -61,4 +65,4 @@ def place_text(window: Window) -> str:
 def times_text(severity: float) -> str:
     """A severity as strength, of which it is the square."""
     strength = math.sqrt(severity / VISIBLE)
-    return f"{strength:.1f} times as strong as what just shows" if strength < 10 else f"{strength:.0f} times as strong as what just shows"
+    return f"{strength:.{1 if strength < 10 else 0}f} times as strong as what just shows"

@@ -28,8 +28,10 @@ MAPPED = 1024
 """Pixels per side of the part that is mapped, around the worst window: a second of arithmetic per image."""
 AROUND = 256
 """Pixels per side of the part in which a lattice is looked for that a single window is too small to confirm."""
-OPAQUE = 4 / 255
-"""Explained rms at which the map is opaque, twice a fine grid that just shows; the same in all images of a page."""
+LEAST_OPAQUE = 2 / 255
+"""Least rms at which the map is opaque, that of a fine grid that just shows: what is fainter is to look faint."""
+NEARLY_ALL = 0.95
+"""Share of the map that is not opaque: one edge must not leave all else pale."""
 MAP_STEP = 8
 """Pixels of the image per pixel of its map, whose blocks have 16."""
 GAINS = (32, 16, 8, 4, 2, 1)
@@ -70,6 +72,19 @@ class Zoom(NamedTuple):
     """Rows."""
 
 
+class Mapped(NamedTuple):
+    """What of an image is in step with a lattice."""
+
+    uri: str
+    """Orange, as opaque as it is strong, as a PNG in a data URI."""
+    part: Part
+    """The part of the image that it covers."""
+    period: int
+    """Spacing of the lattice in pixels."""
+    most: float
+    """Rms, as a fraction of white, at which it is opaque."""
+
+
 class Shot(NamedTuple):
     """The pictures of one image."""
 
@@ -79,8 +94,8 @@ class Shot(NamedTuple):
     """Columns of the image itself."""
     height: int
     """Rows of the image itself."""
-    mapped: tuple[str, Part, int] | None
-    """What is explained as a PNG in a data URI, the part that it covers, and the period; None where there is nothing."""
+    mapped: Mapped | None
+    """What is explained; None where there is nothing."""
     place: Place
     """The window that is shown pixel by pixel: the worst, or else the middle."""
     zooms: list[Zoom]
@@ -92,7 +107,7 @@ class Shot(NamedTuple):
     def size(self) -> int:
         """Bytes that it takes in a page."""
         parts = [self.whole, self.reference or "", *(zoom.uri for zoom in self.zooms)]
-        return sum(map(len, parts)) + (0 if self.mapped is None else len(self.mapped[0]))
+        return sum(map(len, parts)) + (0 if self.mapped is None else len(self.mapped.uri))
 
 
 def opened(path: str) -> Picture | None:
@@ -159,7 +174,7 @@ def thumb_uri(picture: Picture, side: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _map_of(picture: Picture, place: Place, found_there: bool, period: int) -> tuple[str, Part, int] | None:
+def _map_of(picture: Picture, place: Place, found_there: bool, period: int) -> Mapped | None:
     """What is in step with a period around a window, and in the window by itself, where the image may not confirm it."""
     part, window = _around(picture, place, MAPPED), Part(place[0], place[1], place[2], place[2])
     strength = _strength(picture, part, period)
@@ -168,11 +183,12 @@ def _map_of(picture: Picture, place: Place, found_there: bool, period: int) -> t
         strength[inside] = torch.maximum(strength[inside], _strength(picture, window, period))
     if float(strength.max()) ** 2 <= FAINT:
         return None
-    opacity = np.round(255 * (strength / OPAQUE).clamp(0, 1).numpy()).astype(np.uint8)
+    most = max(LEAST_OPAQUE, float(np.quantile(strength.numpy(), NEARLY_ALL)))
+    opacity = np.round(255 * (strength / most).clamp(0, 1).numpy()).astype(np.uint8)
     height, width = (max(1, math.ceil(length / MAP_STEP)) for length in opacity.shape)
     opacity = cv2.resize(opacity, (width, height), interpolation=cv2.INTER_AREA)
     colour = np.broadcast_to(np.array(VERMILION[::-1], np.uint8), (*opacity.shape, 3))
-    return data_uri(np.dstack([colour, opacity])), part, period
+    return Mapped(data_uri(np.dstack([colour, opacity])), part, period, most)
 
 
 def _around(picture: Picture, place: Place, most: int) -> Part:
