@@ -29,6 +29,7 @@ announce(
     page="artifactlab.report.page:report_page",
     figure="artifactlab.report.figures:plot_diagnosis",
     maps="artifactlab.report.figures:plot_maps",
+    comparison_page="artifactlab.report.compare_page:compare_page",
     score_page="artifactlab.report.score_page:score_page",
     diagnosis_card="artifactlab.report.notebook_cards:diagnosis_card",
     score_card="artifactlab.report.notebook_cards:score_card",

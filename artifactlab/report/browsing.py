@@ -80,3 +80,11 @@ def common_folder(paths: Sequence[str]) -> str:
 def _short(value: float | None) -> float | None:
     """Four figures, which is more than is measured."""
     return None if value is None else float(f"{value:.4g}")
+
+
+def first_rows(table: Rows) -> list[tuple[str, str, str, list[str]]]:
+    """What a table shows before any script has run: name, folder, word, numbers."""
+    return [
+        (name, table.folders[folder], table.words[word], ["?" if x is None else f"{x:.4g}" for x in numbers])
+        for name, folder, word, *numbers in table.rows[:ROWS]
+    ]

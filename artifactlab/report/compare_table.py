@@ -17,7 +17,7 @@ STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}
 
 def compare_table(comparison: Comparison) -> Group:
     """A row per metric, the reasons of what cannot be told, offenders that went or came, and the verdict."""
-    table = Table(title=literal(_title(comparison)), title_justify="left", box=None)
+    table = Table(title=literal(comparison_title(comparison)), title_justify="left", box=None)
     table.add_column("metric", no_wrap=True)
     for name in ("before", "after", f"change ({comparison.confidence:.0%})"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -34,7 +34,7 @@ def compare_text(comparison: Comparison) -> str:
     return as_text(compare_table(comparison), WIDTH)
 
 
-def _title(comparison: Comparison) -> str:
+def comparison_title(comparison: Comparison) -> str:
     """What is compared, on how much, and what the intervals promise."""
     pairs = max((metric.pairs for metric in comparison.metrics), default=0)
     scores = comparison.kind == "scores"

@@ -11,12 +11,12 @@ from pathlib import Path
 from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import find_images
 from artifactlab.printable import printable
-from artifactlab.report.browsing import MOST_PICTURED, PICTURE_BYTES, ROWS, SHOTS, Column, Rows, common_folder, rows_of
+from artifactlab.report.browsing import MOST_PICTURED, PICTURE_BYTES, SHOTS, Column, common_folder, first_rows, rows_of
 from artifactlab.report.histograms import Histogram, histogram
 from artifactlab.report.page_template import rendered
 from artifactlab.report.score_table import conclusion
 from artifactlab.report.score_words import score_words
-from artifactlab.report.shots import Shot, opened, shot_of
+from artifactlab.report.shots import Shot, fits, opened, shot_of
 from artifactlab.report.worst import worst_first
 from artifactlab.scoring.gates import Gate, parse_gate
 from artifactlab.scoring.measures import METRICS
@@ -89,7 +89,7 @@ def score_page(report: ScoreReport, progress: Progress | None = None) -> str:
         histograms=_histograms(report, gates),
         looked=_looked(images[: len(table.rows)], report, progress),
         table=table,
-        first=_first_rows(table),
+        first=first_rows(table),
         shots=SHOTS,
         data=table.data,
         version=program()["version"],
@@ -161,15 +161,7 @@ def _shot(image: ImageScore, reference: Path | None) -> Shot | None:
     found, place = image.window, None
     if found is not None:
         place = found.top, found.left, found.side
-        if max(found.top + found.side - picture.size[0], found.left + found.side - picture.size[1]) > 0:
-            return None  # another file has taken its place
+        if not fits(place, picture):
+            return None  # another file has taken its name
     period = found.period if found is not None else int(image.scores.get("period") or 0)
     return shot_of(picture, place, period, None if reference is None else opened(str(reference)))
-
-
-def _first_rows(table: Rows) -> list[tuple[str, str, str, list[str]]]:
-    """What the table shows before any script has run: name, folder, word, numbers."""
-    return [
-        (name, table.folders[folder], table.words[word], ["?" if x is None else f"{x:.4g}" for x in numbers])
-        for name, folder, word, *numbers in table.rows[:ROWS]
-    ]

@@ -149,6 +149,11 @@ def middle_of(picture: Picture) -> Place:
     return top, left, side
 
 
+def fits(place: Place, picture: Picture) -> bool:
+    """Whether a window lies in an image."""
+    return all(at >= 0 and at + place[2] <= length for at, length in zip(place[:2], picture.size, strict=True))
+
+
 def cut(picture: Picture, place: Place) -> Tensor:
     """A window of an image, (3 or 1, side, side)."""
     top, left, side = place
