@@ -103,8 +103,8 @@ def _word(image: ImageScore) -> str:
 
 def _gates(report: ScoreReport) -> list[Gate]:
     """Those that were asked for, and those that the verdict is made of."""
-    asked = [parse_gate(text, report.summary) for text in report.config.get("gates", [])]
-    return list(dict.fromkeys([*asked, *(gate for gate in DEFAULT_GATES if gate.metric in report.summary)]))
+    asked = [parse_gate(text) for text in report.config.get("gates", [])]
+    return list(dict.fromkeys([*asked, *(gate for gate in DEFAULT_GATES if gate.metric in report.config["metrics"])]))
 
 
 def _failed(report: ScoreReport, gate: Gate) -> int:

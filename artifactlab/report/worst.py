@@ -12,8 +12,9 @@ def worst_first(report: ScoreReport) -> list[ImageScore]:
 
     What cannot be told comes after all that can, and what could not be scored last.
     """
-    names = [name for name in MADE_OF if name in report.summary]
-    names = names or [name for name in report.summary if METRICS[name].better is not None][:1]
+    measured = report.config["metrics"]
+    names = [name for name in MADE_OF if name in measured]
+    names = names or [name for name in measured if METRICS[name].better is not None][:1]
 
     def order(image: ImageScore) -> tuple[bool, bool, float]:
         signs = [-1.0 if METRICS[name].better == "higher" else 1.0 for name in names]
