@@ -31,7 +31,7 @@ def run(*arguments: str) -> Result:
 def test_score_writes_a_folder_with_page_and_numbers(folder: Path) -> None:
     result = run("score", "a", "--metric", "severity", "-o", "report/", "--fail-on", "severity>1")
     assert result.exit_code == 1
-    assert result.stdout == "Artifacts show in 1. The worst is a/stairs.png.\n" or "a/stairs.png" in result.stdout
+    assert "The worst is a/stairs.png" in result.stdout
     assert sorted(path.name for path in (folder / "report").iterdir()) == ["report.html", "scores.csv", "scores.json"]
     assert json.loads((folder / "report" / "scores.json").read_text())["images"][0]["path"] == "a/stairs.png"
     assert run("compare", "report/scores.json", "report/scores.csv").exit_code == 0
