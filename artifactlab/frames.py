@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from artifactlab.errors import InputError
@@ -11,11 +11,11 @@ from artifactlab.errors import InputError
 Library = Literal["pandas", "polars"]
 LIBRARIES: tuple[Library, ...] = ("pandas", "polars")
 """In the order in which they are looked for."""
-# The interchange protocol (`__dataframe__`) would take a third package, pyarrow, to hold the columns; who has neither of
-# these two has no use for it.
+# The interchange protocol (`__dataframe__`) would take a third package, pyarrow, to hold the columns; who has neither
+# of these two has no use for it.
 
 
-def data_frame(columns: dict[str, Sequence[Any]], library: Library | None = None) -> Any:
+def data_frame(columns: Mapping[str, Sequence[Any]], library: Library | None = None) -> Any:
     """Columns of one length as a `pandas.DataFrame`, or a `polars.DataFrame` where only that is installed.
 
     Args:

@@ -96,7 +96,7 @@ OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, InputOptions) for 
     "-o",
     "target",
     metavar="FILE",
-    help="Write there, not to stdout. Of measurements a page to look at, where it is a folder (report/) or ends in .html.",
+    help="Write there, not to stdout. Of measurements a page to look at, if it is a folder (report/) or ends in .html.",
 )
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if the verdict is worse.")
 @click.option("--fail-on-difference", is_flag=True, help="Of two models: exit with 1 if their lattices part.")

@@ -50,13 +50,22 @@ class Rows:
     def data(self) -> dict[str, Any]:
         """It as the script takes it."""
         columns = [{"name": column.name, "sign": column.sign} for column in self.columns]
-        return {"columns": columns, "rows": self.rows, "folders": self.folders, "words": self.words, "sizes": [SHOTS, ROWS]}
+        return {
+            "columns": columns,
+            "rows": self.rows,
+            "folders": self.folders,
+            "words": self.words,
+            "sizes": [SHOTS, ROWS],
+        }
 
 
 def rows_of(images: Iterable[tuple[str, str, Cells]], columns: list[Column], words: Sequence[str]) -> Rows:
     """The rows of (path, word, numbers) as far as there is room."""
     listed = list(images)
-    known, folders, rows, spent = {word: number for number, word in enumerate(words)}, {}, [], 0
+    known = {word: number for number, word in enumerate(words)}
+    folders: dict[str, int] = {}
+    rows: list[list[Any]] = []
+    spent = 0
     common = common_folder([path for path, _, _ in listed])
     for path, word, numbers in listed:
         folder, name = os.path.split(os.path.relpath(path, common) if common else path)

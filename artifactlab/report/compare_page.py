@@ -93,7 +93,10 @@ def compare_page(comparison: Comparison, progress: Progress | None = None) -> st
         comparison=comparison,
         title=printable(comparison_title(comparison)),
         counts=[(word, count) for word, count in counts.items() if count],
-        metrics=[(metric, _figure(metric.before), _figure(metric.after), change_text(metric)) for metric in comparison.metrics],
+        metrics=[
+            (metric, _figure(metric.before), _figure(metric.after), change_text(metric))
+            for metric in comparison.metrics
+        ],
         looked=_looked(comparison.images[: len(table.rows)], names, progress),
         table=table,
         first=first_rows(table),
@@ -140,7 +143,9 @@ def _sliding(pair: ImagePair) -> Sliding | None:
     place = _place(pair, before, after)
     height, width = after.size
     parts = [_colours(side, place) for side in (before, after)]
-    return Sliding(thumb_uri(after, THUMB), width, height, place, zoom_of("before", parts[0]), zoom_of("after", parts[1]))
+    return Sliding(
+        thumb_uri(after, THUMB), width, height, place, zoom_of("before", parts[0]), zoom_of("after", parts[1])
+    )
 
 
 def _colours(picture: Picture, place: Place) -> Tensor:

@@ -12,7 +12,7 @@ from artifactlab.scoring.gates import Gate
 BINS = 24
 """Bars of a histogram, each some ten pixels of the screen wide."""
 TAIL = 0.99
-"""Share of the scores that the bars but the last are spread over: one image of a hundred would else squeeze the others."""
+"""Share of the scores that the bars but the last are spread over: one of a hundred would squeeze the others."""
 ROOM = 4
 """Times the value of a gate that is shown at most: what matters is which side of it scores are on, and how near."""
 

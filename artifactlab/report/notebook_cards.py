@@ -42,7 +42,11 @@ def score_card(report: ScoreReport) -> str:
 def comparison_card(comparison: Comparison) -> str:
     """The verdict, the metrics, and below them the images that got worst, as HTML for a notebook."""
     metrics: list[Row] = [
-        (None, [each.name, _figure(each.before), _figure(each.after), change_text(each), each.verdict], each.reason or "")
+        (
+            None,
+            [each.name, _figure(each.before), _figure(each.after), change_text(each), each.verdict],
+            each.reason or "",
+        )
         for each in comparison.metrics
     ]
     card = _card(comparison.text, ["metric", "before", "after", "change", "verdict"], metrics)
@@ -59,7 +63,9 @@ def diagnosis_card(diagnosis: Diagnosis) -> str:
         (None, [diagnosis.handles[found.site.key], found.verdict, figures(found.effect.value, "+")], found.site.key)
         for found in diagnosis.sites[:MOST]
     ]
-    return _card(diagnosis.heading, ["site", "verdict", "effect on severity"], rows, _more(len(diagnosis.sites), "sites"))
+    return _card(
+        diagnosis.heading, ["site", "verdict", "effect on severity"], rows, _more(len(diagnosis.sites), "sites")
+    )
 
 
 def _score_row(image: ImageScore, names: Sequence[str]) -> Row:

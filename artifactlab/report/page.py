@@ -10,8 +10,8 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.report.flat import NAMES
 from artifactlab.report.next_steps import Invocation, Step, next_steps
-from artifactlab.report.page_views import ZOOMS, Drawn, Shown, View, drawn_of, view_of
 from artifactlab.report.page_template import rendered
+from artifactlab.report.page_views import ZOOMS, Drawn, Shown, View, drawn_of, view_of
 from artifactlab.report.page_words import level_numbers, page_words, sides_text
 from artifactlab.scoring.severity import VISIBLE
 

@@ -24,7 +24,7 @@ def asks_for_page(target: str) -> bool:
 
 
 def refuse_unwritable_page(target: str, beside: tuple[str, ...]) -> None:
-    """Raise an InputError, before any work is done, where `write_page` could not write; `beside` are its other names."""
+    """Raise an InputError, before any work is done, where `write_page` could not write; `beside` are other names."""
     if _is_folder(target):
         refuse_unwritable_names(Path(target), (PAGE, *beside))
     else:

@@ -23,7 +23,11 @@ def rendered(template: str, styles: Sequence[str], scripts: Sequence[str], **val
         values: what the template shows, by name.
     """
     style, script = _together(styles), _together(scripts)
-    text = _environment().get_template(template).render(**values, style=style, script=script, policy=_policy(style, script))
+    text = (
+        _environment()
+        .get_template(template)
+        .render(**values, style=style, script=script, policy=_policy(style, script))
+    )
     return text.encode(errors="backslashreplace").decode()  # a file's name need not be UTF-8
 
 

@@ -1,4 +1,4 @@
-"""Pictures of an image file for pages: small as a whole, its worst window pixel by pixel, and what is explained of it."""
+"""Pictures of an image file for pages: all of it in small, its worst window in large, and what is explained of it."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def thumb_uri(picture: Picture, side: int) -> str:
 
 
 def _map_of(picture: Picture, place: Place, found_there: bool, period: int) -> Mapped | None:
-    """What is in step with a period around a window, and in the window by itself, where the image may not confirm it."""
+    """What is in step with a period around a window, and in it by itself, where the image may not confirm it."""
     part, window = _around(picture, place, MAPPED), Part(place[0], place[1], place[2], place[2])
     strength = _strength(picture, part, period)
     if found_there:
@@ -191,9 +191,9 @@ def _map_of(picture: Picture, place: Place, found_there: bool, period: int) -> M
     most = max(LEAST_OPAQUE, float(np.quantile(strength.numpy(), NEARLY_ALL)))
     opacity = np.round(255 * (strength / most).clamp(0, 1).numpy()).astype(np.uint8)
     height, width = (max(1, math.ceil(length / MAP_STEP)) for length in opacity.shape)
-    opacity = cv2.resize(opacity, (width, height), interpolation=cv2.INTER_AREA)
-    colour = np.broadcast_to(np.array(VERMILION[::-1], np.uint8), (*opacity.shape, 3))
-    return Mapped(data_uri(np.dstack([colour, opacity])), part, period, most)
+    reduced = cv2.resize(opacity, (width, height), interpolation=cv2.INTER_AREA)
+    colour = np.broadcast_to(np.array(VERMILION[::-1], np.uint8), (*reduced.shape, 3))
+    return Mapped(data_uri(np.dstack([colour, reduced])), part, period, most)
 
 
 def _around(picture: Picture, place: Place, most: int) -> Part:

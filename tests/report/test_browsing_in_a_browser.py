@@ -48,7 +48,9 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(params=["score", "compare"])
-def either(request: pytest.FixtureRequest, browser: Any, emulate: Callable[..., None], addresses: dict[str, str]) -> Any:
+def either(
+    request: pytest.FixtureRequest, browser: Any, emulate: Callable[..., None], addresses: dict[str, str]
+) -> Any:
     return opened(browser, emulate, addresses[request.param])
 
 
@@ -136,7 +138,9 @@ def test_the_orange_can_be_taken_away(score: Any) -> None:
     assert [each for each in all_of(score, ".over") if each.is_displayed()] == []
 
 
-def test_the_slider_of_a_later_page_moves(browser: Any, emulate: Callable[..., None], addresses: dict[str, str]) -> None:
+def test_the_slider_of_a_later_page_moves(
+    browser: Any, emulate: Callable[..., None], addresses: dict[str, str]
+) -> None:
     from selenium.webdriver.common.keys import Keys
 
     page = opened(browser, emulate, addresses["compare"])

@@ -1,4 +1,4 @@
-"""The page of scores by itself: the worst first, drawn as measured, escaped, and small however many images there are."""
+"""The page of scores by itself: the worst first, drawn as measured, escaped, small however many images there are."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def test_the_zoom_is_the_worst_window_pixel_by_pixel_four_times_as_large(page: P
 
 
 def test_what_is_explained_is_the_grid_that_was_planted(page: Page) -> None:
-    (shown,) = [found for found in page.having("img") if str(found.get("alt")).startswith("The framed window, period 2")]
+    (shown,) = [
+        found for found in page.having("img") if str(found.get("alt")).startswith("The framed window, period 2")
+    ]
     gain = float(str(shown["alt"]).rpartition("\u00d7")[2])
     planted = (-1.0) ** np.add.outer(np.arange(64), np.arange(64))
     grey = pixels(shown["src"]).mean(2) - 127.5
@@ -130,10 +132,12 @@ def test_an_image_is_told_in_words() -> None:
     weak_but = scored("a.png", 0.5, window=Window(0, 16, 64, 9.0, 4))
     weak_but.scores["worst_window"] = 9.0
     assert score_words(weak_but) == (
-        "All over the image it hardly shows, in one place it does. In rows 0 to 64, columns 16 to 80 a lattice of period 4"
-        " is 3.0 times as strong as what just shows."
+        "All over the image it hardly shows, in one place it does. In rows 0 to 64, columns 16 to 80 a lattice of"
+        " period 4 is 3.0 times as strong as what just shows."
     )
-    grid = ImageScore("a", {"severity": 4.0, "lattice_amplitude": 4.2 / 255, "edge_jaggedness": 0.0, "period": 2.0}, None)
+    grid = ImageScore(
+        "a", {"severity": 4.0, "lattice_amplitude": 4.2 / 255, "edge_jaggedness": 0.0, "period": 2.0}, None
+    )
     assert score_words(grid) == "Checkerboard (4.2/255 rms, period 2), 2.0 times as strong as what just shows."
     assert score_words(scored("a", None)).startswith("Cannot tell")
     assert score_words(ImageScore("a", {"severity": None}, "no\nimage")) == "Not scored: no\\nimage."
