@@ -12,8 +12,9 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import Effect, SiteDiagnosis
 from artifactlab.attribution.sites.capture import Capture, capture
 from artifactlab.attribution.sites.records import Evidence, Site
-from artifactlab.comparing.compare import Comparison, compare
+from artifactlab.comparing.compare import compare
 from artifactlab.comparing.compare_models import compare_models
+from artifactlab.comparing.comparison import Comparison
 from artifactlab.comparing.model_comparison import ModelComparison
 from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
 from artifactlab.inputs.images import read_image
@@ -30,6 +31,11 @@ announce(
     page="artifactlab.report.page:report_page",
     figure="artifactlab.report.figures:plot_diagnosis",
     maps="artifactlab.report.figures:plot_maps",
+    comparison_page="artifactlab.report.compare_page:compare_page",
+    score_page="artifactlab.report.score_page:score_page",
+    diagnosis_card="artifactlab.report.notebook_cards:diagnosis_card",
+    score_card="artifactlab.report.notebook_cards:score_card",
+    comparison_card="artifactlab.report.notebook_cards:comparison_card",
 )
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
 announce(

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     ("printable", "_interrupts"),
     ("errors",),
-    ("registry", "serialize", "files"),
+    ("registry", "serialize", "files", "frames"),
+    ("views",),
     ("metrics",),
     ("inputs",),
     ("models",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,11 @@ from artifactlab.attribution.records import (
 )
 from artifactlab.attribution.windows import Window
 from artifactlab.errors import InputError
+from artifactlab.frames import Library, data_frame
 from artifactlab.models.layout import Layout
-from artifactlab.registry import Registry
+from artifactlab.printable import printable
 from artifactlab.serialize import json_data, program
+from artifactlab.views import VIEWS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1.5"
 OUTPUT_NAMES = tuple(measure.name for measure in fields(OutputMeasures) if measure.name != "slices")
 """Names of the numbers that a diagnosis measures on the output itself."""
-VIEWS: Registry[Callable[..., Any]] = Registry("artifactlab.views")
-"""The views of a diagnosis by name (`page`, `figure`, `maps`), which `artifactlab.report` registers: a record knows
-nothing of pages."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Example:
     """Some channels of the middle of a site's own output (C, *space), by site key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """The result of `diagnose`.
 
@@ -194,6 +192,38 @@ class Diagnosis:
         if key not in kept:
             raise InputError(f"no site {key!r}; the diagnosis has {', '.join(kept)}")
         return kept[key]
+
+    def __repr__(self) -> str:
+        found = f"{len(self.sites)} sites, {len(self.offenders)} offenders, severity {self.output.severity:.3g}"
+        return f"Diagnosis({found}: {printable(self.heading)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the main finding, the sites, and a picture."""
+        card: str = VIEWS["diagnosis_card"](self)
+        return card
+
+    def to_frame(self, library: Library | None = None) -> Any:
+        """The sites as a `pandas.DataFrame`, or a `polars.DataFrame` where only that is installed; see `data_frame`.
+
+        Args:
+            library: "pandas" or "polars", where that is to be chosen.
+
+        Raises:
+            InputError: if neither is installed, or not the one that was asked for.
+        """
+        sites = self.sites
+        columns: dict[str, list[Any]] = {
+            "site": [found.site.key for found in sites],
+            "verdict": [found.verdict for found in sites],
+            "effect": [found.effect.value for found in sites],
+            "effect_low": [found.effect.low for found in sites],
+            "effect_high": [found.effect.high for found in sites],
+            "share": [found.effect.share for found in sites],
+            "lattice_share": [found.evidence.checkerboard_energy for found in sites],
+            "jaggedness": [found.evidence.edge_jaggedness for found in sites],
+            "verified": [found.verified for found in sites],
+        }
+        return data_frame(columns, library)
 
     def to_html(self) -> str:
         """The report as one self-contained page of at most 5 MB: pictures, what to do next, and the JSON."""

@@ -18,16 +18,21 @@ from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import Seed, flag_of, form_option, is_given
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import gathered
-from artifactlab.cli.verbosity import complain
+from artifactlab.cli.verbosity import complain, note
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
+from artifactlab.printable import printable
+from artifactlab.report.compare_page import compare_page
 from artifactlab.report.compare_table import compare_table, compare_text
 from artifactlab.report.models_table import models_table, models_text
+from artifactlab.report.page_files import asks_for_page, refuse_unwritable_page, write_page
 from artifactlab.report.terminal import print_out
 
 Compared = TypeVar("Compared", artifactlab.Comparison, artifactlab.ModelComparison)
 MODEL_SUFFIXES = (".onnx", ".pt2", ".pth", ".pt", ".ts", ".ckpt")
 """How the names of models' files end, by which one that is missing is told from a missing measurement."""
+BESIDE = "compare.json"
+"""The file beside the page in a folder."""
 MOST_NAMED = 5
 """Unreadable images that stderr names, enough to see what they have in common; the JSON has all."""
 
@@ -52,8 +57,28 @@ class Destination:
 
     form: str
     """Format of the result: `table` or `json`."""
-    target: Path | None
-    """The file that is written; None for stdout."""
+    target: str | None
+    """The file or folder that is written, as it was typed; None for stdout."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is written; None for stdout."""
+        return None if self.target is None else Path(self.target)
+
+    @property
+    def page(self) -> str | None:
+        """Where a page is written; None where there is to be none."""
+        wanted = self.target is not None and self.form == "table" and asks_for_page(self.target)
+        return self.target if wanted else None
+
+    def refuse_unwritable(self, models: bool) -> None:
+        """Raise an InputError, before any work is done, where the result could not be written."""
+        if self.page is not None and models:
+            raise InputError(f"there is no page of two models, which {self.page!r} asks for; give a file for -o")
+        if self.page is not None:
+            refuse_unwritable_page(self.page, (BESIDE,))
+        elif self.path is not None:
+            refuse_unwritable(followed(self.path))
 
 
 OF_MEASUREMENTS_ONLY = {field.name for field in fields(MeasurementOptions)}
@@ -69,7 +94,12 @@ OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, InputOptions) for 
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
 @click.option("--reference", metavar="DIR", help="What images in folders should look like, paired by file stem.")
 @form_option
-@click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+@click.option(
+    "-o",
+    "target",
+    metavar="FILE",
+    help="Write there, not to stdout. Of measurements a page to look at, if it is a folder (report/) or ends in .html.",
+)
 @click.option("--fail-on-regression", is_flag=True, help="Exit with 1 if the verdict is worse.")
 @click.option("--fail-on-difference", is_flag=True, help="Of two models: exit with 1 if their lattices part.")
 @click.option(
@@ -112,8 +142,7 @@ def compare(
     _refuse_misplaced(ctx, are_models)
     if more and not (are_models and inputs.inputs):
         raise InputError(f"unexpected {' '.join(more)!r}: compare takes two; images of two models follow --input")
-    if destination.target is not None:
-        refuse_unwritable(followed(destination.target))
+    destination.refuse_unwritable(are_models)
     if are_models:
         inputs = replace(inputs, inputs=(*inputs.inputs, *more))
         of_models = compared_models((before, after), models, inputs, seed)
@@ -121,7 +150,10 @@ def compare(
         _exit_of_models(of_models, models.fail_on_difference)
     else:
         of_measurements = _compared_measurements(before, after, measurements, seed)
-        _write(of_measurements, compare_table, compare_text, destination)
+        if destination.page is not None:
+            _write_page(of_measurements, destination.page)
+        else:
+            _write(of_measurements, compare_table, compare_text, destination)
         _exit_of_measurements(of_measurements, measurements.fail_on_regression)
 
 
@@ -172,11 +204,21 @@ def _write(
 ) -> None:
     """The result on stdout, or in the file."""
     if destination.form == "json":
-        write_text(comparison.to_json() + "\n", destination.target)
-    elif destination.target is None and sys.stdout.isatty():
+        write_text(comparison.to_json() + "\n", destination.path)
+    elif destination.path is None and sys.stdout.isatty():
         print_out(table(comparison))
     else:
-        write_text(text(comparison), destination.target)
+        write_text(text(comparison), destination.path)
+
+
+def _write_page(comparison: artifactlab.Comparison, target: str) -> None:
+    """The page, and what it comes to on stdout."""
+    with progress_bar("drawing") as progress:
+        page = compare_page(comparison, progress)
+    written = write_page(target, page, {BESIDE: lambda: comparison.to_json() + "\n"})
+    click.echo(printable(comparison.text))
+    for path in written:
+        note(f"wrote {path}")
 
 
 def _exit_of_models(comparison: artifactlab.ModelComparison, fail_on_difference: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,15 +12,21 @@ from artifactlab.cli.files import write_text
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import gathered
 from artifactlab.cli.store_options import StoreOptions, store_options
-from artifactlab.cli.verbosity import complain
+from artifactlab.cli.verbosity import complain, note
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
-from artifactlab.report.score_table import RENDER, render_table
+from artifactlab.report.page_files import asks_for_page, refuse_unwritable_page, write_page
+from artifactlab.report.score_page import score_page
+from artifactlab.report.score_table import RENDER, conclusion, render_table
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score import chosen_metrics, score_images, stored_scores
-from artifactlab.scoring.score_report import refuse_unsortable
+from artifactlab.scoring.score_report import ScoreReport, refuse_unsortable
 
+PAGE_FORM = "page"
+"""The format of what is no text, but to look at."""
+BESIDE = {"scores.json": "json", "scores.csv": "csv"}
+"""Files beside the page in a folder, and their formats."""
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
 
 
@@ -46,7 +53,12 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     type=click.Choice(list(RENDER)),
     help="Default is what the suffix of -o says, or else a table.",
 )
-@click.option("-o", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+@click.option(
+    "-o",
+    "target",
+    metavar="FILE",
+    help="Write there, not to stdout. A page to look at, where it is a folder (report/) or ends in .html.",
+)
 @click.option(
     "--fail-on",
     "gates",
@@ -79,7 +91,7 @@ def score(
     sort: str | None,
     top: int | None,
     form: str | None,
-    target: Path | None,
+    target: str | None,
     gates: tuple[str, ...],
     workers: int,
     max_pixels: int,
@@ -100,8 +112,10 @@ def score(
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
     if sort is not None and keeping.from_store is None:
         refuse_unsortable(sort, chosen_metrics(metrics or None, reference or reference_column))
-    if target is not None:
-        refuse_unwritable(followed(target))
+    if form == PAGE_FORM and target is not None:
+        refuse_unwritable_page(target, tuple(BESIDE))
+    elif target is not None:
+        refuse_unwritable(followed(Path(target)))
     if keeping.from_store is not None:
         report = stored_scores(keeping.from_store, gates)
     else:
@@ -115,7 +129,11 @@ def score(
                 resume=keeping.resume,
             )
     report = report if sort is None else report.worst_first(sort)
-    write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
+    if form == PAGE_FORM and target is not None:
+        _write_page(report, target)
+    else:
+        text = render_table(report, top) if form == "table" else RENDER[form](report)
+        write_text(text, None if target is None else Path(target))
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if report.unreadable:
@@ -123,7 +141,18 @@ def score(
     sys.exit(2 if report.unreadable else 1 if report.failures else 0)
 
 
-def _form_of(target: Path | None) -> str:
+def _write_page(report: ScoreReport, target: str) -> None:
+    with progress_bar("drawing") as progress:
+        page = score_page(report, progress)
+    written = write_page(target, page, {name: partial(RENDER[form], report) for name, form in BESIDE.items()})
+    click.echo(conclusion(report).plain)
+    for path in written:
+        note(f"wrote {path}")
+
+
+def _form_of(target: str | None) -> str:
     """The format that a file's name asks for; a table where it asks for none."""
-    suffix = "" if target is None else target.suffix.removeprefix(".").lower()
+    if target is not None and asks_for_page(target):
+        return PAGE_FORM
+    suffix = "" if target is None else Path(target).suffix.removeprefix(".").lower()
     return suffix if suffix in RENDER else "table"

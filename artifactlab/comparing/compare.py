@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.repair.effects import CONFIDENCE
 from artifactlab.comparing.changes import (
     DIAGNOSIS_METRICS,
-    Change,
-    MetricComparison,
     crop_change,
     overall,
     score_change,
     verdict_text,
 )
+from artifactlab.comparing.comparison import Comparison, ComparisonSettings
+from artifactlab.comparing.image_pairs import image_pairs
 from artifactlab.comparing.saved import Saved, SavedDiagnosis, SavedScores, saved
 from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
@@ -26,62 +25,9 @@ from artifactlab.scoring.measures import METRICS, check_known
 from artifactlab.scoring.score import score_images
 from artifactlab.scoring.score_report import ScoreReport
 from artifactlab.scoring.severity import VISIBLE
-from artifactlab.serialize import json_data, program
 
-__all__ = ["Comparison", "MetricComparison", "compare"]
-
-SCHEMA_VERSION = "1.0"
-"""Version of `artifactlab/schemas/compare.json`."""
 Measured = Diagnosis | ScoreReport | str | Path
 Progress = Callable[[int, int], None]
-
-
-class ComparisonSettings(TypedDict):
-    """The settings that a comparison was produced with."""
-
-    before: str
-    """File or folder of the first side, for messages."""
-    after: str
-    """File or folder of the second side."""
-    reference: str | None
-    """Folder of what the images should look like."""
-    seed: int
-    """Seed of the resamples."""
-    metrics: list[str]
-    """Names of the metrics that were compared."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The result of `compare`."""
-
-    kind: Literal["diagnoses", "scores"]
-    """What was compared."""
-    verdict: Change
-    """Verdict on all: of scores, worse if any metric is, else better if any is; of diagnoses, that of the severity."""
-    text: str
-    """The verdict in words, with its numbers."""
-    metrics: tuple[MetricComparison, ...]
-    """One comparison per metric."""
-    confidence: float
-    """Confidence level of all intervals; those of scores hold at it all at once."""
-    offenders_gone: tuple[str, ...]
-    """Keys of the sites that were offenders before and are none after; empty for scores."""
-    offenders_new: tuple[str, ...]
-    """Keys of the sites that are offenders after and were none before; empty for scores."""
-    unreadable: tuple[str, ...]
-    """Paths of the images that could not be scored; they are left out of all comparisons."""
-    config: ComparisonSettings
-    """The settings that produced the comparison."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that validates against `artifactlab/schemas/compare.json`: None instead of NaN."""
-        data: dict[str, Any] = json_data({"schema_version": SCHEMA_VERSION, "tool": program(), **asdict(self)})
-        return data
-
-    def to_json(self) -> str:
-        """`to_dict` as indented JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
 
 def compare(
@@ -168,6 +114,7 @@ def compare_scores(
         offenders_new=(),
         unreadable=tuple(sorted({*before.unreadable, *after.unreadable})),
         config={**config, "metrics": names},
+        images=image_pairs(before, after, names),
     )
 
 

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from artifactlab.inputs.image_files import by_stem
 from artifactlab.inputs.regular_files import read_regular
 from artifactlab.scoring import score_report
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score_report import ScoreReport
+from artifactlab.scoring.score_report import PLACE, ScoreReport
 
 SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
 """Settings of a diagnosis that two must share to be compared."""
@@ -26,6 +26,16 @@ EXPECTED = "a diagnosis.json, what `score --format json` or `--format csv` wrote
 
 LARGEST = 1 << 30
 """Bytes of the largest file that is read: the scores of millions of images."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image is, and where in it the worst window."""
+
+    path: str
+    """The image file, as it was called when it was scored."""
+    window: tuple[int, int, int] | None
+    """Top, left and side of its worst window in pixels; None where no lattice was found in one."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,8 @@ class SavedScores:
     """Paths of the images that could not be scored."""
     periods: tuple[int, ...] | None = None
     """Smallest and largest lattice spacing that was looked for; None where the file does not say."""
+    files: dict[str, Place] = field(default_factory=dict)
+    """Where each image is, by file stem."""
     reference: str | None = None
     """Folder that the images were compared with; None where there was none, or the file does not say."""
 
@@ -147,7 +159,11 @@ def _key(site: dict[str, Any]) -> str:
 
 
 def _scores(data: dict[str, Any], source: str) -> SavedScores:
-    rows = [(row["path"], row["scores"], row["error"]) for row in data["images"]]
+    windows = [row.get("window") or {} for row in data["images"]]
+    rows = [
+        (_place(row["path"], window), row["scores"], row["error"])
+        for row, window in zip(data["images"], windows, strict=True)
+    ]
     config = data["config"]
     found = _paired_up(rows, tuple(config["metrics"]), source)
     return replace(found, periods=tuple(map(int, config["periods"])), reference=config.get("reference"))
@@ -159,7 +175,11 @@ def _from_csv(text: str, source: str) -> SavedScores:
         reader = csv.DictReader(io.StringIO(text, newline=""))
         names = _metric_columns(reader, source)
         rows = [
-            (row["path"], {name: float(row[name]) if row[name] else None for name in names}, row["error"] or None)
+            (
+                _place(row["path"], {name: row.get(f"window_{name}") for name in PLACE}),
+                {name: float(row[name]) if row[name] else None for name in names},
+                row["error"] or None,
+            )
             for row in reader
         ]
         return _paired_up(rows, names, source)
@@ -178,16 +198,27 @@ def _metric_columns(reader: csv.DictReader[str], source: str) -> tuple[str, ...]
     return names
 
 
+def _place(path: str, window: Mapping[str, Any]) -> Place:
+    """Where an image is; a window of which a number is missing is none."""
+    numbers = [window.get(name) for name in PLACE]
+    if None in numbers or "" in numbers:
+        return Place(path, None)
+    top, left, side = (int(number) for number in numbers if number is not None)
+    return Place(path, (top, left, side))
+
+
 def _paired_up(
-    rows: Sequence[tuple[str, Mapping[str, Any], Any]], metrics: tuple[str, ...], source: str
+    rows: Sequence[tuple[Place, Mapping[str, Any], Any]], metrics: tuple[str, ...], source: str
 ) -> SavedScores:
-    files = by_stem([Path(path) for path, _, _ in rows], f"images in {source!r}")
-    scores = {str(Path(path)): {name: _score(row[name]) for name in metrics} for path, row, _ in rows}
+    files = by_stem([Path(place.path) for place, _, _ in rows], f"images in {source!r}")
+    scores = {str(Path(place.path)): {name: _score(row[name]) for name in metrics} for place, row, _ in rows}
+    places = {str(Path(place.path)): place for place, _, _ in rows}
     return SavedScores(
         source=source,
         images={stem: scores[str(file)] for stem, file in files.items()},
         metrics=metrics,
-        unreadable=tuple(str(Path(path)) for path, _, error in rows if error is not None),
+        unreadable=tuple(str(Path(place.path)) for place, _, error in rows if error is not None),
+        files={stem: places[str(file)] for stem, file in files.items()},
     )
 
 

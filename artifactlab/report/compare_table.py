@@ -6,8 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from artifactlab.comparing.changes import figures
-from artifactlab.comparing.compare import Comparison, MetricComparison
+from artifactlab.comparing.changes import MetricComparison, figures
+from artifactlab.comparing.comparison import Comparison
 from artifactlab.report.terminal import as_text, literal
 
 WIDTH = 80
@@ -17,7 +17,7 @@ STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}
 
 def compare_table(comparison: Comparison) -> Group:
     """A row per metric, the reasons of what cannot be told, offenders that went or came, and the verdict."""
-    table = Table(title=literal(_title(comparison)), title_justify="left", box=None)
+    table = Table(title=literal(comparison_title(comparison)), title_justify="left", box=None)
     table.add_column("metric", no_wrap=True)
     for name in ("before", "after", f"change ({comparison.confidence:.0%})"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -34,7 +34,7 @@ def compare_text(comparison: Comparison) -> str:
     return as_text(compare_table(comparison), WIDTH)
 
 
-def _title(comparison: Comparison) -> str:
+def comparison_title(comparison: Comparison) -> str:
     """What is compared, on how much, and what the intervals promise."""
     pairs = max((metric.pairs for metric in comparison.metrics), default=0)
     scores = comparison.kind == "scores"
@@ -57,13 +57,17 @@ def _notes(comparison: Comparison) -> list[Text]:
 
 
 def _row(metric: MetricComparison) -> tuple[str | Text, ...]:
-    change = "-" if metric.change is None else figures(metric.change, "+")
-    interval = ""
-    if metric.low is not None and metric.high is not None:
-        interval = f" [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"
     return (
         literal(metric.name),
         *("-" if value is None else figures(value) for value in (metric.before, metric.after)),
-        change + interval,
+        change_text(metric),
         Text(metric.verdict, style=STYLES[metric.verdict]),
     )
+
+
+def change_text(metric: MetricComparison) -> str:
+    """The change with its interval; a dash where there is none."""
+    change = "-" if metric.change is None else figures(metric.change, "+")
+    if metric.low is None or metric.high is None:
+        return change
+    return f"{change} [{figures(metric.low, '+')}, {figures(metric.high, '+')}]"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.errors import InputError
-from artifactlab.files import refuse_unwritable, refuse_unwritable_folder, write_files
 from artifactlab.printable import printable
 from artifactlab.report.figures import png_of
+from artifactlab.report.folders import refuse_unwritable_names, write_folder
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import report_page
 
@@ -23,15 +20,7 @@ NAMES = ("report.html", "diagnosis.json", "diagnosis.png", "maps.png", "maps.npz
 
 def refuse_unwritable_report(folder: Path) -> None:
     """Raise an InputError, before any work is done, if a report cannot be written into `folder`."""
-    try:
-        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
-        if not existing.is_dir():
-            raise InputError(f"cannot write the report to {folder}: {existing} is a file; give a folder for -o")
-        refuse_unwritable_folder(existing)
-        for name in NAMES if folder.is_dir() else ():
-            refuse_unwritable(folder / name)
-    except OSError as error:
-        raise InputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
+    refuse_unwritable_names(folder, NAMES)
 
 
 def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None = None) -> list[Path]:
@@ -52,19 +41,7 @@ def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None =
         InputError: if the folder cannot be made or written to.
     """
     refuse_unwritable_report(folder)
-    contents = {folder / name: content for name, content in _contents(diagnosis, called).items()}
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_files(contents)
-    except BaseException as error:
-        for made in missing:
-            with suppress(OSError):  # others may have put something there
-                made.rmdir()
-        if not isinstance(error, OSError):
-            raise
-        raise InputError(f"cannot write the report to {folder}: {error.strerror or error}") from error
-    return list(contents)
+    return write_folder(folder, _contents(diagnosis, called))
 
 
 def _contents(diagnosis: Diagnosis, called: Invocation | None) -> dict[str, bytes]:

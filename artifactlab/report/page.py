@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING
 
 from artifactlab.attribution.artifact_words import kind_text, period_text
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
-from artifactlab.attribution.verdict_text import plain, signed
 from artifactlab.report.flat import NAMES
 from artifactlab.report.next_steps import Invocation, Step, next_steps
+from artifactlab.report.page_template import rendered
 from artifactlab.report.page_views import ZOOMS, Drawn, Shown, View, drawn_of, view_of
 from artifactlab.report.page_words import level_numbers, page_words, sides_text
 from artifactlab.scoring.severity import VISIBLE
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 LARGEST = 5_000_000
 """Bytes of a page, at most; see docs/decisions.md, *Under 5 MB by trying*."""
@@ -90,55 +83,22 @@ def report_page(diagnosis: Diagnosis, called: Invocation | None = None) -> str:
 def _rendered(
     diagnosis: Diagnosis, called: Invocation | None, shown: Sequence[Shown], drawn: AllDrawn, side: int
 ) -> str:
-    folder = resources.files("artifactlab.report").joinpath("page")
-    style = folder.joinpath("report.css").read_text()
-    script = folder.joinpath("report.js").read_text()
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            diagnosis=diagnosis,
-            severity=diagnosis.output.severity,
-            visible=VISIBLE,
-            levels=level_numbers(diagnosis.output, diagnosis.directions),
-            handles=diagnosis.handles,
-            words=page_words(diagnosis.directions),
-            wholes=[each.whole for each in shown],
-            panels=[_panel(diagnosis, site, shown, called, drawn, side) for site in diagnosis.sites],
-            largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
-            most_pictured=MOST_PICTURED,
-            zooms=ZOOMS,
-            data=diagnosis.to_dict(),
-            style=style,
-            script=script,
-            policy=_policy(style, script),
-        )
-    )
-    return page.encode(errors="backslashreplace").decode()  # a file's name need not be UTF-8
-
-
-def _environment() -> Environment:
-    """Templates in which all text is escaped, and a name that is missing is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("artifactlab.report", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["signed"] = signed
-    environment.filters["plain"] = plain
-    return environment
-
-
-def _policy(style: str, script: str) -> str:
-    """What the page may do: show its own pictures, style and script, known by their digests."""
-    digests = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)]
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}';"
-        " base-uri 'none'; form-action 'none'"
+    return rendered(
+        "report.html.j2",
+        styles=("report.css",),
+        scripts=("pairs.js", "report.js"),
+        diagnosis=diagnosis,
+        severity=diagnosis.output.severity,
+        visible=VISIBLE,
+        levels=level_numbers(diagnosis.output, diagnosis.directions),
+        handles=diagnosis.handles,
+        words=page_words(diagnosis.directions),
+        wholes=[each.whole for each in shown],
+        panels=[_panel(diagnosis, site, shown, called, drawn, side) for site in diagnosis.sites],
+        largest=max([1.0, *(abs(site.effect.value) for site in diagnosis.sites)]),
+        most_pictured=MOST_PICTURED,
+        zooms=ZOOMS,
+        data=diagnosis.to_dict(),
     )
 
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from artifactlab.printable import printable
 from artifactlab.report.terminal import Fitting, as_text, literal
 from artifactlab.scoring.measures import METRICS
-from artifactlab.scoring.score_report import ImageScore, ScoreReport
+from artifactlab.scoring.score_report import PLACE, ImageScore, ScoreReport
 from artifactlab.scoring.severity import VISIBLE
 from artifactlab.scoring.verdict import Verdict
 from artifactlab.serialize import json_data
@@ -28,8 +28,6 @@ IN_THE_TABLE = ("severity", "worst_window", "period", "edge_jaggedness", "lattic
 """Metrics that the table shows of all, as a terminal has room for; files have the others, and so has `--metric`."""
 VERDICTS: dict[Verdict, str] = {"shows": "Artifacts show in", "cannot tell": "cannot tell", "clean": "clean"}
 """What the last line says, before how many images that is said of."""
-PLACE = ("top", "left", "side")
-"""Fields of the worst window that CSV has columns for."""
 SUMMARY = ("mean", "median", "max")
 """Rows below the images, each a key of the summary."""
 FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|\s")
@@ -43,7 +41,7 @@ def score_table(report: ScoreReport, top: int | None = None) -> Fitting:
     return Fitting(_table(report, top), _stacked(report, top))
 
 
-def _shown_metrics(report: ScoreReport) -> list[str]:
+def shown_metrics(report: ScoreReport) -> list[str]:
     """The metrics that were asked for; of all of them, those that the verdict is made of."""
     names = report.config["metrics"]
     usual = [name for name in names if name in IN_THE_TABLE or METRICS[name].needs_reference]
@@ -73,7 +71,7 @@ def _where(image: ImageScore) -> str:
 
 def _table(report: ScoreReport, top: int | None) -> Table:
     """A row per image, its error below its name, and a summary at the end."""
-    names = _shown_metrics(report)
+    names = shown_metrics(report)
     folder = _common_folder(report)
     table = Table(
         title=literal(f"{len(report.images)} images in {folder or '.'}"),
@@ -101,7 +99,7 @@ def _word(image: ImageScore) -> Text:
 
 def _stacked(report: ScoreReport, top: int | None) -> Group:
     """The same with each image's scores below its name."""
-    names, folder = _shown_metrics(report), _common_folder(report)
+    names, folder = shown_metrics(report), _common_folder(report)
     parts: list[RenderableType] = [literal(f"{len(report.images)} images in {folder or '.'}", "italic")]
     rows = [(Text(" ").join([_label(image, folder), _word(image)]), image.scores) for image in report.images[:top]]
     rows += [(Text(row, style="bold"), {name: report.summary[name][row] for name in names}) for row in SUMMARY]

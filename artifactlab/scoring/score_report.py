@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 from artifactlab.errors import InputError
+from artifactlab.frames import Library, data_frame
 from artifactlab.scoring.gates import GateFailure
 from artifactlab.scoring.lazy import arranged
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.verdict import Verdict, verdict_of
 from artifactlab.scoring.worst_window import Window
 from artifactlab.serialize import json_data, program
+from artifactlab.views import VIEWS
 
 SCHEMA_VERSION = "3.0"
 """Version of `artifactlab/schemas/score.json`, which changes apart from the diagnosis's."""
+
+PLACE = ("top", "left", "side")
+"""Fields of the worst window that tables have columns for."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class ScoreSettings(TypedDict):
     """Smallest and largest lattice spacing that was looked for, in pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoreReport:
     """The result of `score_images`."""
 
@@ -105,6 +110,44 @@ class ScoreReport:
             return score is None, 0.0 if score is None else sign * score
 
         return replace(self, images=arranged(self.images, sorted(range(len(scores)), key=order)))
+
+    def __repr__(self) -> str:
+        said = {word: len(self.with_verdict(word)) for word in get_args(Verdict)}
+        counts = [f"{count} {word.replace('shows', 'show')}" for word, count in said.items() if count]
+        counts += [f"{len(self.unreadable)} not scored"] if self.unreadable else []
+        return f"ScoreReport({', '.join([f'{len(self.images)} images', *counts])}; passed={self.passed})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what it comes to, and the worst images."""
+        card: str = VIEWS["score_card"](self)
+        return card
+
+    def to_html(self) -> str:
+        """The report as one self-contained page of at most 20 MB: the worst images with pictures, all in a table."""
+        page: str = VIEWS["score_page"](self)
+        return page
+
+    def to_frame(self, library: Library | None = None) -> Any:
+        """The rows as a `pandas.DataFrame`, or a `polars.DataFrame` where only that is installed; see `data_frame`.
+
+        Columns are path, verdict, one per metric, where the worst window is, error and note, as in CSV.
+
+        Args:
+            library: "pandas" or "polars", where that is to be chosen.
+
+        Raises:
+            InputError: if neither is installed, or not the one that was asked for.
+        """
+        images = self.images
+        columns: dict[str, list[Any]] = {
+            "path": [image.path for image in images],
+            "verdict": [image.verdict for image in images],
+            **{name: [image.scores[name] for image in images] for name in self.config["metrics"]},
+            **{f"window_{at}": [image.window and getattr(image.window, at) for image in images] for at in PLACE},
+            "error": [image.error for image in images],
+            "note": [image.note for image in images],
+        }
+        return data_frame(columns, library)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that validates against `artifactlab/schemas/score.json`: None instead of NaN."""
