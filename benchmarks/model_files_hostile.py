@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from hostile_folders import FOLDERS, IRREGULAR, NAMES, autoencoder, build, remove, upscaler
-from hostile_graphs import PROGRAMS, SCRIPTS, exported, script
+from hostile_graphs import PROGRAMS, SCRIPTS, beside, exported, script
 from hostile_onnx import BOMBS, FILE, LOOPS, MESSAGES, PLACES, WEIGHTS, onnx_file
 from hostile_pickles import WITNESS, pickles, saved
 from hostile_weights import CLAIMS, GIANTS, HEADERS, ZIPS, weights
@@ -77,6 +77,8 @@ def _graphs() -> list[Case]:
         _file(".pt2", "undamaged", "x.pt2", exported(), is_good=True),
         *(_made(".pt2", name, "x.pt2", make) for name, make in PROGRAMS.items()),
         _file("TorchScript", "undamaged", "x.ts", script(), is_good=True),
+        # torch.jit.save(_extra_files=...) puts such records beside a program, and nothing ever reads them
+        _file("TorchScript", "undamaged, with a Python file beside it", "x.ts", beside(), is_good=True),
         *(_made("TorchScript", name, "x.ts", make) for name, make in SCRIPTS.items()),
         _file("ONNX", "undamaged", FILE, onnx_file(), is_good=True),
         *(

@@ -34,7 +34,9 @@ def exported_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
     path = graph_file(source, out, ".pt2")
     try:
         program = _exported(made.model, source.calls[0])
-        off = max(difference(program.module(), made.model, call) for call in source.calls)
+        with quietly():
+            run = program.module()  # copies layouts of arguments, and warns of how
+        off = max(difference(run, made.model, call) for call in source.calls)
     except FixError as error:
         return (not_written(error, source, out),)
     if not off <= LIKE:
