@@ -182,7 +182,9 @@ def _put_in(onnx: Any, proto: Any, replaced: Sequence[str], path: str, layer: An
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
         note_scope(node, path)
-    before, after = ([n for n in part if n.output[0] not in replaced] for part in (graph.node[:first], graph.node[first:]))
+    before, after = (
+        [n for n in part if n.output[0] not in replaced] for part in (graph.node[:first], graph.node[first:])
+    )
     kept = [*before, *new.node, *after]
     del graph.node[:]
     graph.node.extend(kept)
