@@ -68,7 +68,8 @@ def load_torchscript(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     try:
         _check_script(path)
         with quietly(), torch.no_grad():
-            scripted = torch.jit.load(str(path), map_location="cpu").eval()
+            with memory_limit(MOST_MEMORY + 2 * path.stat().st_size):  # it computes texts that are known ahead
+                scripted = torch.jit.load(str(path), map_location="cpu").eval()
             program = _converted(scripted, _example(scripted, path, kwargs))
             return as_modules(_with_modules(program))
     except ArtifactLabError:
