@@ -69,7 +69,12 @@ def test_a_transposed_convolution_that_pads_alike_on_all_sides_is_torchs(pads: l
 
 @pytest.mark.parametrize(
     ("op", "shape", "expected"),
-    [("Reshape", [1, 3, 4, 4], torch.reshape), ("Reshape", [0, 3, 4, 4], None), ("Div", [2], None), ("Mul", [2], torch.mul)],
+    [
+        ("Reshape", [1, 3, 4, 4], torch.reshape),
+        ("Reshape", [0, 3, 4, 4], None),
+        ("Div", [2], None),
+        ("Mul", [2], torch.mul),
+    ],
 )
 def test_what_computes_the_same_in_torch_is_a_call_of_torchs(op: str, shape: list[int], expected: Any) -> None:
     proto = model_of([node(op, ["x", "s"], ["y"])], {"s": torch.tensor(shape)})

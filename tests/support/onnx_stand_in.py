@@ -26,7 +26,7 @@ class Repeated(list[Any]):
 class Weight(SimpleNamespace):
     """A `TensorProto`."""
 
-    def CopyFrom(self, other: Any) -> None:  # noqa: N802
+    def CopyFrom(self, other: Any) -> None:
         self.__dict__.update(other.__dict__)
 
 
