@@ -120,7 +120,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **packages: Any) -> None:
 
 
 def shuffling() -> tuple[Any, dict[str, nn.Module]]:
-    """A net of super-resolution by four, and what its nodes are converted to: a convolution, a pixel shuffle, a resize."""
+    """Super-resolution by four, and what its nodes are converted to: a convolution, a pixel shuffle, a resize."""
     torch.manual_seed(0)
     up, leave = nn.Conv2d(3, 12, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
     weights = {
