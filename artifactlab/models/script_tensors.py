@@ -30,7 +30,7 @@ KINDS = {
 class _Storage(NamedTuple):
     """Numbers in a record."""
 
-    count: int
+    numbers: int
 
 
 class _Object:
@@ -92,6 +92,6 @@ class _Reader(pickle.Unpickler):
 
 def _check_tensor(storage: _Storage, offset: int, shape: Sequence[int], strides: Sequence[int], *rest: Any) -> _Object:
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if min((offset, *shape, *strides)) < 0 or (0 not in shape and last >= storage.count):
+    if min((offset, *shape, *strides)) < 0 or (0 not in shape and last >= storage.numbers):
         raise PickleError("a tensor in it reaches beyond its record")
     return _Object()
