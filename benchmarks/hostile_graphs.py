@@ -199,6 +199,11 @@ def _zip_of(content: bytes) -> bytes:
     return in_zip(content)
 
 
+def beside() -> bytes:
+    """The net as TorchScript, and a file of Python beside it."""
+    return edited(script(), ("extra/run.py", by(b"import os; os.system('touch ran')")))
+
+
 RETURN = b"    return (_2)"
 
 
@@ -210,6 +215,11 @@ def _code(*lines: str) -> Callable[[], bytes]:
     """With lines before the result."""
     text = "".join(f"    {line}\n" for line in lines).encode()
     return lambda: edited(script(), ("container.py", lambda code: code.replace(RETURN, text + RETURN)))
+
+
+def _outwards(pickle: bytes) -> bytes:
+    """The first tensor's strides, which begin with 27, with 270 in its place."""
+    return pickle.replace(b"(K\x1bK\x09K\x03K\x01t", b"(M\x0e\x01K\x09K\x03K\x01t", 1)
 
 
 SCRIPTS: dict[str, Callable[[], bytes]] = {
@@ -260,9 +270,9 @@ SCRIPTS: dict[str, Callable[[], bytes]] = {
     "code packed a thousandfold": lambda: edited(script(), ("container.py", by(b"#" * (1 << 28))), packed="/code/"),
     "weights packed": lambda: edited(script(), ("/data/0", by(bytes(1 << 22))), packed="/data/"),
     "weights cut": lambda: edited(script(), ("/data/0", by(b"abc"))),
+    "weights whose strides lead out": lambda: edited(script(), ("/data.pkl", _outwards)),
     "a version of the future": lambda: edited(script(), ("/version", by(b"99999999999999999999\n"))),
     "a version that is none": lambda: edited(script(), ("/version", by(b"evil"))),
-    "a program beside it": lambda: edited(script(), ("extra/run.py", by(b"import os; os.system('touch ran')"))),
     "no code": lambda: edited(script(), ("container.py", by(b""))),
     "debug pickles with code": lambda: edited(
         script(), ("container.py.debug_pkl", by(TRICKS["os.system, protocol 2"])), ("/data.pkl", by(b"\x80\x02}."))

@@ -1,6 +1,6 @@
 """Hostile model files of every format: `diagnose FILE` says in one line what is wrong, in bounds, and runs nothing.
 
-    python benchmarks/model_files_hostile.py [WORD] [--readme]
+    python benchmarks/model_files_hostile.py [WORD] [--minutes M] [--readme]
 
 with the libraries of `[bench-models]`. Expected are exit code 2, one line, less than 1 GiB and a minute. Each kind
 starts with its undamaged file, which must be opened: what is refused beside it is refused for what is wrong with it.
@@ -8,8 +8,11 @@ starts with its undamaged file, which must be opened: what is refused beside it 
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from typing import Any
 
 import torch
 from hostile_folders import FOLDERS, IRREGULAR, NAMES, autoencoder, build, remove, upscaler
-from hostile_graphs import PROGRAMS, SCRIPTS, exported, script
+from hostile_graphs import PROGRAMS, SCRIPTS, beside, exported, script
 from hostile_onnx import BOMBS, FILE, LOOPS, MESSAGES, PLACES, WEIGHTS, onnx_file
 from hostile_pickles import WITNESS, pickles, saved
 from hostile_weights import CLAIMS, GIANTS, HEADERS, ZIPS, weights
@@ -77,6 +80,8 @@ def _graphs() -> list[Case]:
         _file(".pt2", "undamaged", "x.pt2", exported(), is_good=True),
         *(_made(".pt2", name, "x.pt2", make) for name, make in PROGRAMS.items()),
         _file("TorchScript", "undamaged", "x.ts", script(), is_good=True),
+        # torch.jit.save(_extra_files=...) puts such records beside a program, and nothing ever reads them
+        _file("TorchScript", "undamaged, with a Python file beside it", "x.ts", beside(), is_good=True),
         *(_made("TorchScript", name, "x.ts", make) for name, make in SCRIPTS.items()),
         _file("ONNX", "undamaged", FILE, onnx_file(), is_good=True),
         *(
@@ -159,8 +164,8 @@ ALL: list[Case] = []
 """what the workers are forked with"""
 
 
-def _tried(place: int) -> tuple[list[str], Outcome]:
-    return tried(ALL[place])
+def _tried(deadline: float, place: int) -> tuple[list[str], Outcome] | None:
+    return tried(ALL[place]) if time.monotonic() < deadline else None
 
 
 def tried(case: Case) -> tuple[list[str], Outcome]:
@@ -204,23 +209,30 @@ def _faults(outcome: Outcome) -> list[str]:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("word", nargs="?", default="", help="only kinds and names with it")
+    parser.add_argument("--minutes", type=float, help="begin no more files after that; the table says how many ran")
     parser.add_argument("--say", action="store_true", help="print what each was refused with")
     asked = parser.parse_args()
     prepare()
-    chosen = [one for one in cases() if asked.word in f"{one.kind}: {one.name}"]
-    found: dict[str, list[tuple[int, Outcome]]] = {}
+    chosen = _spread([one for one in cases() if asked.word in f"{one.kind}: {one.name}"])
+    found: dict[str, list[tuple[int, Outcome]]] = {one.kind: [] for one in chosen}
     ALL[:] = chosen
     build()
+    deadline = time.monotonic() + 60 * asked.minutes if asked.minutes else math.inf
     with ProcessPoolExecutor(WORKERS, get_context("fork")) as pool:
-        for case, (faults, outcome) in zip(chosen, pool.map(_tried, range(len(chosen))), strict=True):
-            found.setdefault(case.kind, []).append((len(faults), outcome))
+        results = pool.map(partial(_tried, deadline), range(len(chosen)))
+        for case, result in zip(chosen, results, strict=True):
+            if result is None:
+                continue
+            faults, outcome = result
+            found[case.kind].append((len(faults), outcome))
             if faults or asked.say:
                 print(
                     f"{case.kind}: {case.name}: {'; '.join(faults)} [{outcome.said:.200}]", file=sys.stderr, flush=True
                 )
     remove()
-    rows = [_row(kind, done) for kind, done in found.items()]
-    rows.append(_row("all", [one for done in found.values() for one in done]))
+    counts = Counter(one.kind for one in chosen)
+    rows = [_row(kind, done, counts[kind]) for kind, done in sorted(found.items(), key=lambda one: one[0]) if done]
+    rows.append(_row("all", [one for done in found.values() for one in done], len(chosen)))
     publish(
         "model_files_hostile",
         markdown_table(["what is hostile", "files", "faults", "most MB", "most s"], rows),
@@ -229,10 +241,21 @@ def main() -> None:
     sys.exit(any(faults for done in found.values() for faults, _ in done))
 
 
-def _row(kind: str, done: list[tuple[int, Outcome]]) -> list[str]:
+def _spread(chosen: list[Case]) -> list[Case]:
+    """Some of each kind first, so that a run which is ended early says something of all."""
+    place: Counter[str] = Counter()
+    places = []
+    for one in chosen:
+        places.append(place[one.kind])
+        place[one.kind] += 1
+    return [chosen[k] for k in sorted(range(len(chosen)), key=lambda k: places[k] / place[chosen[k].kind])]
+
+
+def _row(kind: str, done: list[tuple[int, Outcome]], count: int) -> list[str]:
     broken = sum(faults > 0 for faults, _ in done)
     peak, seconds = max(one.megabytes for _, one in done), max(one.seconds for _, one in done)
-    return [kind, str(len(done)), f"{broken}, {mark(broken == 0)}", str(peak), f"{seconds:.1f}"]
+    ran = str(count) if len(done) == count else f"{len(done)} of {count}"
+    return [kind, ran, f"{broken}, {mark(broken == 0)}", str(peak), f"{seconds:.1f}"]
 
 
 if __name__ == "__main__":

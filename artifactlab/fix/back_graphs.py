@@ -34,7 +34,9 @@ def exported_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
     path = graph_file(source, out, ".pt2")
     try:
         program = _exported(made.model, source.calls[0])
-        off = max(difference(program.module(), made.model, call) for call in source.calls)
+        with quietly():
+            run = program.module()  # copies layouts of arguments, and warns of how
+        off = max(difference(run, made.model, call) for call in source.calls)
     except FixError as error:
         return (not_written(error, source, out),)
     if not off <= LIKE:
@@ -130,7 +132,9 @@ def _exported(model: nn.Module, call: Call) -> ExportedProgram:
                 node.meta.pop("stack_trace", None)
     except Exception as error:  # torch raises whatever comes of tracing a model
         raise FixError(f"torch cannot export it: {first_line(error)}") from error
-    for before, after in zip(sizes, graph_sizes(torch.export.unflatten(program)), strict=True):
+    with quietly():
+        opened = torch.export.unflatten(program)
+    for before, after in zip(sizes, graph_sizes(opened), strict=True):
         if any(isinstance(b, int) and not isinstance(a, int) for a, b in zip(before, after, strict=True)):
             raise FixError(f"as exported it takes inputs of {tuple(after)} alone, and the original those of {before}")
     return program

@@ -6,6 +6,7 @@ Whatever else is in the file stays: other nodes, names, axes that may differ, me
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from artifactlab.fix.held import held
 from artifactlab.fix.pipeline import Fix
 from artifactlab.inputs.extras import extra
 from artifactlab.models.exported_program import quietly
-from artifactlab.models.onnx_graph import NODE, OnnxGraph
+from artifactlab.models.onnx_graph import NODE, OnnxGraph, note_scope
 
 SIDE = 16
 """Places along a direction of the features that the new layer is exported with; any number fits it then."""
@@ -32,6 +33,10 @@ OLDEST = 18
 """The oldest version of ONNX's operators that torch 2.13 exports to."""
 PREFIX = "artifactlab_"
 """What the names of the new layer's nodes and weights start with, which no exporter gives."""
+NUMBERED = f"^{PREFIX}[0-9]+_"
+"""The same with the number of the fix, of which there may be several."""
+MOST_BYTES = 1 << 31
+"""Of a protobuf message; weights beyond lie in files of their own."""
 
 
 def onnx_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
@@ -40,6 +45,8 @@ def onnx_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
     source = replace(source, model=with_calls(source.model, made.swap.replacement.paths))
     try:
         proto, sentence, fixed = _written(onnx, made, source)
+        if proto.ByteSize() >= MOST_BYTES:
+            raise FixError(f"its weights take more than the {MOST_BYTES >> 30} GiB of one file")
         content = proto.SerializeToString()
         off = max(difference(_runtime(content), fixed, call) for call in source.calls)
         if not off <= LIKE:
@@ -76,7 +83,8 @@ def _with_layer(onnx: Any, made: Fix, source: Source) -> tuple[Any, str, nn.Modu
     new = {name: value for name, value in made.model.state_dict().items() if name in before}
     new = {name: value for name, value in new.items() if value.shape == before[name].shape}
     _replace_weights(onnx, proto, source.model, new)
-    _put_in(onnx, proto, _nodes_at(source.model, made.swap.replacement.paths), _exported_layer(onnx, made, proto))
+    paths = made.swap.replacement.paths
+    _put_in(onnx, proto, _nodes_at(source.model, paths), paths[0], _exported_layer(onnx, made, proto))
     return proto, f"the original graph with a new layer in it: {layers(made)}", made.model
 
 
@@ -158,16 +166,26 @@ def _nodes_at(model: nn.Module, paths: Sequence[str]) -> list[str]:
     return [made_of[path] for path in paths]
 
 
-def _put_in(onnx: Any, proto: Any, replaced: Sequence[str], layer: Any) -> None:
-    """Put a layer's nodes where those stood whose outputs are given, from the input of the first to the last output."""
+def _put_in(onnx: Any, proto: Any, replaced: Sequence[str], path: str, layer: Any) -> None:
+    """Put a layer's nodes where those stood whose outputs are given, from the input of the first to the last output.
+
+    Its nodes and weights are noted to be in the module at that path, as an exporter does.
+    """
     graph, new = proto.graph, layer.graph
     first = next(k for k, node in enumerate(graph.node) if node.output[0] == replaced[0])
     names = {new.input[0].name: graph.node[first].input[0], new.output[0].name: replaced[-1]}
+    taken = {tensor.name for tensor in graph.initializer}
+    for tensor in new.initializer:
+        inside = f"{path}.{re.sub(NUMBERED, '', tensor.name)}"
+        names[tensor.name] = tensor.name = tensor.name if inside in taken else inside
     for node in new.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-    nodes = [*graph.node[:first], *new.node, *graph.node[first:]]
-    kept = [node for node in nodes if node.name.startswith(PREFIX) or node.output[0] not in replaced]
+        note_scope(node, path)
+    before, after = (
+        [n for n in part if n.output[0] not in replaced] for part in (graph.node[:first], graph.node[first:])
+    )
+    kept = [*before, *new.node, *after]
     del graph.node[:]
     graph.node.extend(kept)
     graph.initializer.extend(new.initializer)

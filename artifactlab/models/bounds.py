@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
 from artifactlab.errors import ModelError, first_line, shown
+from artifactlab.models.memory_limit import memory_limit
 
 MAX_NUMBER = 1 << 24
 """Largest whole number in a description; vocabularies and lengths of texts stay below ten millions."""
@@ -20,6 +21,8 @@ NUMBERS_PER_BYTE = 4
 they are loaded, those that are tied twice, and quantized ones come with two to a byte."""
 FREE_NUMBERS = 1 << 26
 """Entries that any folder may ask for, 256 MB of them: for what is not in the file, and small files."""
+FREE_MEMORY = 3 << 27
+"""Bytes that the same may take, half as many again: initial values are made of others that are registered nowhere."""
 LEAST_NUMBERS = 1 << 13
 """Entries that a module or a tensor counts for at least: 8000 are free, more than published models have, and endless
 rows of small ones are noticed within a second."""
@@ -76,6 +79,7 @@ def bounded(place: Path, size: int) -> Iterator[None]:
         ModelError: inside, as soon as it is too large.
     """
     left = FREE_NUMBERS + NUMBERS_PER_BYTE * size
+    memory = FREE_MEMORY + 4 * NUMBERS_PER_BYTE * size
 
     too_large = f"{place} asks for a model far larger than its {size} bytes of weights"
 
@@ -97,7 +101,8 @@ def bounded(place: Path, size: int) -> Iterator[None]:
         registration.register_module_module_registration_hook(of_module),
     )
     try:
-        yield
+        with memory_limit(memory):
+            yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "allocate memory" in str(error):  # of one tensor, before it is registered
             raise ModelError(too_large) from error

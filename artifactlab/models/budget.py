@@ -68,14 +68,17 @@ class ResultLimit(TorchDispatchMode):
     Args:
         refusal: text of the ModelError that is raised where more is asked for.
         size: in bytes.
+        of_views: whether views count as what they show, for who makes tensors of them: a number can be expanded to any
+            shape.
 
     >>> with ResultLimit("too large"):
     ...     torch.zeros(2, 3).shape
     torch.Size([2, 3])
     """
 
-    def __init__(self, refusal: str, size: int = LARGEST_RESULT) -> None:
+    def __init__(self, refusal: str, size: int = LARGEST_RESULT, of_views: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._of_views = of_views
         self._refusal, self._size, self._is_exceeded = refusal, size, False
         self.is_over = False
         """Set from another thread, it ends what runs inside at its next operator."""
@@ -84,7 +87,8 @@ class ResultLimit(TorchDispatchMode):
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if self.is_over or (not func.is_view and _bytes_of(func, args, kwargs) > self._size):
+        counts = self._of_views or not func.is_view
+        if self.is_over or (counts and _bytes_of(func, args, kwargs) > self._size):
             self._is_exceeded = True
             raise ModelError(self._refusal)
         return func(*args, **kwargs)

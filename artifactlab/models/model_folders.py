@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import re
@@ -69,7 +71,8 @@ class ModelFolder:
         kind, how = self._kind(library, name), self._how()
         arguments = {"local_files_only": True, "output_loading_info": True, **how}
         try:
-            with offline(self.path / CONFIG), bounded(self.path / CONFIG, self._size):
+            unseen = contextlib.redirect_stderr(io.StringIO())  # bars of progress, which are no lines of ours
+            with unseen, offline(self.path / CONFIG), bounded(self.path / CONFIG, self._size):
                 model, info = kind.from_pretrained(str(self.path), **arguments)
         except (RuntimeError, ValueError) as error:
             if not any(word in str(error) for word in MISFITS):

@@ -172,6 +172,16 @@ def scope_of(node: Any) -> str:
     return ".".join(path)
 
 
+def note_scope(node: Any, path: str) -> None:
+    """Note in a node of a graph that becomes a part of another one that it is inside the module at this path there."""
+    noted = next((entry for entry in node.metadata_props if entry.key == SCOPES), None)
+    noted = noted or node.metadata_props.add(key=SCOPES)
+    inner = [scope for scope in ast.literal_eval(noted.value or "['']") if scope]
+    parts = path.split(".")
+    outer = ["", *(".".join(parts[:k]) for k in range(1, len(parts) + 1))]
+    noted.value = str([*outer, *(f"{path}.{scope}" for scope in inner[:-1]), *(inner[-1:] or [node.name])])
+
+
 def _shape(value: Any) -> list[int] | None:
     """The shape that the file notes of a value, None where a size is open."""
     sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]

@@ -19,7 +19,9 @@ from artifactlab.models.budget import ResultLimit
 from artifactlab.models.export_archive import is_exported
 from artifactlab.models.exported_program import as_modules, quietly
 from artifactlab.models.formats import ModelFormat, refuse_arguments
+from artifactlab.models.memory_limit import memory_limit
 from artifactlab.models.pickle_program import PickleError, follow_pickle
+from artifactlab.models.script_tensors import check_tensors
 from artifactlab.models.torch_internals import program_of_script
 from artifactlab.models.zip_records import check_directory, check_sums, zip_names
 
@@ -30,6 +32,10 @@ FOREIGN = re.compile(
 LOOP = re.compile(r"^ *(while|for)\b", re.MULTILINE)
 MAX_SECONDS = 40.0
 """In which a program with loops must come to an end on its example; ten times what large nets take."""
+MOST_MEMORY = 3 << 27
+"""Bytes that a program may take for its example: half as many again as `ResultLimit`, which sees no lists and texts
+grow, lets one operator make. With what torch takes by itself, that stays below 1 GiB."""
+NO_MEMORY = re.compile("bad_alloc|not enough memory|can't allocate memory")
 MARKS = re.compile(r"[()\[\]{}\n]")
 MAX_DEPTH, MAX_STATEMENT = 100, 1 << 15
 """Brackets in brackets, and letters of a statement: torch's parser calls itself for each, until C's stack overflows.
@@ -62,7 +68,8 @@ def load_torchscript(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     try:
         _check_script(path)
         with quietly(), torch.no_grad():
-            scripted = torch.jit.load(str(path), map_location="cpu").eval()
+            with memory_limit(MOST_MEMORY + 2 * path.stat().st_size):  # it computes texts that are known ahead
+                scripted = torch.jit.load(str(path), map_location="cpu").eval()
             program = _converted(scripted, _example(scripted, path, kwargs))
             return as_modules(_with_modules(program))
     except ArtifactLabError:
@@ -85,6 +92,7 @@ def _check_script(path: Path) -> None:
         for name in records.namelist():
             if name.endswith(".pkl") and not name.endswith(TRACED):
                 follow_pickle(io.BytesIO(records.read(name)), 2 * size)
+                check_tensors(records, name)
             elif name.endswith(".py"):
                 _check_code(records.read(name).decode())
 
@@ -137,17 +145,29 @@ def _runs_on(scripted: torch.jit.ScriptModule, example: Tensor, path: Path) -> b
         " is yours, give the shape of a smaller input, as --kwargs '{\"shape\": [1, 3, 64, 64]}'"
     )
     thread = Thread(target=_tried, args=(scripted, example, limit, raised), daemon=True)
-    thread.start()
-    thread.join(MAX_SECONDS if _loops(path) else None)
+    with memory_limit(MOST_MEMORY):
+        thread.start()
+        thread.join(MAX_SECONDS if _loops(path) else None)
     if thread.is_alive():
         limit.is_over = True
         raise ModelError(
             f"TorchScript {path} has loops that did not end within {MAX_SECONDS:.0f} s on an input of shape"
             f" {tuple(example.shape)}; trace the model with torch.jit.trace, which leaves them out"
         )
+    _refuse_giant(raised, example, path)
     if raised and not isinstance(raised[0], RuntimeError):
         raise raised[0]
     return not raised
+
+
+def _refuse_giant(raised: list[Exception], example: Tensor, path: Path) -> None:
+    """Raise a ModelError where memory was what the program failed for."""
+    if any(isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) for error in raised):
+        raise ModelError(
+            f"TorchScript {path} takes more than {MOST_MEMORY >> 20} MiB for an input of shape {tuple(example.shape)},"
+            " and is not run; if it is yours, give the shape of a smaller one, as"
+            " --kwargs '{\"shape\": [1, 3, 64, 64]}'"
+        )
 
 
 def _tried(scripted: torch.jit.ScriptModule, example: Tensor, limit: ResultLimit, raised: list[Exception]) -> None:

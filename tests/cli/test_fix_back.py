@@ -18,7 +18,7 @@ import artifactlab
 from artifactlab.cli.main import main
 
 PACKAGES = Path(__file__).parent.parent / "support" / "packages"
-PROBE = ("--probe", "zone-plate", "--size", "64x64")
+PROBE = ("--probe", "zone-plate", "--size", "32x32")
 NET = "zoo.py:Net"
 
 
