@@ -29,6 +29,7 @@ announce(
     figure="artifactlab.report.figures:plot_diagnosis",
     maps="artifactlab.report.figures:plot_maps",
 )
+announce("artifactlab.engines", ray="artifactlab.scoring.ray_data:on_ray")
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
 announce(
     "artifactlab.models",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from artifactlab.cli.files import write_text
 from artifactlab.cli.progress import progress_bar
@@ -14,7 +16,9 @@ from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.score_table import RENDER, render_table
+from artifactlab.scoring.engines import Engine, engine_of
 from artifactlab.scoring.measures import METRICS
+from artifactlab.scoring.ray_data import on_ray
 from artifactlab.scoring.score import chosen_metrics, score_images
 from artifactlab.scoring.score_report import refuse_unsortable
 
@@ -47,6 +51,15 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
 )
 @click.option(
+    "--engine",
+    metavar="NAME",
+    default="processes",
+    show_default=True,
+    help="What makes the rows: processes here, or ray for a cluster, of which it takes all cores unless --workers is"
+    " given.",
+)
+@click.option("--ray-address", metavar="HOST:PORT", help="A Ray cluster that runs.  [default: one on this machine]")
+@click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
     default=MAX_PIXELS,
@@ -64,6 +77,8 @@ def score(
     target: Path | None,
     gates: tuple[str, ...],
     workers: int,
+    engine: str,
+    ray_address: str | None,
     max_pixels: int,
 ) -> None:
     """Score images: stair-stepped edges and grids.
@@ -80,7 +95,17 @@ def score(
     if target is not None:
         refuse_unwritable(followed(target))
     with progress_bar("scoring") as progress:
-        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels)
+        report = score_images(
+            paths,
+            reference,
+            metrics or None,
+            recursive,
+            gates,
+            _workers(workers, engine),
+            progress,
+            max_pixels,
+            _engine(engine, ray_address),
+        )
     report = report if sort is None else report.worst_first(sort)
     write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:
@@ -94,3 +119,20 @@ def _form_of(target: Path | None) -> str:
     """The format that a file's name asks for; a table where it asks for none."""
     suffix = "" if target is None else target.suffix.removeprefix(".").lower()
     return suffix if suffix in RENDER else "table"
+
+
+def _engine(name: str, ray_address: str | None) -> Engine:
+    """The engine that was named, at the cluster that was."""
+    engine = engine_of(name)
+    if ray_address is None:
+        return engine
+    if engine is not on_ray:
+        raise InputError(f"--ray-address is for --engine ray, and the engine is {name}; leave it out, or name ray")
+    return partial(on_ray, address=ray_address)
+
+
+def _workers(workers: int, engine: str) -> int:
+    """As many as were asked for; of a cluster all that there are, unless that was."""
+    ctx = click.get_current_context()
+    given = ctx.get_parameter_source("workers") is not ParameterSource.DEFAULT
+    return workers if given or engine == "processes" else sys.maxsize

@@ -57,7 +57,7 @@ def on_ray(jobs: Sequence[Job], workers: int, address: str | None = None) -> Ite
 
     Args:
         jobs: what is to be measured.
-        workers: actors, of one core each.
+        workers: actors, of one core each, at most as many as the cluster has cores.
         address: of a cluster that runs, as `ray.init` takes it; None for the one that this process is connected to,
             that of the environment's RAY_ADDRESS, or else for one on this machine that ends with the context.
 
@@ -130,12 +130,12 @@ def _rows(ray: Any, jobs: Sequence[Job], workers: int) -> Iterator[ImageScore]:
 def _streamed(ray: Any, jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, ImageScore]]:
     """Numbers of jobs and their rows, as they are done, in order, but for what was lost."""
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    ready = min(workers, cores, len(jobs))  # those beyond come where a cluster grows by what is asked of it
-    size = max(1, min(BATCH, len(jobs) // (ready * BATCHES_EACH)))
+    actors = min(workers, cores, len(jobs))
+    size = max(1, min(BATCH, len(jobs) // (actors * BATCHES_EACH)))
     with ray.data.DataContext.current(_context(ray)):
         items = [{"number": number, "job": pickle.dumps(job)} for number, job in enumerate(jobs)]
         batches = ray.data.from_items(items, override_num_blocks=-(-len(jobs) // size))
-        rows = _mapped(batches, ray.data.ActorPoolStrategy(min_size=ready, max_size=min(workers, len(jobs))))
+        rows = _mapped(batches, ray.data.ActorPoolStrategy(size=actors))
         try:
             for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
                 for number, row in zip(batch["number"], batch["row"], strict=True):

@@ -11,7 +11,7 @@ from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import find_images
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.metrics.spectral_search import PERIODS
-from artifactlab.scoring.engines import ENGINES
+from artifactlab.scoring.engines import Engine, engine_of
 from artifactlab.scoring.gates import Gate, gate_failures, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known
 from artifactlab.scoring.other_files import refuse_others
@@ -33,6 +33,7 @@ def score_images(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    engine: str | Engine = "processes",
 ) -> ScoreReport:
     """Score image files, one at a time.
 
@@ -47,14 +48,15 @@ def score_images(
             calls this needs its `if __name__ == "__main__":` line.
         progress: called with (images done, images in all) after each image.
         max_pixels: larger images are refused by their headers, before there is memory taken for them.
+        engine: what makes the rows: a name from `ENGINES`, `ray` for a cluster, or a function as they are.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
         its reference, killing the process that scores it) is a row with an error; the others are scored all the same.
 
     Raises:
-        InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
-            reference, or images and references cannot be paired one to one.
+        InputError: before anything is scored, if there is no image, a metric, a gate or the engine is unknown, a
+            metric lacks its reference, or images and references cannot be paired one to one.
         ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
@@ -72,11 +74,12 @@ def score_images(
         raise InputError(f"workers must be at least 1, got {workers}")
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
+    make_rows = engine_of(engine)
     files = find_images(paths, recursive)
     refuse_others(files)
     jobs = [Job(source, partner, names, max_pixels) for source, partner in paired(files, reference, recursive)]
     images = []
-    with ENGINES["processes"](jobs, workers) as rows:
+    with make_rows(jobs, workers) as rows:
         for image in rows:
             images.append(_refused_if_unmeasured(image, conditions))
             if progress is not None:

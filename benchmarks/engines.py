@@ -1,0 +1,124 @@
+"""What an image costs with each engine of `score`: worker processes on this machine, and Ray Data on a cluster of it.
+
+Each run is a process of its own; its processor time is that of all processes it has started, read while they are alive.
+A run of few images and one of many tell what starting costs and what each image does: their difference is images alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from publish import README, arguments, mark, markdown_table, publish
+
+from artifactlab.inputs.sources import ImageFile
+from artifactlab.scoring.engines import ENGINES
+from artifactlab.scoring.rows import Job
+from artifactlab.scoring.score import chosen_metrics
+
+PAGE = README.parent / "docs" / "a_hundred_million.md"
+SIDE = 256
+WORKERS = 2
+FEW = 60
+MANY = 360
+TARGET = 1.1
+"""Processor time of an image by Ray, over that of the process pool."""
+MARK = "ARTIFACTLAB_BENCHMARK"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Run(NamedTuple):
+    """What the first rows of a run took, in seconds."""
+
+    cpu: float
+    wall: float
+    rows: str
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--one", nargs=3, metavar=("ENGINE", "COUNT", "FOLDER"), help="one run, as JSON")
+    options = parser.parse_args()
+    if options.one is not None:
+        print(json.dumps(one_run(options.one[0], int(options.one[1]), Path(options.one[2]))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        draw(Path(folder))
+        runs = {(name, count): apart(name, count, folder) for count in (FEW, MANY) for name in ("processes", "ray")}
+    publish("engines", table(runs), options.readme, PAGE)
+
+
+def table(runs: dict[tuple[str, int], Run]) -> str:
+    """A row per engine."""
+    rows, each = [], {}
+    for name in ("processes", "ray"):
+        few, many = runs[name, FEW], runs[name, MANY]
+        each[name] = (many.cpu - few.cpu) / (MANY - FEW)
+        starting = few.cpu - FEW * each[name]
+        rate = (MANY - FEW) / (many.wall - few.wall)
+        over = each[name] / each["processes"]
+        reached = mark(over <= TARGET) if name == "ray" else ""
+        rows.append((name, f"{1000 * each[name]:.0f} ms", f"{over:.2f}", reached, f"{starting:.1f} s", f"{rate:.1f}"))
+    same = runs["processes", MANY].rows == runs["ray", MANY].rows
+    header = ("engine", "processor time per image", f"over processes (<= {TARGET})", "", "starting", "images/s")
+    said = "the same to the bit" if same else "**different**"
+    return f"{markdown_table(header, rows)}\n\n{MANY} images of {SIDE}x{SIDE}, {WORKERS} workers; the rows are {said}."
+
+
+def apart(engine: str, count: int, folder: str) -> Run:
+    """A run in a process of its own."""
+    command = [sys.executable, __file__, "--one", engine, str(count), folder]
+    environment = {**os.environ, MARK: str(os.getpid())}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return Run(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def one_run(engine: str, count: int, folder: Path) -> Run:
+    """Score images, and tell what it took before anything is ended."""
+    files = sorted(folder.glob("*.png"))
+    metrics = chosen_metrics(None, None)
+    jobs = [Job(ImageFile(files[n % len(files)]), None, metrics, 10**9) for n in range(count)]
+    begun = time.monotonic()
+    found = []
+    with ENGINES[engine](jobs, WORKERS) as rows:
+        for row in rows:
+            found.append(row)
+            if len(found) == count:
+                return Run(processor_time(), time.monotonic() - begun, repr(found))
+    raise SystemExit(f"{engine} gave {len(found)} rows for {count} images")
+
+
+def processor_time() -> float:
+    """Seconds of all processes that have our mark in their environment, and of what they have waited for."""
+    wanted = f"{MARK}={os.environ[MARK]}".encode()
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if wanted in (process / "environ").read_bytes().split(b"\0"):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                ticks += sum(int(value) for value in fields[11:15])
+        except OSError:
+            continue
+    return ticks / TICK
+
+
+def draw(folder: Path) -> None:
+    """60 images, half of them enlarged by repeating pixels."""
+    rng = np.random.default_rng(0)
+    for number in range(FEW):
+        noise = cv2.GaussianBlur(rng.normal(size=(SIDE, SIDE, 3)), (0, 0), 3)
+        image = (128 + 40 * noise / noise.std()).clip(0, 255).astype(np.uint8)
+        image = image[::2, ::2].repeat(2, 0).repeat(2, 1) if number % 2 else image
+        cv2.imwrite(str(folder / f"{number:03}.png"), image)
+
+
+if __name__ == "__main__":
+    main()
