@@ -11,8 +11,8 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -66,8 +66,9 @@ def on_ray(jobs: Sequence[Job], workers: int, address: str | None = None) -> Ite
         ArtifactLabError: if the cluster cannot be reached, or the work cannot be done there.
     """
     ray = _ray()
-    with _connected(ray, address, min(workers, len(jobs))), _quiet():
-        yield _rows(ray, jobs, workers)
+    # the rows are closed first: in a cluster that goes on, that ends their actors
+    with _connected(ray, address, min(workers, len(jobs))), _quiet(), closing(_rows(ray, jobs, workers)) as rows:
+        yield rows
 
 
 def _ray() -> Any:
@@ -115,7 +116,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _rows(ray: Any, jobs: Sequence[Job], workers: int) -> Iterator[ImageScore]:
+def _rows(ray: Any, jobs: Sequence[Job], workers: int) -> Generator[ImageScore, None, None]:
     """In the order of the jobs; where numbers are missing, Ray has lost a batch."""
     expected = 0
     for number, row in _streamed(ray, jobs, workers):
@@ -132,16 +133,16 @@ def _streamed(ray: Any, jobs: Sequence[Job], workers: int) -> Iterator[tuple[int
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     actors = min(workers, cores, len(jobs))
     size = max(1, min(BATCH, len(jobs) // (actors * BATCHES_EACH)))
-    with ray.data.DataContext.current(_context(ray)):
-        items = [{"number": number, "job": pickle.dumps(job)} for number, job in enumerate(jobs)]
+    items = [{"number": number, "job": pickle.dumps(job)} for number, job in enumerate(jobs)]
+    with ray.data.DataContext.current(_context(ray)):  # data sets keep what they are made in
         batches = ray.data.from_items(items, override_num_blocks=-(-len(jobs) // size))
         rows = _mapped(batches, ray.data.ActorPoolStrategy(size=actors))
-        try:
-            for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
-                for number, row in zip(batch["number"], batch["row"], strict=True):
-                    yield int(number), pickle.loads(row)
-        except ray.exceptions.RayError as error:
-            raise ArtifactLabError(f"Ray cannot go on: {first_line(error)}") from error
+    try:
+        for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
+            for number, row in zip(batch["number"], batch["row"], strict=True):
+                yield int(number), pickle.loads(row)
+    except ray.exceptions.RayError as error:
+        raise ArtifactLabError(f"Ray cannot go on: {first_line(error)}") from error
 
 
 def _mapped(batches: Any, actors: Any) -> Any:

@@ -207,7 +207,7 @@ def test_whatever_ends_the_work_ends_our_cluster(ray: StandIn, jobs: list[Job]) 
         raise KeyboardInterrupt
     assert ray.events[-1] == "shutdown"
     ray.fails = "no actor can be started\nfor many reasons"
-    with pytest.raises(ArtifactLabError, match="^Ray cannot go on: no actor can be started$"):
+    with pytest.raises(ArtifactLabError, match=r"^Ray cannot go on: no actor can be started$"):
         score_images([jobs[0].source.name], engine="ray")
     assert ray.events[-1] == "shutdown"
 
