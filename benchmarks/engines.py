@@ -73,7 +73,8 @@ def table(runs: dict[tuple[str, int], Run], fewer: int, more: int) -> str:
     same = runs["processes", more].rows == runs["ray", more].rows
     header = ("engine", "processor time per image", f"over processes (<= {TARGET})", "", "starting", "images/s")
     said = "the same to the bit" if same else "**different**"
-    return f"{markdown_table(header, rows)}\n\n{more - fewer} images of {SIDE}x{SIDE}, {WORKERS} workers; the rows are {said}."
+    of = f"{more - fewer} images of {SIDE}x{SIDE}, {WORKERS} workers"
+    return f"{markdown_table(header, rows)}\n\n{of}; the rows are {said}."
 
 
 def apart(engine: str, count: int, folder: str) -> Run:
