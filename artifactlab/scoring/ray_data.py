@@ -94,7 +94,7 @@ def _connected(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     ours = {"num_cpus": min(workers, usable_cores()), "object_store_memory": STORE, "include_dashboard": False}
     try:
         ray.init(theirs or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if theirs else ours))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"reach the cluster {theirs!r}" if theirs else "start Ray on this machine"
         raise ArtifactLabError(f"cannot {where}: {first_line(error)}") from error
     try:

@@ -183,14 +183,14 @@ def test_images_of_lost_batches_are_tried_alone_and_the_killer_is_a_row(
     assert [event[1] for event in ray.events if event[0] == "alone"] == [0, 1, 2, 6, 7, 8, 21, 22, 23]
 
 
-@pytest.mark.parametrize("address", ["ray://head:10001", None])
+@pytest.mark.parametrize("address", ["head:6379", None])
 def test_a_cluster_of_somebody_else_is_joined_and_left(
     ray: StandIn, jobs: list[Job], address: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "ray://of-the-environment:10001")
+    monkeypatch.setenv("RAY_ADDRESS", "of-the-environment:6379")
     with on_ray(jobs[:1], 1000, address) as rows:
         next(rows)
-    assert ray.events[0] == ("init", address or "ray://of-the-environment:10001")
+    assert ray.events[0] == ("init", address or "of-the-environment:6379")
 
 
 def test_a_process_that_is_connected_stays_so(ray: StandIn, jobs: list[Job]) -> None:
@@ -198,7 +198,7 @@ def test_a_process_that_is_connected_stays_so(ray: StandIn, jobs: list[Job]) -> 
     with on_ray(jobs[:1], 1) as rows:
         next(rows)
     assert [event for event in ray.events if event == "shutdown" or event[0] == "init"] == []
-    with pytest.raises(InputError, match="connected to a cluster already"), on_ray(jobs, 1, "ray://other:1"):
+    with pytest.raises(InputError, match="connected to a cluster already"), on_ray(jobs, 1, "other:1"):
         pass
 
 
