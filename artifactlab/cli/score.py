@@ -7,18 +7,26 @@ from pathlib import Path
 
 import click
 
+from artifactlab.cli.calibrating import write_calibration
 from artifactlab.cli.files import write_text
+from artifactlab.cli.options import flag_of, is_given
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.score_table import RENDER, render_table
+from artifactlab.scoring.gate_files import read_gates
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score import chosen_metrics, score_images
-from artifactlab.scoring.score_report import refuse_unsortable
+from artifactlab.scoring.score_report import ScoreReport, refuse_unsortable
 
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
+
+OF_GATES = ("github", "junit")
+"""Formats that say nothing but which gates failed."""
+BY_SUFFIX = {**{form: form for form in RENDER if form not in OF_GATES}, "xml": "junit"}
+"""Formats by the endings of files, without the dot."""
 
 
 @click.command(epilog=METRIC_HELP)
@@ -44,6 +52,26 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     " 'severity>1' and 'worst_window>1', which the verdict is made of.",
 )
 @click.option(
+    "--gates",
+    "gate_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The same, of each of the gates in a file that --calibrate or you have written.",
+)
+@click.option(
+    "--calibrate",
+    "bad",
+    metavar="BAD",
+    help="Choose gates that fail on images such as these and not on those of PATH, and write them to -o.",
+)
+@click.option(
+    "--false-alarms",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of good images that the gates of --calibrate may accuse.",
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
 )
 @click.option(
@@ -63,6 +91,9 @@ def score(
     form: str | None,
     target: Path | None,
     gates: tuple[str, ...],
+    gate_file: Path | None,
+    bad: str | None,
+    false_alarms: float,
     workers: int,
     max_pixels: int,
 ) -> None:
@@ -72,15 +103,25 @@ def score(
     2 if an image could not be scored or anything else went wrong; the report is complete in the first two cases and
     where single images are at fault.
     """
+    _refuse_with_calibrate(bad)
     form = form or _form_of(target)
+    conditions = (*gates, *(() if gate_file is None else read_gates(gate_file)))
+    if form in OF_GATES and not conditions:
+        raise InputError(f"--format {form} says which gates failed: give --gates FILE or --fail-on EXPR")
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
     if sort is not None:
         refuse_unsortable(sort, chosen_metrics(metrics or None, reference))
     if target is not None:
         refuse_unwritable(followed(target))
-    with progress_bar("scoring") as progress:
-        report = score_images(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels)
+
+    def scored(paths: tuple[str, ...]) -> ScoreReport:
+        with progress_bar("scoring") as progress:
+            return score_images(paths, reference, metrics or None, recursive, conditions, workers, progress, max_pixels)
+
+    if bad is not None:
+        sys.exit(write_calibration(scored, paths, bad, false_alarms, target))
+    report = scored(paths)
     report = report if sort is None else report.worst_first(sort)
     write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:
@@ -93,4 +134,14 @@ def score(
 def _form_of(target: Path | None) -> str:
     """The format that a file's name asks for; a table where it asks for none."""
     suffix = "" if target is None else target.suffix.removeprefix(".").lower()
-    return suffix if suffix in RENDER else "table"
+    return BY_SUFFIX.get(suffix, "table")
+
+
+def _refuse_with_calibrate(bad: str | None) -> None:
+    """Options that mean nothing while gates are chosen, or while none are."""
+    ctx = click.get_current_context()
+    idle = ("false_alarms",) if bad is None else ("gates", "gate_file", "form", "sort", "top")
+    given = [flag_of(option) for option in ctx.command.params if option.name in idle and is_given(ctx, option)]
+    if given:
+        where = "is for --calibrate, which was not given" if bad is None else "says nothing to --calibrate"
+        raise InputError(f"{given[0]} {where}; leave it out")

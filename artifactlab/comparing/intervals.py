@@ -1,7 +1,7 @@
-"""Intervals for the change between two measurements of the same things.
+"""Intervals: for the change between two measurements of the same things, for means, and for shares.
 
-Both intervals reach as far as the further of two: Student's t, which assumes no skew, and the resampling's own, which
-is too short for few numbers. `benchmarks/compare.py` has what each of them covers alone.
+Those of changes and means reach as far as the further of two: Student's t, which assumes no skew, and the resampling's
+own, which is too short for few numbers. `benchmarks/compare.py` has what each of them covers alone.
 """
 
 from __future__ import annotations
@@ -70,6 +70,26 @@ def half_sample_interval(change: float, halves: ArrayLike, crops: int, confidenc
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return min(change - reach, float(low)), max(change + reach, float(high))
+
+
+def share_interval(count: int, images: int, confidence: float) -> Interval:
+    """Clopper and Pearson's interval (1934) for a share of which `count` of `images` were seen: never too short.
+
+    Args:
+        count: how many it holds for.
+        images: how many were looked at, at least 1.
+        confidence: between 0 and 1, two-sided.
+
+    >>> low, high = share_interval(0, 100, 0.9)
+    >>> low, round(high, 4)
+    (0.0, 0.0295)
+    """
+    from scipy.special import betaincinv  # lazy: half a second
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(betaincinv(count, images - count + 1, tail))
+    high = 1.0 if count == images else float(betaincinv(count + 1, images - count, 1 - tail))
+    return low, high
 
 
 def _resampled_t(values: Numbers, seed: int) -> Numbers:
