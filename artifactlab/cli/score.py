@@ -11,6 +11,7 @@ from artifactlab.cli.calibrating import write_calibration
 from artifactlab.cli.files import write_text
 from artifactlab.cli.options import flag_of, is_given
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.ranking import check_ranking, render_ranking
 from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
@@ -59,6 +60,12 @@ BY_SUFFIX = {**{form: form for form in RENDER if form not in OF_GATES}, "xml": "
     help="The same, of each of the gates in a file that --calibrate or you have written.",
 )
 @click.option(
+    "--by",
+    metavar="folder|REGEX",
+    help="Rank models or checkpoints: groups of images by the folder they lie in, or by what an expression's first"
+    " group finds in their paths.",
+)
+@click.option(
     "--calibrate",
     "bad",
     metavar="BAD",
@@ -92,6 +99,7 @@ def score(
     target: Path | None,
     gates: tuple[str, ...],
     gate_file: Path | None,
+    by: str | None,
     bad: str | None,
     false_alarms: float,
     workers: int,
@@ -108,6 +116,8 @@ def score(
     conditions = (*gates, *(() if gate_file is None else read_gates(gate_file)))
     if form in OF_GATES and not conditions:
         raise InputError(f"--format {form} says which gates failed: give --gates FILE or --fail-on EXPR")
+    if by is not None:
+        check_ranking(by, form, top, sort, chosen_metrics(metrics or None, reference))
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
     if sort is not None:
@@ -123,7 +133,10 @@ def score(
         sys.exit(write_calibration(scored, paths, bad, false_alarms, target))
     report = scored(paths)
     report = report if sort is None else report.worst_first(sort)
-    write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
+    if by is not None:
+        write_text(render_ranking(report, by, sort, form), target)
+    else:
+        write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if report.unreadable:
@@ -140,7 +153,7 @@ def _form_of(target: Path | None) -> str:
 def _refuse_with_calibrate(bad: str | None) -> None:
     """Options that mean nothing while gates are chosen, or while none are."""
     ctx = click.get_current_context()
-    idle = ("false_alarms",) if bad is None else ("gates", "gate_file", "form", "sort", "top")
+    idle = ("false_alarms",) if bad is None else ("gates", "gate_file", "by", "form", "sort", "top")
     given = [flag_of(option) for option in ctx.command.params if option.name in idle and is_given(ctx, option)]
     if given:
         where = "is for --calibrate, which was not given" if bad is None else "says nothing to --calibrate"

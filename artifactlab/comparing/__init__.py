@@ -4,14 +4,19 @@ from artifactlab.comparing.calibration import CalibratedGate, Calibration, Share
 from artifactlab.comparing.compare import Comparison, compare
 from artifactlab.comparing.compare_models import compare_models
 from artifactlab.comparing.model_comparison import ModelComparison
+from artifactlab.comparing.ranking import Difference, Group, Ranking, rank
 
 __all__ = [
     "CalibratedGate",
     "Calibration",
     "Comparison",
+    "Difference",
+    "Group",
     "ModelComparison",
+    "Ranking",
     "Share",
     "calibrate",
     "compare",
     "compare_models",
+    "rank",
 ]

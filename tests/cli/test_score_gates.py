@@ -85,3 +85,29 @@ def test_options_that_say_nothing_are_refused_before_any_work(
     result = run("good", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+
+
+def test_by_folder_ranks_and_says_what_it_is_not_sure_of() -> None:
+    result = run("good", "bad", "--by", "folder", "--sort", "axis_excess")
+    assert (result.exit_code, result.stderr) == (0, "")
+    ranks = [line.split()[:3] for line in result.stdout.splitlines()[1:3]]
+    assert ranks == [["1", "good", "6"], ["2", "bad", "4"]]
+    assert "Cannot tell which is best" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--by", "["], "cannot read '['"),
+        (["--by", "folder"], "ranks by severity, which is not measured; name another metric with --sort"),
+        (["--by", "folder", "--sort", "axis_excess", "--format", "csv"], "as table or json"),
+        (["--by", "folder", "--sort", "axis_excess", "--top", "1"], "--top is for a table of images"),
+    ],
+)
+def test_a_ranking_that_cannot_be_is_refused_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr("artifactlab.cli.score.score_images", lambda *_: pytest.fail("scored"))
+    result = run("good", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr

@@ -53,9 +53,7 @@ def test_it_takes_as_many_images_as_order_statistics_need(wanted: float) -> None
 
 
 @pytest.mark.parametrize(("wanted", "images"), [(0.1, 120), (0.01, 198)])
-def test_gates_on_average_accuse_no_more_than_is_wanted_of_all_there_could_be(
-    wanted: float, images: int
-) -> None:
+def test_gates_on_average_accuse_no_more_than_is_wanted_of_all_there_could_be(wanted: float, images: int) -> None:
     names = ("severity", "worst_window", "edge_jaggedness")
     rates, counted, gates = [], [], 0
     for seed in range(0, 1000, 10):
