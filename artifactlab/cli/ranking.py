@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from artifactlab.comparing.grouping import expression
 from artifactlab.comparing.ranking import Ranking, rank
 from artifactlab.errors import InputError
@@ -10,7 +12,10 @@ from artifactlab.scoring.score_report import ScoreReport
 
 USUAL = "severity"
 """What is ranked by where --sort names nothing else."""
-RENDER = {"table": ranking_text, "json": lambda ranking: ranking.to_json() + "\n"}
+RENDER: dict[str, Callable[[Ranking], str]] = {
+    "table": ranking_text,
+    "json": lambda ranking: ranking.to_json() + "\n",
+}
 """Formats of a ranking."""
 
 
@@ -27,5 +32,4 @@ def check_ranking(by: str, form: str, top: int | None, sort: str | None, metrics
 
 def render_ranking(report: ScoreReport, by: str, sort: str | None, form: str) -> str:
     """The ranking in a format of `RENDER`."""
-    ranking: Ranking = rank(report, by, sort or USUAL)
-    return RENDER[form](ranking)
+    return RENDER[form](rank(report, by, sort or USUAL))

@@ -18,6 +18,7 @@ from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.score_table import RENDER, render_table
 from artifactlab.scoring.gate_files import read_gates
+from artifactlab.scoring.gates import Gate
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score import chosen_metrics, score_images
 from artifactlab.scoring.score_report import ScoreReport, refuse_unsortable
@@ -113,7 +114,7 @@ def score(
     """
     _refuse_with_calibrate(bad)
     form = form or _form_of(target)
-    conditions = (*gates, *(() if gate_file is None else read_gates(gate_file)))
+    conditions: list[Gate | str] = [*gates, *(() if gate_file is None else read_gates(gate_file))]
     if form in OF_GATES and not conditions:
         raise InputError(f"--format {form} says which gates failed: give --gates FILE or --fail-on EXPR")
     if by is not None:
