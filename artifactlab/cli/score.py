@@ -9,20 +9,30 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from artifactlab.cli.calibrating import write_calibration
 from artifactlab.cli.files import write_text
+from artifactlab.cli.options import flag_of, is_given
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.ranking import check_ranking, render_ranking
 from artifactlab.cli.verbosity import complain
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.score_table import RENDER, render_table
 from artifactlab.scoring.engines import Engine, engine_of
+from artifactlab.scoring.gate_files import read_gates
+from artifactlab.scoring.gates import Gate
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.ray_data import on_ray
 from artifactlab.scoring.score import chosen_metrics, score_images
-from artifactlab.scoring.score_report import refuse_unsortable
+from artifactlab.scoring.score_report import ScoreReport, refuse_unsortable
 
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
+
+OF_GATES = ("github", "junit")
+"""Formats that say nothing but which gates failed."""
+BY_SUFFIX = {**{form: form for form in RENDER if form not in OF_GATES}, "xml": "junit"}
+"""Formats by the endings of files, without the dot."""
 
 
 @click.command(epilog=METRIC_HELP)
@@ -46,6 +56,32 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     metavar="EXPR",
     help="Exit with 1 if an image meets it, e.g. 'severity>1'; repeatable. The word shows is short for"
     " 'severity>1' and 'worst_window>1', which the verdict is made of.",
+)
+@click.option(
+    "--gates",
+    "gate_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The same, of each of the gates in a file that --calibrate or you have written.",
+)
+@click.option(
+    "--by",
+    metavar="folder|REGEX",
+    help="Rank models or checkpoints: groups of images by the folder they lie in, or by what an expression's first"
+    " group finds in their paths.",
+)
+@click.option(
+    "--calibrate",
+    "bad",
+    metavar="BAD",
+    help="Choose gates that fail on images such as these and not on those of PATH, and write them to -o.",
+)
+@click.option(
+    "--false-alarms",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of good images that the gates of --calibrate may accuse.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
@@ -76,6 +112,10 @@ def score(
     form: str | None,
     target: Path | None,
     gates: tuple[str, ...],
+    gate_file: Path | None,
+    by: str | None,
+    bad: str | None,
+    false_alarms: float,
     workers: int,
     engine: str,
     ray_address: str | None,
@@ -87,27 +127,42 @@ def score(
     2 if an image could not be scored or anything else went wrong; the report is complete in the first two cases and
     where single images are at fault.
     """
+    _refuse_with_calibrate(bad)
     form = form or _form_of(target)
+    conditions: list[Gate | str] = [*gates, *(() if gate_file is None else read_gates(gate_file))]
+    if form in OF_GATES and not conditions:
+        raise InputError(f"--format {form} says which gates failed: give --gates FILE or --fail-on EXPR")
+    if by is not None:
+        check_ranking(by, form, top, sort, chosen_metrics(metrics or None, reference))
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
     if sort is not None:
         refuse_unsortable(sort, chosen_metrics(metrics or None, reference))
     if target is not None:
         refuse_unwritable(followed(target))
-    with progress_bar("scoring") as progress:
-        report = score_images(
-            paths,
-            reference,
-            metrics or None,
-            recursive,
-            gates,
-            _workers(workers, engine),
-            progress,
-            max_pixels,
-            _engine(engine, ray_address),
-        )
+
+    def scored(paths: tuple[str, ...]) -> ScoreReport:
+        with progress_bar("scoring") as progress:
+            return score_images(
+                paths,
+                reference,
+                metrics or None,
+                recursive,
+                conditions,
+                _workers(workers, engine),
+                progress,
+                max_pixels,
+                _engine(engine, ray_address),
+            )
+
+    if bad is not None:
+        sys.exit(write_calibration(scored, paths, bad, false_alarms, target))
+    report = scored(paths)
     report = report if sort is None else report.worst_first(sort)
-    write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
+    if by is not None:
+        write_text(render_ranking(report, by, sort, form), target)
+    else:
+        write_text(render_table(report, top) if form == "table" else RENDER[form](report), target)
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
     if report.unreadable:
@@ -118,7 +173,7 @@ def score(
 def _form_of(target: Path | None) -> str:
     """The format that a file's name asks for; a table where it asks for none."""
     suffix = "" if target is None else target.suffix.removeprefix(".").lower()
-    return suffix if suffix in RENDER else "table"
+    return BY_SUFFIX.get(suffix, "table")
 
 
 def _engine(name: str, ray_address: str | None) -> Engine:
@@ -136,3 +191,13 @@ def _workers(workers: int, engine: str) -> int:
     ctx = click.get_current_context()
     given = ctx.get_parameter_source("workers") is not ParameterSource.DEFAULT
     return workers if given or engine == "processes" else sys.maxsize
+
+
+def _refuse_with_calibrate(bad: str | None) -> None:
+    """Options that mean nothing while gates are chosen, or while none are."""
+    ctx = click.get_current_context()
+    idle = ("false_alarms",) if bad is None else ("gates", "gate_file", "by", "form", "sort", "top")
+    given = [flag_of(option) for option in ctx.command.params if option.name in idle and is_given(ctx, option)]
+    if given:
+        where = "is for --calibrate, which was not given" if bad is None else "says nothing to --calibrate"
+        raise InputError(f"{given[0]} {where}; leave it out")
