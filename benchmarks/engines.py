@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,6 @@ FEW = 24
 """Images of the shorter run; the longer one has `--images` more."""
 TARGET = 1.1
 """Processor time of an image by Ray, over that of the process pool."""
-MARK = "ARTIFACTLAB_BENCHMARK"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -81,7 +81,7 @@ def apart(engine: str, count: int, folder: str) -> Run:
     """A run in a process of its own."""
     command = [sys.executable, __file__, "--one", engine, str(count), folder]
     # Ray's workers give way to all others by default, which would make them look slow on a machine that is in use
-    environment = {**os.environ, MARK: str(os.getpid()), "RAY_worker_niceness": "0"}
+    environment = {**os.environ, "RAY_worker_niceness": "0"}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return Run(*json.loads(done.stdout.splitlines()[-1]))
 
@@ -102,17 +102,18 @@ def one_run(engine: str, count: int, folder: Path) -> Run:
 
 
 def processor_time() -> float:
-    """Seconds of all processes that have our mark in their environment, and of what they have waited for."""
-    wanted = f"{MARK}={os.environ[MARK]}".encode()
-    ticks = 0
+    """Seconds of this process, of all that descend from it, and of what they have waited for.
+
+    By their parents, as the environment of Ray's workers cannot be read: their titles are written over it.
+    """
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if wanted in (process / "environ").read_bytes().split(b"\0"):
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                ticks += sum(int(value) for value in fields[11:15])
-        except OSError:
-            continue
-    return ticks / TICK
+        with suppress(OSError):  # it has ended meanwhile
+            found[int(process.name)] = (process / "stat").read_text().rpartition(")")[2].split()
+    family = {os.getpid()}
+    while more := {pid for pid, fields in found.items() if int(fields[1]) in family} - family:
+        family |= more
+    return sum(int(ticks) for pid in family for ticks in found[pid][11:15]) / TICK
 
 
 def draw(folder: Path) -> None:

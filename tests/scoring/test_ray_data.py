@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -318,32 +318,41 @@ except KeyboardInterrupt:
 def test_real_ctrl_c_ends_the_cluster_that_was_started(jobs: list[Job], tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    mark = f"artifactlab-{os.getpid()}"
     parent = subprocess.Popen(
         [sys.executable, str(script), jobs[0].source.name],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "MARK": mark},
         start_new_session=True,
     )
     assert parent.stdout
     assert parent.stdout.readline() == "begun\n"
-    assert marked(mark)
+    family = descendants(parent.pid)
+    assert len(family) > 3  # Ray's own processes, and two actors
     os.kill(parent.pid, signal.SIGINT)
     assert parent.wait(60) == 130
     end = time.monotonic() + 20
-    while marked(mark) and time.monotonic() < end:
+    while alive(family) and time.monotonic() < end:
         time.sleep(0.2)
-    assert marked(mark) == []
+    assert alive(family) == set()
 
 
-def marked(mark: str) -> list[str]:
-    """Processes with that in their environment."""
-    found = []
+def parents() -> dict[int, int]:
+    """The parent of every process that runs."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"MARK={mark}".encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text()[:80])
-        except OSError:
-            continue
+        with suppress(OSError):  # it has ended meanwhile
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                found[int(process.name)] = int(parent)
     return found
+
+
+def descendants(pid: int) -> set[int]:
+    family, of = {pid}, parents()
+    while more := {child for child, parent in of.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
+
+
+def alive(family: set[int]) -> set[int]:
+    return family & parents().keys()
