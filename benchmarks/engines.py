@@ -24,6 +24,7 @@ from artifactlab.inputs.sources import ImageFile
 from artifactlab.scoring.engines import ENGINES
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.score import chosen_metrics
+from artifactlab.scoring.score_report import ImageScore
 
 PAGE = README.parent / "docs" / "a_hundred_million.md"
 SIDE = 256
@@ -92,19 +93,22 @@ def one_run(engine: str, count: int, folder: Path) -> Run:
     metrics = chosen_metrics(None, None)
     jobs = [Job(ImageFile(files[n % len(files)]), None, metrics, 10**9) for n in range(count)]
     begun = time.monotonic()
-    found = []
+    found: list[ImageScore] = []
+    seen: dict[int, int] = {}
     with ENGINES[engine](jobs, WORKERS) as rows:
         for row in rows:
             found.append(row)
+            note_times(seen)
             if len(found) == count:
-                return Run(processor_time(), time.monotonic() - begun, repr(found))
+                return Run(sum(seen.values()) / TICK, time.monotonic() - begun, repr(found))
     raise SystemExit(f"{engine} gave {len(found)} rows for {count} images")
 
 
-def processor_time() -> float:
-    """Seconds of this process, of all that descend from it, and of what they have waited for.
+def note_times(seen: dict[int, int]) -> None:
+    """Note the processor time of this process and of all that descend from it, by their numbers.
 
-    By their parents, as the environment of Ray's workers cannot be read: their titles are written over it.
+    At every row, as Ray ends its actors when the last batch is done, before its rows are read; and by their parents, as
+    it writes titles over the environment of its workers.
     """
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -113,7 +117,7 @@ def processor_time() -> float:
     family = {os.getpid()}
     while more := {pid for pid, fields in found.items() if int(fields[1]) in family} - family:
         family |= more
-    return sum(int(ticks) for pid in family for ticks in found[pid][11:15]) / TICK
+    seen.update({pid: int(found[pid][11]) + int(found[pid][12]) for pid in family})
 
 
 def draw(folder: Path) -> None:
