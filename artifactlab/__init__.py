@@ -37,6 +37,7 @@ announce(
     score_card="artifactlab.report.notebook_cards:score_card",
     comparison_card="artifactlab.report.notebook_cards:comparison_card",
 )
+announce("artifactlab.engines", ray="artifactlab.scoring.ray_data:on_ray")
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")
 announce(
     "artifactlab.models",

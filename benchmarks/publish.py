@@ -33,17 +33,17 @@ def stamp() -> str:
     return f"{today}, {machine}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
-def publish(name: str, text: str, into_readme: bool) -> None:
-    """Print `text`; where asked, replace what stands in the README between the markers of `name` by it."""
+def publish(name: str, text: str, into_page: bool, page: Path = README) -> None:
+    """Print `text`; where asked, replace what stands in the page between the markers of `name` by it."""
     text = f"{text}\n\n*`benchmarks/{name}.py`, {stamp()}*"
     print(text)
-    if not into_readme:
+    if not into_page:
         return
     block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    content = README.read_text(encoding="utf-8")
+    content = page.read_text(encoding="utf-8")
     if not block.search(content):
-        raise SystemExit(f"README.md has no block <!-- {name} --> ... <!-- /{name} -->")
-    README.write_text(block.sub(lambda found: f"{found[1]}{text}\n{found[2]}", content), encoding="utf-8")
+        raise SystemExit(f"{page.name} has no block <!-- {name} --> ... <!-- /{name} -->")
+    page.write_text(block.sub(lambda found: f"{found[1]}{text}\n{found[2]}", content), encoding="utf-8")
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

@@ -7,9 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from artifactlab.cli.calibrating import write_calibration
 from artifactlab.cli.files import write_text
+from artifactlab.cli.options import flag_of, is_given
 from artifactlab.cli.progress import progress_bar
+from artifactlab.cli.ranking import check_ranking, render_ranking
 from artifactlab.cli.records import gathered
 from artifactlab.cli.store_options import StoreOptions, store_options
 from artifactlab.cli.verbosity import complain, note
@@ -19,7 +23,11 @@ from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.page_files import asks_for_page, refuse_unwritable_page, write_page
 from artifactlab.report.score_page import score_page
 from artifactlab.report.score_table import RENDER, conclusion, render_table
+from artifactlab.scoring.engines import Engine, engine_of
+from artifactlab.scoring.gate_files import read_gates
+from artifactlab.scoring.gates import Gate
 from artifactlab.scoring.measures import METRICS
+from artifactlab.scoring.ray_data import on_ray
 from artifactlab.scoring.score import chosen_metrics, score_images, stored_scores
 from artifactlab.scoring.score_report import ScoreReport, refuse_unsortable
 
@@ -28,6 +36,11 @@ PAGE_FORM = "page"
 BESIDE = {"scores.json": "json", "scores.csv": "csv"}
 """Files beside the page in a folder, and their formats."""
 METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.description}" for name, m in METRICS.items())
+
+OF_GATES = ("github", "junit")
+"""Formats that say nothing but which gates failed."""
+BY_SUFFIX = {**{form: form for form in RENDER if form not in OF_GATES}, "xml": "junit"}
+"""Formats by the endings of files, without the dot."""
 
 
 @click.command(epilog=METRIC_HELP)
@@ -68,8 +81,43 @@ METRIC_HELP = "\b\nMetrics:\n" + "\n".join(f"  {name} ({m.unit})\n      {m.descr
     " 'severity>1' and 'worst_window>1', which the verdict is made of.",
 )
 @click.option(
+    "--gates",
+    "gate_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The same, of each of the gates in a file that --calibrate or you have written.",
+)
+@click.option(
+    "--by",
+    metavar="folder|REGEX",
+    help="Rank models or checkpoints: groups of images by the folder they lie in, or by what an expression's first"
+    " group finds in their paths.",
+)
+@click.option(
+    "--calibrate",
+    "bad",
+    metavar="BAD",
+    help="Choose gates that fail on images such as these and not on those of PATH, and write them to -o.",
+)
+@click.option(
+    "--false-alarms",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of good images that the gates of --calibrate may accuse.",
+)
+@click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, at most one per core."
 )
+@click.option(
+    "--engine",
+    metavar="NAME",
+    default="processes",
+    show_default=True,
+    help="What makes the rows: processes here, or ray for a cluster, of which it takes all cores unless --workers is"
+    " given.",
+)
+@click.option("--ray-address", metavar="HOST:PORT", help="A Ray cluster that runs.  [default: one on this machine]")
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
@@ -93,7 +141,13 @@ def score(
     form: str | None,
     target: str | None,
     gates: tuple[str, ...],
+    gate_file: Path | None,
+    by: str | None,
+    bad: str | None,
+    false_alarms: float,
     workers: int,
+    engine: str,
+    ray_address: str | None,
     max_pixels: int,
     device: str,
     keeping: StoreOptions,
@@ -107,7 +161,13 @@ def score(
     fault.
     """
     keeping.check(click.get_current_context())
+    _refuse_with_calibrate(bad)
     form = form or _form_of(target)
+    conditions: list[Gate | str] = [*gates, *(() if gate_file is None else read_gates(gate_file))]
+    if form in OF_GATES and not conditions:
+        raise InputError(f"--format {form} says which gates failed: give --gates FILE or --fail-on EXPR")
+    if by is not None:
+        check_ranking(by, form, top, sort, chosen_metrics(metrics or None, reference or reference_column))
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
     if sort is not None and keeping.from_store is None:
@@ -116,23 +176,31 @@ def score(
         refuse_unwritable_page(target, tuple(BESIDE))
     elif target is not None:
         refuse_unwritable(followed(Path(target)))
-    if keeping.from_store is not None:
-        report = stored_scores(keeping.from_store, gates)
-    else:
+
+    def scored(paths: tuple[str, ...]) -> ScoreReport:
+        if keeping.from_store is not None:
+            return stored_scores(keeping.from_store, conditions)
         with progress_bar("scoring", unit="images") as progress, keeping.told():
-            report = score_images(
-                *(paths, reference, metrics or None, recursive, gates, workers, progress, max_pixels, device),
+            return score_images(
+                *(paths, reference, metrics or None, recursive, conditions, _workers(workers, engine), progress),
+                *(max_pixels, device),
                 column=column,
                 reference_column=reference_column,
                 every=every,
                 store=keeping.store,
                 resume=keeping.resume,
+                engine=_engine(engine, ray_address),
             )
+
+    if bad is not None:
+        sys.exit(write_calibration(scored, paths, bad, false_alarms, None if target is None else Path(target)))
+    report = scored(paths)
     report = report if sort is None else report.worst_first(sort)
     if form == PAGE_FORM and target is not None:
         _write_page(report, target)
     else:
         text = render_table(report, top) if form == "table" else RENDER[form](report)
+        text = text if by is None else render_ranking(report, by, sort, form)
         write_text(text, None if target is None else Path(target))
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
@@ -155,4 +223,31 @@ def _form_of(target: str | None) -> str:
     if target is not None and asks_for_page(target):
         return PAGE_FORM
     suffix = "" if target is None else Path(target).suffix.removeprefix(".").lower()
-    return suffix if suffix in RENDER else "table"
+    return BY_SUFFIX.get(suffix, "table")
+
+
+def _engine(name: str, ray_address: str | None) -> Engine:
+    """The engine that was named, at the cluster that was."""
+    engine = engine_of(name)
+    if ray_address is None:
+        return engine
+    if engine is not on_ray:
+        raise InputError(f"--ray-address is for --engine ray, and the engine is {name}; leave it out, or name ray")
+    return partial(on_ray, address=ray_address)
+
+
+def _workers(workers: int, engine: str) -> int:
+    """As many as were asked for; of a cluster all that there are, unless that was."""
+    ctx = click.get_current_context()
+    given = ctx.get_parameter_source("workers") is not ParameterSource.DEFAULT
+    return workers if given or engine == "processes" else sys.maxsize
+
+
+def _refuse_with_calibrate(bad: str | None) -> None:
+    """Options that mean nothing while gates are chosen, or while none are."""
+    ctx = click.get_current_context()
+    idle = ("false_alarms",) if bad is None else ("gates", "gate_file", "by", "form", "sort", "top")
+    given = [flag_of(option) for option in ctx.command.params if option.name in idle and is_given(ctx, option)]
+    if given:
+        where = "is for --calibrate, which was not given" if bad is None else "says nothing to --calibrate"
+        raise InputError(f"{given[0]} {where}; leave it out")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifactlab.attribution.repair.effects import CONFIDENCE
-from artifactlab.comparing.intervals import bootstrap_interval, half_sample_interval
+from artifactlab.comparing.intervals import RESAMPLES, bootstrap_interval, half_sample_interval, unpaired_interval
 from artifactlab.comparing.saved import SavedDiagnosis
 from artifactlab.metrics.visible import COARSE_GRID, VISIBLE_GRID, VISIBLE_STEPS, visible_grid
 from artifactlab.scoring.measures import METRICS
@@ -82,15 +82,15 @@ class MetricComparison:
 
 
 def score_change(
-    name: str, pairs: Sequence[tuple[float | None, float | None]], confidence: float, seed: int
+    name: str,
+    pairs: Sequence[tuple[float | None, float | None]],
+    confidence: float,
+    seed: int,
+    resamples: int = RESAMPLES,
 ) -> MetricComparison:
     """One score of images in pairs; those without it are left out."""
     known = np.array([pair for pair in pairs if None not in pair], np.float64).reshape(-1, 2)
-    metric = METRICS[name]
-    assert metric.better is not None, "compare offers no others"
-    empty = MetricComparison(
-        name, metric.unit, metric.better, None, None, None, None, None, 0, len(pairs), "cannot tell", ""
-    )
+    empty = _unjudged(name, len(pairs))
     if not len(known):
         return replace(empty, reason="no image has this score in both")
     changes = known[:, 1] - known[:, 0]
@@ -109,8 +109,49 @@ def score_change(
         return replace(compared, reason=SAME_EVERYWHERE)
     if changed < MIN_CHANGED:
         return replace(compared, reason=f"it changed in {changed} of {len(known)} images, {MIN_CHANGED} are needed")
-    judged = _with_interval(compared, bootstrap_interval(changes, confidence, seed))
-    return _if_visible(judged, float(known.max()), SHOWS_FROM.get(name, 0.0))
+    judged = _with_interval(compared, bootstrap_interval(changes, confidence, seed, resamples))
+    return _if_visible(judged, float(known.max()), _visible(name))
+
+
+def group_change(
+    name: str,
+    before: Sequence[float | None],
+    after: Sequence[float | None],
+    confidence: float,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> MetricComparison:
+    """One score of two groups of images that have nothing to do with each other; those without it are left out."""
+    was, now = (np.array([score for score in side if score is not None], np.float64) for side in (before, after))
+    empty = _unjudged(name, len(before) + len(after))
+    if not (was.size and now.size):
+        return replace(empty, reason="no image has this score in one of them")
+    change = float(now.mean() - was.mean())
+    left_out = len(before) + len(after) - was.size - now.size
+    means = float(was.mean()), float(now.mean())
+    compared = replace(empty, before=means[0], after=means[1], change=change, left_out=left_out)
+    everything = np.concatenate([was, now])
+    usual = np.median(everything)
+    unlike = int((np.abs(everything - usual) > SAME * np.abs(everything).max()).sum())
+    if min(was.size, now.size) < MIN_CHANGED or unlike < MIN_CHANGED:
+        least = min(was.size, now.size, unlike)
+        return replace(compared, reason=f"too few images that differ ({least}), {MIN_CHANGED} are needed")
+    judged = _with_interval(compared, unpaired_interval(was, now, confidence, seed, resamples))
+    return _if_visible(judged, float(everything.max()), _visible(name))
+
+
+def _unjudged(name: str, left_out: int) -> MetricComparison:
+    """The comparison before anything is known."""
+    metric = METRICS[name]
+    assert metric.better is not None, "compare offers no others"
+    return MetricComparison(
+        name, metric.unit, metric.better, None, None, None, None, None, 0, left_out, "cannot tell", ""
+    )
+
+
+def _visible(name: str) -> float:
+    """From where on a score shows; 0 where that is not known."""
+    return SHOWS_FROM.get(name, 0.0)
 
 
 def crop_change(name: str, before: SavedDiagnosis, after: SavedDiagnosis, confidence: float) -> MetricComparison:

@@ -1,7 +1,7 @@
-"""Intervals for the change between two measurements of the same things.
+"""Intervals: for the change between two measurements of the same things, for means, and for shares.
 
-Both intervals reach as far as the further of two: Student's t, which assumes no skew, and the resampling's own, which
-is too short for few numbers. `benchmarks/compare.py` has what each of them covers alone.
+Those of changes and means reach as far as the further of two: Student's t, which assumes no skew, and the resampling's
+own, which is too short for few numbers. `benchmarks/compare.py` has what each of them covers alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Numbers = NDArray[np.float64]
 Interval = tuple[float, float]
 
 
-def bootstrap_interval(differences: ArrayLike, confidence: float, seed: int) -> Interval:
+def bootstrap_interval(differences: ArrayLike, confidence: float, seed: int, resamples: int = RESAMPLES) -> Interval:
     """An interval for the mean behind paired differences: the wider of Student's t and the bootstrap-t at each end.
 
     The bootstrap-t (Efron 1979; Hall 1988, "Theoretical comparison of bootstrap confidence intervals") follows the skew
@@ -33,6 +33,7 @@ def bootstrap_interval(differences: ArrayLike, confidence: float, seed: int) -> 
         differences: (n,), one per pair, n at least 2.
         confidence: between 0 and 1, two-sided.
         seed: of the resamples.
+        resamples: how many there are.
 
     >>> low, high = bootstrap_interval([-0.3, -0.2, -0.4, -0.3, 0.0, -0.3], 0.9, seed=0)
     >>> low < -0.25 < high < 0
@@ -42,11 +43,34 @@ def bootstrap_interval(differences: ArrayLike, confidence: float, seed: int) -> 
     mean, error = float(values.mean()), _standard_error(values)
     if error == 0:
         return mean, mean
-    quantile = _student(confidence, values.size)
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(_resampled_t(values, seed), [tail, 1 - tail])
-    below, above = (float(np.clip(reach, quantile, FURTHEST * quantile)) for reach in (high, -low))
-    return mean - error * below, mean + error * above
+    drawn, errors = _resampled(values, seed, resamples)
+    return _wider(mean, error, values.size - 1, drawn - mean, errors, confidence)
+
+
+def unpaired_interval(
+    first: ArrayLike, second: ArrayLike, confidence: float, seed: int, resamples: int = RESAMPLES
+) -> Interval:
+    """An interval for the mean of a second group less that of a first one: the same, with Welch's error (1947).
+
+    Args:
+        first, second: (n,) and (m,), each at least 2.
+        confidence: between 0 and 1, two-sided.
+        seed: of the resamples, which are drawn from each group by itself.
+        resamples: how many there are.
+
+    >>> low, high = unpaired_interval([0.1, 0.2, 0.0, 0.1, 0.1], [0.5, 0.4, 0.6, 0.5], 0.9, seed=0)
+    >>> 0.2 < low < 0.4 < high < 0.6
+    True
+    """
+    groups = [np.asarray(values, np.float64) for values in (first, second)]
+    change = float(groups[1].mean() - groups[0].mean())
+    squares = [_standard_error(values) ** 2 for values in groups]
+    error = math.hypot(*map(math.sqrt, squares))
+    if error == 0:
+        return change, change
+    freedom = sum(squares) ** 2 / sum(s**2 / (g.size - 1) for s, g in zip(squares, groups, strict=True))
+    (was, was_error), (now, now_error) = (_resampled(g, seed + n, resamples) for n, g in enumerate(groups))
+    return _wider(change, error, freedom, now - was - change, np.hypot(was_error, now_error), confidence)
 
 
 def half_sample_interval(change: float, halves: ArrayLike, crops: int, confidence: float) -> Interval:
@@ -66,23 +90,54 @@ def half_sample_interval(change: float, halves: ArrayLike, crops: int, confidenc
     """
     values = np.asarray(halves, np.float64)
     drawn = crops // 2
-    reach = _student(confidence, crops) * float(values.std()) * math.sqrt(drawn / (crops - drawn))
+    reach = _student(confidence, crops - 1) * float(values.std()) * math.sqrt(drawn / (crops - drawn))
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return min(change - reach, float(low)), max(change + reach, float(high))
 
 
-def _resampled_t(values: Numbers, seed: int) -> Numbers:
-    """Student's t of resamples, around the mean of them all; NaN where a resample is all of one value."""
+def share_interval(count: int, images: int, confidence: float) -> Interval:
+    """Clopper and Pearson's interval (1934) for a share of which `count` of `images` were seen: never too short.
+
+    Args:
+        count: how many it holds for.
+        images: how many were looked at, at least 1.
+        confidence: between 0 and 1, two-sided.
+
+    >>> low, high = share_interval(0, 100, 0.9)
+    >>> low, round(high, 4)
+    (0.0, 0.0295)
+    """
+    from scipy.special import betaincinv  # lazy: half a second
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(betaincinv(count, images - count + 1, tail))
+    high = 1.0 if count == images else float(betaincinv(count + 1, images - count, 1 - tail))
+    return low, high
+
+
+def _wider(mean: float, error: float, freedom: float, changes: Numbers, errors: Numbers, confidence: float) -> Interval:
+    """At each end, the further of Student's t and the resamples' own quantile of t, which counts up to `FURTHEST`."""
+    resampled = changes / np.where(errors == 0, np.nan, errors)
+    quantile = _student(confidence, freedom)
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(resampled, [tail, 1 - tail])
+    below, above = (float(np.clip(reach, quantile, FURTHEST * quantile)) for reach in (high, -low))
+    return mean - error * below, mean + error * above
+
+
+def _resampled(values: Numbers, seed: int, resamples: int) -> tuple[Numbers, Numbers]:
+    """Means of resamples, and their standard errors, exactly 0 where a resample is all of one value."""
     generator = np.random.default_rng(seed)
-    count, mean = values.size, values.mean()
-    parts = []
-    for rows in np.array_split(np.arange(RESAMPLES), math.ceil(RESAMPLES * count / CHUNK)):
+    count = values.size
+    means, errors = [], []
+    for rows in np.array_split(np.arange(resamples), math.ceil(resamples * count / CHUNK)):
         drawn = values[generator.integers(0, count, (rows.size, count))]
         error = drawn.std(1, ddof=1) / math.sqrt(count)
         flat = np.isclose(error, 0, atol=1e-9 * float(np.abs(values).max()))
-        parts.append((drawn.mean(1) - mean) / np.where(flat, np.nan, error))
-    return np.concatenate(parts)
+        means.append(drawn.mean(1))
+        errors.append(np.where(flat, 0.0, error))
+    return np.concatenate(means), np.concatenate(errors)
 
 
 def _standard_error(values: Numbers) -> float:
@@ -91,8 +146,8 @@ def _standard_error(values: Numbers) -> float:
     return error if error > 1e-9 * float(np.abs(values).max()) else 0.0
 
 
-def _student(confidence: float, count: int) -> float:
-    """The two-sided quantile of Student's t for the mean of `count` numbers."""
+def _student(confidence: float, freedom: float) -> float:
+    """The two-sided quantile of Student's t with so many degrees of freedom."""
     from scipy.special import stdtrit  # lazy: half a second
 
-    return float(stdtrit(count - 1, (1 + confidence) / 2))
+    return float(stdtrit(freedom, (1 + confidence) / 2))

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from artifactlab.printable import printable
+from artifactlab.report.gate_formats import render_github, render_junit
 from artifactlab.report.terminal import Fitting, as_text, literal
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score_report import PLACE, ImageScore, ScoreReport
@@ -153,6 +154,8 @@ RENDER: dict[str, Callable[[ScoreReport], str]] = {
     "json": _render_json,
     "jsonl": _render_jsonl,
     "csv": _render_csv,
+    "github": render_github,
+    "junit": render_junit,
 }
 """What --format names: functions from a report to text that ends in a newline."""
 

@@ -3,6 +3,7 @@
 `METRICS` has what is measured of an image file, by name; installed packages add to it.
 """
 
+from artifactlab.scoring.gate_files import read_gates
 from artifactlab.scoring.gates import Gate, GateFailure, parse_gate
 from artifactlab.scoring.measures import METRICS, Metric
 from artifactlab.scoring.objective import severity
@@ -19,6 +20,7 @@ __all__ = [
     "ScoreReport",
     "Tile",
     "parse_gate",
+    "read_gates",
     "score_images",
     "severity",
     "stored_scores",

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 
+from artifactlab.errors import InputError
 from artifactlab.registry import Registry
 from artifactlab.scoring.rows import Job, lost, scored
 from artifactlab.scoring.score_report import ImageScore
@@ -31,6 +32,19 @@ class Engine(Protocol):
 
 ENGINES: Registry[Engine] = Registry("artifactlab.engines")
 """All engines by the names that `--engine` takes; those above this room are announced in `artifactlab/__init__.py`."""
+
+
+def engine_of(engine: str | Engine) -> Engine:
+    """The engine of a name; an engine itself is kept.
+
+    Raises:
+        InputError: if there is none of that name.
+    """
+    if not isinstance(engine, str):
+        return engine
+    if engine not in ENGINES:
+        raise InputError(f"unknown engine {engine!r}; known are {', '.join(ENGINES)}")
+    return ENGINES[engine]
 
 
 @contextmanager

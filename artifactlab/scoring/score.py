@@ -11,7 +11,7 @@ from artifactlab.errors import InputError, first_line
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.inputs.sources import Selection, find_sources
 from artifactlab.metrics.spectral_search import PERIODS
-from artifactlab.scoring.engines import ENGINES
+from artifactlab.scoring.engines import Engine, engine_of
 from artifactlab.scoring.gates import Gate, parse_gate
 from artifactlab.scoring.measures import METRICS, check_known
 from artifactlab.scoring.other_files import refuse_sounds
@@ -43,6 +43,7 @@ def score_images(
     every: int | None = None,
     store: str | Path | None = None,
     resume: bool = False,
+    engine: str | Engine = "processes",
 ) -> ScoreReport:
     """Score images, one at a time.
 
@@ -69,15 +70,16 @@ def score_images(
             report's rows are read from it, and need no memory. It may be shared by several runs and machines.
         resume: leave out the images whose rows are in the store, if their content, the metrics and the version are the
             same; those with an error are tried again.
+        engine: what makes the rows: a name from `ENGINES`, `ray` for a cluster, or a function as they are.
 
     Returns:
         A row per image. One that cannot be scored (unreadable, too large, smaller than 16 pixels, of another size than
         its reference, killing the process that scores it) is a row with an error; the others are scored all the same.
 
     Raises:
-        InputError: before anything is scored, if there is no image, a metric or a gate is unknown or lacks its
-            reference, images and references cannot be paired one to one, there is no such device, or the store cannot
-            be written; afterwards, if its disk is full.
+        InputError: before anything is scored, if there is no image, a metric, a gate or the engine is unknown, a
+            metric lacks its reference, images and references cannot be paired one to one, there is no such device, or
+            the store cannot be written; afterwards, if its disk is full.
         ArtifactLabError: if no worker process can be started.
 
     >>> import tempfile, cv2, numpy
@@ -101,6 +103,7 @@ def score_images(
         raise InputError("a reference and a column of references contradict each other; give one of them")
     if resume and store is None:
         raise InputError("resume goes on with what a store has; say which with --store / store=")
+    make_rows = engine_of(engine)
     _refuse_unusable(device)
     wanted = reference if reference is not None else reference_column
     settings = Settings(names, None if wanted is None else str(wanted), max_pixels)
@@ -109,11 +112,11 @@ def score_images(
     selection = Selection(recursive, column, reference_column, every)
     pairs = paired(find_sources(paths, selection), reference, selection)
     jobs = [Job(source, partner, names, max_pixels, device) for source, partner in pairs]
-    engine, told = ENGINES["processes"], progress or _nobody
+    told = progress or _nobody
     if kept is None:
-        images: Sequence[ImageScore] = scored_in_memory(engine, jobs, workers, told)
+        images: Sequence[ImageScore] = scored_in_memory(make_rows, jobs, workers, told)
     else:
-        images = scored_into(kept, engine, jobs, workers, told, resume)
+        images = scored_into(kept, make_rows, jobs, workers, told, resume)
     config = ScoreSettings(
         paths=[str(path) for path in paths],
         reference=None if reference is None else str(reference),
