@@ -160,10 +160,11 @@ class EdgeAwareLoss(nn.Module):
         with torch.autocast(output.device.type, enabled=False):
             dtype = torch.float64 if output.dtype == torch.float64 else torch.float32
             output, target = (self._in_unit_range(images.to(dtype)) for images in (output, target.detach()))
-            powers = [lattice_power(output - target, target, lattice) for lattice in lattices]
+            error = output - target
+            powers = [lattice_power(error, target, lattice) for lattice in lattices]
             power = LatticePower(*(torch.stack(each).mean(0) for each in zip(*powers, strict=True)))
             terms = {
-                "edges": _differences(output - target),
+                "edges": _differences(error),
                 "grid": power.grid + power.modulation,
                 "steps": power.steps,
             }
