@@ -111,12 +111,17 @@ def _cells(values: Tensor, lattice: Sequence[int]) -> Tensor:
     shape = list(values.shape[:SPATIAL])
     for axis, p in enumerate(lattice, SPATIAL):
         count = values.shape[axis] // p
-        values = values.narrow(axis, 0, count * p)
+        values = _first(values, axis, count * p)
         shape += [count, p]
     axes = len(lattice)
     phases, cells = (range(SPATIAL + first, SPATIAL + 2 * axes, 2) for first in (1, 0))
     # not `unflatten`, which the compiler cannot follow while a model is watched
     return values.reshape(shape).permute(0, 1, *phases, *cells).flatten(SPATIAL, SPATIAL + axes - 1)
+
+
+def _first(values: Tensor, axis: int, count: int) -> Tensor:
+    """So many along an axis; of all of them no view, whose backward pass would copy everything."""
+    return values if values.shape[axis] == count else values.narrow(axis, 0, count)
 
 
 def _without_trend(phases: Tensor, lattice: Sequence[int]) -> Tensor:
@@ -192,7 +197,7 @@ def _in_halves(values: Tensor, sides: Sequence[int]) -> Tensor:
     shape = list(values.shape[: SPATIAL + 1])
     for axis, side in enumerate(sides, SPATIAL + 1):
         count = values.shape[axis] // side
-        values = values.narrow(axis, 0, count * side)
+        values = _first(values, axis, count * side)
         shape += [count, side]
     axes = len(sides)
     halves, inside = (range(SPATIAL + 1 + first, SPATIAL + 1 + 2 * axes, 2) for first in (0, 1))

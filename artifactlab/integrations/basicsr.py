@@ -11,13 +11,13 @@ traiNNer-redux adds up any list of losses:
     train:
       losses:
         - {type: L1Loss, loss_weight: 1.0}
-        - {type: EdgeAwareLoss, loss_weight: 10, periods: [2, 4]}
+        - {type: EdgeAwareLoss, loss_weight: 1.0, periods: [2, 4]}
 
 BasicSR and neosr have one place for a loss of pixels, which `EdgeAwareL1Loss` is made for (here in YAML; neosr has the
 same names in TOML):
 
     train:
-      pixel_opt: {type: EdgeAwareL1Loss, loss_weight: 1.0, edge_weight: 10, periods: [2, 4]}
+      pixel_opt: {type: EdgeAwareL1Loss, loss_weight: 1.0, edge_weight: 1.0, periods: [2, 4]}
 
 What `artifactlab.fix.EdgeAwareLoss` takes, option files may say. Metrics are called alike in all three; they judge the
 output alone, and lower is better:
@@ -136,8 +136,7 @@ class EdgeAwareL1Loss(nn.Module):
 
     Args:
         loss_weight: times which the sum is returned.
-        edge_weight: of `EdgeAwareLoss`, beside an L1 of weight 1. Where the input settles the output, as in
-            super-resolution, 10 to 90 is good; the default is the lower end.
+        edge_weight: of `EdgeAwareLoss`, beside an L1 of weight 1.
         settings: other arguments of `artifactlab.fix.EdgeAwareLoss`, such as `periods`.
 
     `forward(pred, target)` takes two (N, C, H, W) and returns a scalar.
@@ -151,7 +150,7 @@ class EdgeAwareL1Loss(nn.Module):
     0.5
     """
 
-    def __init__(self, loss_weight: float = 1.0, edge_weight: float = 10.0, **settings: Any) -> None:
+    def __init__(self, loss_weight: float = 1.0, edge_weight: float = 1.0, **settings: Any) -> None:
         super().__init__()
         check_number("loss_weight", loss_weight, 0.0)
         self.loss_weight = loss_weight

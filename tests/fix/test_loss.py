@@ -7,6 +7,7 @@ import pickle
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from artifactlab.errors import InputError
 from artifactlab.fix import EdgeAwareLoss
 from artifactlab.fix.gradient_watch import IneffectiveLossWarning
 from artifactlab.fix.lattice_terms import LatticePower, lattice_power
-from artifactlab.fix.loss import SCALE, SILENT, WEIGHTS
+from artifactlab.fix.loss import EDGES, SCALE, SILENT, WEIGHTS
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -36,35 +37,45 @@ def pair(batch: int = 3, channels: int = 3, dtype: torch.dtype = torch.float32) 
 # --- what it returns ---
 
 
-def test_it_is_the_root_of_the_weighted_powers_which_are_kept_unweighted_and_detached() -> None:
+def edge_power(error: Tensor) -> float:
+    """Written again in numpy, of one item."""
+    return float(sum(np.mean(np.diff(error.detach().double().numpy(), axis=axis) ** 2) for axis in (2, 3)))
+
+
+def root(power: Tensor | float) -> float:
+    return (float(power) + SILENT**2) ** 0.5 - SILENT
+
+
+def test_it_is_two_roots_of_weighted_powers_which_are_kept_unweighted_and_detached() -> None:
     output, target = pair(1)
     output.requires_grad_()
-    loss = EdgeAwareLoss(loss_weight=0.5, periods=[2, (3, 1)], weights={"steps": 7.0})
+    loss = EdgeAwareLoss(loss_weight=0.5, periods=[2, (3, 1)], weights={"steps": 7.0, "edges": 0.3})
     value = loss(output, target)
     powers = [lattice_power(output - target, target, lattice) for lattice in ((2, 2), (3, 1))]
-    grid, modulation, steps = (sum(parts) / 2 for parts in list(zip(*powers, strict=True))[:3])
-    agreement = sum(power.agreement for power in powers) / 2
-    root = (grid + modulation + 7 * steps + SILENT**2).sqrt() - SILENT
-    torch.testing.assert_close(value, 0.5 * SCALE * agreement[0] * root[0])
-    expected = {"grid": grid[0], "modulation": modulation[0], "steps": steps[0]}
-    torch.testing.assert_close(loss.terms, {name: power.detach().sqrt() for name, power in expected.items()})
+    grid, modulation, steps = (sum(parts).item() / 2 for parts in list(zip(*powers, strict=True))[:3])
+    agreement = sum(power.agreement for power in powers).item() / 2
+    edges = edge_power(output - target)
+    roots = EDGES * root(0.3 * edges) + SCALE * root(grid + modulation + 7 * steps)
+    assert value.item() == pytest.approx(0.5 * agreement * roots, rel=1e-5)
+    expected = {"edges": edges, "grid": grid + modulation, "steps": steps}
+    assert {name: term.item() for name, term in loss.terms.items()} == pytest.approx(
+        {name: power**0.5 for name, power in expected.items()}, rel=1e-5
+    )
     assert not any(term.requires_grad for term in loss.terms.values())
     assert min(loss.terms.values()) > 1e-4
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_a_weight_of_zero_switches_a_term_off(name: str) -> None:
-    output, target = pair()
-    whole, rest, alone = (
-        EdgeAwareLoss(),
-        EdgeAwareLoss(weights={name: 0}),
-        EdgeAwareLoss(weights=dict.fromkeys(WEIGHTS, 0) | {name: 1}),
-    )
-    output, target = output[:1], target[:1]
-    agreement = lattice_power(output - target, target, (4, 4)).agreement
-    of_all, of_rest, of_one = (loss(output, target) / (SCALE * agreement[0]) + SILENT for loss in (whole, rest, alone))
-    torch.testing.assert_close(of_all.square() - of_rest.square(), of_one.square() - SILENT**2)
-    torch.testing.assert_close(of_one.square() - SILENT**2, whole.terms[name].square())
+    output, target = (part[:1] for part in pair())
+    agreement = lattice_power(output - target, target, (4, 4)).agreement.item()
+    rest, alone = EdgeAwareLoss(weights={name: 0}), EdgeAwareLoss(weights=dict.fromkeys(WEIGHTS, 0) | {name: 1})
+    of_rest, of_one = (loss(output, target).item() / agreement for loss in (rest, alone))
+    powers = {term: value.item() ** 2 for term, value in rest.terms.items()}
+    parts = {term: (EDGES if term == "edges" else SCALE) * root(power) for term, power in powers.items()}
+    assert of_one == pytest.approx(parts[name], rel=1e-4)
+    lattice = SCALE * root(sum(power for term, power in powers.items() if term not in (name, "edges")))
+    assert of_rest == pytest.approx(lattice + (parts["edges"] if name != "edges" else 0), rel=1e-4)
 
 
 def test_reductions_agree() -> None:
@@ -111,15 +122,35 @@ def test_a_period_that_divides_another_is_looked_for_with_it() -> None:
     assert loss.terms["grid"].item() == pytest.approx(0.1, rel=1e-4)
 
 
+def strength(loss: EdgeAwareLoss, output: Tensor, target: Tensor) -> float:
+    """The norm of its gradient on the output, in those of an L1's."""
+    output = output.clone().requires_grad_()
+    of_it, of_l1 = (torch.autograd.grad(part(output, target), output)[0].norm() for part in (loss, F.l1_loss))
+    return float(of_it / of_l1)
+
+
 @pytest.mark.parametrize("height", [0.05, 0.2, 0.5])
-def test_its_gradient_has_the_norm_of_three_l1s_whatever_the_height(height: float) -> None:
+def test_the_gradients_of_both_roots_have_their_norms_whatever_the_height(height: float) -> None:
     t = torch.arange(64.0)
     target = 0.5 + 0.3 * torch.sin(t / 9) * torch.cos(t[:, None] / 7).expand(2, 3, 64, 64)
-    output = (target + height * (-1.0) ** t * noise(64, 64)).requires_grad_()
+    stripes = target + height * (-1.0) ** t * noise(64, 64)
+    static = target + height * (noise(2, 3, 64, 64) - 0.5)
+    agreement = lattice_power(static - target, target, (4, 4)).agreement.mean().item()
     for weight in (1, 10, 90):
-        (gradient,) = torch.autograd.grad(EdgeAwareLoss(weight)(output, target), output)
-        (of_l1,) = torch.autograd.grad(F.l1_loss(output, target), output)
-        assert gradient.norm() / (weight * SCALE * of_l1.norm()) == pytest.approx(1, abs=0.15)
+        lattice = EdgeAwareLoss(weight, weights={"edges": 0})
+        assert strength(lattice, stripes, target) == pytest.approx(weight * SCALE, rel=0.15)
+        edges = EdgeAwareLoss(weight, weights={"grid": 0, "steps": 0})
+        white = 5**0.5  # norms of what the Laplacian leaves of noise, (1, 1, 1, 1, -4), over that of two (1, -1)
+        assert strength(edges, static, target) == pytest.approx(agreement * weight * EDGES * white, rel=0.1)
+
+
+def test_edges_of_a_checkerboard_have_the_largest_gradient_and_smooth_ones_a_small_one() -> None:
+    t = torch.arange(64.0)
+    target = (0.5 + 0.3 * torch.sin(t / 9) * torch.cos(t[:, None] / 7))[None, None]
+    edges = EdgeAwareLoss(weights={"grid": 0, "steps": 0})
+    board = 0.1 * (-1.0) ** (t + t[:, None])
+    assert strength(edges, target + board, target) == pytest.approx(8**0.5 * EDGES, rel=0.02)
+    assert strength(edges, target + 0.03 * torch.sin(t / 5), target) < EDGES
 
 
 def test_an_image_that_shows_something_else_counts_for_nothing() -> None:

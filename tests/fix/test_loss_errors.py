@@ -29,7 +29,7 @@ from artifactlab.fix.loss import WEIGHTS
         ({"periods": [2.0]}, r"each of periods must be a positive integer or one per axis, got 2\.0"),
         ({"periods": [(2, 3, 4, 5)]}, r"each of periods must be .* got \(2, 3, 4, 5\)"),
         ({"periods": [2, 1]}, "a period of 1 is no lattice"),
-        ({"weights": {"direction": 1}}, "weights has 'direction'; the terms are grid, modulation, steps"),
+        ({"weights": {"direction": 1}}, "weights has 'direction'; the terms are edges, grid, steps"),
         ({"weights": {"grid": -2}}, r"weights\['grid'\] must be a number of at least 0, got -2"),
         ({"weights": dict.fromkeys(WEIGHTS, 0)}, "all weights are 0"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from artifactlab.errors import FixError, InputError
 from artifactlab.fix import EdgeAwareLoss
 from artifactlab.fix.lattice_terms import lattice_power
 from artifactlab.fix.likeness import derivatives, inside
+from artifactlab.fix.loss import EDGES, SILENT
 from artifactlab.fix.verify import _measurable
 
 
@@ -35,14 +37,29 @@ def test_a_signal_that_is_delayed_in_step_with_the_lattice_has_steps() -> None:
     loss(tone(place + jitter), tone(place))
     slopes = 0.3 / 7 / 2**0.5
     assert loss.terms["steps"].item() == pytest.approx(slopes * jitter.square().mean().sqrt().item(), rel=0.1)
-    assert loss.terms["grid"] + loss.terms["modulation"] < 0.2 * loss.terms["steps"]
+    assert loss.terms["grid"] < 0.2 * loss.terms["steps"]
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_edges_are_the_root_mean_squares_of_differences_along_each_axis(axes: int) -> None:
+    target = torch.rand(1, 2, *(12, 11, 9)[:axes], generator=torch.Generator().manual_seed(axes))
+    output = target + 0.2 * torch.rand(target.shape, generator=torch.Generator().manual_seed(0))
+    loss = EdgeAwareLoss(weights={"grid": 0, "steps": 0})
+    value = loss(output, target)
+    error = (output - target).double().numpy()
+    power = sum(np.mean(np.diff(error, axis=axis) ** 2) for axis in range(2, 2 + axes))
+    agreement = lattice_power(output - target, target, (4,) * axes).agreement.item()
+    assert agreement > 0.3
+    assert loss.terms["edges"].item() == pytest.approx(np.sqrt(power), rel=1e-5)
+    assert value.item() == pytest.approx(EDGES * agreement * (np.sqrt(power + SILENT**2) - SILENT), rel=1e-5)
 
 
 def test_periods_are_one_number_or_one_for_each_axis() -> None:
     volume, other = torch.rand(1, 1, 16, 16, 16), torch.rand(1, 1, 16, 16, 16)
-    loss = EdgeAwareLoss(periods=[2, (1, 3, 3)], weights={"modulation": 0, "steps": 0})
+    loss = EdgeAwareLoss(periods=[2, (1, 3, 3)], weights={"edges": 0, "steps": 0})
     loss(volume, other)
-    grids = [lattice_power(volume - other, other, lattice).grid for lattice in ((2, 2, 2), (1, 3, 3))]
+    powers = [lattice_power(volume - other, other, lattice) for lattice in ((2, 2, 2), (1, 3, 3))]
+    grids = [power.grid + power.modulation for power in powers]
     torch.testing.assert_close(loss.terms["grid"], (sum(grids) / 2).sqrt()[0])
     with pytest.raises(InputError, match=r"period \(4, 4\) has 2 axes, and the output has 3; give one number"):
         EdgeAwareLoss(periods=[(4, 4)])(volume, other)
