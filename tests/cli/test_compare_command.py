@@ -26,7 +26,7 @@ def write(path: Path, scores: list[float | None], broken: bool = False) -> None:
     ]
     if broken:
         rows[-1] = {**rows[-1], "scores": {"edge_jaggedness": None}, "error": "cannot read it"}
-    data = {"schema_version": "2.0", "tool": {"name": "artifactlab", "version": "0"}, "images": rows}
+    data = {"schema_version": "3.0", "tool": {"name": "artifactlab", "version": "0"}, "images": rows}
     path.write_text(json.dumps({**data, "config": {"metrics": ["edge_jaggedness"], "periods": [2, 16]}}))
 
 

@@ -64,7 +64,7 @@ def test_a_closed_stdout_takes_everything(monkeypatch: pytest.MonkeyPatch) -> No
 def test_whatever_ends_a_command_is_not_taken_for_a_failed_gate(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("artifactlab.cli.score.score_images", fail)

@@ -121,14 +121,11 @@ def test_old_file_survives_a_write_that_fails(folder: Path, monkeypatch: pytest.
     assert sorted(path.name for path in folder.iterdir()) == ["out", "report"]
 
 
-@pytest.mark.parametrize(("target", "message"), [("nowhere/report.json", "no folder 'nowhere'"), ("out", "a folder")])
-def test_file_that_cannot_be_written_is_an_error_before_any_work(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str
-) -> None:
-    monkeypatch.setattr("artifactlab.cli.score.score_images", lambda *_: pytest.fail("scored"))
-    result = run("out", "-o", target)
+def test_file_that_cannot_be_written_is_an_error_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("artifactlab.cli.score.score_images", lambda *_, **__: pytest.fail("scored"))
+    result = run("out", "-o", "nowhere/report.json")
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert "no folder 'nowhere'" in result.stderr
 
 
 def test_passed_gate_exits_with_0(folder: Path) -> None:

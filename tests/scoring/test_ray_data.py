@@ -63,7 +63,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
 def wanted(jobs: list[Job]) -> list[ImageScore]:
     """The rows of this process."""
     with ENGINES["processes"](jobs, 1) as rows:
-        return list(rows)
+        return [row for _, row in rows]
 
 
 class RayError(Exception):
@@ -167,7 +167,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 def test_rows_are_those_of_this_process_in_its_order(ray: StandIn, jobs: list[Job], wanted: list[ImageScore]) -> None:
     with on_ray(jobs, 2) as rows:
-        assert list(rows) == wanted
+        assert [row for _, row in rows] == wanted
     assert ray.events == [("init", "local"), ("actors", 2), "shutdown"]
 
 
@@ -176,7 +176,7 @@ def test_images_of_lost_batches_are_tried_alone_and_the_killer_is_a_row(
 ) -> None:
     ray.lost, ray.killing = (0, 23), (7,)
     with on_ray(jobs, 2) as rows:
-        found = list(rows)
+        found = [row for _, row in rows]
     assert [row.path for row in found] == [row.path for row in wanted]
     assert [number for number, row in enumerate(found) if row != wanted[number]] == [7]
     assert "killed, twice" in (found[7].error or "")
@@ -244,8 +244,8 @@ def test_command_refuses_an_engine_that_is_none(jobs: list[Job], arguments: list
 
 def test_an_engine_can_be_a_function(jobs: list[Job]) -> None:
     @contextmanager
-    def sevenths(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[ImageScore]]:
-        yield (ImageScore(job.source.name, {"axis_excess": float(workers)}, None) for job in jobs)
+    def sevenths(jobs: Sequence[Job], workers: int) -> Iterator[Iterator[tuple[int, ImageScore]]]:
+        yield enumerate(ImageScore(job.source.name, {"axis_excess": float(workers)}, None) for job in jobs)
 
     report = score_images([jobs[0].source.name], metrics=["axis_excess"], workers=7, engine=sevenths)
     assert report.images[0].scores == {"axis_excess": 7.0}
@@ -268,7 +268,7 @@ def test_real_cluster_of_eight_nodes_is_joined_survives_and_gives_the_same_to_th
         for _ in range(7):
             cluster.add_node(num_cpus=1)
         with on_ray(jobs, 8, cluster.address) as rows:
-            assert list(rows) == wanted
+            assert [row for _, row in rows] == wanted
         assert len(cluster.list_all_nodes()) == 8
         assert all(node.any_processes_alive() for node in cluster.list_all_nodes())
     finally:
@@ -285,7 +285,7 @@ def test_real_actors_that_are_killed_lose_no_row(jobs: list[Job], wanted: list[I
         path.write_bytes(Path(jobs[number].source.name).read_bytes())
         dangerous[number] = Job(Hunted(path, fate), None, METRICS, 10**6)  # type: ignore[arg-type]
     with on_ray(dangerous, 2) as rows:
-        found = list(rows)
+        found = [row for _, row in rows]
     assert not ray.is_initialized()
     assert found[3].scores == wanted[3].scores
     assert "killed, twice" in (found[9].error or "")

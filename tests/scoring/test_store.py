@@ -24,8 +24,8 @@ import numpy as np
 import pytest
 
 from artifactlab.errors import InputError
-from artifactlab.scoring import ImageScore, ScoreReport, rows, score, score_images, store_parts, stored_scores
-from artifactlab.scoring.engines import ENGINES, Engine
+from artifactlab.scoring import ImageScore, ScoreReport, rows, score_images, store_parts, stored_scores
+from artifactlab.scoring.engines import Engine
 from artifactlab.scoring.rows import Job
 from artifactlab.scoring.store import Store
 from artifactlab.scoring.store_rows import Settings, StoredRow
@@ -50,8 +50,10 @@ def out(save: Save) -> Path:
     return folder
 
 
-def scored(out: Path, resume: bool = True, metrics: Sequence[str] = METRICS) -> ScoreReport:
-    return score_images([out], metrics=metrics, store=out.parent / "store", resume=resume)
+def scored(
+    out: Path, resume: bool = True, metrics: Sequence[str] = METRICS, engine: str | Engine = "processes"
+) -> ScoreReport:
+    return score_images([out], metrics=metrics, store=out.parent / "store", resume=resume, engine=engine)
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -79,12 +81,11 @@ def backwards(jobs: Iterable[Job], workers: int) -> Iterator[Iterator[tuple[int,
     yield reversed([(number, rows.scored(job)) for number, job in enumerate(jobs)])
 
 
-@pytest.mark.parametrize("engine", [ENGINES["processes"], backwards])
-def test_the_report_is_what_it_is_without_a_store(out: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", ["processes", backwards])
+def test_the_report_is_what_it_is_without_a_store(out: Path, engine: str | Engine) -> None:
     plain = score_images([out], metrics=METRICS).to_dict()
-    monkeypatch.setattr(score, "ENGINES", {"processes": engine})
-    assert scored(out).to_dict() == plain
-    assert scored(out).to_dict() == plain  # of rows that are there, and one tried again
+    assert scored(out, engine=engine).to_dict() == plain
+    assert scored(out, engine=engine).to_dict() == plain  # of rows that are there, and one tried again
     read = stored_scores(out.parent / "store").to_dict()
     assert (read["images"], read["summary"]) == (plain["images"], plain["summary"])
 

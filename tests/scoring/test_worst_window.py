@@ -96,7 +96,7 @@ def test_severity_is_that_of_diagnose(save: Save, kind: str) -> None:
     scores = score_images([path], metrics=BOTH).images[0].scores
     assert scores["period"] == period
     assert scores["severity"] == pytest.approx(sum(measure_severity(read, (period,) * 2, 1.0).together()), rel=0.25)
-    if kind != "nearest":
+    if kind == "grid of 2":  # the photo has something of a period of 4 itself
         assert math.sqrt(scores["severity"] or 0) * visible_grid(period) * 255 == pytest.approx(6, rel=0.25)
 
 
