@@ -92,7 +92,7 @@ class ScoreReport:
         return tuple(image for image in self.images if image.error is not None)
 
     def with_verdict(self, verdict: Verdict) -> tuple[ImageScore, ...]:
-        """The images of which that is said."""
+        """The images of which `verdict` is said, in their order."""
         return tuple(image for image in self.images if image.verdict == verdict)
 
     def worst_first(self, metric: str) -> ScoreReport:
