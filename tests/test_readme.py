@@ -119,8 +119,9 @@ def test_every_command_runs_in_the_order_of_the_readme(desk: Path, monkeypatch: 
             continue
         extra = [word for option, words in SHORTER.items() if option in arguments for word in words]
         result = CliRunner().invoke(main, [*arguments, *extra])
-        # 1 says that three steps of training were too few; the outputs have grids, but no stair-steps to fail a gate
-        assert result.exit_code in ((0, 1) if extra else (0,)), f"{arguments}: {result.output}"
+        # 1 says that three steps of training were too few, or that the outputs have grids, which they do
+        may_fail = extra or "shows" in arguments
+        assert result.exit_code in ((0, 1) if may_fail else (0,)), f"{arguments}: {result.output}"
     assert (desk / "report/report.html").is_file()
     assert (desk / "fixed.safetensors").is_file()
 
