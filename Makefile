@@ -10,7 +10,8 @@ demo: $(READY)
 	$(BIN)/artifactlab demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	# a thread for each of the two workers: four on two cores wait for each other, and took ten times as long
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 bench: $(READY)
 	$(BIN)/python benchmarks/demo.py
