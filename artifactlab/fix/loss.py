@@ -14,6 +14,7 @@ from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import InputError
 from artifactlab.fix.gradient_watch import IneffectiveLossWarning, watched
 from artifactlab.fix.lattice_terms import LatticePower, holds, lattice_power
+from artifactlab.fix.loss_periods import along, as_periods, coarsest
 from artifactlab.metrics.bands import SPATIAL
 from artifactlab.metrics.inputs import check_reduction, reduce, total
 from artifactlab.scoring.periods import lattice_period
@@ -113,7 +114,7 @@ class EdgeAwareLoss(nn.Module):
         for name, weight in weights.items():
             check_number(f"weights[{name!r}]", weight, 0.0)
         self.loss_weight, self.data_range, self.reduction = loss_weight, data_range, reduction
-        self.periods = _as_periods(PERIODS if periods is None else periods)
+        self.periods = as_periods(PERIODS if periods is None else periods)
         self.weights = WEIGHTS | dict(weights)
         if not any(self.weights.values()):
             raise InputError("all weights are 0, so there is nothing to train on; leave one term")
@@ -155,7 +156,7 @@ class EdgeAwareLoss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """The weighted sum of both roots."""
         _check_pair(output, target)
-        lattices = _coarsest(_along(self.periods, output.ndim - SPATIAL))
+        lattices = coarsest(along(self.periods, output.ndim - SPATIAL))
         if not torch.compiler.is_compiling():  # a compiled graph has neither warnings nor hooks
             output = self._looked_after(output, lattices)
         with torch.autocast(output.device.type, enabled=False):
@@ -258,44 +259,6 @@ def _differences(error: Tensor) -> Tensor:
         # a norm reads them once, forward and backward: 4/5 of the time of `square().mean(1)`
         powers.append(torch.linalg.vector_norm(apart, dim=1).square() / max(1, apart.shape[1]))
     return total(powers)
-
-
-def _as_periods(periods: Sequence[int | tuple[int, ...]]) -> tuple[int | tuple[int, ...], ...]:
-    if not isinstance(periods, Sequence) or isinstance(periods, str) or not periods:
-        raise InputError(f"periods must be a sequence of lattice spacings, such as (2, 4), got {periods!r}")
-    return tuple(dict.fromkeys(map(_as_period, periods)))
-
-
-def _as_period(period: int | tuple[int, ...]) -> int | tuple[int, ...]:
-    """One number for all axes, or one for each."""
-    spacings = tuple(period) if isinstance(period, (tuple, list)) else (period,)
-    whole = all(isinstance(p, int) and not isinstance(p, bool) and p >= 1 for p in spacings)
-    if not whole or not 1 <= len(spacings) <= 3:
-        raise InputError(f"each of periods must be a positive integer or one per axis, got {period!r}")
-    if max(spacings) == 1:
-        raise InputError("a period of 1 is no lattice; leave it out, or give the spacing in pixels of the output")
-    return spacings if isinstance(period, (tuple, list)) else period
-
-
-def _along(periods: Sequence[int | tuple[int, ...]], axes: int) -> list[tuple[int, ...]]:
-    """A spacing for each axis of the output, of every period once."""
-    lattices = dict.fromkeys(period if isinstance(period, tuple) else (period,) * axes for period in periods)
-    for lattice in lattices:
-        if len(lattice) != axes:
-            raise InputError(
-                f"the period {lattice} has {len(lattice)} axes, and the output has {axes}; give one number, or one for"
-                " each axis of (N, C, *space)"
-            )
-    return list(lattices)
-
-
-def _coarsest(lattices: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Those that divide no other: what keeps step with 2 keeps step with 4."""
-
-    def within(fine: tuple[int, ...], coarse: tuple[int, ...]) -> bool:
-        return fine != coarse and all(c % f == 0 for f, c in zip(fine, coarse, strict=True))
-
-    return [lattice for lattice in lattices if not any(within(lattice, other) for other in lattices)]
 
 
 def check_number(name: str, value: float, least: float | None = None) -> None:

@@ -12,6 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
+from artifactlab.attribution.site_keys import keys_of
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.visits import Visit
 from artifactlab.attribution.sites.watch import watch
@@ -72,7 +73,7 @@ class SitePenalty:
             raise InputError("there is no site to penalise: pass a diagnosis' offenders, sites, or their keys")
         check_number("weight", weight, 0.0)
         self.weight = weight
-        self._keys = list(dict.fromkeys(key for site in sites for key in _keys(site)))
+        self._keys = keys_of(sites)
         self._model = model
         self._open, self._entered = ExitStack(), False
         self.reset()
@@ -180,16 +181,3 @@ def lattice_share(activation: Tensor, period: tuple[int, ...]) -> Tensor:
 
 def _as_it_is(saved: Tensor) -> Tensor:
     return saved
-
-
-def _keys(site: SiteDiagnosis | Site | str) -> list[SiteKey]:
-    """Of all calls of a layer; of one where a string names it."""
-    if isinstance(site, SiteDiagnosis):
-        site = site.site
-    if isinstance(site, Site):
-        return sorted(site.keys)
-    path, _, call = site.rpartition("#") if isinstance(site, str) else ("", "", "")
-    name, _, op = path.rpartition("/")
-    if not op or not call.isdecimal():
-        raise InputError(f"{site!r} is no site; expected one of a diagnosis, or a key such as 'dec.up2/interpolate#0'")
-    return [SiteKey(name, op, int(call))]
