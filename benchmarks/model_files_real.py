@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 
 import numpy as np
 import torch
@@ -113,7 +114,8 @@ def row(kept: Kept, outcome: Outcome, root: Path) -> list[str]:
     """A row of the table."""
     name = [kept.name, f"{Path(kept.path).suffix}, {kept.kind}"]
     if outcome.code:
-        return [*name, "no", "", "", outcome.said.replace(str(root), "").removeprefix("Error: ")[:160]]
+        said = outcome.said.replace(str(root), "").removeprefix("Error: ")
+        return [*name, "no", "", "", shorten(said, 160)]
     sites, output = outcome.data["sites"], outcome.data["output"]
     offenders = [one["name"] for one in sites if one["verdict"] == "offender"]
     verdicts = ", ".join(sorted({str(one["verdict"]) for one in sites})) or "no sites"
