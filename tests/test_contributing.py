@@ -20,6 +20,7 @@ HOLDS = {
     "what counts as an upsampling call": "SITE_DETECTORS",
     "what `score` measures: add a metric": "METRICS.register(",
     "a threshold of the verdict": "LARGE_SHARE",
+    "what `score` takes besides image files": "def find_sources(",
     "the file formats of models": "MODEL_FORMATS",
     "a column of the score table": "add_column",
 }

@@ -15,7 +15,7 @@ from artifactlab.errors import InputError
 
 OF_SCORING = (
     *("reference", "column", "reference_column", "every", "metrics", "recursive"),
-    *("workers", "max_pixels", "device", "engine", "ray_address", "store", "resume"),
+    *("workers", "max_pixels", "device", "engine", "ray_address", "bad", "store", "resume"),
 )
 """Options that say what is scored and how, by the parameters of the command; none of them is for a report alone."""
 FOLDER = click.Path(path_type=Path)

@@ -31,8 +31,9 @@ TRANSPOSED_ARGUMENTS = ("weight", "bias", "stride", "padding", "output_padding",
 def with_layers(model: nn.Module) -> nn.Module:
     """The same model, with modules of torch in the place of those whose graph is a single call of a known kind.
 
+    >>> import torch
     >>> program = torch.export.export(nn.Sequential(nn.Conv2d(3, 4, 3)), (torch.zeros(1, 3, 8, 8),))
-    >>> with_layers(torch.export.unflatten(program))[0]
+    >>> next(with_layers(torch.export.unflatten(program)).children())
     Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
     """
     made = {module: layer for module in model.modules() if (layer := _layer(module)) is not None}

@@ -37,9 +37,9 @@ def unwrap(model: nn.Module) -> nn.Module:
 def graph_inputs(model: nn.Module) -> tuple[str, ...] | None:
     """The names of the inputs of a model that is a graph, such as an exported program; None of any other.
 
-    >>> program = torch.export.export(nn.Upsample(scale_factor=2), (torch.zeros(1, 3, 8, 8),))
+    >>> program = torch.export.export(nn.Bilinear(4, 4, 2), (torch.zeros(1, 4), torch.zeros(1, 4)))
     >>> graph_inputs(torch.export.unflatten(program))
-    ('input',)
+    ('input1', 'input2')
     """
     if type(model).__module__ not in GRAPHS:
         return None
