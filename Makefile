@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test bench visibility planted architectures lint docs notebooks clean
+.PHONY: demo test test-notebooks bench visibility planted architectures lint docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
@@ -12,6 +12,9 @@ demo: $(READY)
 test: $(READY)
 	# a thread for each of the two workers: four on two cores wait for each other, and took ten times as long
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-notebooks: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake notebooks
 
 bench: $(READY)
 	$(BIN)/python benchmarks/demo.py

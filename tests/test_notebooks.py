@@ -1,6 +1,6 @@
 """The committed notebooks as a reader finds them: outputs there, nothing of the machine in them, public names only.
 
-That they run is tested by nbmake, which `pytest` calls for each of them.
+That they run is tested by nbmake: `make test-notebooks`, which CI calls, too.
 """
 
 from __future__ import annotations
