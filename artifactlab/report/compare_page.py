@@ -17,9 +17,10 @@ from artifactlab.metrics.local_screening import WINDOW
 from artifactlab.printable import printable
 from artifactlab.report.browsing import MOST_PICTURED, PICTURE_BYTES, SHOTS, Column, first_rows, rows_of
 from artifactlab.report.compare_table import change_text, comparison_title
+from artifactlab.report.originals import opened_by_name
 from artifactlab.report.page_template import rendered
 from artifactlab.report.page_views import ZOOMS
-from artifactlab.report.shots import THUMB, Place, Zoom, fits, opened, thumb_uri, zoom_of
+from artifactlab.report.shots import THUMB, Place, Zoom, fits, thumb_uri, zoom_of
 from artifactlab.scoring.measures import METRICS
 from artifactlab.serialize import program
 
@@ -137,7 +138,7 @@ def _figure(value: float | None) -> str:
 
 def _sliding(pair: ImagePair) -> Sliding | None:
     """The pictures of a pair; two sizes have no place in common."""
-    before, after = opened(pair.before.path), opened(pair.after.path)
+    before, after = opened_by_name(pair.before.path), opened_by_name(pair.after.path)
     if before is None or after is None or before.size != after.size:
         return None
     place = _place(pair, before, after)

@@ -10,10 +10,11 @@ from artifactlab.comparing.comparison import Comparison
 from artifactlab.comparing.image_pairs import ImagePair
 from artifactlab.printable import printable
 from artifactlab.report.compare_table import change_text
+from artifactlab.report.originals import opened_by_name
 from artifactlab.report.page_template import rendered
 from artifactlab.report.score_table import conclusion, shown_metrics
 from artifactlab.report.score_words import score_words
-from artifactlab.report.shots import opened, thumb_uri
+from artifactlab.report.shots import thumb_uri
 from artifactlab.report.worst import worst_first
 from artifactlab.scoring.score_report import ImageScore, ScoreReport
 
@@ -80,7 +81,7 @@ def _pair_row(pair: ImagePair, names: Sequence[str]) -> Row:
 
 
 def _picture(path: str) -> str | None:
-    picture = opened(path)
+    picture = opened_by_name(path)
     return None if picture is None else thumb_uri(picture, THUMB)
 
 

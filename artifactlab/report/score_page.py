@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from artifactlab.errors import InputError
-from artifactlab.inputs.image_files import find_images
+from artifactlab.inputs.sources import Source
 from artifactlab.printable import printable
 from artifactlab.report.browsing import MOST_PICTURED, PICTURE_BYTES, SHOTS, Column, common_folder, first_rows, rows_of
 from artifactlab.report.histograms import Histogram, histogram
+from artifactlab.report.originals import opened, originals_of
 from artifactlab.report.page_template import rendered
 from artifactlab.report.score_table import conclusion
 from artifactlab.report.score_words import score_words
-from artifactlab.report.shots import Shot, fits, opened, shot_of
+from artifactlab.report.shots import Shot, fits, shot_of
 from artifactlab.report.worst import worst_first
 from artifactlab.scoring.gates import Gate, parse_gate
 from artifactlab.scoring.measures import METRICS
@@ -122,11 +120,11 @@ def _histograms(report: ScoreReport, gates: Sequence[Gate]) -> list[Histogram]:
 
 def _looked(images: Sequence[ImageScore], report: ScoreReport, progress: Progress | None) -> list[Looked]:
     """The worst images with their pictures, as far as there is room."""
-    references, common = _references(report), common_folder([image.path for image in report.images])
+    original, common = originals_of(report), common_folder([image.path for image in report.images])
     looked: list[Looked] = []
     spent, chosen = 0, [image for image in images if image.error is None][:MOST_PICTURED]
     for row, image in enumerate(chosen):
-        shot = _shot(image, references.get(Path(image.path).stem))
+        shot = _shot(image, *original(image.path))
         spent += 0 if shot is None else shot.size
         if spent > PICTURE_BYTES:
             break
@@ -146,16 +144,8 @@ def _looked(images: Sequence[ImageScore], report: ScoreReport, progress: Progres
     return looked
 
 
-def _references(report: ScoreReport) -> dict[str, Path]:
-    """What images should look like, by file stem; nothing where that is not there any more."""
-    folder = report.config.get("reference")
-    with suppress(InputError):
-        return {} if folder is None else {path.stem: path for path in find_images([folder], report.config["recursive"])}
-    return {}
-
-
-def _shot(image: ImageScore, reference: Path | None) -> Shot | None:
-    picture = opened(image.path)
+def _shot(image: ImageScore, source: Source | None, reference: Source | None) -> Shot | None:
+    picture = opened(source)
     if picture is None:
         return None
     found, place = image.window, None
@@ -164,4 +154,4 @@ def _shot(image: ImageScore, reference: Path | None) -> Shot | None:
         if not fits(place, picture):
             return None  # another file has taken its name
     period = found.period if found is not None else int(image.scores.get("period") or 0)
-    return shot_of(picture, place, period, None if reference is None else opened(str(reference)))
+    return shot_of(picture, place, period, opened(reference))

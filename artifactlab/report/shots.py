@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artifactlab.errors import InputError
-from artifactlab.inputs.images import Picture, luma, open_picture
+from artifactlab.inputs.images import Picture, luma
 from artifactlab.metrics import remove_spectral_images, spectral_images_map
 from artifactlab.metrics.local_screening import WINDOW
 from artifactlab.metrics.spectral_repair import FAINT
@@ -108,14 +107,6 @@ class Shot(NamedTuple):
         """Bytes that it takes in a page."""
         parts = [self.whole, self.reference or "", *(zoom.uri for zoom in self.zooms)]
         return sum(map(len, parts)) + (0 if self.mapped is None else len(self.mapped.uri))
-
-
-def opened(path: str) -> Picture | None:
-    """An image file's pixels; None where it is not there any more, or cannot be read."""
-    try:
-        return open_picture(path)
-    except InputError:
-        return None
 
 
 def shot_of(picture: Picture, window: Place | None, period: int, reference: Picture | None) -> Shot:

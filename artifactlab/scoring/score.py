@@ -122,6 +122,9 @@ def score_images(
         reference=None if reference is None else str(reference),
         metrics=list(names),
         recursive=recursive,
+        column=column,
+        reference_column=reference_column,
+        every=every,
         gates=[str(gate) for gate in conditions],
         periods=[PERIODS[0], PERIODS[-1]],
     )
@@ -167,6 +170,9 @@ def stored_scores(store: str | Path, gates: Sequence[Gate | str] = ()) -> ScoreR
         reference=settings.reference,
         metrics=list(names),
         recursive=False,
+        column=None,
+        reference_column=None,
+        every=None,
         gates=[str(gate) for gate in conditions],
         periods=list(settings.periods),
     )

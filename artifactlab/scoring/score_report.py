@@ -65,6 +65,12 @@ class ScoreSettings(TypedDict):
     """Names of the metrics, in the order of the columns."""
     recursive: bool
     """Whether folders inside folders were looked into."""
+    column: str | None
+    """The column of tables, or the ending of a shard's members, that was scored; None for the only one."""
+    reference_column: str | None
+    """Likewise of what they should look like."""
+    every: int | None
+    """Each how manieth frame, page or slice was taken; None for one frame per second, and for all pages and slices."""
     gates: list[str]
     """The gates as text, see `parse_gate`."""
     periods: list[int]

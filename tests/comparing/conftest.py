@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from score_settings import settings
 from torch import Tensor, nn
 
 import artifactlab
@@ -19,8 +20,7 @@ def _report(folder: str = "a", errors: Sequence[str] = (), **scores: Sequence[fl
         ImageScore(f"{folder}/{n}.png", dict(zip(scores, row, strict=True)), "unreadable" if str(n) in errors else None)
         for n, row in enumerate(zip(*scores.values(), strict=True))
     ]
-    paths = {"paths": [folder], "reference": None, "recursive": False, "gates": []}
-    return ScoreReport(tuple(rows), {}, None, {**paths, "metrics": list(scores), "periods": [2, 16]})
+    return ScoreReport(tuple(rows), {}, None, settings(folder, list(scores)))
 
 
 @pytest.fixture(scope="session")

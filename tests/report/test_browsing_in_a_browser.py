@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import pytest
 from pictures import photo, stairs
+from score_settings import settings
 
 import artifactlab
 from artifactlab.scoring import ImageScore, ScoreReport
@@ -33,8 +34,7 @@ def report_in(folder: Path, sign: float) -> ScoreReport:
         severity = sign * (COUNT - n) / 50 + 3
         scores = {"severity": severity, "replication_factor": float(n)}
         rows.append(ImageScore(str(path), scores, None, None, Window(8, 16, 64, severity, 4) if n == 0 else None))
-    config = {"paths": [str(folder)], "reference": None, "recursive": True, "gates": []}
-    return ScoreReport(tuple(rows), {}, None, {**config, "metrics": list(scores), "periods": [2, 16]})
+    return ScoreReport(tuple(rows), {}, None, settings(str(folder), list(scores), recursive=True))
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from markup import Page, assert_nothing_is_fetched
 from pictures import photo
+from score_settings import settings
 
 from artifactlab.report.histograms import BINS, histogram
 from artifactlab.report.score_page import score_page
@@ -24,9 +25,8 @@ GRID = 8.0
 
 
 def report_of(*images: ImageScore, reference: Path | None = None) -> ScoreReport:
-    config = {"paths": ["out"], "reference": reference and str(reference), "recursive": False, "gates": ["severity>3"]}
-    metrics = {"metrics": list(images[0].scores), "periods": [2, 16]}
-    return ScoreReport(images, {}, None, {**config, **metrics})
+    config = settings("out", list(images[0].scores), reference=reference and str(reference), gates=["severity>3"])
+    return ScoreReport(images, {}, None, config)
 
 
 def scored(path: str, severity: float | None, **others: object) -> ImageScore:

@@ -40,6 +40,9 @@ def test_report_validates_against_its_schema(save: Save, tmp_path: Path) -> None
         "reference": str(tmp_path / "ref"),
         "metrics": list(METRICS),
         "recursive": False,
+        "column": None,
+        "reference_column": None,
+        "every": None,
         "gates": ["edge_jaggedness>1e-05"],
         "periods": [2, 16],
     }
