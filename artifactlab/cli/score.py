@@ -182,8 +182,15 @@ def score(
             return stored_scores(keeping.from_store, conditions)
         with progress_bar("scoring", unit="images") as progress, keeping.told():
             return score_images(
-                *(paths, reference, metrics or None, recursive, conditions, _workers(workers, engine), progress),
-                *(max_pixels, device),
+                paths,
+                reference,
+                metrics or None,
+                recursive=recursive,
+                gates=conditions,
+                workers=_workers(workers, engine),
+                progress=progress,
+                max_pixels=max_pixels,
+                device=device,
                 column=column,
                 reference_column=reference_column,
                 every=every,

@@ -32,6 +32,7 @@ def score_images(
     paths: Sequence[str | Path],
     reference: str | Path | None = None,
     metrics: Sequence[str] | None = None,
+    *,
     recursive: bool = False,
     gates: Sequence[Gate | str] = (),
     workers: int = 1,
