@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from artifactlab.metrics.local_screening import AGREEMENT, WINDOW, grid_agreement, suspicious_windows
+from artifactlab.metrics.local_screening import STEADINESS, WINDOW, grid_steadiness, suspicious_windows
 from artifactlab.metrics.period_reading import Reading
 from artifactlab.metrics.spectral_reading import best_of, readings_of
 from artifactlab.metrics.spectral_search import measured, search_sums
@@ -68,12 +68,12 @@ def _measured(windows: Tensor) -> tuple[list[float], list[int]]:
         return [spectral_sums(windows, (period, period), period, alone=form) for period in periods]
 
     found = readings_of(measured(search_sums(windows, PERIODS), exactly), 2)
-    readings = {period: _agreed(reading, windows, period) for period, reading in found.items()}
+    readings = {period: _steady(reading, windows, period) for period, reading in found.items()}
     periods = best_of(readings).period  # whether more could hide is for the whole image to say
     return severity_of_lattice(readings, periods).tolist(), periods.tolist()
 
 
-def _agreed(reading: Reading, windows: Tensor, period: int) -> Reading:
-    """The reading, without the grids that the quarters of a window do not agree on."""
-    grid = reading.found.grid & (grid_agreement(windows, period) >= AGREEMENT)
+def _steady(reading: Reading, windows: Tensor, period: int) -> Reading:
+    """The reading, without grids that a few strokes draw and the rest of a window does not have."""
+    grid = reading.found.grid & (grid_steadiness(windows, period) >= STEADINESS)
     return reading._replace(found=reading.found._replace(grid=grid))

@@ -10,7 +10,7 @@ import torch
 from elsewhere import second_device
 from pictures import Save, photo
 
-from artifactlab.metrics.local_screening import AGREEMENT, WINDOW, grid_agreement, suspicious_windows
+from artifactlab.metrics.local_screening import STEADINESS, WINDOW, grid_steadiness, suspicious_windows
 from artifactlab.metrics.visible import visible_grid
 from artifactlab.scoring import ImageScore, score_images, tiles
 from artifactlab.scoring.severity import measure_severity
@@ -111,11 +111,11 @@ def test_nothing_in_a_score_assumes_the_cpu(save: Save, monkeypatch: pytest.Monk
     assert there.images == here.images
 
 
-def test_quarters_agree_on_one_grid_and_not_on_noise_or_on_a_grid_that_turns_over() -> None:
-    grid = torch.from_numpy(board(4, WINDOW, WINDOW)).float()
-    turned = grid.clone()
-    turned[: WINDOW // 2] *= -1
-    noise = torch.randn(WINDOW, WINDOW, generator=torch.Generator().manual_seed(0))
-    agreement = grid_agreement(torch.stack([grid, turned, noise])[:, None], 4)
-    assert agreement[0] > 0.95
-    assert (agreement[1:] < AGREEMENT).all()
+def test_a_grid_in_noise_is_steady_and_strokes_that_keep_step_are_not() -> None:
+    grid = 0.02 * torch.from_numpy(board(4, WINDOW, WINDOW)).float()
+    noise = 0.02 * torch.randn(WINDOW, WINDOW, generator=torch.Generator().manual_seed(0))
+    strokes = torch.zeros(WINDOW, WINDOW)
+    strokes[[3, 4, 5, 21, 22, 23, 42, 43, 44], 3::4] = -1.0
+    steadiness = grid_steadiness(torch.stack([grid, grid + noise, strokes, strokes + noise])[:, None], 4)
+    assert (steadiness[:2] > STEADINESS).all()
+    assert (steadiness[2:] < STEADINESS / 2).all()
