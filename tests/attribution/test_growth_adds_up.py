@@ -123,7 +123,7 @@ class Interleaved(nn.Module):
 
 @pytest.mark.parametrize("by_views", [True, False])
 def test_pixels_that_are_interleaved_are_growth_however_they_are_written(by_views: bool) -> None:
-    found = diagnose(Interleaved(by_views), edges(), data_range=1.0)
+    found = diagnose(Interleaved(by_views), edges(32), data_range=1.0)
     assert found.config.period == (4, 4)
     assert found.offenders == ()
     assert "was not seen" in found.verdict
