@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ import skimage
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+import artifactlab
+from artifactlab import Diagnosis
 
 
 class Decoder(nn.Module):
@@ -36,6 +40,29 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.dec(x + x)  # before any upsampling: no merge
+
+
+@pytest.fixture
+def two_sites(three_sites) -> nn.Sequential:
+    """The first two of the three sites, the second of which draws a grid: less work, where the number is no matter."""
+    return nn.Sequential(three_sites.up1, three_sites.plant("up2").up2)
+
+
+_diagnosed: dict[tuple[str, bool], Diagnosis] = {}
+
+
+@pytest.fixture
+def of_three_sites(three_sites, scene: Tensor) -> Callable[..., Diagnosis]:
+    """A function of the name of the planted site, or none, that diagnoses the three sites; once for each."""
+
+    def diagnosis(guilty: str = "", fast: bool = False) -> Diagnosis:
+        if (guilty, fast) not in _diagnosed:
+            model = copy.deepcopy(three_sites)
+            model = model.plant(guilty) if guilty else model
+            _diagnosed[guilty, fast] = artifactlab.diagnose(model, scene, data_range=1.0, fast=fast)
+        return _diagnosed[guilty, fast]
+
+    return diagnosis
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import artifactlab
 from artifactlab import CaptureError, InputError, ModelError
 
 
-def test_inputs_may_be_a_list_a_tuple_or_a_dict_of_arguments(three_sites, scene: Tensor) -> None:
+def test_inputs_may_be_a_list_a_tuple_or_a_dict_of_arguments(two_sites, scene: Tensor) -> None:
     class TwoArguments(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites.plant("up2")
+            self.decoder = two_sites
 
         def forward(self, x: Tensor, gain: Tensor) -> dict[str, Tensor]:
             return {"small": x, "image": gain * self.decoder(x)}
@@ -23,17 +23,17 @@ def test_inputs_may_be_a_list_a_tuple_or_a_dict_of_arguments(three_sites, scene:
     sizes = [scene, scene[..., :40, :44]]
     for inputs in ((scene, gain), {"x": scene, "gain": gain}, [(image, gain) for image in sizes]):
         diagnosis = artifactlab.diagnose(TwoArguments(), inputs, data_range=1.0, output="image")
-        assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
+        assert [site.site.name for site in diagnosis.offenders] == ["decoder.1"]
         assert diagnosis.config.inputs == (2 if isinstance(inputs, list) else 1)
 
 
-def test_an_unnamed_range_is_taken_from_the_output(three_sites, scene: Tensor) -> None:
-    model = nn.Sequential(three_sites.plant("up2"), nn.Conv2d(3, 3, 1, bias=False))
+def test_an_unnamed_range_is_taken_from_the_output(two_sites, scene: Tensor) -> None:
+    model = nn.Sequential(two_sites, nn.Conv2d(3, 3, 1, bias=False))
     with torch.no_grad():
         model[1].weight.copy_(40 * torch.eye(3)[:, :, None, None])
     diagnosis = artifactlab.diagnose(model, scene)
     assert 20 < diagnosis.config.data_range < 60
-    assert [site.site.name for site in diagnosis.offenders] == ["0.up2"]
+    assert [site.site.name for site in diagnosis.offenders] == ["0.1"]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def edges(side: int = 48) -> list[Tensor]:
 
 
 def test_nobody_is_named_for_what_growth_draws_that_was_not_seen() -> None:
-    diagnosis = diagnose(Blind(bicubic(), after=4), edges(), data_range=1.0)
+    diagnosis = diagnose(Blind(bicubic(), after=4), edges(32), data_range=1.0)
     assert diagnosis.offenders == ()
     assert diagnosis.sites[0].site.period == (8, 8)
     assert diagnosis.findings == ()
@@ -48,7 +48,7 @@ def test_nobody_is_named_for_what_growth_draws_that_was_not_seen() -> None:
 
 
 def test_growth_before_a_site_is_measured_at_the_period_it_has_in_the_output() -> None:
-    diagnosis = diagnose(Blind(bicubic(), before=4), edges(), data_range=1.0, fast=True)
+    diagnosis = diagnose(Blind(bicubic(), before=4), edges(24), data_range=1.0, fast=True)
     assert (diagnosis.config.period, diagnosis.offenders) == ((8, 8), ())
     assert "between the input and up/interpolate, was not seen" in diagnosis.verdict
 
@@ -123,7 +123,7 @@ class Interleaved(nn.Module):
 
 @pytest.mark.parametrize("by_views", [True, False])
 def test_pixels_that_are_interleaved_are_growth_however_they_are_written(by_views: bool) -> None:
-    found = diagnose(Interleaved(by_views), edges(), data_range=1.0)
+    found = diagnose(Interleaved(by_views), edges(32), data_range=1.0)
     assert found.config.period == (4, 4)
     assert found.offenders == ()
     assert "was not seen" in found.verdict

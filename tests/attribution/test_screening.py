@@ -98,17 +98,17 @@ PLANTED: list[dict[int, float]] = [
 
 @pytest.mark.parametrize("planted", PLANTED, ids=str)
 def test_the_same_layers_are_named_as_by_repairing_every_one(planted: dict[int, float], picture: Tensor) -> None:
-    model = Chain(planted=planted).eval()
+    model = Chain(10, planted=planted).eval()
     screened = artifactlab.diagnose(model, picture, data_range=1.0)
     everything = artifactlab.diagnose(model, picture, data_range=1.0, verify_all=True)
     assert offenders(screened) == offenders(everything)
     assert len(repaired(screened)) < 8
-    assert len(repaired(everything)) == 14
+    assert len(repaired(everything)) == 10
     effects = {site.site.key: site.effect for site in everything.sites}
     for site in screened.sites:
         if site.verified:
             assert site.effect == effects[site.site.key]
-    assert f"Of 14 layers {len(repaired(screened))} were repaired" in screened.verdict
+    assert f"Of 10 layers {len(repaired(screened))} were repaired" in screened.verdict
     assert "were repaired" not in everything.verdict
 
 
@@ -133,19 +133,17 @@ def test_layers_that_are_not_repaired_are_never_accused_and_say_so(picture: Tens
     jsonschema.validate(data, json.loads(schema))
 
 
-@pytest.mark.parametrize(("passes", "seed"), [(0.01, 0), (0.0, 1)])
-def test_a_layer_is_found_that_the_gradient_misses(passes: float, seed: int, picture: Tensor) -> None:
+def test_a_layer_is_found_that_the_gradient_misses(picture: Tensor) -> None:
     """The layers after the rounding have the larger estimates, and little of what shows."""
     model = Rounding(planted={2: 1.2, 9: 0.08, 10: 0.08, 12: 0.08}).eval()
-    model.passes = passes
-    screened = artifactlab.diagnose(model, picture, data_range=1.0, seed=seed)
-    everything = artifactlab.diagnose(model, picture, data_range=1.0, seed=seed, verify_all=True)
-    assert "up.2" in offenders(everything)
-    assert offenders(screened) == offenders(everything)
+    everything = offenders(artifactlab.diagnose(model, picture, data_range=1.0, verify_all=True))
+    assert "up.2" in everything
+    for model.passes in (0.01, 0.0):
+        assert offenders(artifactlab.diagnose(model, picture, data_range=1.0)) == everything
 
 
 def test_where_layers_are_clipped_the_same_are_named(picture: Tensor) -> None:
-    model = Clipping(planted={2: 1.6, 11: 0.6}).eval()
+    model = Clipping(10, planted={2: 1.6, 8: 0.6}).eval()
     screened = artifactlab.diagnose(model, picture, data_range=1.0)
     everything = artifactlab.diagnose(model, picture, data_range=1.0, verify_all=True)
     assert offenders(screened) == offenders(everything) != set()

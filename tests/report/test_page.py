@@ -201,11 +201,10 @@ def test_twelve_sites_have_pictures_and_the_thirteenth_its_numbers() -> None:
     assert "only the 12 with the largest effects" in page.text
 
 
-def test_a_period_that_is_longer_than_a_spectrum_has_one_without_marks() -> None:
+def test_a_period_that_is_longer_than_a_spectrum_has_one_without_marks(diagnosis: Diagnosis) -> None:
     """Un-patchified tokens of 160 pixels, say."""
-    found = artifactlab.diagnose(nn.Upsample(scale_factor=160), torch.rand(1, 1, 6, 6), data_range=1.0)
-    assert found.sites[0].site.period == (160, 160)
-    page = Page(report_page(found))
+    wide = [replace(site, site=replace(site.site, scale=(160, 160), period=(160, 160))) for site in diagnosis.sites]
+    page = Page(report_page(replace(diagnosis, sites=tuple(wide))))
     assert page.having("svg", class_="spectrum")
     assert page.having("circle", r="3") == []
 

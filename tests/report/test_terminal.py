@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,7 @@ def lint_findings() -> list[LintFinding]:
     ]
 
 
+@cache
 def fix() -> Any:
     """What `fix_table` reads of a fix, with the longest of everything."""
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.PixelShuffle(2))

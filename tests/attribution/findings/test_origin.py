@@ -81,7 +81,7 @@ def origin(model: nn.Module, inputs: list[Tensor], period: int) -> Origin | None
 
 @pytest.mark.parametrize(
     ("scale", "strength", "inputs"),
-    [(4, 0.5, "photo"), (4, 0.5, "drawings"), (4, 0.5, "aliased"), (2, 1.0, "photo"), (4, 1.0, "aliased")],
+    [(4, 0.5, "drawings"), (2, 1.0, "photo"), (4, 1.0, "aliased")],
 )
 def test_what_replicates_details_alone_is_guilty_though_a_twin_has_no_details(
     polygons: Callable[..., Tensor], scale: int, strength: float, inputs: str
@@ -97,7 +97,7 @@ def test_the_planted_shuffle_is_bilinear() -> None:
     assert torch.allclose(SmoothShuffle()(x), F.interpolate(x, scale_factor=4, mode="bilinear"), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["shuffle", "bilinear", "averaged", "deconvolutions"])
+@pytest.mark.parametrize("name", ["shuffle", "averaged", "deconvolutions"])
 def test_steps_of_an_aliased_drawing_are_the_inputs_and_no_upsampler_is_blamed(
     polygons: Callable[..., Tensor], upsamplers: dict[str, nn.Module], name: str
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -70,6 +70,7 @@ def test_a_single_crop_has_no_interval() -> None:
     assert (effect.low, effect.high) == (None, None)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1000), min_size=2, max_size=12), st.floats(0, 1.5), st.integers(0, 9))
 def test_the_interval_holds_the_value_and_follows_the_seed_alone(grid: list[float], left: float, seed: int) -> None:
     before, after = severity(grid), severity(left * torch.tensor(grid, dtype=torch.float64))
@@ -78,6 +79,7 @@ def test_the_interval_holds_the_value_and_follows_the_seed_alone(grid: list[floa
     assert effect_of(before, after, seed) == effect
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 1))
 def test_first_order_is_exact_where_a_repair_takes_a_share_of_the_artifact(share: float) -> None:
     """An artifact of amplitude a reads a^2; to first order, taking a share of it takes 2 share a^2."""
@@ -113,6 +115,7 @@ def test_displacing_faint_edges_by_pixels_does_not_outweigh_a_grid_of_more_energ
     assert by_grid > by_steps
 
 
+@settings(max_examples=30)
 @given(st.floats(0.1, 1000))
 def test_an_effect_turns_its_sign_where_before_and_after_are_exchanged(grid: float) -> None:
     one, other = severity([grid] * 3), severity([4.0] * 3)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab import InputError, ModelError
+from artifactlab import Diagnosis, InputError, ModelError
 from artifactlab.attribution.repair.first_order import _by_crop
 from artifactlab.scoring.crops import crop_counts, split_crops
 
 
 @pytest.mark.parametrize("guilty", ["up1", "up2", "up3"])
 def test_it_names_the_planted_site_with_nearly_the_effect_of_a_real_repair(
-    three_sites, scene: Tensor, guilty: str
+    of_three_sites: Callable[..., Diagnosis], guilty: str
 ) -> None:
-    model = three_sites.plant(guilty)
-    fast = artifactlab.diagnose(model, scene, data_range=1.0, fast=True)
-    full = artifactlab.diagnose(model, scene, data_range=1.0)
+    fast, full = of_three_sites(guilty, fast=True), of_three_sites(guilty)
     assert [site.site.name for site in fast.offenders] == [guilty]
     assert fast.offenders[0].effect.value == pytest.approx(full.offenders[0].effect.value, rel=0.2)
     assert fast.output == full.output
@@ -31,10 +31,6 @@ def test_it_takes_two_forward_passes_whatever_the_number_of_sites(three_sites, s
     three_sites.register_forward_hook(lambda *_: passes.append(1))
     artifactlab.diagnose(three_sites, scene, data_range=1.0, fast=True)
     assert len(passes) == 2
-
-
-def test_a_clean_model_has_no_scapegoat(three_sites, scene: Tensor) -> None:
-    assert artifactlab.diagnose(three_sites, scene, data_range=1.0, fast=True).offenders == ()
 
 
 def test_stair_steps_of_nearest_are_seen_too(scene: Tensor) -> None:
@@ -59,24 +55,24 @@ def test_the_model_and_gradient_flags_come_back_as_they_were(three_sites, scene:
     assert all(map(torch.equal, weights, model.parameters()))
 
 
-def test_in_place_operations_after_a_site_do_not_spoil_the_gradient(three_sites, scene: Tensor) -> None:
+def test_in_place_operations_after_a_site_do_not_spoil_the_gradient(two_sites, scene: Tensor) -> None:
     class InPlace(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites.plant("up3")
+            self.decoder = two_sites
 
         def forward(self, x: Tensor) -> Tensor:
             return F.relu(self.decoder(x), inplace=True)
 
     diagnosis = artifactlab.diagnose(InPlace(), scene, data_range=1.0, fast=True)
-    assert [site.site.name for site in diagnosis.offenders] == ["decoder.up3"]
+    assert [site.site.name for site in diagnosis.offenders] == ["decoder.1"]
 
 
-def test_a_model_without_gradients_is_sent_to_the_full_diagnosis(three_sites, scene: Tensor) -> None:
+def test_a_model_without_gradients_is_sent_to_the_full_diagnosis(two_sites, scene: Tensor) -> None:
     class Spoilt(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites
+            self.decoder = two_sites
 
         def forward(self, x: Tensor) -> Tensor:
             return F.relu(self.decoder(x)).mul_(0.5)  # overwrites what the gradient of relu needs
@@ -84,7 +80,7 @@ def test_a_model_without_gradients_is_sent_to_the_full_diagnosis(three_sites, sc
     class Frozen(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites
+            self.decoder = two_sites
 
         @torch.no_grad()
         def forward(self, x: Tensor) -> Tensor:
@@ -96,23 +92,23 @@ def test_a_model_without_gradients_is_sent_to_the_full_diagnosis(three_sites, sc
     assert artifactlab.diagnose(Spoilt(), scene, data_range=1.0).sites
 
 
-def test_a_site_that_the_output_does_not_depend_on_has_no_effect(three_sites, scene: Tensor) -> None:
+def test_a_site_that_the_output_does_not_depend_on_has_no_effect(two_sites, scene: Tensor) -> None:
     class Unused(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites.plant("up2")
+            self.decoder = two_sites
 
         def forward(self, x: Tensor) -> Tensor:
             F.interpolate(x, scale_factor=2)
             return self.decoder(x)
 
     diagnosis = artifactlab.diagnose(Unused(), scene, data_range=1.0, fast=True)
-    assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
-    assert diagnosis.sites[-1].effect.value <= 0.01
+    assert [site.site.name for site in diagnosis.offenders] == ["decoder.1"]
+    assert [site.effect.value for site in diagnosis.sites if site.site.op == "interpolate"] in ([], [0.0])
 
 
-def test_it_carries_no_maps_but_can_be_drawn(three_sites, scene: Tensor) -> None:
-    diagnosis = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0, fast=True)
+def test_it_carries_no_maps_but_can_be_drawn(of_three_sites: Callable[..., Diagnosis]) -> None:
+    diagnosis = of_three_sites("up2", fast=True)
     with pytest.raises(InputError, match="fast diagnosis carries no artifact maps"):
         diagnosis.artifact_map("up2/conv_transpose2d#0")
     assert diagnosis.plot().axes
@@ -130,23 +126,24 @@ class Batched(nn.Module):
         return (both[: len(x)] + both[len(x) :].flip(-1)) / 2
 
 
-def test_a_batch_of_another_size_inside_the_model_is_no_obstacle(three_sites, scene: Tensor) -> None:
-    diagnosis = artifactlab.diagnose(Batched(three_sites.plant("up2")), scene, data_range=1.0, fast=True)
-    assert [site.site.name for site in diagnosis.offenders] == ["decoder.up2"]
+def test_a_batch_of_another_size_inside_the_model_is_no_obstacle(two_sites, scene: Tensor) -> None:
+    diagnosis = artifactlab.diagnose(Batched(two_sites), scene, data_range=1.0, fast=True)
+    assert [site.site.name for site in diagnosis.offenders] == ["decoder.1"]
 
 
-def test_a_clean_output_makes_nobody_compensated(three_sites, scene: Tensor) -> None:
-    diagnosis = artifactlab.diagnose(three_sites, scene, data_range=1.0, fast=True)
+def test_a_clean_output_makes_nobody_an_offender_or_compensated(of_three_sites: Callable[..., Diagnosis]) -> None:
+    diagnosis = of_three_sites(fast=True)
+    assert diagnosis.offenders == ()
     assert {site.verdict for site in diagnosis.sites} <= {"harmless", "clean"}
     assert all(abs(site.effect.value) < 1 for site in diagnosis.sites)
     assert all(site.effect.share is None for site in diagnosis.sites)
 
 
-def test_buffers_written_in_place_come_back_outside_any_graph(three_sites, scene: Tensor) -> None:
+def test_buffers_written_in_place_come_back_outside_any_graph(two_sites, scene: Tensor) -> None:
     class Averaging(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites.plant("up2")
+            self.decoder = two_sites
             self.register_buffer("ema", torch.zeros(()))
 
         def forward(self, x: Tensor) -> Tensor:
@@ -161,11 +158,11 @@ def test_buffers_written_in_place_come_back_outside_any_graph(three_sites, scene
     assert float(model.ema) == 0
 
 
-def test_a_rounded_output_is_no_all_clear(three_sites, scene: Tensor) -> None:
+def test_a_rounded_output_is_no_all_clear(two_sites, scene: Tensor) -> None:
     class Rounded(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.decoder = three_sites.plant("up2", 0.4)
+            self.decoder = two_sites
 
         def forward(self, x: Tensor) -> Tensor:
             return (255 * self.decoder(x)).round() / 255

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import artifactlab
-from artifactlab import InputError
+from artifactlab import Diagnosis, InputError
 from artifactlab.attribution.verdict_text import signed
 from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.terminal import as_text
@@ -16,12 +18,13 @@ from artifactlab.report.terminal import as_text
 
 def test_two_guilty_sites_are_repaired_on_top_of_each_other_until_nothing_shows(three_sites, scene: Tensor) -> None:
     diagnosis = artifactlab.diagnose(three_sites.plant("up2", 0.1).plant("up3", 0.08), scene, data_range=1.0)
+    assert {site.site.name for site in diagnosis.offenders} == {"up2", "up3"}
     first, second = diagnosis.joint
     assert {first.key.split("/")[0], second.key.split("/")[0]} == {"up2", "up3"}
     assert first.key == diagnosis.sites[0].site.key
     assert first.adds == diagnosis.sites[0].effect
     assert second.severity < 1 < first.severity < diagnosis.output.severity
-    assert "Also guilty: " in diagnosis.verdict
+    assert f"Also guilty: {second.key.split('/')[0]}" in diagnosis.verdict
     assert "All repaired, nothing shows." in diagnosis.verdict
 
 
@@ -66,8 +69,8 @@ def test_stacked_nearest_resizes_share_the_blame(scene: Tensor) -> None:
     assert diagnosis.joint[-1].severity < 0.3 * diagnosis.output.severity
 
 
-def test_an_innocent_model_has_no_joint_repair(three_sites, scene: Tensor) -> None:
-    assert artifactlab.diagnose(three_sites, scene, data_range=1.0).joint == ()
+def test_an_innocent_model_has_no_joint_repair(of_three_sites: Callable[..., Diagnosis]) -> None:
+    assert of_three_sites().joint == ()
 
 
 def test_the_artifact_map_shows_where_in_the_output_a_site_acts(three_sites) -> None:
@@ -84,8 +87,8 @@ def test_the_artifact_map_shows_where_in_the_output_a_site_acts(three_sites) -> 
         diagnosis.artifact_map("up2/conv_transpose2d#0", example=3)
 
 
-def test_the_maps_are_drawn_one_panel_per_site(three_sites, scene: Tensor) -> None:
-    figure = artifactlab.diagnose(three_sites.plant("up2"), scene, data_range=1.0).plot_maps()
+def test_the_maps_are_drawn_one_panel_per_site(of_three_sites: Callable[..., Diagnosis]) -> None:
+    figure = of_three_sites("up2").plot_maps()
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
     assert titles[0] == "output"
     assert titles[1] == "up2/conv_transpose2d#0\noffender"
