@@ -136,7 +136,7 @@ class EdgeAwareLoss(nn.Module):
         >>> import artifactlab
         >>> from artifactlab.demo.unet import broken
         >>> from artifactlab.demo.run import noisy_photo
-        >>> found = artifactlab.diagnose(broken(), noisy_photo()[..., :256, :256], data_range=1.0)
+        >>> found = artifactlab.diagnose(broken(), noisy_photo()[..., :256, :256], data_range=1.0, fast=True)
         >>> EdgeAwareLoss.from_diagnosis(found).periods
         ((4, 4),)
         """

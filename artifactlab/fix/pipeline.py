@@ -92,7 +92,7 @@ def fix_site(
 
     >>> from artifactlab.demo.run import noisy_photo
     >>> from artifactlab.demo.unet import broken
-    >>> fixed = fix_site(broken(), noisy_photo()[..., :256, :256])
+    >>> fixed = fix_site(broken(), noisy_photo()[..., :128, :128], "dec.up2")
     >>> fixed.swap.replacement.paths, fixed.check.energy_drop > 0.9
     (('dec.up2',), True)
     """

@@ -94,7 +94,7 @@ class SitePenalty:
         >>> from artifactlab.demo.run import noisy_photo
         >>> from artifactlab.demo.unet import broken
         >>> model = broken()
-        >>> found = artifactlab.diagnose(model, noisy_photo()[..., :256, :256], data_range=1.0)
+        >>> found = artifactlab.diagnose(model, noisy_photo()[..., :256, :256], data_range=1.0, fast=True)
         >>> with SitePenalty.from_diagnosis(model, found) as penalty:
         ...     output = model(noisy_photo()[..., :128, :128])
         ...     bool(penalty() > 0)

@@ -13,24 +13,41 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from artifactlab import load_model
 from artifactlab.cli.main import main
 from artifactlab.fix import distil
+from artifactlab.fix.upsample import SubpixelUpsample
 from artifactlab.fix.weights import read_replacements
 
 DECODERS = Path(__file__).parents[1] / "fix" / "decoders.py"
 GRIDDED = f"{DECODERS}:gridded"
 
 
+def photos(folder: Path) -> None:
+    """Some images of edges and slopes, in `photos`."""
+    (folder / "photos").mkdir()
+    across = np.linspace(-1, 1, 64)
+    for k in range(2):
+        edge = 1 / (1 + np.exp(-20 * (across[:, None] - (0.3 + 0.1 * k) * across)))
+        cv2.imwrite(str(folder / "photos" / f"{k}.png"), (60 + 80 * edge + 20 * across).astype(np.uint8))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with some images of edges and slopes in `photos`."""
+    """The current folder, with photos."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
-    across = np.linspace(-1, 1, 64)
-    for k in range(3):
-        edge = 1 / (1 + np.exp(-20 * (across[:, None] - (0.3 + 0.1 * k) * across)))
-        cv2.imwrite(str(tmp_path / "photos" / f"{k}.png"), (60 + 80 * edge + 20 * across).astype(np.uint8))
+    photos(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A folder with photos and what the plainest fix wrote, and what that said."""
+    made = tmp_path_factory.mktemp("fixed")
+    photos(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        return made, run(GRIDDED, "--gray", "--input", "photos", "-o", "fixed.safetensors")
 
 
 def run(*arguments: str) -> Result:
@@ -41,24 +58,28 @@ def schema(name: str) -> dict:
     return json.loads(resources.files("artifactlab").joinpath(f"schemas/{name}.json").read_text())
 
 
-def test_the_offender_is_replaced_checked_written_and_loads_again(folder: Path) -> None:
-    result = run(GRIDDED, "--gray", "--input", "photos", "-o", "fixed.safetensors")
+def test_the_offender_is_replaced_checked_written_and_loads_again(
+    fixed: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, result = fixed
+    monkeypatch.chdir(made)
     assert result.exit_code == 0, result.output
     assert "Replaced up: ConvTranspose2d" in result.stdout
     assert "Fixed: " in result.stdout
     assert "wrote fixed.safetensors" in result.stderr
     assert cv2.imread("fixed.fix.png").shape[1] == 1200
-    assert [made.paths for made in read_replacements(folder / "fixed.safetensors")] == [("up",)]
+    assert [one.paths for one in read_replacements(made / "fixed.safetensors")] == [("up",)]
     arguments = [GRIDDED, "--checkpoint", "fixed.safetensors", "--gray", "--input", "photos", "--fail-on-offender"]
     assert CliRunner().invoke(main, ["diagnose", *arguments]).exit_code == 0
 
 
-def test_the_json_validates_and_says_the_same(folder: Path) -> None:
-    result = run(GRIDDED, "--gray", "--input", "photos", "-o", "fixed.safetensors", "--format", "json", "--site", "up")
+def test_the_json_validates_and_without_images_the_probes_are_used(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--crop", "64", "-o", "fixed.safetensors", "--format", "json", "--site", "up")
     data = json.loads(result.stdout)
     jsonschema.validate(data, schema("fix"))
     for diagnosis in (data["before"], data["after"]):
         jsonschema.validate(diagnosis, schema("diagnosis"))
+    assert data["before"]["config"]["inputs"] == 4
     assert data["check"]["cured"]
     assert data["replacement"]["site"] == "up/conv_transpose2d#0"
     assert data["training"] is None
@@ -86,11 +107,6 @@ def test_distilling_trains_the_new_layer_as_told_and_leaves_no_checkpoint(
     assert not list(folder.glob("*.resume"))
 
 
-def test_without_images_the_probes_are_used(folder: Path) -> None:
-    result = run(GRIDDED, "--gray", "--crop", "96", "-o", "fixed.safetensors", "--format", "json")
-    assert json.loads(result.stdout)["before"]["config"]["inputs"] == 4
-
-
 def test_a_fix_that_did_not_work_exits_with_1_and_says_why(folder: Path) -> None:
     result = run(
         f"{DECODERS}:Functional", "--gray", "--input", "photos", "--site", "interpolate#0", "-o", "f.safetensors"
@@ -105,24 +121,13 @@ def test_a_fix_that_did_not_work_exits_with_1_and_says_why(folder: Path) -> None
     assert "up/conv_transpose2d#0 is clean" in result.stdout
 
 
-def test_a_second_fix_keeps_the_first_in_the_file(folder: Path) -> None:
-    run(GRIDDED, "--gray", "--input", "photos", "-o", "once.safetensors")
-    arguments = [
-        "--checkpoint",
-        "once.safetensors",
-        "--gray",
-        "--input",
-        "photos",
-        "--site",
-        "up",
-        "--with",
-        "subpixel",
-    ]
-    result = run(GRIDDED, *arguments, "-o", "twice.safetensors")
+def test_a_second_fix_keeps_the_first_in_the_file(folder: Path, fixed: tuple[Path, Result]) -> None:
+    arguments = ["--checkpoint", str(fixed[0] / "fixed.safetensors"), "--gray", "--input", "photos", "--site", "up"]
+    result = run(GRIDDED, *arguments, "--with", "subpixel", "-o", "twice.safetensors")
     assert result.exit_code == 1  # there was nothing left to fix
-    assert [made.mode for made in read_replacements(folder / "twice.safetensors")] == ["interpolate_conv", "subpixel"]
-    arguments = [GRIDDED, "--checkpoint", "twice.safetensors", "--gray", "--input", "photos"]
-    assert CliRunner().invoke(main, ["diagnose", *arguments]).exit_code == 0
+    twice = folder / "twice.safetensors"
+    assert [made.mode for made in read_replacements(twice)] == ["interpolate_conv", "subpixel"]
+    assert isinstance(load_model(GRIDDED, checkpoint=twice).up, SubpixelUpsample)
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_loss_and_gradients_are_finite_whatever_the_values(name: str) -> None:
 
 
 def test_it_compiles_in_one_graph_and_keeps_its_terms() -> None:
-    """As it is by default it is compiled beside a `SitePenalty`, in `test_site_penalty_in_training.py`."""
+    """As it is by default it is compiled beside a `SitePenalty`, in `test_losses_in_parallel.py`."""
     torch._dynamo.reset()
     arguments: dict[str, Any] = {"reduction": "none", "periods": [(4, 4), (1, 3)], "weights": {"grid": 0}}
     output, target = pair()

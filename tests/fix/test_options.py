@@ -29,7 +29,7 @@ def test_a_field_by_name_is_that_field_of_the_record(decoders: ModuleType) -> No
 
 
 def test_all_steps_judge_in_the_range_of_the_record(decoders: ModuleType) -> None:
-    old, images = decoders.gridded(), decoders.images(2)
+    old, images = decoders.gridded(), decoders.images(1)
     made = fix_site(old, images, "up", judging=JudgingOptions(data_range=2.0))
     assert made.before.config["data_range"] == made.after.config["data_range"] == 2.0
     with capture(old) as cap:

@@ -72,8 +72,8 @@ except FixError as error:
     seen["refused"] = str(error)
 
 with contextlib.redirect_stdout(io.StringIO()) as said:
-    arguments = ["fix", {TARGET!r}, "--gray", "--crop", "64", "--with", "keys", "-o", "fixed.safetensors"]
-    main([*arguments, "--format", "json"], standalone_mode=False)
+    arguments = ["fix", {TARGET!r}, "--gray", "--probe", "slanted-edge", "--crop", "64", "--with", "keys"]
+    main([*arguments, "-o", "fixed.safetensors", "--format", "json"], standalone_mode=False)
 seen["json"] = said.getvalue()
 seen["loaded"] = type(load_model({TARGET!r}, checkpoint=Path("fixed.safetensors")).up).__name__
 print(json.dumps(seen))

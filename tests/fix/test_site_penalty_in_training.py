@@ -1,22 +1,22 @@
-"""The penalty on a site's grid as people train: checkpointed, compiled, under autocast, in several processes."""
+"""The penalty on a site's grid as people train: checkpointed, compiled, under autocast.
+
+Beside a loss, and in several processes: `test_losses_in_parallel.py`.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from artifactlab import ModelError, capture
-from artifactlab.fix import EdgeAwareLoss, SitePenalty
+from artifactlab.fix import SitePenalty
 from artifactlab.fix.site_penalty import lattice_share
 
 UP = "up/conv_transpose2d#0"
-HEAD = "head/conv_transpose2d#0"
 
 
 class Decoder(nn.Module):
@@ -101,34 +101,6 @@ def test_under_autocast_the_penalty_is_computed_in_single_precision(monkeypatch:
     assert casts == [False]
 
 
-def rank_trains(rank: int, folder: str) -> None:
-    meet = {"init_method": f"file://{folder}/meet", "rank": rank, "world_size": 2}
-    dist.init_process_group("gloo", timeout=timedelta(minutes=1), **meet)
-    model = Decoder()
-    parallel = nn.parallel.DistributedDataParallel(model)
-    with SitePenalty(parallel, [UP, HEAD]) as penalty:
-        output = parallel(batch_of_four().split(2)[rank])
-        (output.square().mean() + penalty()).backward()
-    torch.save({name: p.grad for name, p in model.named_parameters()}, f"{folder}/{rank}.pt")
-    dist.barrier()  # who leaves while the other still talks to it may be aborted
-    dist.destroy_process_group()
-
-
-def batch_of_four() -> Tensor:
-    """Images of different contrast."""
-    return images(4) * torch.tensor([0.2, 1.0, 3.0, 0.5])[:, None, None, None]
-
-
-def test_two_processes_with_half_the_batch_each_get_the_gradients_of_the_whole(in_two_ranks: Any) -> None:
-    folder = in_two_ranks(rank_trains)
-    model = Decoder()
-    with SitePenalty(model, [UP, HEAD]) as penalty:
-        (model(batch_of_four()).square().mean() + penalty()).backward()
-    whole = {name: p.grad for name, p in model.named_parameters()}
-    for rank in (0, 1):
-        torch.testing.assert_close(torch.load(folder / f"{rank}.pt"), whole)
-
-
 def test_another_watch_of_the_model_does_not_take_the_penaltys_sums_for_growth() -> None:
     model = Decoder()
     with capture(model) as alone:
@@ -137,13 +109,3 @@ def test_another_watch_of_the_model_does_not_take_the_penaltys_sums_for_growth()
         model(images())
         penalty()
     assert [found.site.key for found in beside.sites] == [found.site.key for found in alone.sites]
-
-
-# the compiler looks at `.grad` of what it is given
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_a_loss_compiles_while_a_model_is_watched() -> None:
-    model, loss = Decoder(), torch.compile(EdgeAwareLoss(), fullgraph=True, backend="eager")
-    with SitePenalty(model, [UP]) as penalty:
-        output = model(images())
-        (loss(output, torch.zeros_like(output)) + penalty()).backward()
-    assert model.up.weight.grad.any()

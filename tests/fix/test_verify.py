@@ -22,7 +22,7 @@ from artifactlab.fix.weights import HEADER, read_replacements
 def checked(decoders: ModuleType, old: nn.Module, new: nn.Module) -> FixCheck:
     with capture(old) as cap, torch.no_grad():
         old(decoders.images(1)[0])
-    return check_fix(old, new, cap.sites[0].site, decoders.images(3))
+    return check_fix(old, new, cap.sites[0].site, decoders.images(2))
 
 
 def test_a_cure_is_called_a_cure(decoders: ModuleType) -> None:
@@ -82,7 +82,7 @@ def test_the_whole_fix_names_the_offender_itself_and_leaves_the_model_alone(deco
     model = decoders.gridded()
     before = copy.deepcopy(model.state_dict())
     stages: list[str] = []
-    made = fix_site(model, decoders.images(3), stage=lambda name: stages.append(name))
+    made = fix_site(model, decoders.images(2), stage=lambda name: stages.append(name))
     assert made.swap.replacement.site == "up/conv_transpose2d#0"
     assert made.check.cured
     assert [site.site.name for site in made.before.offenders] == ["up"]
@@ -96,12 +96,12 @@ def test_the_whole_fix_names_the_offender_itself_and_leaves_the_model_alone(deco
 def test_without_an_offender_a_site_must_be_named(decoders: ModuleType) -> None:
     model = decoders.gridded(0.0)
     with pytest.raises(FixError, match=r"No offender.*Name a site"):
-        fix_site(model, decoders.images(2))
-    made = fix_site(model, decoders.images(2), "up")
+        fix_site(model, decoders.images(1))
+    made = fix_site(model, decoders.images(1), "up")
     assert made.warnings == ("up/conv_transpose2d#0 is clean: it draws nothing.",)
     assert not made.check.cured
     with pytest.raises(InputError, match="no site 'down'; the model has up/conv_transpose2d#0"):
-        fix_site(model, decoders.images(2), "down")
+        fix_site(model, decoders.images(1), "down")
 
 
 @torch.no_grad()
@@ -194,7 +194,7 @@ SITE = Site("up", "interpolate", 0, (2.0, 2.0), (2.0, 2.0), (1, 1, 64, 64), (1, 
     ids=["another grid", "a constant", "black borders", "stair-steps", "darker"],
 )
 def test_a_grid_that_went_with_something_else_is_no_cure(new: nn.Module, reason: str, decoders: ModuleType) -> None:
-    check = check_fix(Drawn(2, 8 / 255), new, SITE, decoders.images(3, 128))
+    check = check_fix(Drawn(2, 8 / 255), new, SITE, decoders.images(2, 128))
     assert check.energy_drop is not None
     assert check.energy_drop > 0.9
     assert not check.cured
@@ -202,7 +202,7 @@ def test_a_grid_that_went_with_something_else_is_no_cure(new: nn.Module, reason:
 
 
 def test_stair_steps_that_went_are_a_cure_and_those_that_stay_are_none(decoders: ModuleType) -> None:
-    inputs = decoders.images(3, 192)
+    inputs = decoders.images(1, 192)
     gone = check_fix(Changed(jagged), Changed(lambda x: x), SITE, inputs)
     assert gone.steps_drop is not None
     assert gone.steps_drop > 0.9
@@ -213,7 +213,7 @@ def test_stair_steps_that_went_are_a_cure_and_those_that_stay_are_none(decoders:
 
 
 def test_less_than_four_fifths_is_no_cure_even_if_nothing_shows_then(decoders: ModuleType) -> None:
-    check = check_fix(Drawn(2, 5.1 / 255), Drawn(2, 3.2 / 255), SITE, decoders.images(3, 128))
+    check = check_fix(Drawn(2, 5.1 / 255), Drawn(2, 3.2 / 255), SITE, decoders.images(2, 128))
     assert check.severity[0] > 1 > check.severity[1]
     assert not check.cured
     assert "of the grid went" in check.verdict

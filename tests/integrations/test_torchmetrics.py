@@ -24,11 +24,11 @@ FUNCTIONS = {EdgeJaggedness: edge_jaggedness, CheckerboardEnergy: checkerboard_e
 
 
 def images() -> Tensor:
-    """Six noisy stair-steps, each with a grid and noise of its own strength, (6, 1, 64, 64)."""
+    """Four noisy stair-steps, each with a grid and noise of its own strength, (4, 1, 64, 64)."""
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     stairs = torch.ones(16, 16).tril(2).repeat_interleave(4, 0).repeat_interleave(4, 1)
-    strength = torch.arange(6.0)[:, None, None, None] / 100
-    noise = torch.randn(6, 1, 64, 64, generator=torch.Generator().manual_seed(3))
+    strength = torch.arange(0.0, 6.0, 1.5)[:, None, None, None] / 100
+    noise = torch.randn(4, 1, 64, 64, generator=torch.Generator().manual_seed(3))
     return 0.2 + 0.5 * stairs + strength * ((-1.0) ** (x + y) + noise)
 
 
@@ -43,7 +43,7 @@ def measured(metric: Metric, *batches: Tensor) -> Tensor:
     return metric.compute()
 
 
-@pytest.mark.parametrize("sizes", [[6], [1, 5], [2, 2, 2]])
+@pytest.mark.parametrize("sizes", [[4], [1, 3]])
 def test_batches_of_any_size_add_up_to_the_functions_mean(kind: Any, sizes: list[int]) -> None:
     expected = FUNCTIONS[kind](images())
     assert expected > 0.05
@@ -60,7 +60,7 @@ def test_data_range_and_period_reach_the_function(kind: Any) -> None:
 def rank_computes(rank: int, folder: str) -> None:
     meet = {"init_method": f"file://{folder}/rendezvous", "rank": rank, "world_size": 2}
     dist.init_process_group("gloo", timeout=timedelta(minutes=1), **meet)
-    shares = images().split([4, 2])
+    shares = images().split([3, 1])
     results = {kind.__name__: measured(kind(), *shares[rank].split(1)) for kind in FUNCTIONS}
     results["none"] = measured(EdgeJaggedness(reduction="none"), *shares[rank].split(1))
     torch.save(results, f"{folder}/{rank}.pt")
@@ -80,7 +80,7 @@ def test_two_processes_get_exactly_what_one_gets(in_two_ranks: Any) -> None:
 def test_values_of_each_image_are_the_functions_however_they_come_in(kind: Any) -> None:
     expected = FUNCTIONS[kind](images(), reduction="none")
     metric = kind(reduction="none")
-    assert torch.equal(torch.cat([metric(batch) for batch in images().split([2, 4])]), expected)
+    assert torch.equal(torch.cat([metric(batch) for batch in images().split(2)]), expected)
     assert torch.equal(metric.compute(), expected)
     for twin in (pickle.loads(pickle.dumps(metric)), copy.deepcopy(metric), metric.clone()):
         assert torch.equal(twin.compute(), expected)
@@ -129,7 +129,7 @@ def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch(
     computed = metrics.compute()
     assert torch.equal(computed.pop("each"), torch.cat([torch.zeros(2), edge_jaggedness(images(), reduction="none")]))
     for name, value in computed.items():
-        torch.testing.assert_close(value, expected[name] * 6 / 8)
+        torch.testing.assert_close(value, expected[name] * 4 / 6)
 
 
 def test_forward_returns_the_batchs_own_score_and_accumulates(kind: Any) -> None:
@@ -141,14 +141,14 @@ def test_forward_returns_the_batchs_own_score_and_accumulates(kind: Any) -> None
 
 def test_reset_forgets_and_copies_and_pickles_remember(kind: Any) -> None:
     metric = kind()
-    before = measured(metric, images()[:3])
-    later, whole = measured(kind(), images()[3:]), measured(kind(), images())
+    before = measured(metric, images()[:2])
+    later, whole = measured(kind(), images()[2:]), measured(kind(), images())
     twins = [pickle.loads(pickle.dumps(metric)), copy.deepcopy(metric), metric.to("cpu").float().half()]
     for twin in twins:
         assert twin.compute() == before
-        assert measured(twin, images()[3:]) == whole
+        assert measured(twin, images()[2:]) == whole
     metric.reset()
-    assert measured(metric, images()[3:]) == later
+    assert measured(metric, images()[2:]) == later
 
 
 def test_states_are_sums_of_double_precision_where_there_is_any(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,8 +165,8 @@ def test_without_images_it_warns_and_says_zero(kind: Any) -> None:
 def test_autocast_changes_nothing(kind: Any) -> None:
     metric = kind()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        metric.update(images())
-    assert metric.compute() == measured(kind(), images())
+        metric.update(images()[:2])
+    assert metric.compute() == measured(kind(), images()[:2])
 
 
 def test_wrong_arguments_are_refused_at_construction(kind: Any) -> None:
@@ -183,7 +183,7 @@ def test_wrong_images_are_refused_and_not_counted(kind: Any) -> None:
     for wrong in (torch.rand(3, 64, 64), torch.full((1, 1, 64, 64), torch.nan), "image"):
         with pytest.raises(InputError):
             metric.update(wrong)
-    assert measured(metric, images()) == measured(kind(), images())
+    assert measured(metric, images()[:2]) == measured(kind(), images()[:2])
 
 
 def test_plots_begin_at_zero_and_those_of_shares_end_at_one(kind: Any) -> None:

@@ -41,8 +41,10 @@ def test_the_truth_of_these_tests_is_the_closed_form():
     assert left_of_a_sawtooth(8, 2.0) == pytest.approx(expected, rel=0.01)
 
 
-@pytest.mark.parametrize("factor", FACTORS)
-@pytest.mark.parametrize("degrees", [15, 30, 40, 70, 115])
+@pytest.mark.parametrize(
+    ("factor", "degrees"),
+    [(2, 15), (2, 70), (3, 30), (3, 115), (4, 40), (4, 115), (5, 15), (6, 70), (7, 30), (7, 115), (8, 30), (8, 40)],
+)
 def test_a_replicated_half_plane_reads_the_sawtooths_displacement_at_any_angle(factor, degrees, half_plane, tensor):
     found = spectral_images(tensor(half_plane(384, degrees, factor)), factor)
     assert float(found.warp) == pytest.approx(sawtooth(factor), rel=0.10)
@@ -87,13 +89,14 @@ def test_larger_steps_read_larger(photo, nearest, tensor):
     assert all(low * 1.1 < high for low, high in pairwise(scores)), scores
 
 
-@pytest.mark.parametrize("factor", [2, 3, 4, 8])
-@pytest.mark.parametrize(("name", "top", "left"), PHOTOS)
-def test_after_a_filter_is_read_what_it_leaves_of_the_steps(name, top, left, factor, photo, nearest, tensor):
+@pytest.mark.parametrize(
+    ("factor", "where"), [(2, PHOTOS[0]), (3, PHOTOS[1]), (4, PHOTOS[0]), (8, PHOTOS[0]), (8, PHOTOS[1])]
+)
+def test_after_a_filter_is_read_what_it_leaves_of_the_steps(factor, where, photo, nearest, tensor):
     """Within 15% up to a sixth of the period."""
-    steps = nearest(photo(name, 192, top, left), factor)
+    steps = nearest(photo(where[0], 192, *where[1:]), factor)
     before = float(spectral_images(tensor(steps), factor).warp)
-    for sigma in (factor / 10, factor / 8, factor / 6):
+    for sigma in (factor / 10, factor / 6):
         filtered = ndimage.gaussian_filter(steps, (sigma, sigma, 0))
         after = float(spectral_images(tensor(filtered), factor).warp)
         assert after == pytest.approx(before * left_of_a_sawtooth(factor, sigma), rel=0.15), sigma

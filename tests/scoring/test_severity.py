@@ -150,8 +150,9 @@ def test_noise_that_hides_a_grid_earns_nothing() -> None:
     assert abs(float((slope * noise).sum())) < 0.05 * along_the_grid
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-@pytest.mark.parametrize("size", [(48, 48), (64, 200), (193, 131)])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(torch.float16, (48, 48)), (torch.bfloat16, (64, 200)), (torch.float32, (193, 131))]
+)
 def test_flat_images_have_neither_a_value_nor_a_gradient(dtype: torch.dtype, size: tuple[int, int]) -> None:
     flat = torch.full((2, 3, *size), 0.3, dtype=dtype, requires_grad=True)
     value = severity(flat)
@@ -227,7 +228,7 @@ def test_a_mistake_is_an_error_and_no_number(output: Tensor, settings: dict, mes
         severity(output, **settings)
 
 
-@pytest.mark.parametrize("guilty", ["up1", "up2", "up3"])
+@pytest.mark.parametrize("guilty", ["up1", "up3"])
 def test_captum_attributes_it_to_the_layer_that_draws_the_grid(three_sites, scene: Tensor, guilty: str) -> None:
     attr = pytest.importorskip("captum.attr")
     model = three_sites.plant(guilty)
