@@ -6,25 +6,31 @@ running model, `diagnose` says which of them causes the artifact in the output, 
 `Monitor` what a training loop logs.
 """
 
-import artifactlab._interrupts  # noqa: F401  # first, as the others take seconds
-from artifactlab.attribution.diagnose import diagnose
-from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.attribution.records import Effect, SiteDiagnosis
-from artifactlab.attribution.sites.capture import Capture, capture
-from artifactlab.attribution.sites.records import Evidence, Site
-from artifactlab.comparing.compare import compare
-from artifactlab.comparing.compare_models import compare_models
-from artifactlab.comparing.comparison import Comparison
-from artifactlab.comparing.model_comparison import ModelComparison
-from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
-from artifactlab.inputs.images import read_image
-from artifactlab.inputs.probes import make_probe
-from artifactlab.integrations.monitor import Monitor
-from artifactlab.lint import LintFinding, lint
-from artifactlab.models.factory import load_model
+from typing import TYPE_CHECKING
+
+import artifactlab._interrupts  # noqa: F401  # first, as what is imported later takes seconds
+from artifactlab._lazy import LazyPackage
 from artifactlab.registry import announce
-from artifactlab.scoring.objective import severity
-from artifactlab.scoring.score import score_images
+
+if TYPE_CHECKING:
+    from artifactlab._version import __version__ as __version__
+    from artifactlab.attribution.diagnose import diagnose
+    from artifactlab.attribution.diagnosis import Diagnosis
+    from artifactlab.attribution.records import Effect, SiteDiagnosis
+    from artifactlab.attribution.sites.capture import Capture, capture
+    from artifactlab.attribution.sites.records import Evidence, Site
+    from artifactlab.comparing.compare import compare
+    from artifactlab.comparing.compare_models import compare_models
+    from artifactlab.comparing.comparison import Comparison
+    from artifactlab.comparing.model_comparison import ModelComparison
+    from artifactlab.errors import ArtifactLabError, CaptureError, InputError, ModelError
+    from artifactlab.inputs.images import read_image
+    from artifactlab.inputs.probes import make_probe
+    from artifactlab.integrations.monitor import Monitor
+    from artifactlab.lint import LintFinding, lint
+    from artifactlab.models.factory import load_model
+    from artifactlab.scoring.objective import severity
+    from artifactlab.scoring.score import score_images
 
 announce(
     "artifactlab.views",
@@ -89,3 +95,46 @@ __all__ = [
     "score_images",
     "severity",
 ]
+
+LazyPackage.made_of(
+    __name__,
+    places={
+        "__version__": "artifactlab._version",
+        "ArtifactLabError": "artifactlab.errors",
+        "Capture": "artifactlab.attribution.sites.capture",
+        "CaptureError": "artifactlab.errors",
+        "Comparison": "artifactlab.comparing.comparison",
+        "Diagnosis": "artifactlab.attribution.diagnosis",
+        "Effect": "artifactlab.attribution.records",
+        "Evidence": "artifactlab.attribution.sites.records",
+        "InputError": "artifactlab.errors",
+        "LintFinding": "artifactlab.lint",
+        "ModelComparison": "artifactlab.comparing.model_comparison",
+        "ModelError": "artifactlab.errors",
+        "Monitor": "artifactlab.integrations.monitor",
+        "Site": "artifactlab.attribution.sites.records",
+        "SiteDiagnosis": "artifactlab.attribution.records",
+        "capture": "artifactlab.attribution.sites.capture",
+        "compare": "artifactlab.comparing.compare",
+        "compare_models": "artifactlab.comparing.compare_models",
+        "diagnose": "artifactlab.attribution.diagnose",
+        "lint": "artifactlab.lint",
+        "load_model": "artifactlab.models.factory",
+        "make_probe": "artifactlab.inputs.probes",
+        "read_image": "artifactlab.inputs.images",
+        "score_images": "artifactlab.scoring.score",
+        "severity": "artifactlab.scoring.objective",
+    },
+    packages=(
+        "attribution",
+        "comparing",
+        "errors",
+        "fix",
+        "inputs",
+        "integrations",
+        "metrics",
+        "models",
+        "report",
+        "scoring",
+    ),
+)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from artifactlab.errors import RegistryError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Thing = TypeVar("Thing")
 OURS = "artifactlab"
@@ -102,6 +104,8 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         """Name, thing and owner of what was announced and of what installed packages add."""
         for name, place in _announced.get(self.group, {}).items():
             yield name, _at(place), OURS
+        from importlib.metadata import entry_points  # brings the reading of mail, and many never look
+
         for entry in sorted(entry_points(group=self.group), key=_by_name):
             yield entry.name, self._loaded(entry), _owner(entry)
 

@@ -10,11 +10,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    ("printable", "_interrupts"),
+    ("printable", "_interrupts", "_lazy", "_version"),
     ("errors",),
     ("registry", "serialize", "files", "frames"),
     ("views",),
@@ -109,14 +111,35 @@ def test_metrics_stays_flat() -> None:
     assert [path for path in (ROOT / "metrics").iterdir() if path.is_dir() and path.name != "__pycache__"] == []
 
 
+def imported_by(*arguments: str) -> set[str]:
+    """The modules that Python has imported at the end of a program."""
+    run = subprocess.run([sys.executable, "-X", "importtime", *arguments], check=True, capture_output=True, text=True)
+    lines = [line for line in run.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+HEAVY = {"torch", "numpy", "scipy", "cv2", "skimage", "rich", "matplotlib"}
+"""What takes from some 50 milliseconds to some seconds to import."""
+OTHERS = {"torchvision", "pandas", "lightning", "pytorch_lightning", "torchmetrics", "tensorboard", "metrics"}
+"""What belongs to others, and nothing of ours may need."""
+
+
 def test_importing_the_package_stays_light_and_matplotlib_waits_for_a_drawing() -> None:
-    code = "import sys, artifactlab; print(*sys.modules); import artifactlab.report; print('matplotlib' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    *modules, drawn = run.stdout.split()
-    assert drawn == "False"
-    unwanted = {"matplotlib", "torchvision", "pandas", "rich", "click", "skimage", "metrics"}
-    unwanted |= {"lightning", "pytorch_lightning", "torchmetrics", "tensorboard"}
-    assert unwanted & set(modules) == set()
+    assert imported_by("-c", "import artifactlab") & {*HEAVY, *OTHERS, "click"} == set()
+    assert imported_by("-c", "import artifactlab.report.plots") & {"matplotlib", *OTHERS} == set()
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    assert imported_by("-m", "artifactlab", "--help") & {*HEAVY, *OTHERS} == set()
+
+
+def test_scoring_an_image_imports_nothing_that_runs_models_or_compares(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64), np.uint8))
+    modules = imported_by("-m", "artifactlab", "score", str(tmp_path / "a.png"))
+    assert "torch" in modules
+    assert modules & {*OTHERS, "scipy", "skimage", "matplotlib", "sympy", "networkx", "torch._dynamo"} == set()
+    rooms = {module.split(".")[1] for module in modules if module.startswith("artifactlab.")}
+    assert rooms & {"models", "attribution", "comparing", "lint", "fix", "integrations"} == set()
 
 
 def test_the_wheel_ships_no_top_level_metrics_and_everything_it_needs(tmp_path: Path) -> None:

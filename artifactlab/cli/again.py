@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from artifactlab.cli.options import flag_of, is_given
+from artifactlab.cli.given import flag_of, is_given
 from artifactlab.report.next_steps import Invocation
 
 RUNNING = {"arguments", "value_range", "data_range", "gray", "crop", "size", "input_layout", "output", "device"}

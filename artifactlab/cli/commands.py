@@ -8,6 +8,7 @@ from collections.abc import Iterator, MutableMapping
 import click
 
 from artifactlab.cli.config import config_option
+from artifactlab.cli.exits import begin_work
 from artifactlab.cli.verbosity import verbosity_options
 
 SUMMARIES = {
@@ -52,6 +53,7 @@ class Commands(MutableMapping[str, click.Command]):
 def _imported(name: str) -> click.Command:
     word = name.replace("-", "_")
     command: click.Command = getattr(importlib.import_module(f"artifactlab.cli.{word}"), word)
+    begin_work()
     command.short_help = SUMMARIES[name]
     command.params += [config_option(), *verbosity_options()]
     return command

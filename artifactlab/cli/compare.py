@@ -13,11 +13,13 @@ from rich.console import Group
 
 import artifactlab
 from artifactlab.cli.compare_models import ModelPairOptions, compared_models, is_model, model_pair_options
+from artifactlab.cli.declaring import gathered
 from artifactlab.cli.files import write_text
+from artifactlab.cli.given import flag_of, is_given
 from artifactlab.cli.input_options import InputOptions
-from artifactlab.cli.options import Seed, flag_of, form_option, is_given
+from artifactlab.cli.options import form_option
+from artifactlab.cli.param_types import Seed
 from artifactlab.cli.progress import progress_bar
-from artifactlab.cli.records import gathered
 from artifactlab.cli.verbosity import complain, note
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable

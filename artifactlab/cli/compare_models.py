@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import click
 
 import artifactlab
+from artifactlab.cli.declaring import declared
 from artifactlab.cli.input_options import InputOptions
-from artifactlab.cli.options import JsonObject, declared, input_options
+from artifactlab.cli.options import input_options
+from artifactlab.cli.param_types import JsonObject
 from artifactlab.cli.progress import progress_bar
 from artifactlab.cli.records import DTYPES, ModelOptions
 from artifactlab.cli.verbosity import describe_inputs, prints_to_stderr

@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from artifactlab.cli.options import JsonObject
+from artifactlab.cli.param_types import JsonObject
 from artifactlab.errors import InputError, first_line, shown
-from artifactlab.inputs.regular_files import read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,11 +44,10 @@ def config_option() -> click.Option:
     )
 
 
-def configurable(ctx: click.Context) -> dict[str, click.Command]:
-    """The commands that have a table, by name, from the context of any of them."""
+def configurable(ctx: click.Context) -> list[str]:
+    """The names of the commands that have a table, from the context of any of them."""
     group = ctx.find_root().command
-    commands = group.commands if isinstance(group, click.Group) else {}
-    return {name: command for name, command in commands.items() if name not in WITHOUT_TABLE}
+    return [name for name in getattr(group, "commands", {}) if name not in WITHOUT_TABLE]
 
 
 def settings_of(command: click.Command) -> dict[str, click.Parameter]:
@@ -72,7 +70,7 @@ def read_config(path: Path, ctx: click.Context) -> dict[str, Any]:
         InputError: if the file cannot be read, or holds anything that no command has, or of the wrong type.
     """
     tables = _parsed(path)
-    _check_tables(tables, list(configurable(ctx)), path)
+    _check_tables(tables, configurable(ctx), path)
     command = ctx.command.name or ""
     if command not in tables:
         has = ", ".join(f"[{name}]" for name in tables) or "nothing"
@@ -96,6 +94,8 @@ def _check_tables(tables: dict[str, Any], names: list[str], path: Path) -> None:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    from artifactlab.inputs.regular_files import read_regular  # brings torch, and every command imports this file
+
     try:
         return tomllib.loads(read_regular(path, LARGEST).decode("utf-8-sig"))
     except OSError as error:

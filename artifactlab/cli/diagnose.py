@@ -12,10 +12,12 @@ import click
 import artifactlab
 from artifactlab.attribution.diagnosis import OUTPUT_NAMES
 from artifactlab.cli.again import diagnosed_by
+from artifactlab.cli.declaring import gathered
 from artifactlab.cli.input_options import InputOptions
-from artifactlab.cli.options import FILES, Seed, form_option, layout_option, model_options
+from artifactlab.cli.options import FILES, form_option, layout_option, model_options
+from artifactlab.cli.param_types import Seed
 from artifactlab.cli.progress import LAST_WORK, progress_bar
-from artifactlab.cli.records import ModelOptions, gathered
+from artifactlab.cli.records import ModelOptions
 from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES

@@ -7,6 +7,7 @@ that a broken pipe ends. Whatever is not one of ours must not be 1, which says t
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ EXIT_NO_READER = 128 + 13
 """128 + SIGPIPE, which Windows has no name for."""
 OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 """What a write to stdout fails with."""
+_starting = False
+"""Whether this process is the command's own, and still imports."""
 
 
 @contextmanager
@@ -53,16 +56,33 @@ def is_of_output(error: BaseException) -> bool:
 
 @contextmanager
 def own_process() -> Iterator[None]:
-    """What the command does to a process that is its own: to streams that are closed, and to Ctrl-C."""
+    """What the command does to a process that is its own: to closed streams, Ctrl-C and garbage."""
+    global _starting
     _fill_closed_streams()
+    _starting = True
+    gc.disable()
     try:
-        if signal.getsignal(signal.SIGINT) is leave:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     finally:
+        begin_work()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said and done, but Python takes a while to end
         for stream in (sys.stdout, sys.stderr):
             _drop_unwritten(stream)
+
+
+def begin_work() -> None:
+    """All is imported: in a process of its own, from now on Ctrl-C unwinds what is done, and garbage is looked for.
+
+    Not among what was imported, torch above all: looking through that takes as long as a small image, and finds none.
+    """
+    global _starting
+    if not _starting:
+        return
+    _starting = False
+    gc.freeze()
+    gc.enable()
+    if signal.getsignal(signal.SIGINT) is leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _fill_closed_streams() -> None:

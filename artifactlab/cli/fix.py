@@ -11,10 +11,12 @@ from typing import Any
 import click
 from torch import nn
 
+from artifactlab.cli.declaring import gathered
 from artifactlab.cli.input_options import InputOptions
-from artifactlab.cli.options import JsonObject, Seed, form_option, model_options
+from artifactlab.cli.options import form_option, model_options
+from artifactlab.cli.param_types import JsonObject, Seed
 from artifactlab.cli.progress import progress_stages
-from artifactlab.cli.records import ModelOptions, gathered
+from artifactlab.cli.records import ModelOptions
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder

@@ -12,7 +12,7 @@ import click
 
 from artifactlab.cli.config import as_toml, configurable, settings_of
 from artifactlab.cli.files import write_text
-from artifactlab.cli.options import JsonObject, Parsed
+from artifactlab.cli.param_types import JsonObject, Parsed
 from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
 
@@ -42,7 +42,8 @@ def init_config(ctx: click.Context, path: Path, force: bool) -> None:
     """Write a commented file of every option of every command, for --config."""
     if os.path.lexists(path) and not force:  # a link that leads nowhere would be written through
         raise InputError(f"{path} is there already; give another -o, or --force to overwrite it")
-    write_text(config_text(path.name, configurable(ctx)), path)
+    commands = getattr(ctx.find_root().command, "commands", {})
+    write_text(config_text(path.name, {command: commands[command] for command in configurable(ctx)}), path)
     note(f"wrote {path}")
 
 

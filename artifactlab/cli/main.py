@@ -15,7 +15,6 @@ import click
 from artifactlab.cli.commands import SUMMARIES, Commands
 from artifactlab.cli.exits import EXIT_ERROR, exit_codes, own_process
 from artifactlab.cli.verbosity import complain, verbosity_options
-from artifactlab.cli.version import version_text
 from artifactlab.errors import ArtifactLabError, first_line
 from artifactlab.printable import printable, printable_lines
 
@@ -100,6 +99,8 @@ def _print_traceback() -> None:
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
+        from artifactlab.cli.version import version_text  # brings torch
+
         click.echo(version_text())
         ctx.exit()
 

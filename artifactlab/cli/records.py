@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,6 @@ from artifactlab.models.factory import load_model
 from artifactlab.models.hub import downloaded
 from artifactlab.models.image_needs import needs_of
 
-Command = Callable[..., Any]
-"""The function of a command, with or without options attached to it."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 """Precisions by the names that --dtype takes."""
 
@@ -70,35 +66,6 @@ class ModelOptions:
     def origin(self) -> ModelSource:
         """Where the model comes from, for the JSON."""
         return ModelSource(self.target, self.digest())
-
-
-def gathered(**records: type[Any]) -> Callable[[Command], Command]:
-    """Hand a command its options in records, each of which takes those that are named as its fields.
-
-    Help, completion and configuration files go by the single options, wherever among the others they are declared.
-
-    Args:
-        records: frozen dataclasses, by the parameters of the command that they are for.
-
-    >>> @gathered(model=ModelOptions)
-    ... def command(model, seed):
-    ...     return model.target, seed
-    >>> command(target="models.py:make", kwargs={}, checkpoint=None, seed=1)
-    ('models.py:make', 1)
-    """
-
-    def decorator(command: Command) -> Command:
-        @functools.wraps(command)
-        def with_records(*arguments: Any, **options: Any) -> Any:
-            made = {}
-            for parameter, record in records.items():
-                names = [field.name for field in fields(record) if field.name in options]
-                made[parameter] = record(**{name: options.pop(name) for name in names})
-            return command(*arguments, **made, **options)
-
-        return with_records
-
-    return decorator
 
 
 def _converted(model: nn.Module, dtype: str) -> nn.Module:

@@ -9,19 +9,16 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from artifactlab.cli.calibrating import write_calibration
+from artifactlab.cli.declaring import gathered
 from artifactlab.cli.files import write_text
-from artifactlab.cli.options import flag_of, is_given
+from artifactlab.cli.given import flag_of, is_given
 from artifactlab.cli.progress import progress_bar
-from artifactlab.cli.ranking import check_ranking, render_ranking
-from artifactlab.cli.records import gathered
 from artifactlab.cli.store_options import StoreOptions, store_options
 from artifactlab.cli.verbosity import complain, note
 from artifactlab.errors import InputError
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.inputs.images import MAX_PIXELS
 from artifactlab.report.page_files import asks_for_page, refuse_unwritable_page, write_page
-from artifactlab.report.score_page import score_page
 from artifactlab.report.score_table import RENDER, conclusion, render_table
 from artifactlab.scoring.engines import Engine, engine_of
 from artifactlab.scoring.gate_files import read_gates
@@ -167,6 +164,8 @@ def score(
     if form in OF_GATES and not conditions:
         raise InputError(f"--format {form} says which gates failed: give --gates FILE or --fail-on EXPR")
     if by is not None:
+        from artifactlab.cli.ranking import check_ranking  # these three bring all that compares, or all that draws
+
         check_ranking(by, form, top, sort, chosen_metrics(metrics or None, reference or reference_column))
     if top is not None and form != "table":
         raise InputError(f"--top is for the table, and {form} holds all images; leave it out")
@@ -200,6 +199,8 @@ def score(
             )
 
     if bad is not None:
+        from artifactlab.cli.calibrating import write_calibration
+
         sys.exit(write_calibration(scored, paths, bad, false_alarms, None if target is None else Path(target)))
     report = scored(paths)
     report = report if sort is None else report.worst_first(sort)
@@ -207,7 +208,10 @@ def score(
         _write_page(report, target)
     else:
         text = render_table(report, top) if form == "table" else RENDER[form](report)
-        text = text if by is None else render_ranking(report, by, sort, form)
+        if by is not None:
+            from artifactlab.cli.ranking import render_ranking
+
+            text = render_ranking(report, by, sort, form)
         write_text(text, None if target is None else Path(target))
     for failure in report.failures:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
@@ -217,6 +221,8 @@ def score(
 
 
 def _write_page(report: ScoreReport, target: str) -> None:
+    from artifactlab.report.score_page import score_page
+
     with progress_bar("drawing") as progress:
         page = score_page(report, progress)
     written = write_page(target, page, {name: partial(RENDER[form], report) for name, form in BESIDE.items()})

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from artifactlab.cli.options import declared, flag_of, is_given
+from artifactlab.cli.declaring import declared
+from artifactlab.cli.given import flag_of, is_given
 from artifactlab.cli.verbosity import note
 from artifactlab.errors import InputError
 
