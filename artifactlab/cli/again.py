@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,14 @@ def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: P
         diagnosing=typed_again(ctx, {"layout", "sites", "fast", "calls", "seed"}),
         folder=str(folder),
     )
+
+
+def typed_with(ctx: click.Context, target: str, more: Sequence[str]) -> str:
+    """The command line of the command that is running, with more options, which win over those that were typed."""
+    flags = {word for word in more if word.startswith("--")}
+    options = [option for option in ctx.command.params if isinstance(option, click.Option)]
+    kept = {str(option.name) for option in options if flag_of(option) not in flags}
+    return shlex.join(["artifactlab", str(ctx.info_name), target, *typed_again(ctx, kept), *more])
 
 
 def typed_again(ctx: click.Context, names: Collection[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`artifactlab fix`: swap the layer that causes it, keep the model."""
+"""`artifactlab fix`: swap the layers that cause it, keep the model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import click
 from torch import nn
 
+from artifactlab.cli.again import typed_with
 from artifactlab.cli.declaring import gathered
 from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import form_option, model_options
@@ -29,18 +30,19 @@ from artifactlab.fix.replacement import REPLACEABLE, Replacement
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call
+from artifactlab.printable import printable
 from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
 
 
 @dataclass(frozen=True)
 class TrainingArguments:
-    """What the new layer is trained on, what with it, and for how long; see `fix_site`."""
+    """What the new layers are trained on, what with them, and for how long; see `fix_site`."""
 
     distil_on: tuple[str, ...]
-    """Image files, folders and glob patterns that the new layer is trained on; empty for no training."""
+    """Image files, folders and glob patterns that the new layers are trained on; empty for no training."""
     neighbours: bool
-    """Whether the layers before and after the site are trained as well."""
+    """Whether the layers before and after the sites are trained as well."""
     seconds: float
     """Seconds after which no training step begins."""
     steps: int
@@ -64,7 +66,7 @@ class TrainingArguments:
 
 @click.command()
 @click.argument("target")
-@click.option("--site", "site", metavar="NAME", help="Key or module; default is the first offender.")
+@click.option("--site", "sites", multiple=True, metavar="NAME", help="Key or module; default is all offenders.")
 @click.option(
     "--with",
     "mode",
@@ -84,9 +86,17 @@ class TrainingArguments:
 )
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
-@click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train the new layer on; no labels.")
+@click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train on; no labels.")
 @click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Most time to train.")
+@click.option(
+    "--budget",
+    "seconds",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    default=600.0,
+    show_default=True,
+    help="Most time to train; the best weights so far are kept.",
+)
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
 @click.option(
     "--learning-rate",
@@ -105,28 +115,32 @@ class TrainingArguments:
 @model_options
 @click.option("--seed", type=Seed(), default=0, show_default=True, help="Of all random numbers.")
 @form_option
+@click.pass_context
 @gathered(model=ModelOptions, inputs=InputOptions, training=TrainingArguments)
 def fix(
+    ctx: click.Context,
     model: ModelOptions,
     inputs: InputOptions,
     training: TrainingArguments,
-    site: str | None,
+    sites: tuple[str, ...],
     mode: str,
     options: dict[str, Any],
     out: Path,
     seed: int,
     form: str,
 ) -> None:
-    """Replace an upsampling layer of a model, and check that the artifact went and the image stayed.
+    """Replace the upsampling layers of a model that draw artifacts, and check that these went and the image stayed.
 
-    TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. The new
-    layer starts as the old one's copy without a lattice; --distil trains it to match the old model's output with the
+    TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. All
+    that it takes to cure the output are replaced at once; --site names those that are wanted. The new layers start as
+    the old ones' copies without a lattice; --distil trains them together to match the old model's output with the
     lattice taken out. A training that was killed goes on where it was when the same command is given again. Without
-    --input, it is judged on those same images, or on synthetic ones. Writes OUT, which `diagnose --checkpoint` and
-    `artifactlab.load_model` take, and a picture beside it, fixed or not; exit code 1 says that it is not. What other
-    programs load, OUT.elsewhere.pth of a .pth for instance, is written, too, where the model's own layers can hold the
-    new one; of a folder of diffusers or transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and
-    .onnx a graph, OUT.pt2 or OUT.onnx, which -o may name, too.
+    --input, a fifth of the images of --distil is kept to judge on, of few the lower quarters, and without those it is
+    synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
+    it, fixed or not; exit code 1 says that it is not. What other programs load, OUT.elsewhere.pth of a .pth for
+    instance, is written, too, where the model's own layers can hold the new one; of a folder of diffusers or
+    transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and .onnx a graph, OUT.pt2 or OUT.onnx,
+    which -o may name, too.
     """
     out = beside_graph(out, model.target)
     own = own_weights(out, Path(model.target))
@@ -141,21 +155,23 @@ def fix(
         describe_inputs(trained_on, "trained on")
     with prints_to_stderr(), progress_stages() as stage:
         built = model.build()
-        calls = inputs.for_model(built, judged_on)
+        taught = None if trained_on is None else inputs.for_model(built, trained_on)
+        calls = taught if taught is not None and judged_on is trained_on else inputs.for_model(built, judged_on)
         judging = JudgingOptions(output=inputs.output, data_range=inputs.output_range or 1.0, seed=seed)
         made = fix_site(
             built,
             calls,
-            site,
+            sites or None,
             mode,
-            distil_on=None if trained_on is None else inputs.for_model(built, trained_on),
+            distil_on=taught,
             options=options,
             training=training.options(unfinished),
             judging=judging,
             stage=stage,
+            report=stage.say,
         )
         earlier = read_replacements(model.checkpoint) if model.checkpoint else []
-        source = _source(model, built, earlier, calls, judging)
+        source = _source(model, built, earlier, made.judged_on, judging)
         stage("writing it back")
         returned = () if source is None else back(made, source, own)
     describe_sites([site.site.key for site in made.before.sites])
@@ -168,6 +184,9 @@ def fix(
         click.echo(fix_json(made, returned))
     else:
         print_out(fix_table(made))
+        if made.next_step:  # on one line, whatever the terminal's width, to be pasted
+            click.echo(f"{made.next_step.text}:")
+            click.echo(printable(typed_with(ctx, model.target, made.next_step.options)))
     if not made.check.cured:
         sys.exit(1)
 
@@ -183,7 +202,11 @@ def _refuse_unwritable(model: ModelOptions, out: Path, own: Path, unfinished: Pa
 
 
 def _source(
-    model: ModelOptions, built: nn.Module, earlier: Sequence[Replacement], calls: list[Call], judging: JudgingOptions
+    model: ModelOptions,
+    built: nn.Module,
+    earlier: Sequence[Replacement],
+    calls: Sequence[Call],
+    judging: JudgingOptions,
 ) -> Source | None:
     """Where the model came from as other programs load it; None where no file of theirs says."""
     target = Path(model.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
@@ -25,9 +25,28 @@ LAST_WORK = "repairing together, looking elsewhere"
 """What a diagnosis does after its counted passes; how long that takes depends on what they found."""
 
 
+class Bar:
+    """A bar that is moved, and may say where the work stands."""
+
+    def __init__(self, bar: Progress, title: str, then: str | None) -> None:
+        self._bar, self._title, self._then = bar, title, then
+        self._task = bar.add_task(printable(title), total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move it; beyond the end it goes on without one where there is more work."""
+        if self._then is not None and done >= total:
+            self._bar.reset(self._task, total=None, description=printable(self._then))
+        else:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def say(self, text: str) -> None:
+        """Where the work stands, beside its title."""
+        self._bar.update(self._task, description=printable(f"{self._title}: {text}"))
+
+
 @contextmanager
-def progress_bar(title: str, then: str | None = None, unit: str | None = None) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that moves the bar.
+def progress_bar(title: str, then: str | None = None, unit: str | None = None) -> Iterator[Bar]:
+    """Yield a bar that is called with (done, total).
 
     Args:
         title: of the work that is counted.
@@ -38,15 +57,7 @@ def progress_bar(title: str, then: str | None = None, unit: str | None = None) -
     console = Console(stderr=True, markup=False, emoji=False)
     hidden = not console.is_terminal or verbosity() == "quiet"
     with timed(title), _bar(console, hidden, unit) as bar:
-        task = bar.add_task(printable(title), total=None)
-
-        def move(done: int, total: int) -> None:
-            if then is not None and done >= total:
-                bar.reset(task, total=None, description=printable(then))
-            else:
-                bar.update(task, completed=done, total=total)
-
-        yield move
+        yield Bar(bar, title, then)
 
 
 class _Rate(ProgressColumn):
@@ -76,13 +87,28 @@ def _bar(console: Console, hidden: bool, unit: str | None) -> Progress:
     )
 
 
+class Stages:
+    """Work in stages, each with a bar that takes the place of the one before."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._bar: Bar | None = None
+
+    def __call__(self, title: str) -> Bar:
+        """Begin a stage of that title."""
+        self._stack.close()
+        then = LAST_WORK if title.startswith("diagnosing") else None
+        self._bar = self._stack.enter_context(progress_bar(title, then))
+        return self._bar
+
+    def say(self, text: object) -> None:
+        """Where the stage stands, beside its title."""
+        if self._bar is not None:
+            self._bar.say(str(text))
+
+
 @contextmanager
-def progress_stages() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+def progress_stages() -> Iterator[Stages]:
     """Yield a function of a stage's title, which takes the bar of the stage before away and gives the next one's."""
     with ExitStack() as stack:
-
-        def start(title: str) -> Callable[[int, int], None]:
-            stack.close()
-            return stack.enter_context(progress_bar(title, LAST_WORK if title.startswith("diagnosing") else None))
-
-        yield start
+        yield Stages(stack)

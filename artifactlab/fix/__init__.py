@@ -1,4 +1,4 @@
-"""Get rid of it: replace the upsampler that causes the artifact, train the new one without labels, check, and fuse.
+"""Get rid of it: replace the upsamplers that cause artifacts, train the new ones without labels, check, and fuse.
 
 `fix_site` does all of it, as `TrainingOptions` and `JudgingOptions` say; `REPLACEABLE` has the modes of
 `artifactlab.fix.upsample` that it can put in a layer's place. `EdgeAwareLoss` and `SitePenalty` are for training
@@ -15,6 +15,7 @@ from artifactlab.fix.pipeline import Fix, fix_site
 from artifactlab.fix.replace import Swap, replace_upsampler
 from artifactlab.fix.replacement import REPLACEABLE, Replacement
 from artifactlab.fix.site_penalty import SitePenalty
+from artifactlab.fix.training import Evaluation
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.fix.weights import save_fixed
 
@@ -22,6 +23,7 @@ __all__ = [
     "REPLACEABLE",
     "Distilled",
     "EdgeAwareLoss",
+    "Evaluation",
     "Fix",
     "FixCheck",
     "FusedUpsample",

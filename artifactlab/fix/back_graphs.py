@@ -102,7 +102,9 @@ def not_written(error: FixError, source: Source, out: Path) -> Written:
 
 def layers(made: Fix) -> str:
     """In words, what of the architecture has changed."""
-    return f"its architecture changed at {made.swap.replacement.paths[0]}, which is {made.swap.replacement.mode} now"
+    paths = [one.paths[0] for one in made.replacements]
+    are = "which is" if len(paths) == 1 else "which are"
+    return f"its architecture changed at {' and '.join(paths)}, {are} {made.replacements[0].mode} now"
 
 
 def difference(one: Any, other: nn.Module, call: Call) -> float:

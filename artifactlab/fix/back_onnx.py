@@ -23,6 +23,7 @@ from artifactlab.fix.back_graphs import LIKE, difference, graph_file, layers, no
 from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.held import held
 from artifactlab.fix.pipeline import Fix
+from artifactlab.fix.replacement import Replacement
 from artifactlab.inputs.extras import extra
 from artifactlab.models.exported_program import quietly
 from artifactlab.models.onnx_graph import NODE, OnnxGraph, note_scope
@@ -42,7 +43,7 @@ MOST_BYTES = 1 << 31
 def onnx_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
     """The fixed model as ONNX, see `Writer`."""
     onnx = extra("onnx", "onnx", "ONNX")
-    source = replace(source, model=with_calls(source.model, made.swap.replacement.paths))
+    source = replace(source, model=with_calls(source.model, [path for one in made.replacements for path in one.paths]))
     try:
         proto, sentence, fixed = _written(onnx, made, source)
         if proto.ByteSize() >= MOST_BYTES:
@@ -77,15 +78,17 @@ def _written(onnx: Any, made: Fix, source: Source) -> tuple[Any, str, nn.Module]
 
 
 def _with_layer(onnx: Any, made: Fix, source: Source) -> tuple[Any, str, nn.Module]:
-    """The original with the new layer in it."""
+    """The original with the new layers in it."""
     proto = _of_version(onnx, onnx.load(str(source.path)))
     before = source.model.state_dict()
     new = {name: value for name, value in made.model.state_dict().items() if name in before}
     new = {name: value for name, value in new.items() if value.shape == before[name].shape}
     _replace_weights(onnx, proto, source.model, new)
-    paths = made.swap.replacement.paths
-    _put_in(onnx, proto, _nodes_at(source.model, paths), paths[0], _exported_layer(onnx, made, proto))
-    return proto, f"the original graph with a new layer in it: {layers(made)}", made.model
+    for one in made.replacements:
+        layer = _exported_layer(onnx, made.model, one, proto)
+        _put_in(onnx, proto, _nodes_at(source.model, one.paths), one.paths[0], layer)
+    new_layers = "a new layer" if len(made.replacements) == 1 else "new layers"
+    return proto, f"the original graph with {new_layers} in it: {layers(made)}", made.model
 
 
 def _replace_weights(onnx: Any, proto: Any, model: nn.Module, new: Mapping[str, Tensor]) -> None:
@@ -120,15 +123,14 @@ def _version(proto: Any) -> int:
     return max(int(used.version) for used in proto.opset_import if used.domain in ("", "ai.onnx"))
 
 
-def _exported_layer(onnx: Any, made: Fix, proto: Any) -> Any:
+def _exported_layer(onnx: Any, model: nn.Module, replacement: Replacement, proto: Any) -> Any:
     """The new layer as ONNX of the original's operators, for any size, under names that are nobody else's.
 
     Raises:
         FixError: if torch cannot export it.
     """
     extra("onnxscript", "onnx", "a new layer for ONNX")
-    replacement = made.swap.replacement
-    layer = copy.deepcopy(made.model.get_submodule(replacement.paths[0])).cpu().float().eval()
+    layer = copy.deepcopy(model.get_submodule(replacement.paths[0])).cpu().float().eval()
     example = torch.rand(2, replacement.in_channels, *[SIDE + k for k in range(len(replacement.scale))])
     open_axes = {axis: Dim.DYNAMIC for axis in range(example.ndim) if axis != 1}
     try:

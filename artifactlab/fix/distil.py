@@ -1,15 +1,16 @@
-"""Train a replaced site, without labels, to give what the old model gives where the site's lattice is taken out."""
+"""Train replaced sites, without labels, to give what the old model gives where their lattice is taken out."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from artifactlab.fix.checkpoint import fingerprint, load_state
+from artifactlab.fix.crops import training_crops
 from artifactlab.fix.frozen import only_trainable
 from artifactlab.fix.operator import neighbours_of
 from artifactlab.fix.options import (
@@ -21,7 +22,7 @@ from artifactlab.fix.options import (
 )
 from artifactlab.fix.replace import Swap
 from artifactlab.fix.teacher import teacher_outputs
-from artifactlab.fix.training import Progress, Training, copied, put_back, train
+from artifactlab.fix.training import Progress, Report, Training, copied, put_back, train
 from artifactlab.models.calls import as_calls
 from artifactlab.models.outputs import tensors
 from artifactlab.models.wrappers import unwrap
@@ -43,45 +44,51 @@ class Distilled:
     """How long it took, the time before an interruption included."""
     loss: tuple[float, float]
     """The loss on held-out inputs at the start and with the weights that were kept, in fractions of the data range."""
+    notes: tuple[str, ...] = ()
+    """What was trained on, in sentences, where that is not all inputs as they are."""
 
     def __str__(self) -> str:
         before, after = self.loss
         what = f"{' and '.join(self.trained)} for {self.steps} steps, {self.seconds:.0f} s"
-        return f"Trained {what}: from {255 * before:.2f}/255 to {255 * after:.2f}/255 on held-out inputs."
+        gain = f"from {255 * before:.2f}/255 to {255 * after:.2f}/255 on held-out inputs."
+        return " ".join([f"Trained {what}: {gain}", *self.notes])
 
 
 def distil(
     model: nn.Module,
     old: nn.Module,
-    swap: Swap,
+    swaps: Swap | Sequence[Swap],
     inputs: Any,
     *,
     training: TrainingOptions | None = None,
     judging: JudgingOptions | None = None,
     progress: Progress | None = None,
+    report: Report | None = None,
     **fields: Any,
 ) -> Distilled:
-    """Train the replaced site of `model`, in place, against `old` with that site's lattice taken out.
+    """Train the replaced sites of `model` together, in place, against `old` with their lattice taken out.
 
     L1 of pixels, of Gaussian derivatives and of the phase pattern between the two outputs, away from the border; Adam,
     its rate falling along a cosine. The model runs in eval mode and everything but the trained weights is frozen. The
     weights kept are those that are best on held-out inputs (a fifth of them, eight at most; of fewer than five, all),
     the initial ones included: it can only get better there. A run that was killed and goes on from its checkpoint ends
     as one that was not, unless time ran out. The checkpoint stays, so that nothing is lost before weights are saved.
+    Inputs whose output is larger than 256 pixels a side are cut to random crops; too small ones are left out.
 
     Args:
         model: after `replace_upsampler`.
         old: a copy of it from before.
-        swap: what `replace_upsampler` returned.
+        swaps: what `replace_upsampler` returned, once or several times.
         inputs: as for `diagnose`; any images of the kind that the model is used on, no labels.
         training: how to train, see `TrainingOptions`.
         judging: which output to match, see `JudgingOptions`.
         progress: called with (steps done, steps planned).
+        report: called with an `Evaluation` every 25 steps: how far held-out outputs are off, and what they still show.
         fields: fields of either record by name, such as `steps=100`; the records are preferred, as type checkers see
             into them.
 
     Raises:
-        InputError: if there are no usable inputs, or a number is out of range.
+        InputError: if there are no usable inputs, all are too small, or a number is out of range.
         FixError: if the old model has no such site any more, or the checkpoint belongs to another run; the model's
             weights are then as they were.
         ModelError: if a model fails on an input.
@@ -100,32 +107,39 @@ def distil(
     judging = with_fields(judging or JudgingOptions(), fields)
     refuse_out_of_range(training, judging)
     start = time.monotonic()
-    model, calls = unwrap(model), as_calls(inputs)
-    trained = _trained_paths(old, swap, training.neighbours)
+    model, swaps = unwrap(model), [swaps] if isinstance(swaps, Swap) else list(swaps)
+    crops = training_crops(old, swaps, as_calls(inputs), judging)
+    calls = crops.calls
+    trained = _trained_paths(old, swaps, training.neighbours)
     weights = _weights(model, trained)
     given = [*((call.args, dict(call.kwargs)) for call in calls), dict(unwrap(old).state_dict())]
-    run = fingerprint(_settings(swap, trained, weights, training, judging), (tensor for _, tensor in tensors(given)))
+    run = fingerprint(_settings(swaps, trained, weights, training, judging), (tensor for _, tensor in tensors(given)))
     state = load_state(training.checkpoint, run, weights) if training.checkpoint else None
     # a resumed run learns from what the killed one did, however long that takes this time
     until = start + TEACHER_SHARE * training.seconds if state is None else None
     shown = calls if state is None else calls[: state.inputs]
-    targets, period = teacher_outputs(unwrap(old), swap, shown, judging.output, judging.seed, until)
-    job = Training(model, weights, calls[: len(targets)], targets, period, training, judging)
+    targets, period = teacher_outputs(unwrap(old), swaps, shown, judging.output, judging.seed, until)
+    count = len(targets)
+    job = Training(model, weights, calls[:count], targets, period, training, judging, crops.images[:count])
     before = copied(weights)
     with only_trainable(model, weights):
         try:
-            state = train(job, run, start, progress, state)
+            state = train(job, run, start, progress, state, report)
         except BaseException:
             put_back(weights, before)
             raise
     put_back(weights, state.best)
-    return Distilled(tuple(trained), state.step, state.seconds, (state.first_loss, state.best_loss))
+    return Distilled(tuple(trained), state.step, state.seconds, (state.first_loss, state.best_loss), crops.notes)
 
 
-def _trained_paths(old: nn.Module, swap: Swap, neighbours: bool) -> list[str]:
-    """Qualified names of the modules to train: the new one, and its neighbours if wanted."""
-    paths = swap.replacement.paths
-    return [paths[0], *(neighbours_of(unwrap(old), paths) if neighbours else ())]
+def _trained_paths(old: nn.Module, swaps: Sequence[Swap], neighbours: bool) -> list[str]:
+    """Qualified names of the modules to train: the new ones, and their neighbours that are still there if wanted."""
+    replaced = [path for swap in swaps for path in swap.replacement.paths]
+    trained = [swap.replacement.paths[0] for swap in swaps]
+    for swap in swaps if neighbours else ():
+        near = neighbours_of(unwrap(old), swap.replacement.paths)
+        trained += [path for path in near if not f"{path}.".startswith(tuple(f"{gone}." for gone in replaced))]
+    return list(dict.fromkeys(trained))
 
 
 def _weights(model: nn.Module, paths: list[str]) -> dict[str, nn.Parameter]:
@@ -137,7 +151,7 @@ def _weights(model: nn.Module, paths: list[str]) -> dict[str, nn.Parameter]:
 
 
 def _settings(
-    swap: Swap,
+    swaps: Sequence[Swap],
     trained: list[str],
     weights: Mapping[str, nn.Parameter],
     training: TrainingOptions,
@@ -145,7 +159,7 @@ def _settings(
 ) -> dict[str, Any]:
     """All that must be the same for a training to be gone on with, but for its inputs and the old model's weights."""
     return {
-        **swap.replacement.to_dict(),
+        "replacements": [swap.replacement.to_dict() for swap in swaps],
         "steps": training.steps,
         "learning_rate": training.learning_rate,
         "lattice_weight": training.lattice_weight,

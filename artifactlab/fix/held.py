@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.back import Source
 from artifactlab.fix.fold import fold
 from artifactlab.fix.likeness import SAME_IMAGE_DB, inside
 from artifactlab.fix.pipeline import Fix
-from artifactlab.fix.replace import replace_upsampler
+from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.verify import check_fix
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.runner import Runner
@@ -51,7 +52,7 @@ def held(made: Fix, source: Source) -> Held:
         FixError: if they cannot hold it; the clause says why.
         NotHeld: if that is because the PSNR is too low, or what was fixed comes back.
     """
-    found = fold(source.model, made.model, [*source.earlier, made.swap.replacement])
+    found = fold(source.model, made.model, [*source.earlier, *made.replacements])
     psnr = _psnr(found.model, made, source)
     if not found.is_exact:
         if not psnr >= SAME_IMAGE_DB:
@@ -76,13 +77,12 @@ def _what_fits(made: Fix, source: Source) -> str:
     1x1 one for some weights.
     """
     options: dict[str, Any] = {"kernel_size": 1}
-    if source.earlier or made.swap.replacement.options.get("kernel_size") == 1:
+    if source.earlier or all(one.options.get("kernel_size") == 1 for one in made.replacements):
         return ""
     smaller = full_copy(unwrap(source.model))
-    site = next(one.site for one in made.before.sites if one.site.key == made.check.site)
     try:
-        swap = replace_upsampler(smaller, site, **options)
-        fits = fold(source.model, smaller, [swap.replacement]).is_exact
+        replaced = replace_sites(smaller, _sites(made), "interpolate_conv", options)
+        fits = fold(source.model, smaller, [swap.replacement for swap in replaced.swaps]).is_exact
     except (FixError, InputError):
         return ""
     return f"; it could with --options {json.dumps(options)!r}" if fits else ""
@@ -92,10 +92,14 @@ def _refuse_grid(folded: nn.Module, made: Fix, source: Source, psnr: float) -> N
     """Raise a NotHeld where the fix is a cure and the folded model is none."""
     if not made.check.cured:
         return
-    site = next(one.site for one in made.before.sites if one.site.key == made.check.site)
-    check = check_fix(source.model, folded, site, list(source.calls), judging=source.judging)
+    check = check_fix(source.model, folded, _sites(made), list(source.calls), judging=source.judging)
     if not check.cured:
         raise NotHeld(f"at {psnr:.1f} dB from it they are no fix: {check.verdict.lower().rstrip('.')}", psnr)
+
+
+def _sites(made: Fix) -> list[Site]:
+    """The sites that were replaced, as they were in the old model."""
+    return [one.site for one in made.before.sites if one.site.key in made.check.sites]
 
 
 def _psnr(folded: nn.Module, made: Fix, source: Source) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -14,11 +14,16 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.distil import Distilled, distil
 from artifactlab.fix.graph_calls import with_calls
+from artifactlab.fix.hold_out import are_same, hold_out
+from artifactlab.fix.next_step import NextStep, next_step
 from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
-from artifactlab.fix.replace import Swap, replace_upsampler
-from artifactlab.fix.training import Progress
+from artifactlab.fix.replace import Swap
+from artifactlab.fix.replace_sites import replace_sites
+from artifactlab.fix.replacement import Replacement
+from artifactlab.fix.training import Progress, Report
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.lint.model_copy import full_copy
+from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.random_state import random_states_kept
 from artifactlab.models.wrappers import unwrap
 
@@ -38,10 +43,10 @@ class Fix:
 
     model: nn.Module
     """A copy of the model, fixed."""
-    swap: Swap
-    """What was replaced by what."""
+    swaps: tuple[Swap, ...]
+    """What was replaced by what, in the order it was done."""
     distilled: Distilled | None
-    """How the new layer was trained; None where it was not."""
+    """How the new layers were trained; None where they were not."""
     before: Diagnosis
     """The diagnosis of the old model."""
     after: Diagnosis
@@ -49,7 +54,18 @@ class Fix:
     check: FixCheck
     """Whether the fix worked, and by how much."""
     warnings: tuple[str, ...]
-    """What the first diagnosis says against this fix, in sentences."""
+    """What the first diagnosis says against this fix, and what could not be swapped and why, in sentences."""
+    judged_on: tuple[Call, ...] = field(default=(), repr=False)
+    """What it was judged on: the inputs, or those of them that were kept from the training."""
+    note: str = ""
+    """In a sentence, what was kept from the training, where the inputs are what it was to be trained on."""
+    next_step: NextStep | None = None
+    """What to try next; None where it worked, or there was nothing to fix."""
+
+    @property
+    def replacements(self) -> list[Replacement]:
+        """What was replaced, as `save_fixed` takes it."""
+        return [swap.replacement for swap in self.swaps]
 
 
 def _without_progress(name: str) -> None:
@@ -59,7 +75,7 @@ def _without_progress(name: str) -> None:
 def fix_site(
     model: nn.Module,
     inputs: Any,
-    site: str | None = None,
+    site: str | Sequence[str] | None = None,
     mode: str = "interpolate_conv",
     *,
     distil_on: Any = None,
@@ -67,51 +83,78 @@ def fix_site(
     training: TrainingOptions | None = None,
     judging: JudgingOptions | None = None,
     stage: Stage = _without_progress,
+    report: Report | None = None,
     **fields: Any,
 ) -> Fix:
-    """Replace the upsampler at a site of a copy of `model`, train it if there is something to train on, and check it.
+    """Replace the upsamplers of a copy of `model` that draw artifacts, train them together, and check what came of it.
+
+    Without names it is the fewest sites that cure: those that `Diagnosis.joint` repairs on top of each other until
+    nothing shows. One that is no module which can be swapped stops none of the others.
 
     Args:
         model: any `nn.Module`; it stays as it is.
         inputs: as for `diagnose`; what the fix is judged on, best not what it is trained on.
-        site: key or module name; default is the first offender.
+        site: key or module name, or several; without it, all offenders that it takes.
         mode: what to replace it by, see `replace_upsampler`.
-        distil_on: inputs to train the new layer on, see `distil`; without them it stays as it starts.
+        distil_on: inputs to train the new layers on, see `distil`; without them they stay as they start. If these are
+            the very `inputs`, some of them are kept to judge on, see `judged_on`.
         options: further keyword arguments of the mode's class.
         training: how to train it, see `TrainingOptions`.
         judging: which output to judge, see `JudgingOptions`.
         stage: for progress, see `Stage`.
+        report: told where the training stands every 25 steps, see `Evaluation`.
         fields: fields of either record by name, such as `steps=100` or `data_range=2.0`; the records are preferred, as
             type checkers see into them.
 
     Raises:
         InputError: if the inputs cannot be used, or no site or mode has that name.
-        FixError: if no site is named and none is guilty, or the site cannot be swapped.
+        FixError: if no site is named and none is guilty, or none of the sites can be swapped.
         ModelError, CaptureError: as from `diagnose`.
         TypeError: if `fields` has a name that neither record has.
 
     >>> from artifactlab.demo.run import noisy_photo
     >>> from artifactlab.demo.unet import broken
     >>> fixed = fix_site(broken(), noisy_photo()[..., :128, :128], "dec.up2")
-    >>> fixed.swap.replacement.paths, fixed.check.energy_drop > 0.9
+    >>> fixed.swaps[0].replacement.paths, fixed.check.energy_drop > 0.9
     (('dec.up2',), True)
     """
     refuse_unknown(fields, TrainingOptions, JudgingOptions)
     training = with_fields(training or TrainingOptions(), fields)
     judging = with_fields(judging or JudgingOptions(), fields)
-    before = _diagnosed(model, inputs, judging, stage("diagnosing"))
-    chosen = choose_site(before, site)
+    calls, note = as_calls(inputs), ""
+    diagnosed = calls
+    taught = None if distil_on is None else calls if distil_on is inputs else as_calls(distil_on)
+    if taught is not None and are_same(calls, taught):
+        apart = hold_out(model, taught, judging)
+        calls, taught, diagnosed, note = apart.judged, apart.taught, apart.diagnosed, apart.note
+    before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
+    chosen = choose_sites(before, site)
     fixed = full_copy(unwrap(model))
     with random_states_kept(judging.seed):
-        swap = replace_upsampler(fixed, chosen, mode, **(options or {}))
-    model = with_calls(model, swap.replacement.paths)
+        replaced = replace_sites(fixed, chosen, mode, options or {})
+    swaps = replaced.swaps
+    model = with_calls(model, [path for swap in swaps for path in swap.replacement.paths])
     distilled = None
-    if distil_on is not None:
+    if taught is not None:
         progress = stage("training")
-        distilled = distil(fixed, model, swap, distil_on, training=training, judging=judging, progress=progress)
-    after = _diagnosed(fixed, inputs, judging, stage("diagnosing again"))
-    check = check_fix(model, fixed, chosen, inputs, judging=judging)
-    return Fix(fixed, swap, distilled, before, after, check, _warnings(before, chosen))
+        distilled = distil(
+            fixed, model, swaps, taught, training=training, judging=judging, progress=progress, report=report
+        )
+    after = _diagnosed(fixed, diagnosed, judging, stage("diagnosing again"))
+    check = check_fix(model, fixed, replaced.sites, calls, judging=judging)
+    staying = _staying(before, chosen) if site is not None else []
+    return Fix(
+        model=fixed,
+        swaps=swaps,
+        distilled=distilled,
+        before=before,
+        after=after,
+        check=check,
+        warnings=(*_warnings(before, replaced.sites, staying), *(f"Not swapped: {why}." for why in replaced.refused)),
+        judged_on=tuple(calls),
+        note=note,
+        next_step=next_step(check, distilled, mode, training, staying),
+    )
 
 
 def _diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:
@@ -125,20 +168,26 @@ def _diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress:
     )
 
 
-def choose_site(diagnosis: Diagnosis, wanted: str | None) -> Site:
-    """The site of that key or module name; the first offender where none is wanted.
+def choose_sites(diagnosis: Diagnosis, wanted: str | Sequence[str] | None) -> list[Site]:
+    """The sites of these keys or module names; where none is wanted, the fewest that cure.
 
     Raises:
-        FixError: if there is no offender, or the name fits several sites.
+        FixError: if there is no offender, or a name fits several sites.
         InputError: if it fits none.
     """
-    if wanted is None:
-        if not diagnosis.offenders:
-            raise FixError(f"{diagnosis.heading} Name a site to replace it all the same")
-        first = diagnosis.joint[0].key if diagnosis.joint else diagnosis.offenders[0].site.key
-        return next(site.site for site in diagnosis.sites if site.site.key == first)
+    if wanted is not None:
+        names = [wanted] if isinstance(wanted, str) else wanted
+        return list(dict.fromkeys(_site_named(diagnosis, name) for name in names))
+    if not diagnosis.offenders:
+        raise FixError(f"{diagnosis.heading} Name a site to replace it all the same")
+    known = {found.site.key: found.site for found in diagnosis.sites}
+    return [known[step.key] for step in diagnosis.joint] or [diagnosis.offenders[0].site]
+
+
+def _site_named(diagnosis: Diagnosis, wanted: str) -> Site:
+    """The site of a key, that of any of its calls included, or of a module's name."""
     sites = [diagnosed.site for diagnosed in diagnosis.sites]
-    found = [site for site in sites if site.key == wanted] or [site for site in sites if site.name == wanted]
+    found = [site for site in sites if wanted in map(str, site.keys)] or [site for site in sites if site.name == wanted]
     found = found or [site for site in sites if site.name.startswith(f"{wanted}.")]
     if not found:
         raise InputError(f"no site {wanted!r}; the model has {', '.join(site.key for site in sites)}")
@@ -147,11 +196,15 @@ def choose_site(diagnosis: Diagnosis, wanted: str | None) -> Site:
     return found[0]
 
 
-def _warnings(before: Diagnosis, chosen: Site) -> tuple[str, ...]:
-    """What the first diagnosis says against replacing this site."""
-    diagnosed = next(site for site in before.sites if site.site == chosen)
-    others = [site.site.key for site in before.offenders if site.site != chosen]
-    warnings = [WARNINGS[diagnosed.verdict].format(site=chosen.key)] if diagnosed.verdict in WARNINGS else []
-    if others:
-        warnings.append(f"Other offenders stay: {', '.join(others)}; fix them one after the other.")
-    return tuple(warnings)
+def _staying(before: Diagnosis, chosen: Sequence[Site]) -> list[str]:
+    """Keys of offenders that were not chosen."""
+    return [found.site.key for found in before.offenders if found.site not in chosen]
+
+
+def _warnings(before: Diagnosis, swapped: Sequence[Site], staying: Sequence[str]) -> list[str]:
+    """What the first diagnosis says against replacing these sites, and only these."""
+    found = [one for one in before.sites if one.site in swapped and one.verdict in WARNINGS]
+    warnings = [WARNINGS[one.verdict].format(site=one.site.key) for one in found]
+    if staying:
+        warnings.append(f"Other offenders stay: {', '.join(staying)}; name them, too, or no site at all.")
+    return warnings

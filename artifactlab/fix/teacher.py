@@ -1,8 +1,8 @@
-"""What a replaced site is to be trained on: the old model's own output, with the site's lattice taken out.
+"""What replaced sites are to be trained on: the old model's own output, with the lattice of these sites taken out.
 
 The target takes from two passes of the old model what each is right about. Off the lattice's frequencies it is the
-unrepaired output, so that the image stays the same; on them it is the output with the site repaired as `diagnose`
-repairs it, less what keeps step with the lattice over many blocks even then. Tried before: the unrepaired output with
+unrepaired output, so that the image stays the same; on them it is the output with the sites repaired as `diagnose`
+repairs them, less what keeps step with the lattice over many blocks even then. Tried before: the unrepaired output with
 the lattice notched out, which at periods of 4 and 8 takes fine texture along; the repaired output alone, which later
 layers shift where they had learned to expect a grid.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from artifactlab.attribution.sites.capture import Capture
 from artifactlab.attribution.sites.records import Site
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import FixError
+from artifactlab.fix.common_period import common_period, holds
 from artifactlab.fix.replace import Swap
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
@@ -30,9 +32,45 @@ RESIDUAL_BLOCKS = 7
 a trained style net the repair leaves two thirds of the grid (docs/decisions.md, *What a fix is trained on*)."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What the old model draws where it was replaced, as one pass shows it."""
+
+    sites: list[Site]
+    """The sites that the replaced modules make."""
+    periods: list[tuple[int, ...]]
+    """The period of each replaced operator along each axis of the output."""
+    size: tuple[int, ...]
+    """The size of the output."""
+
+
+def drawn_at(runner: Runner, swaps: Sequence[Swap], call: Call) -> Drawn:
+    """The sites of an old model that were replaced, in one forward pass.
+
+    Raises:
+        FixError: if there are none where a swap says.
+        ModelError: if the model fails.
+    """
+    found = Capture()
+    with watch(runner.model, found.visit, found.finish):
+        output = runner.run(call)
+    all_sites = [captured.site for captured in found.sites]
+    sites: list[Site] = []
+    periods = []
+    for swap in swaps:
+        own = sites_at(all_sites, swap.replacement.paths)
+        if not own:
+            keys = ", ".join(site.key for site in all_sites)
+            raise FixError(f"the old model draws no lattice at {swap.replacement.site}; it has {keys}")
+        sites += [site for site in own if site not in sites]
+        # a module that enlarges in several steps has the widest lattice of its first
+        periods.append(max((lattice_period(site.period) for site in own), key=max))
+    return Drawn(sites, periods, tuple(output.shape[2:]))
+
+
 def teacher_outputs(
     old: nn.Module,
-    swap: Swap,
+    swaps: Sequence[Swap],
     calls: Sequence[Call],
     output: str | int | None = None,
     seed: int = 0,
@@ -41,31 +79,28 @@ def teacher_outputs(
     """What the new model is to give, float32 on the CPU, and the period of the lattice that is taken out.
 
     Args:
-        old: the model before the site was replaced.
-        swap: what was replaced.
+        old: the model before the sites were replaced.
+        swaps: what was replaced; all of it is repaired at once.
         calls: its inputs; no more of them are run after the time `until` of `time.monotonic`, but the first is.
         output: which of the outputs.
         seed: of the random state that every pass starts from.
 
     Raises:
-        FixError: if the old model has no such site.
+        FixError: if the old model has no such site, or the first output is too small for the lattice of any.
     """
     targets: list[Tensor] = []
     with Runner(old, output, seed) as runner:
-        found = Capture()
-        with watch(runner.model, found.visit, found.finish):
-            runner.run(calls[0])
-        sites = sites_at([captured.site for captured in found.sites], swap.replacement.paths)
-        if not sites:
-            keys = ", ".join(captured.site.key for captured in found.sites)
-            raise FixError(f"the old model draws no lattice at {swap.replacement.site}; it has {keys}")
-        # a module that enlarges in several steps has the widest lattice of its first
-        period = max((lattice_period(site.period) for site in sites), key=max)
+        drawn = drawn_at(runner, swaps, calls[0])
+        # in step with all sites is what keeps step with their least common multiple; larger than fits, it is no lattice
+        period = common_period(drawn.periods, holds(drawn.size))
+        if max(period) == 1:
+            widest = max(map(max, drawn.periods))
+            raise FixError(f"an output of {drawn.size} is too small to take a grid of period {widest} out")
         for call in calls:
             if targets and until is not None and time.monotonic() > until:
                 break
             unrepaired = runner.run(call).float()
-            repaired = remove_lattice(repaired_output(runner, call, sites).float(), period, RESIDUAL_BLOCKS)
+            repaired = remove_lattice(repaired_output(runner, call, drawn.sites).float(), period, RESIDUAL_BLOCKS)
             targets.append((remove_lattice(unrepaired, period) + repaired - remove_lattice(repaired, period)).cpu())
     return targets, period
 

@@ -1,10 +1,10 @@
-"""The training of a replaced site, step by step: its loss, its held-out inputs, and the weights that are kept."""
+"""The training of replaced sites, step by step: its loss, its held-out inputs, and the weights that are kept."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from artifactlab.fix.teacher import RESIDUAL_BLOCKS
 from artifactlab.models.calls import Call, on_device
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.random_state import random_states_kept
+from artifactlab.scoring.severity import measure_severity, pool
 
 EVALUATE_EVERY = 25
 """Steps between two evaluations on the held-out inputs, and two checkpoints: eight passes forward beside twenty-five
@@ -29,8 +30,28 @@ HELD_OUT_EVERY = 5
 MAX_HELD_OUT = 8
 """Held-out inputs at most, so that many inputs do not make evaluating slow."""
 
+MEASURED = 2
+"""Held-out outputs whose severity is measured at an evaluation, so that this takes less than the passes do."""
+
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps planned)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Where a training stands, on inputs that are held out of it."""
+
+    loss: float
+    """How far outputs are from their targets, as a fraction of the data range: pixels, edges and lattice together."""
+    severity: float
+    """What the first of these outputs still show at the sites' period; 1 just shows."""
+
+    def __str__(self) -> str:
+        return f"{255 * self.loss:.2f}/255 off, severity {self.severity:.2f}"
+
+
+Report = Callable[[Evaluation], None]
+"""Told where a training stands."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +72,42 @@ class Training:
     """How to train."""
     judging: JudgingOptions
     """Which output is compared with the targets, and its range."""
+    images: Sequence[int]
+    """The number of the image that each of the inputs is, or is cut from."""
 
     @cached_property
     def held_out(self) -> list[int]:
         """Numbers of the inputs that decide which weights are kept; all of them where there are few."""
-        count = len(self.calls)
-        return list(range(count))[:: HELD_OUT_EVERY if count >= HELD_OUT_EVERY else 1][:MAX_HELD_OUT]
+        return [number for number in range(len(self.calls)) if self._is_apart(number)][:MAX_HELD_OUT]
 
     @cached_property
     def used(self) -> list[int]:
-        """Numbers of the inputs that are trained on."""
-        return [number for number in range(len(self.calls)) if number not in self.held_out] or self.held_out
+        """Numbers of the inputs that are trained on: of all other images, if there are any."""
+        return [number for number in range(len(self.calls)) if not self._is_apart(number)] or self.held_out
+
+    def _is_apart(self, number: int) -> bool:
+        """Whether an input is of an image that is held out; where there are few images, whether it is itself."""
+        if self._apart is not None:
+            return self.images[number] in self._apart
+        return number % (HELD_OUT_EVERY if len(self.calls) >= HELD_OUT_EVERY else 1) == 0
+
+    @cached_property
+    def _apart(self) -> set[int] | None:
+        """The images that are held out; None where there are too few."""
+        images = list(dict.fromkeys(self.images))
+        return set(images[::HELD_OUT_EVERY][:MAX_HELD_OUT]) if len(images) >= HELD_OUT_EVERY else None
 
     def loss(self, number: int) -> Tensor:
         """The distance of one output from its target, or a ModelError that says what the model did."""
+        return self._distance(number, self._output(number))
+
+    def _output(self, number: int) -> Tensor:
+        """The model's output on one input, or a ModelError that says what the model did."""
+        placed = on_device(self.calls[number], self._device)
         try:
-            return self.distance(number)
+            with random_states_kept(self.judging.seed):
+                result = self.model(*placed.args, **placed.kwargs)
+            return pick_output(result, self.judging.output).float()
         except ArtifactLabError:
             raise
         except Exception as error:
@@ -75,9 +116,8 @@ class Training:
                 " features alone: no output_size, and it has none of the old layer's attributes)"
             ) from error
 
-    def distance(self, number: int) -> Tensor:
+    def _distance(self, number: int, output: Tensor) -> Tensor:
         """Distance of one output from its target: of pixels, of edges, and of what keeps step with the lattice."""
-        output = self._output(self.calls[number]).float()
         difference = output - self.targets[number].to(self._device)
         planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
         pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
@@ -89,6 +129,13 @@ class Training:
         with torch.no_grad():
             return float(torch.stack([self.loss(number) for number in self.held_out]).mean())
 
+    def shown(self) -> float:
+        """The severity of the first held-out outputs at the lattice's period."""
+        with torch.no_grad():
+            outputs = [self._output(number).cpu() for number in self.held_out[:MEASURED]]
+        found = [measure_severity(output, self.period, self.judging.data_range) for output in outputs]
+        return sum(pool(found).together())
+
     def number_at(self, step: int) -> int:
         """Which input a step is on: all of them in a new order each round, the same after a resumption."""
         around, place = divmod(step, len(self.used))
@@ -99,15 +146,14 @@ class Training:
     def _device(self) -> torch.device:
         return next(iter(self.weights.values())).device
 
-    def _output(self, call: Call) -> Tensor:
-        placed = on_device(call, self._device)
-        with random_states_kept(self.judging.seed):
-            result = self.model(*placed.args, **placed.kwargs)
-        return pick_output(result, self.judging.output)
-
 
 def train(
-    training: Training, run: str, start: float, progress: Progress | None = None, state: State | None = None
+    training: Training,
+    run: str,
+    start: float,
+    progress: Progress | None = None,
+    state: State | None = None,
+    report: Report | None = None,
 ) -> State:
     """Train until the steps are done or the time is over; the model is left with the last weights.
 
@@ -117,6 +163,7 @@ def train(
         start: the time of `time.monotonic` from which the seconds count.
         progress: called after each step.
         state: where a run was killed that this one goes on from.
+        report: called at each evaluation.
 
     Returns:
         Where it stands, with the weights that were the best on the held-out inputs.
@@ -136,7 +183,9 @@ def train(
         _take_step(training, optimiser, state)
         state.seconds = spent + time.monotonic() - start
         if state.step % EVALUATE_EVERY == 0 or state.step >= state.planned or state.seconds > options.seconds:
-            _keep_if_best(training, state)
+            loss = _keep_if_best(training, state)
+            if report:
+                report(Evaluation(loss, training.shown()))
             state.seconds = spent + time.monotonic() - start
             _save(training, optimiser, state, run)
             if state.seconds > options.seconds:
@@ -190,10 +239,12 @@ def _take_step(training: Training, optimiser: torch.optim.Optimizer, state: Stat
     state.step += 1
 
 
-def _keep_if_best(training: Training, state: State) -> None:
+def _keep_if_best(training: Training, state: State) -> float:
+    """The loss on the held-out inputs; the weights are kept if there were none better."""
     loss = training.held_out_loss()
     if loss < state.best_loss:
         state.best_loss, state.best = loss, copied(training.weights)
+    return loss
 
 
 def copied(weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

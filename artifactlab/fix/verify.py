@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from artifactlab.attribution.artifact_words import DIRECTIONS, words_for
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
+from artifactlab.fix.common_period import common_period
 from artifactlab.fix.likeness import BORDER_PERIODS, Likeness
 from artifactlab.fix.options import JudgingOptions, refuse_unknown, with_fields
 from artifactlab.inputs.images import MIN_SIDE
@@ -40,11 +41,11 @@ Change = tuple[float, float]
 class FixCheck:
     """The output before and after a fix; pairs are (before, after)."""
 
-    site: str
-    """The key of the site that was replaced."""
+    sites: tuple[str, ...]
+    """The keys of the sites that were replaced."""
     period: tuple[int, ...]
-    """The period of the site's lattice along each axis of the output, in pixels; 1 along one that has none, or is too
-    short for it to be measured."""
+    """The period of the lattice that the sites draw together along each axis of the output, in pixels: the least common
+    multiple of theirs, or the largest that can be measured; 1 along an axis where there is none."""
     lattice_amplitude: Change
     """The rms of the grid at that period, as a fraction of the data range."""
     edge_jaggedness: Change
@@ -70,13 +71,13 @@ class FixCheck:
 def check_fix(
     old: nn.Module,
     new: nn.Module,
-    site: Site,
+    sites: Site | Sequence[Site],
     inputs: Any,
     *,
     judging: JudgingOptions | None = None,
     **fields: Any,
 ) -> FixCheck:
-    """Compare a model's outputs before and after a site was replaced.
+    """Compare a model's outputs before and after sites were replaced.
 
     It is a cure if 80% of the energy of what showed is gone, grid and stair-steps each, if no grid of any period and no
     stair-steps came up instead, and if the image is the same: lattice aside, the two outputs are within 35 dB, 15 dB
@@ -84,7 +85,7 @@ def check_fix(
 
     Args:
         old, new: the model before and after.
-        site: what was replaced, as `capture` or `diagnose` listed it in the old model.
+        sites: what was replaced, as `capture` or `diagnose` listed it in the old model; several are judged together.
         inputs: as for `diagnose`; better not those that the fix was trained on.
         judging: which output to judge, see `JudgingOptions`.
         fields: fields of that record by name, such as `data_range=2.0`; the record is preferred, as type checkers see
@@ -92,7 +93,7 @@ def check_fix(
 
     Raises:
         InputError: if there are no usable inputs.
-        FixError: if the outputs differ in size, or are too small for the site's period.
+        FixError: if the outputs differ in size, or are too small for the sites' period.
         TypeError: if `fields` has a name that the record does not have.
 
     >>> import copy, torch
@@ -109,18 +110,19 @@ def check_fix(
     """
     refuse_unknown(fields, JudgingOptions)
     judging = with_fields(judging or JudgingOptions(), fields)
-    calls = as_calls(inputs)
+    calls, sites = as_calls(inputs), [sites] if isinstance(sites, Site) else list(sites)
     before, after = (_outputs(model, calls, judging) for model in (old, new))
-    period = _measurable(before, after, lattice_period(site.period))
+    period = _measurable(before, after, [lattice_period(site.period) for site in sites])
     found = _severity(before, period, judging.data_range), _severity(after, period, judging.data_range)
     amplitude = found[0].amplitude, found[1].amplitude
     grid, steps = _by_form(*found)
     other_grids = _other_grids(before, after, period, grid, judging.data_range)
     likeness = Likeness(before, after, period, judging.data_range)
     words = words_for(DIRECTIONS[len(period)])
-    cured, verdict = _verdict(site.key, {words.level: grid, words.steps: steps}, other_grids, likeness)
+    keys = tuple(site.key for site in sites)
+    cured, verdict = _verdict(keys, {words.level: grid, words.steps: steps}, other_grids, likeness)
     return FixCheck(
-        site=site.key,
+        sites=keys,
         period=period,
         lattice_amplitude=amplitude,
         edge_jaggedness=_jaggedness(steps),
@@ -138,20 +140,23 @@ def _outputs(model: nn.Module, calls: Sequence[Call], judging: JudgingOptions) -
         return [runner.run(call).cpu().float() for call in calls]
 
 
-def _measurable(before: Sequence[Tensor], after: Sequence[Tensor], period: tuple[int, ...]) -> tuple[int, ...]:
-    """The period along those axes of the outputs that are long enough; a FixError where nothing can be compared."""
+def _measurable(
+    before: Sequence[Tensor], after: Sequence[Tensor], periods: Sequence[tuple[int, ...]]
+) -> tuple[int, ...]:
+    """The common period of the sites, as far as outputs are long enough; a FixError where nothing can be compared."""
     for a, b in zip(before, after, strict=True):
         if a.shape != b.shape:
             raise FixError(f"the fixed model's output is {tuple(b.shape)}, the old one's is {tuple(a.shape)}")
-        if a.ndim - 2 != len(period):
-            raise FixError(
-                f"outputs are {tuple(a.shape)}, and the site's lattice lies along {len(period)} axes; name the output"
-                " that it was found in (output=...)"
-            )
-    measurable = tuple(p if _fits(before, axis, p) else 1 for axis, p in enumerate(period, 2))
+        for period in periods:
+            if a.ndim - 2 != len(period):
+                raise FixError(
+                    f"outputs are {tuple(a.shape)}, and the site's lattice lies along {len(period)} axes; name the"
+                    " output that it was found in (output=...)"
+                )
+    measurable = common_period(periods, lambda axis, period: _fits(before, axis + 2, period))
     if max(measurable) == 1:
         shape = tuple(before[0].shape)
-        raise FixError(f"outputs of {shape} are too small to measure a grid of period {max(period)}")
+        raise FixError(f"outputs of {shape} are too small to measure a grid of period {max(map(max, periods))}")
     return measurable
 
 
@@ -198,7 +203,7 @@ def _drop(before: float, after: float) -> float | None:
 
 
 def _verdict(
-    site: str, severities: dict[str, Change], other_grids: Sequence[Change], likeness: Likeness
+    sites: Sequence[str], severities: dict[str, Change], other_grids: Sequence[Change], likeness: Likeness
 ) -> tuple[bool, str]:
     """Whether to claim success, and a sentence that says so or why not."""
     drops = {name: 1 - after / before for name, (before, after) in severities.items() if before >= VISIBLE}
@@ -212,10 +217,8 @@ def _verdict(
     if failures:
         return False, f"Not fixed: {'; '.join(failures)}."
     if not drops:
-        return (
-            False,
-            f"Nothing to fix: the output showed neither {' nor '.join(severities)} at {site}'s period ({likeness}).",
-        )
+        nothing = f"the output showed neither {' nor '.join(severities)} at the period of {' and '.join(sites)}"
+        return False, f"Nothing to fix: {nothing} ({likeness})."
     gone = " and ".join(f"{min(1.0, drop):.0%} of the {name}" for name, drop in drops.items())
     return True, f"Fixed: {gone} went, and {likeness.whole} is the same ({likeness})."
 

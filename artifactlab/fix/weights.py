@@ -15,6 +15,7 @@ from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.files import followed, refuse_unwritable, write_files, write_folder
 from artifactlab.fix.replacement import Replacement
 from artifactlab.models.checkpoint import refuse_misfit, without_prefix
+from artifactlab.models.wrappers import unwrap
 
 HEADER = "artifactlab.fix"
 """The key of the header entry: a JSON list of replacements, in the order they were made."""
@@ -27,7 +28,7 @@ def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]
 
     Args:
         path: ends in `.safetensors`.
-        model: the fixed one.
+        model: the fixed one; what wraps it, such as DataParallel, leaves no trace in the file.
         replacements: all that were made to the model as its own code builds it, first to last.
 
     Raises:
@@ -47,8 +48,9 @@ def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]
 def fixed_bytes(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> bytes:
     """What `save_fixed` writes to `path`."""
     try:
+        weights = unwrap(model).state_dict()  # by the names that the model's own code gives them
         # copies, as safetensors refuses weights that share memory
-        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
         return save(tensors, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
     except (SafetensorError, AttributeError, TypeError) as error:
         raise FixError(f"cannot write {path}: {error}") from error

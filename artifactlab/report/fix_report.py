@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 """Version of `artifactlab/schemas/fix.json`."""
 BEFORE_AND_AFTER = ("#D55E00", "#009E73")
 """Okabe and Ito's vermilion and green, of the bars."""
@@ -42,7 +42,7 @@ MIN_LABEL = 12
 def fix_table(made: Fix) -> Group:
     """What was done, what the output shows before and after, and whether it worked."""
     check = made.check
-    table = Table(title=literal(f"Before and after replacing {check.site}"), title_justify="left", box=None)
+    table = Table(title=literal(f"Before and after replacing {', '.join(check.sites)}"), title_justify="left", box=None)
     table.add_column("", min_width=MIN_LABEL)
     for name in ("before", "after"):
         table.add_column(name, justify="right", overflow="fold", min_width=len("123.45/255"))
@@ -70,7 +70,8 @@ def fix_table(made: Fix) -> Group:
 def _done(made: Fix) -> list[Text]:
     """What was swapped and trained, and what is to be known of it, a line each."""
     trained = [] if made.distilled is None else [str(made.distilled)]
-    return [literal(line) for line in (str(made.swap), *trained, *made.warnings)]
+    notes = [made.note] if made.note else []
+    return [literal(line) for line in (*map(str, made.swaps), *trained, *notes, *made.warnings)]
 
 
 def fix_json(made: Fix, back: Sequence[Written] = ()) -> str:
@@ -78,14 +79,21 @@ def fix_json(made: Fix, back: Sequence[Written] = ()) -> str:
     data = {
         "schema_version": SCHEMA_VERSION,
         "tool": program(),
-        "replacement": made.swap.replacement.to_dict(),
-        "difference": made.swap.difference,
-        "parameters": made.swap.parameters,
+        "swaps": [
+            {
+                "replacement": swap.replacement.to_dict(),
+                "difference": swap.difference,
+                "parameters": swap.parameters,
+            }
+            for swap in made.swaps
+        ],
         "training": asdict(made.distilled) if made.distilled else None,
         "check": asdict(made.check),
         "before": made.before.to_dict(),
         "after": made.after.to_dict(),
         "warnings": made.warnings,
+        "note": made.note,
+        "next_step": asdict(made.next_step) if made.next_step else None,
         "back": [
             {"sentence": one.sentence, "files": [str(path) for path in one.files], "psnr": one.psnr} for one in back
         ],
@@ -116,7 +124,7 @@ def write_fix(
         FixError: if one of them cannot be written.
     """
     picture = path.with_suffix(".fix.png")
-    weights = fixed_bytes(path, made.model, [*earlier, made.swap.replacement])
+    weights = fixed_bytes(path, made.model, [*earlier, *made.replacements])
     others = {target: content for one in back for target, content in one.files.items()}
     write_for_fix({followed(path): weights, picture: png_of(plot_fix(made)), **others}, folder)
     return [path, picture, *others]

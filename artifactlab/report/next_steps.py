@@ -78,17 +78,22 @@ def _lint(called: Invocation | None) -> Step:
 
 
 def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
-    key = site.site.key
+    together = [step.key for step in diagnosis.joint]
+    keys = together if site.site.key in together else [site.site.key]
     inputs = "images" if len(diagnosis.directions) == 2 else "inputs"
-    extra = ("--site", key, "--distil", f"{inputs.upper()}/", "-o", "fixed.safetensors")
+    named = [word for key in keys for word in ("--site", key)]
+    layers, others = "layer", ""
+    if len(keys) > 1:
+        layers, others = "layers", "Those that leave nothing to see when they are repaired together. "
     return Step(
-        "Swap the layer, keep the model",
-        "The new upsampler starts as this one's copy without a lattice. With --distil it is trained, alone and without"
-        f" labels, on any {inputs} of the right kind; leave that out for the closed form, which takes a second.",
-        command=_line(called, "fix", *extra),
+        f"Swap the {layers}, keep the model",
+        f"{others}A new upsampler starts as the old one's copy without a lattice. With --distil it is trained, without"
+        f" labels and nothing else, on any {inputs} of the right kind; without it is the closed form, in a second.",
+        command=_line(called, "fix", *named, "--distil", f"{inputs.upper()}/", "-o", "fixed.safetensors"),
         code=(
             "from artifactlab.fix import fix_site\n\n"
-            f"fixed = fix_site(model, inputs, {key!r}, distil_on={inputs}, {_settings(diagnosis)})\n"
+            f"fixed = fix_site(model, inputs, {keys if len(keys) > 1 else keys[0]!r}, distil_on={inputs},"
+            f" {_settings(diagnosis)})\n"
             "print(fixed.check.verdict)"
         ),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,7 @@ def test_the_json_validates_and_without_images_the_probes_are_used(folder: Path)
         jsonschema.validate(diagnosis, schema("diagnosis"))
     assert data["before"]["config"]["inputs"] == 4
     assert data["check"]["cured"]
-    assert data["replacement"]["site"] == "up/conv_transpose2d#0"
+    assert data["swaps"][0]["replacement"]["site"] == "up/conv_transpose2d#0"
     assert data["training"] is None
 
 
@@ -102,7 +104,7 @@ def test_distilling_trains_the_new_layer_as_told_and_leaves_no_checkpoint(
     jsonschema.validate(data, schema("fix"))
     assert data["training"]["steps"] == 25
     assert data["training"]["trained"] == ["up", "stem", "head"]
-    assert data["replacement"]["mode"] == "subpixel"
+    assert data["swaps"][0]["replacement"]["mode"] == "subpixel"
     assert seen == [0.002]
     assert not list(folder.glob("*.resume"))
 
@@ -147,3 +149,25 @@ def test_a_mistake_exits_with_2_and_writes_nothing(arguments: list[str], message
     assert result.exit_code == 2
     assert message in result.stderr
     assert sorted(folder.iterdir()) == before
+
+
+def test_several_sites_may_be_named_and_what_was_not_fixed_ends_with_the_next_command(folder: Path) -> None:
+    arguments = ["--gray", "--input", "photos/0.png", "--site", "up1", "-o", "f.safetensors"]
+    result = run(f"{DECODERS}:twofold", *arguments)
+    assert result.exit_code == 1
+    heading, command = result.stdout.splitlines()[-2:]
+    assert heading == "Replace the other offenders, too:"
+    words = ["--site", "up1/conv_transpose2d#0", "--site", "up2/conv_transpose2d#0"]
+    typed = ["-o", "f.safetensors", "--input", "photos/0.png", "--gray"]
+    assert shlex.split(command) == ["artifactlab", "fix", f"{DECODERS}:twofold", *typed, *words]
+
+
+def test_without_inputs_a_part_of_what_is_trained_on_is_kept_to_judge_on(folder: Path) -> None:
+    for k in range(2, 5):
+        shutil.copy("photos/0.png", f"photos/{k}.png")
+    training = ["--distil", "photos", "--steps", "1", "--budget", "60", "--site", "up"]
+    result = run(GRIDDED, "--gray", *training, "-o", "f.safetensors", "--format", "json")
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    assert data["note"] == "Judged on 1 of the 5 inputs, trained on the others."
+    assert data["before"]["config"]["inputs"] == 5  # one has too few crops to find a layer by

@@ -269,7 +269,9 @@ def test_a_fix_without_inputs_of_its_own_is_judged_on_those_of_the_training(
 ) -> None:
     np.save("latents.npy", LATENT.numpy())
     arguments = ("fix", "nets.py:Latent", "-o", "fixed.safetensors", "--distil", "latents.npy", "--noise", "text=1x2")
-    (_, (call,), *_), _, _ = caught(monkeypatch, "artifactlab.cli.fix.fix_site", *arguments)
+    (_, judged_on, *_), options, _ = caught(monkeypatch, "artifactlab.cli.fix.fix_site", *arguments)
+    (call,) = judged_on
+    assert judged_on is options["distil_on"]
     assert torch.equal(call.args[0], LATENT)
     assert call.kwargs["text"].shape == (1, 2)
 

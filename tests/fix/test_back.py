@@ -53,8 +53,8 @@ def fixed(model: nn.Module, name: str, mode: str = "interpolate_conv", cured: bo
     site: Site = next(one.site for one in found.sites if one.site.name == name)
     swap = replace_upsampler(copy, site, mode, **options)
     before = SimpleNamespace(config=SimpleNamespace(data_range=1.0), sites=[SimpleNamespace(site=site)])
-    check = SimpleNamespace(site=site.key, period=(2, 2), cured=cured)
-    return SimpleNamespace(model=copy, swap=swap, before=before, check=check)
+    check = SimpleNamespace(sites=(site.key,), period=(2, 2), cured=cured)
+    return SimpleNamespace(model=copy, replacements=[swap.replacement], before=before, check=check)
 
 
 def source(path: Path, model: nn.Module, **given: Any) -> Source:

@@ -88,10 +88,10 @@ class Packages:
             self.model(IMAGE)
         record = next(one.site for one in found.sites if one.site.key == site)
         swap = replace_upsampler(fixed, record, mode, **options)
-        check = SimpleNamespace(site=site, period=(2, 2), cured=False)
+        check = SimpleNamespace(sites=(site,), period=(2, 2), cured=False)
         before = SimpleNamespace(config=SimpleNamespace(data_range=1.0), sites=[SimpleNamespace(site=record)])
         self.computes = fixed
-        made: Any = SimpleNamespace(model=fixed, swap=swap, before=before, check=check)
+        made: Any = SimpleNamespace(model=fixed, replacements=[swap.replacement], before=before, check=check)
         (written,) = onnx_back(made, Source(path / "net.onnx", self.model, as_calls(IMAGE)), path / "out.safetensors")
         return written
 

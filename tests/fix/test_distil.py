@@ -34,7 +34,7 @@ def test_the_target_is_the_old_output_less_its_grid(decoders: ModuleType) -> Non
     grid, clean = decoders.gridded(), decoders.gridded(0.0)
     inputs = decoders.images(2)
     swap = replace_upsampler(copy.deepcopy(grid), "up")
-    targets, period = teacher_outputs(grid, swap, as_calls(inputs))
+    targets, period = teacher_outputs(grid, [swap], as_calls(inputs))
     assert period == (2, 2)
     with torch.no_grad():
         for x, target in zip(inputs, targets, strict=True):

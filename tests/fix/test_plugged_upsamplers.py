@@ -102,7 +102,7 @@ def seen(folder: Path) -> dict[str, Any]:
 
 
 def test_the_command_replaces_by_it_and_the_weights_load_again(seen: dict[str, Any], folder: Path) -> None:
-    assert json.loads(seen["json"])["replacement"]["mode"] == "keys"
+    assert json.loads(seen["json"])["swaps"][0]["replacement"]["mode"] == "keys"
     assert seen["loaded"] == "Keys"
     with safe_open(folder / "fixed.safetensors", framework="pt") as file:
         assert "keys" in file.metadata()["artifactlab.fix"]

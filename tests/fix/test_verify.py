@@ -83,7 +83,7 @@ def test_the_whole_fix_names_the_offender_itself_and_leaves_the_model_alone(deco
     before = copy.deepcopy(model.state_dict())
     stages: list[str] = []
     made = fix_site(model, decoders.images(2), stage=lambda name: stages.append(name))
-    assert made.swap.replacement.site == "up/conv_transpose2d#0"
+    assert [swap.replacement.site for swap in made.swaps] == ["up/conv_transpose2d#0"]
     assert made.check.cured
     assert [site.site.name for site in made.before.offenders] == ["up"]
     assert not made.after.offenders
