@@ -79,16 +79,18 @@ def displacement(a: Tensor, b: Tensor) -> Displacement | None:
     if min(size - abs(k) for size, k in zip(a.shape[2:], lag, strict=True)) < MIN_SIDE:
         return None
     first, second = (_overlap(x, lag, sign) for x, sign in ((first, 1), (second, -1)))
-    still, rest = _spectra(first), first.new_zeros(2)
+    read = _frequencies(first)
+    waves, rest = _waves(read), first.new_zeros(2)
+    still = _spectra(first, waves)
     for _ in range(ROUNDS):  # a window hides some of a displacement, but none of no displacement
-        cross, power = _block_sums(still, _spectra(_moved(second, rest)))
+        cross, power = _block_sums(still, _spectra(_moved(second, rest), waves), read)
         total = cross.sum(0, keepdim=True)
-        more = _slopes(total)[0]
+        more = _slopes(total, read)[0]
         if float(power.sum()) <= 0 or bool(more.isnan().any()):
             return None
         rest = (rest + more).clamp(-1, 1)
     coherence = float(total.real.sum() / power.sum(0).prod().sqrt())
-    left_out = _slopes(total - cross)
+    left_out = _slopes(total - cross, read)
     if coherence < MIN_COHERENCE or bool(left_out.isnan().any()):
         return None
     error = ((len(left_out) - 1) * left_out.var(0, correction=0)).sqrt()
@@ -146,28 +148,32 @@ def _hann(size: int, like: Tensor) -> Tensor:
 def _frequencies(like: Tensor) -> Tensor:
     """(2, F) vertical and horizontal cycles per pixel that are read: half of the low ones, the others mirror them."""
     steps = int(MAX_FREQUENCY * WINDOW)
-    line = torch.arange(-steps, steps + 1, device=like.device, dtype=like.real.dtype) / WINDOW
+    line = torch.arange(-steps, steps + 1, device=like.device, dtype=like.dtype) / WINDOW
     v, h = torch.meshgrid(line, line, indexing="ij")
     kept = ((h > 0) | ((h == 0) & (v > 0))) & (v**2 + h**2 <= MAX_FREQUENCY**2)
     return torch.stack([v[kept], h[kept]])
 
 
-def _spectra(x: Tensor) -> Tensor:
-    """Spectra (N, C, rows, columns, F) of the windows, at the frequencies that are read."""
-    frequencies = _frequencies(x)
-    t = torch.arange(WINDOW, dtype=x.dtype, device=x.device)
-    taper = _hann(WINDOW, x)[:, None] * _hann(WINDOW, x)
+def _waves(frequencies: Tensor) -> Tensor:
+    """(2F, pixels) cosines and sines of the frequencies (2, F) over a window, tapered at its borders."""
+    t = torch.arange(WINDOW, dtype=frequencies.dtype, device=frequencies.device)
+    taper = _hann(WINDOW, frequencies)[:, None] * _hann(WINDOW, frequencies)
     phase = -2 * math.pi * (frequencies[0, :, None, None] * t[:, None] + frequencies[1, :, None, None] * t)
     waves = torch.cat([phase.cos(), phase.sin()]) * taper
     waves = waves - waves.mean((1, 2), keepdim=True)  # blind to a window's mean
+    return waves.flatten(1)
+
+
+def _spectra(x: Tensor, waves: Tensor) -> Tensor:
+    """Spectra (N, C, rows, columns, F) of the windows, at the frequencies of the waves."""
     windows = x.unfold(2, WINDOW, WINDOW // 2).unfold(3, WINDOW, WINDOW // 2)
-    real, imaginary = product(windows.flatten(4), waves.flatten(1).T).chunk(2, -1)
+    real, imaginary = product(windows.flatten(4), waves.T).chunk(2, -1)
     return torch.complex(real, imaginary)
 
 
-def _block_sums(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def _block_sums(a: Tensor, b: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-spectra (blocks, F) of the windows in each block of the image, and the powers (blocks, 2) of both."""
-    weight = _frequencies(a.real).square().sum(0).sqrt()  # natural spectra fall with frequency
+    weight = frequencies.square().sum(0).sqrt()  # natural spectra fall with frequency
     rows, columns = a.shape[2:4]
     cross = (a * b.conj()).sum((0, 1)) * weight
     powers = [(s.abs().square() * weight).sum((0, 1, 4)) for s in (a, b)]
@@ -179,9 +185,9 @@ def _block_sums(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return sums, power
 
 
-def _slopes(cross: Tensor) -> Tensor:
+def _slopes(cross: Tensor, frequencies: Tensor) -> Tensor:
     """The displacements (N, 2) whose ramps the phases (N, F) follow best, by Newton's method; NaN where they do not."""
-    frequencies = 2 * math.pi * _frequencies(cross)
+    frequencies = 2 * math.pi * frequencies
     shift = cross.real.new_zeros(len(cross), 2)
     for _ in range(NEWTON_STEPS):
         ramp = (shift[:, :, None] * frequencies).sum(1)
