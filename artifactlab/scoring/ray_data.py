@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from artifactlab.errors import ArtifactLabError, InputError, first_line
-from artifactlab.scoring.rows import Job, lost, scored
+from artifactlab.scoring.rows import Job, lost, not_run, scored
 from artifactlab.scoring.score_report import ImageScore
 from artifactlab.scoring.workers import usable_cores
 
@@ -178,6 +178,8 @@ def _alone(ray: Any, job: Job) -> ImageScore:
     task = ray.remote(num_cpus=0, max_retries=0)(_scored_in)
     try:
         return pickle.loads(ray.get(task.remote(os.getcwd(), pickle.dumps(job))))
+    except ray.exceptions.RayTaskError as error:  # nothing died: a package that this machine lacks, say
+        return not_run(job, error.cause)
     except ray.exceptions.RayError:
         return lost(job)
 

@@ -63,6 +63,13 @@ def lost(job: Job) -> ImageScore:
     return ImageScore(name, dict.fromkeys(job.metrics), error)
 
 
+def not_run(job: Job, why: Exception) -> ImageScore:
+    """The row of an image that a machine cannot even begin to score."""
+    name = job.source.name
+    error = f"cannot score image {name!r}: {type(why).__name__}: {first_line(why)}; is all installed on every machine?"
+    return ImageScore(name, dict.fromkeys(job.metrics), error)
+
+
 def _measured(job: Job) -> ImageScore:
     # before the pixels: what changes between the two is scored again by --resume, and not taken for what it was
     digest = digest_of(job) if job.digested else None

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cv2
+import hunted_source
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -70,6 +71,13 @@ class RayError(Exception):
     """Of the stand-in."""
 
 
+class RayTaskError(RayError):
+    """What a task has raised."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+
+
 @dataclass
 class StandIn:
     """What the engine may use of ray, with the arguments that the real one takes, and nothing else."""
@@ -82,7 +90,9 @@ class StandIn:
     """What the work ends with."""
     connected: bool = False
     events: list[Any] = field(default_factory=list)
-    exceptions = SimpleNamespace(RayError=RayError)
+    raising: tuple[int, ...] = ()
+    """Numbers of jobs that cannot even begin where they are sent."""
+    exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
 
     def __post_init__(self) -> None:
         self.data = SimpleNamespace(
@@ -138,7 +148,7 @@ class StandIn:
             if self.fails is not None:
                 raise RayError(self.fails)
             columns = {name: np.array([item[name] for item in block], object) for name in block[0]}
-            if not set(columns["number"]) & {*self.lost, *self.killing}:
+            if not set(columns["number"]) & {*self.lost, *self.killing, *self.raising}:
                 yield actor(columns)
 
     def remote(self, *, num_cpus: int, max_retries: int) -> Callable[..., Any]:
@@ -151,6 +161,8 @@ class StandIn:
         self.events.append(("alone", number))
         if number in self.killing:
             raise RayError("the worker died unexpectedly")
+        if number in self.raising:
+            raise RayTaskError(ModuleNotFoundError("No module named 'av'"))
         return function(*arguments)
 
 
@@ -181,6 +193,15 @@ def test_images_of_lost_batches_are_tried_alone_and_the_killer_is_a_row(
     assert [number for number, row in enumerate(found) if row != wanted[number]] == [7]
     assert "killed, twice" in (found[7].error or "")
     assert [event[1] for event in ray.events if event[0] == "alone"] == [0, 1, 2, 6, 7, 8, 21, 22, 23]
+
+
+def test_a_machine_that_lacks_a_package_is_told_of_and_nobody_was_killed(ray: StandIn, jobs: list[Job]) -> None:
+    ray.raising = (7,)
+    with on_ray(jobs, 2) as rows:
+        error = [row for _, row in rows][7].error
+    assert error is not None
+    assert "ModuleNotFoundError: No module named 'av'; is all installed on every machine?" in error
+    assert "killed" not in error
 
 
 @pytest.mark.parametrize("address", ["head:6379", None])
@@ -276,8 +297,12 @@ def test_real_cluster_of_eight_nodes_is_joined_survives_and_gives_the_same_to_th
 
 
 @with_ray
-def test_real_actors_that_are_killed_lose_no_row(jobs: list[Job], wanted: list[ImageScore], tmp_path: Path) -> None:
+def test_real_actors_that_are_killed_lose_no_row(
+    jobs: list[Job], wanted: list[ImageScore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(hunted_source.__file__).parent))  # of the actors
 
     dangerous = list(jobs)
     for number, fate in ((3, "once"), (9, "always")):
@@ -287,6 +312,7 @@ def test_real_actors_that_are_killed_lose_no_row(jobs: list[Job], wanted: list[I
     with on_ray(dangerous, 2) as rows:
         found = [row for _, row in rows]
     assert not ray.is_initialized()
+    assert found[3].error is None, found[3].error
     assert found[3].scores == wanted[3].scores
     assert "killed, twice" in (found[9].error or "")
     assert [row for n, row in enumerate(found) if n not in (3, 9)] == [
