@@ -41,10 +41,10 @@ FORK = multiprocessing.get_context("fork")
 
 def main() -> None:
     options = _options(arguments(__doc__))
-    if options.readme and (options.split, options.only, options.quick) != ("all", "*", False):
-        raise SystemExit("the README has all of them: leave out --split, --only and --quick")
+    if options.publish and (options.split, options.only, options.quick) != ("all", "*", False):
+        raise SystemExit("the published table has all of them: leave out --split, --only and --quick")
     if options.kept:  # the halves are run apart: that for development often, the other once
-        publish("architectures", by_library(_read(options.kept)), options.readme)
+        publish("architectures", by_library(_read(options.kept)), options.publish)
         return
     chosen = [
         architecture
@@ -62,7 +62,7 @@ def main() -> None:
         results.append(result)
         print(json.dumps(result), file=options.json, flush=True)
     print(table(results), failures(results), sep="\n\n", end="\n\n")
-    publish("architectures", by_library(results), options.readme)
+    publish("architectures", by_library(results), options.publish)
 
 
 def _read(files: list[Path]) -> list[dict[str, Any]]:

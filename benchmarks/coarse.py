@@ -255,7 +255,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
     rows = [*registration_rows(), *seam_rows()]
-    publish("coarse", markdown_table(["claim", "target", "measured", ""], rows), options.readme)
+    publish("coarse", markdown_table(["claim", "target", "measured", ""], rows), options.publish)
 
 
 if __name__ == "__main__":

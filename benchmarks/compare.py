@@ -59,7 +59,7 @@ def main() -> None:
         f"**Severity of two diagnoses**, by crops; below {MIN_CROPS} `compare` does not tell (false: labels swapped)",
         diagnoses(rng),
     ]
-    publish("compare", "\n\n".join(parts), options.readme)
+    publish("compare", "\n\n".join(parts), options.publish)
 
 
 def scores(before: Degradation, after: Degradation) -> Numbers:

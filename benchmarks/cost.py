@@ -34,7 +34,7 @@ def main() -> None:
     rows = [row for name in WHOLLY for row in costs(name)]
     rows += [capture_row(name, *make(name)) for name in ("autoencoder", "dense super-resolution", "windows")]
     rows += many_sites()
-    publish("cost", markdown_table(("cost", "target", "measured", ""), rows), options.readme)
+    publish("cost", markdown_table(("cost", "target", "measured", ""), rows), options.publish)
 
 
 def costs(name: str) -> list[tuple[str, str, str, str]]:

@@ -1,4 +1,4 @@
-"""Run the demo and put its output and picture into the README: `python benchmarks/demo.py --readme`."""
+"""Run the demo and put its output and picture into the quickstart: `python benchmarks/demo.py --publish`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from publish import README, arguments, publish
+from publish import DOCS, arguments, publish
 
-PICTURE = README.parent / "docs" / "demo.png"
+PICTURE = DOCS / "demo.png"
 
 
 def main() -> None:
@@ -23,13 +23,11 @@ def main() -> None:
         environment = {**os.environ, "COLUMNS": "100"}
         shown = subprocess.run(command, cwd=scratch, env=environment, check=True, capture_output=True, text=True).stdout
         seconds = time.perf_counter() - start
-        if options.readme:
+        if options.publish:
             shutil.copy(Path(scratch) / "artifactlab-demo" / "diagnosis.png", PICTURE)
     lines = "\n".join(line.rstrip() for line in shown.splitlines())
-    text = (
-        f"```text\n$ artifactlab demo\n{lines}\n```\n\n![the demo's picture](docs/demo.png)\n\nIt took {seconds:.0f} s."
-    )
-    publish("demo", text, options.readme)
+    text = f"```text\n$ artifactlab demo\n{lines}\n```\n\n![the demo's picture](demo.png)\n\nIt took {seconds:.0f} s."
+    publish("demo", text, options.publish)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from publish import README, arguments, mark, markdown_table, publish
+from publish import arguments, mark, markdown_table, publish
 
 from artifactlab.inputs.sources import ImageFile
 from artifactlab.scoring.engines import ENGINES
@@ -26,7 +26,6 @@ from artifactlab.scoring.rows import Job
 from artifactlab.scoring.score import chosen_metrics
 from artifactlab.scoring.score_report import ImageScore
 
-PAGE = README.parent / "docs" / "a_hundred_million.md"
 SIDE = 256
 WORKERS = 2
 FEW = 24
@@ -56,7 +55,7 @@ def main() -> None:
         draw(Path(folder))
         counts = (FEW, FEW + options.images)
         runs = {(name, count): apart(name, count, folder) for count in counts for name in ("processes", "ray")}
-    publish("engines", table(runs, *counts), options.readme, PAGE)
+    publish("engines", table(runs, *counts), options.publish)
 
 
 def table(runs: dict[tuple[str, int], Run], fewer: int, more: int) -> str:

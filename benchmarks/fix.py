@@ -151,7 +151,7 @@ def by_size(records: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--split", choices=("development", "test"), default="test")
-    parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not for the README")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not to be published")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
     start = time.perf_counter()
@@ -164,7 +164,7 @@ def main() -> None:
         f"{options.split.capitalize()} split: {len(records)} cases that show, of {len(chosen)};"
         f" {minutes:.0f} minutes.\n\n" + table(records) + "\n\n" + by_size(records)
     )
-    publish("fix", text, options.readme)
+    publish("fix", text, options.publish)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def row(name: str, found: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(SIDES), default=list(SIDES), help="not for the README")
+    parser.add_argument("--only", nargs="+", choices=list(SIDES), default=list(SIDES), help="not to be published")
     options = parser.parse_args()
     cured = {name: cure(name) for name in options.only}
     header = ["network", "replaced", "grid, 1/255", "energy gone", "stair-steps, px", "severity", "PSNR", "time", ""]
@@ -103,7 +103,7 @@ def main() -> None:
     publish(
         "fix_shipped",
         markdown_table(header, [row(name, found) for name, found in cured.items()]) + f"\n\n{verdicts}",
-        options.readme,
+        options.publish,
     )
 
 

@@ -51,7 +51,7 @@ def main() -> None:
     text += " In parentheses the pair's own. At zero padding, 64 channels, 64x64, and other ways to fuse:\n\n"
     names = ("resize, 3x3 kernel", "`fuse`: a convolution per phase", "phases as channels, pixel shuffle")
     text += markdown_table((*names, "transposed convolution"), ways)
-    publish("fuse", text, options.readme)
+    publish("fuse", text, options.publish)
 
 
 def row(resample: str, scale: int, channels: int, memory: dict[Cell, list[float]]) -> list[str]:

@@ -33,7 +33,7 @@ def main() -> None:
         f" net {spread(unequal(healthy()))}; where kernels of 2 or 3 were trained along, and are compensated:"
         f" {spread(bad)}; in the demo's broken layer {max(unequal(broken())):.2f}."
     )
-    publish("lint", text, options.readme)
+    publish("lint", text, options.publish)
 
 
 def unequal(model: object) -> list[float]:

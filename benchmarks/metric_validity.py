@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("--split", choices=list(PHOTOS), default="test")
     parser.add_argument("--only", choices=list(CLAIMS), action="append", help="run this claim alone")
     options = parser.parse_args()
-    if options.readme and options.only:
-        parser.error("--readme needs the whole table: leave --only out")
+    if options.publish and options.only:
+        parser.error("--publish needs the whole table: leave --only out")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     split = Split(options.split)
     rows = [row for name in options.only or CLAIMS for row in timed(name, split)]
     table = markdown_table(("claim", "target", "measured", ""), [as_cells(row) for row in rows])
-    publish("metric_validity", f"{split.described()}\n\n{table}", options.readme)
+    publish("metric_validity", f"{split.described()}\n\n{table}", options.publish)
 
 
 def timed(name: str, split: Split) -> list[Row]:

@@ -240,7 +240,7 @@ def main() -> None:
             print(*row.cells, "" if row.passed else "FAILED", sep=" | ", file=sys.stderr, flush=True)
     written = sum(row.cells[3] not in ("nothing", "") for row in made)
     passed = f"{sum(row.passed for row in made)} of {len(made)} rows pass; {written} were written and opened."
-    publish("model_files_back", f"{markdown_table(HEADER, [row.cells for row in made])}\n\n{passed}", asked.readme)
+    publish("model_files_back", f"{markdown_table(HEADER, [row.cells for row in made])}\n\n{passed}", asked.publish)
     if not all(row.passed for row in made):
         sys.exit(1)
 

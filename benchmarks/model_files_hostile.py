@@ -1,6 +1,6 @@
 """Hostile model files of every format: `diagnose FILE` says in one line what is wrong, in bounds, and runs nothing.
 
-    python benchmarks/model_files_hostile.py [WORD] [--minutes M] [--readme]
+    python benchmarks/model_files_hostile.py [WORD] [--minutes M] [--publish]
 
 with the libraries of `[bench-models]`. Expected are exit code 2, one line, less than 1 GiB and a minute. Each kind
 starts with its undamaged file, which must be opened: what is refused beside it is refused for what is wrong with it.
@@ -236,7 +236,7 @@ def main() -> None:
     publish(
         "model_files_hostile",
         markdown_table(["what is hostile", "files", "faults", "most MB", "most s"], rows),
-        asked.readme,
+        asked.publish,
     )
     sys.exit(any(faults for done in found.values() for faults, _ in done))
 

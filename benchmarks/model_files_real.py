@@ -1,6 +1,6 @@
 """Model files as registries ship them, opened by the command line: what is found in them on two photos.
 
-    python benchmarks/model_files_real.py --kept FOLDER [--look FOLDER] [--readme]
+    python benchmarks/model_files_real.py --kept FOLDER [--look FOLDER] [--publish]
 
 Nothing is downloaded here. FOLDER holds the packages of `COMMANDS`, unpacked under their names, without installing
 them; none of their code runs. With `--look`, what each file makes of the photos is written there, enlarged fourfold.
@@ -162,7 +162,7 @@ def main() -> None:
         if asked.look and not outcome.code and kept.takes != "volumes" and _shows(outcome):
             look(kept, asked.kept, asked.look)
     header = ["file", "kind", "opened", "sites", "severity", "verdict, or why not"]
-    publish("model_files_real", markdown_table(header, rows), asked.readme)
+    publish("model_files_real", markdown_table(header, rows), asked.publish)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = [row(name) for name in BATCHES]
     header = ("net and batch", "plain step", "measured step", "other steps", f"a step at every {EVERY}", "")
-    publish("monitor", markdown_table(header, rows), options.readme)
+    publish("monitor", markdown_table(header, rows), options.publish)
 
 
 def row(name: str) -> tuple[str, ...]:

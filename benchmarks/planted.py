@@ -96,7 +96,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--split", choices=("development", "test"), default="test")
     parser.add_argument("--only", nargs="+", metavar="NET", help="names such as unet, 'padded unet' or tokens")
-    parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not for the README")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not to be published")
     parser.add_argument("--mistakes", action="store_true", help="list every verdict that is wrong, with what is true")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="note each case there, and go on where it ends")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
@@ -109,11 +109,11 @@ def main() -> None:
             known = ", ".join(dict.fromkeys(plan.net for plan in chosen))
             raise SystemExit(f"no net of the {options.split} split is called {', '.join(unknown)}; there are {known}")
         chosen = [plan for plan in chosen if plan.net in options.only]
-    if options.readme and (options.only or options.every > 1):
-        raise SystemExit("the README has all cases: leave out --only and --every")
+    if options.publish and (options.only or options.every > 1):
+        raise SystemExit("the published table has all cases: leave out --only and --every")
     chosen = chosen[:: options.every]
     records = kept_records(chosen, options.workers, options.keep)
-    publish("planted", text_of(options.split, records), options.readme)
+    publish("planted", text_of(options.split, records), options.publish)
     if options.mistakes:
         print(mistakes(records))
 

@@ -1,4 +1,4 @@
-"""Put a benchmark's printed table into the README, with date and machine, so that no number there is typed."""
+"""Put a benchmark's printed table into a page below docs/, with date and machine, so that no number there is typed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -33,21 +33,31 @@ def stamp() -> str:
     return f"{today}, {machine}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
-def publish(name: str, text: str, into_page: bool, page: Path = README) -> None:
-    """Print `text`; where asked, replace what stands in the page between the markers of `name` by it."""
+def publish(name: str, text: str, into_page: bool, docs: Path = DOCS) -> None:
+    """Print `text`; where asked, replace what stands between the markers of `name` by it, on the page that has them."""
     text = f"{text}\n\n*`benchmarks/{name}.py`, {stamp()}*"
     print(text)
     if not into_page:
         return
+    page = page_of(name, docs)
     block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    content = page.read_text(encoding="utf-8")
-    if not block.search(content):
-        raise SystemExit(f"{page.name} has no block <!-- {name} --> ... <!-- /{name} -->")
-    page.write_text(block.sub(lambda found: f"{found[1]}{text}\n{found[2]}", content), encoding="utf-8")
+    page.write_text(
+        block.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+
+
+def page_of(name: str, docs: Path = DOCS) -> Path:
+    """The page that has the block of `name`."""
+    markers = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pages = [page for page in sorted(docs.rglob("*.md")) if all(m in page.read_text(encoding="utf-8") for m in markers)]
+    if len(pages) != 1:
+        found = " and ".join(str(page.relative_to(docs)) for page in pages) or "no page"
+        raise SystemExit(f"expected one page below {docs.name}/ with {' ... '.join(markers)}, found {found}")
+    return pages[0]
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--readme", action="store_true", help="put the table into the README, too")
+    parser.add_argument("--publish", action="store_true", help="put the table into the page that has its block, too")
     return parser

@@ -198,7 +198,7 @@ def main() -> None:
     seen = "period: lines (site box-filtered), steps (in the target)"
     header = ["net", "upsampler", "severity (slices)", "blamed", seen, "CPU time"]
     text = markdown_table(header, rows)
-    publish("real_decoders", text, options.readme)
+    publish("real_decoders", text, options.publish)
 
 
 if __name__ == "__main__":

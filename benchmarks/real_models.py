@@ -77,7 +77,7 @@ def main() -> None:
         + markdown_table(header, rows)
         + f"\n\n> {diagnosis['verdict']}"
     )
-    publish("real_models", text, options.readme)
+    publish("real_models", text, options.publish)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{what} (default: {count})")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="copy damaged images there that show a fault")
     options = parser.parse_args()
-    if options.readme and any(vars(options)[name] != count for name, (count, _) in PARTS.items()):
-        raise SystemExit(f"the README has all of them: leave out --{', --'.join(PARTS)}")
+    if options.publish and any(vars(options)[name] != count for name, (count, _) in PARTS.items()):
+        raise SystemExit(f"the published table has all of them: leave out --{', --'.join(PARTS)}")
     warnings.simplefilter("ignore")  # torch's own, of what hostile files are made by
     tallies = [
         *mutated_images(options.images, options.keep),
@@ -49,7 +49,7 @@ def main() -> None:
         hostile(options.hostile),
         leaks(options.leak),
     ]
-    publish("robustness", table([tally for tally in tallies if tally.tried]), options.readme)
+    publish("robustness", table([tally for tally in tallies if tally.tried]), options.publish)
     print(kinds(tallies), file=sys.stderr)
 
 

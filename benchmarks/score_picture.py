@@ -1,4 +1,4 @@
-"""The README's picture of a page of scores: crops of a photo, some with a planted defect, as a browser shows them.
+"""The docs' picture of a page of scores: crops of a photo, some with a planted defect, as a browser shows them.
 
 Needs chromium and its driver: `python benchmarks/score_picture.py`
 """

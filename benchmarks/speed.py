@@ -45,7 +45,7 @@ def main() -> None:
         folder = Path(name)
         rows = [*pictures(folder), *workers(folder), erqa(), evidence(), *large(folder)]
     header = ("cost", "target", "measured")
-    publish("speed", markdown_table(header, rows) + "\n\n" + profile(), options.readme)
+    publish("speed", markdown_table(header, rows) + "\n\n" + profile(), options.publish)
 
 
 def megapixel(image: np.ndarray, side: int = 1024) -> np.ndarray:

@@ -184,7 +184,7 @@ def main() -> None:
             rows.append(_tried(desk, whole, *case))
             print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     header = ("what", "tried", "images lost at once, at most", "rows lost", "doubled", "other reports", "other faults")
-    publish("store_kills", markdown_table(header, rows), options.readme)
+    publish("store_kills", markdown_table(header, rows), options.publish)
 
 
 def _undisturbed(desk: Desk) -> list[object]:

@@ -41,7 +41,7 @@ def main() -> None:
         tried = {name: {row: tuned(name, task, row) for row in rows} for name, task in made.items()}
         draw(made, found, tried, options.picture)
     text = "\n\n".join([*parts, separation(found), loss_cost(timed), explanation()])
-    publish("training", text, options.readme and not (options.only or options.others))
+    publish("training", text, options.publish and not (options.only or options.others))
 
 
 if __name__ == "__main__":

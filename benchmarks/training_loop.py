@@ -18,7 +18,7 @@ from artifactlab.fix import SitePenalty
 RATE, BETAS = 1e-2, (0.9, 0.999)
 """at a fifth of this rate none of the nets gets as far in so few steps: L1 alone ends 1 to 2 dB lower"""
 PENALTY = 0.03
-"""weight of the penalty on the offenders' activations, where a loss is aimed: the README's"""
+"""weight of the penalty on the offenders' activations, where a loss is aimed: that of docs/how-to/training.md"""
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(output, target) -> what is added to L1"""
 

@@ -87,7 +87,7 @@ def main() -> None:
         for net, (_, rows) in NETS.items():
             sheet = np.hstack([np.array(results[net, row]["sample"][0], np.uint8) for row in rows])
             cv2.imwrite(str(options.pictures / f"upsamplers_{net.replace(' ', '_')}.png"), sheet)
-    publish("upsamplers", report(results), options.readme)
+    publish("upsamplers", report(results), options.publish)
 
 
 def trained(net: str, row: str, seed: int, images: list[Tensor]) -> dict:

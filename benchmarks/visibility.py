@@ -109,7 +109,7 @@ def main() -> None:
         curves_table(judged["test"], [form for form in FORMS if form not in STEPS], seeing, 1 / 255, range(-2, 5)),
         curves_table(judged["test"], STEPS, seeing, 1.0, range(-6, 2)),
     ]
-    publish("visibility", "\n\n".join(tables), options.readme)
+    publish("visibility", "\n\n".join(tables), options.publish)
 
 
 def judge(pair: Pair, seeing: Sequence[Model], ours: bool) -> Judged:

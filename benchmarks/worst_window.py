@@ -79,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     contents = list(_contents(options.split))
-    publish("worst_window", "\n\n".join(_parts(contents, options.split)), options.readme)
+    publish("worst_window", "\n\n".join(_parts(contents, options.split)), options.publish)
 
 
 def _parts(contents: Sequence[Image], split: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What other repositories copy or refer to: the pre-commit hook, and the workflow in the README."""
+"""What other repositories copy or refer to: the pre-commit hook, and the workflow in the docs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from artifactlab.inputs.image_files import SUFFIXES
 
 ROOT = Path(__file__).resolve().parent.parent
 (HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-(WORKFLOW,) = re.findall(r"```yaml\n(# \.github/workflows/.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+(WORKFLOW,) = re.findall(r"```yaml\n(# \.github/workflows/.*?)```", (ROOT / "docs/how-to/ci.md").read_text(), re.DOTALL)
 STAIRS = (np.tri(24, dtype=np.uint8) * 255).repeat(4, 0).repeat(4, 1)
 
 
@@ -48,7 +48,7 @@ def test_hook_is_run_on_what_counts_as_an_image_and_on_nothing_else() -> None:
     ]
 
 
-def test_workflow_of_the_readme_annotates_what_fails_in_twelve_lines(repository: Path) -> None:
+def test_workflow_of_the_docs_annotates_what_fails_in_twelve_lines(repository: Path) -> None:
     assert len(WORKFLOW.splitlines()) <= 12
     (job,) = yaml.safe_load(WORKFLOW)["jobs"].values()
     ours = [shlex.split(step["run"])[1:] for step in job["steps"] if step.get("run", "").startswith("artifactlab")]

@@ -1,4 +1,7 @@
-"""The README as a newcomer uses it: its Python runs, and so does every command in it, in the order it stands there."""
+"""README and docs as a newcomer uses them: their Python runs, and so does every command, in the order they stand there.
+
+What stands on several pages runs once.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -16,17 +20,33 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
-from click.testing import CliRunner
+import yaml
+from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from artifactlab.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-SHELL = "".join(re.findall(r"```(?:console|text|bash)\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
-TOML = re.search(r"```toml\n# (\S+)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [shlex.split(line, comments=True) for line in re.findall(r"^\$ (.*)$", SHELL, re.MULTILINE)]
+PROMPTS = re.compile(r"^\$ (.*)$", re.MULTILINE)
+
+
+def in_menu(entry: object) -> Iterator[str]:
+    """Pages of a part of the site's menu, in its order."""
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, (list, dict)):
+        for part in entry.values() if isinstance(entry, dict) else entry:
+            yield from in_menu(part)
+
+
+SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+PAGES = [ROOT / "README.md", *(p for name in in_menu(SITE["nav"]) if (p := ROOT / "docs" / name).is_file())]
+"""README first, then the site as somebody reads it from the first page to the last."""
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+BLOCKS = list(dict.fromkeys(re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)))
+SHELL = "".join(re.findall(r"```(?:console|text|bash)\n(.*?)```", TEXT, re.DOTALL)).replace("\\\n", " ")
+TOML = re.search(r"```toml\n# (\S+)\n(.*?)```", TEXT, re.DOTALL)
+COMMANDS = [list(c) for c in dict.fromkeys(tuple(shlex.split(line, comments=True)) for line in PROMPTS.findall(SHELL))]
 OURS = [command[1:] for command in COMMANDS if command[0] == "artifactlab"]
 ELSEWHERE = [["demo"]]
 """what another test runs just as it stands: tests/test_demo.py"""
@@ -76,7 +96,7 @@ def latents():
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the README supposes: a model with an offender, its weights, photos, outputs old and new."""
+    """A folder with what the docs suppose: a model with an offender, its weights, photos, outputs old and new."""
     desk = tmp_path_factory.mktemp("desk")
     (desk / "my_models.py").write_text(MODEL)
     known: dict[str, type[torch.nn.Module]] = {}
@@ -89,7 +109,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(desk / "mel.npy", rng.normal(size=(1, 80, 64)).astype(np.float32))
     scan = scipy.ndimage.gaussian_filter(rng.normal(size=(64, 64, 64)), 3).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(scan, np.eye(4)), desk / "scan.nii.gz")
-    for folder, size, count in (("photos", 256, 1), ("check", 64, 2), ("outputs", 96, 5), ("outputs_fixed", 96, 5)):
+    for folder, size, count in (("photos", 256, 1), ("check", 128, 2), ("outputs", 96, 5), ("outputs_fixed", 96, 5)):
         (desk / folder).mkdir()
         for number in range(count):
             noise = cv2.GaussianBlur(rng.normal(size=(size, size, 3)), (0, 0), 5)
@@ -107,26 +127,35 @@ def test_every_python_block_runs(number: int, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("agg")
     try:
-        exec(compile(BLOCKS[number], f"README block {number}", "exec"), {"__name__": "readme"})
+        exec(compile(BLOCKS[number], f"block {number}", "exec"), {"__name__": "docs"})
     finally:
         plt.close("all")
 
 
-def test_every_command_runs_in_the_order_of_the_readme(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(desk)
-    said = {}
-    for arguments in OURS:
-        if arguments in ELSEWHERE:
-            continue
-        extra = [word for option, words in SHORTER.items() if option in arguments for word in words]
-        result = CliRunner().invoke(main, [*arguments, *extra])
+@pytest.fixture(scope="module")
+def results(desk: Path) -> dict[tuple[str, ...], Result]:
+    """What each command of ours came to, in the order of the docs."""
+    results = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(desk)
+        for arguments in OURS:
+            if arguments not in ELSEWHERE:
+                extra = [word for option, words in SHORTER.items() if option in arguments for word in words]
+                results[tuple(arguments)] = CliRunner().invoke(main, [*arguments, *extra])
+    return results
+
+
+def test_every_command_runs_in_the_order_of_the_docs(desk: Path, results: dict[tuple[str, ...], Result]) -> None:
+    for arguments, result in results.items():
         # 1 says that three steps of training were too few, or that the outputs have grids, which they do
-        may_fail = extra or "shows" in arguments
+        may_fail = any(option in arguments for option in (*SHORTER, "shows"))
         assert result.exit_code in ((0, 1) if may_fail else (0,)), f"{arguments}: {result.output}"
-        said[" ".join(arguments)] = result.stdout
     assert (desk / "report/report.html").is_file()
     assert (desk / "fixed.safetensors").is_file()
-    assert "better" in said["compare outputs/ outputs_fixed/"].lower()
+
+
+def test_what_the_docs_prove_is_proven(results: dict[tuple[str, ...], Result]) -> None:
+    assert "better" in results["compare", "outputs/", "outputs_fixed/"].stdout.lower()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c[0] == "make"], ids=" ".join)
@@ -148,16 +177,7 @@ def test_completion_is_what_a_shell_takes(line: str) -> None:
 
 
 def test_there_is_nothing_in_the_shell_blocks_that_no_test_knows() -> None:
-    assert {command[0] for command in COMMANDS} <= {"artifactlab", "make", "eval"}
+    assert {command[0] for command in COMMANDS} <= {"artifactlab", "make", "eval", "pip"}
+    assert [c for c in COMMANDS if c[0] == "pip"] == [["pip", "install", "artifactlab"]]
     assert len(OURS) >= 10
     assert len(BLOCKS) >= 2
-
-
-def test_every_link_and_picture_leads_somewhere() -> None:
-    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (ROOT / target).exists(), target

@@ -9,7 +9,7 @@ from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.scoring.severity import VISIBLE
 
 # The shares below are round numbers and were not tuned; docs/decisions.md says under "Offenders are what is repaired
-# together" what they are for, and the README what `benchmarks/planted.py` finds with them.
+# together" what they are for, and docs/benchmarks/diagnosis.md what `benchmarks/planted.py` finds.
 LARGE_SHARE = 0.2
 """Share of the remaining severity from which on a repair is worth naming, however little severity that is."""
 SMALL_SHARE = 0.05

@@ -220,11 +220,11 @@ def test_what_is_no_image_or_too_small_is_refused(given: Any, options: dict[str,
 
 
 def test_the_examples_of_the_option_files_are_what_packages_take(package: Any) -> None:
-    """The flow mappings of docstring and README, read by hand: YAML is no dependency of ours."""
+    """The flow mappings of docstring and docs, read by hand: YAML is no dependency of ours."""
     trainer = package("basicsr")
     register()
-    readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    examples = re.findall(r"\{(type: .*)\}", f"{basicsr.__doc__}{readme}")
+    page = (Path(__file__).resolve().parent.parent.parent / "docs/how-to/training.md").read_text(encoding="utf-8")
+    examples = re.findall(r"\{(type: .*)\}", f"{basicsr.__doc__}{page}")
     assert len(examples) == 6 + 4
     for example in examples:
         options = dict(part.split(": ", 1) for part in example.split(", ") if ": " in part)
