@@ -13,7 +13,7 @@ from artifactlab.attribution.records import Effect, SiteDiagnosis
 from artifactlab.attribution.verdict_text import plain, signed
 from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
-STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
+STYLES = {"offender": "bold red", "suspect": "red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"
 NUMBERS = ("period", "evidence", "effect (90%)", "share")
 TOGETHER = "Offenders repaired together, each on top of those above it"

@@ -60,6 +60,14 @@ def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | N
                 " output worse. If you replace it, train the layers after it, too (--neighbours), or all of it.",
             )
         ]
+    if site.verdict == "suspect":
+        return [
+            Step(
+                "Make sure first",
+                "Repairing this site takes most of the artifact, but there is too little content to tell that from"
+                " chance. Diagnose again with more inputs of this size.",
+            )
+        ]
     if site.verdict != "offender":
         harmless = site.verdict == "harmless"
         why = "shows a grid or steps of its own, which do not reach the output" if harmless else "is clean"

@@ -89,7 +89,13 @@ def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(model: nn.Mod
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"), [("compensated", "Leave it alone"), ("clean", "Nothing to do"), ("harmless", "Nothing to do")]
+    ("verdict", "words"),
+    [
+        ("suspect", "Make sure first"),
+        ("compensated", "Leave it alone"),
+        ("clean", "Nothing to do"),
+        ("harmless", "Nothing to do"),
+    ],
 )
 def test_a_site_that_is_no_offender_is_not_to_be_replaced(diagnosis: Diagnosis, verdict: Any, words: str) -> None:
     (step,) = next_steps(diagnosis, replace(diagnosis.sites[0], verdict=verdict), CALLED)
