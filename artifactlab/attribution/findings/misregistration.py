@@ -252,7 +252,7 @@ def _averaged(shift: Shift, parts: list[tuple[Tensor, Tensor]]) -> Shift:
 
 
 def _finding(shift: Shift, first: Shift, suspects: dict[str, str]) -> Finding:
-    """A displaced merge in words, with the layers that sit off; those after the first may only pass on what it began."""
+    """A displaced merge in words, and the layers that sit off; those after the first may only pass on what it began."""
     away = [f"{abs(v):.2f} px {way[v > 0]}" for v, way in zip(shift.value, WAYS, strict=True) if abs(v) >= 0.05]
     in_output = max(abs(v) * g for v, g in zip(shift.value, shift.growth, strict=True))
     one, other = shift.names
