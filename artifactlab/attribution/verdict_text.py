@@ -102,6 +102,21 @@ def plain(severity: float) -> str:
     return f"{severity:.2f}".replace("-0.00", "0.00")
 
 
+def share_text(share: float | None) -> str:
+    """The part of the artifact that a site causes; one whose repair makes it worse causes none of it."""
+    return "-" if share is None else f"{max(0.0, share):.0%}"
+
+
+def strength_text(severity: float) -> str:
+    """How many times as strong as what just shows something is: the root of its severity.
+
+    >>> strength_text(4.0), strength_text(197.0)
+    ('2.0', '14')
+    """
+    strength = math.sqrt(max(0.0, severity) / VISIBLE)
+    return f"{strength:.{1 if strength < 9.95 else 0}f}"
+
+
 def _main_finding(
     sites: Sequence[SiteDiagnosis],
     joint: Sequence[JointStep] | None,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
+
+PROOF = "Prove that it is gone"
+"""What is done once something else was."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class Invocation:
     """Options that only `diagnose` has."""
     folder: str = "report"
     """Folder of the report."""
+
+    @property
+    def files(self) -> str:
+        """The first path of `inputs`; empty where these are no files."""
+        return next((path for flag, path in pairwise(self.inputs) if flag == "--input"), "")
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,12 @@ def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | N
     return [_lint(called), *steps] if called else steps
 
 
+def commands_after(diagnosis: Diagnosis, called: Invocation) -> list[tuple[str, str]]:
+    """What to type next about the first offender: why, and the command; nothing where there is none."""
+    steps = next_steps(diagnosis, diagnosis.offenders[0], called) if diagnosis.offenders else []
+    return [(step.title, step.command) for step in steps if step.command and step.title != PROOF]
+
+
 def _lint(called: Invocation | None) -> Step:
     return Step(
         "See why",
@@ -88,7 +103,8 @@ def _lint(called: Invocation | None) -> Step:
 def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
     key = site.site.key
     inputs = "images" if len(diagnosis.directions) == 2 else "inputs"
-    extra = ("--site", key, "--distil", f"{inputs.upper()}/", "-o", "fixed.safetensors")
+    shown = called.files if called else ""
+    extra = ("--site", key, "--distil", shown or f"{inputs.upper()}/", "-o", "fixed.safetensors")
     return Step(
         "Swap the layer, keep the model",
         "The new upsampler starts as this one's copy without a lattice. With --distil it is trained, alone and without"
@@ -129,7 +145,7 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
             f"artifactlab compare {shlex.quote(before)} after/diagnosis.json --fail-on-regression"
         )
     return Step(
-        "Prove that it is gone",
+        PROOF,
         "Diagnose again on the same inputs, and compare in pairs: better, worse or cannot tell, with an interval.",
         command=commands,
         code=(

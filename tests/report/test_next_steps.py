@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.cli.main import main
-from artifactlab.report.next_steps import Invocation, next_steps
+from artifactlab.report.next_steps import Invocation, commands_after, next_steps
 
 CALLED = Invocation(
     "my models.py:make",
@@ -86,6 +86,13 @@ def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(model: nn.Mod
     for code in codes:
         exec(code, known)
     assert known["loss"].requires_grad
+
+
+def test_the_terminal_says_what_to_type_next_with_the_images_that_are_known(diagnosis: Diagnosis) -> None:
+    typed = [shlex.split(command) for _, command in commands_after(diagnosis, CALLED)]
+    assert [words[1] for words in typed] == ["lint", "fix"]
+    assert typed[1][typed[1].index("--distil") + 1] == "my photos/"
+    assert commands_after(replace(diagnosis, sites=()), CALLED) == []
 
 
 @pytest.mark.parametrize(
