@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.diagnosis import Diagnosis, as_diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.site_keys import keys_of
 from artifactlab.attribution.sites.records import Site, SiteKey
@@ -79,12 +80,12 @@ class SitePenalty:
         self.reset()
 
     @classmethod
-    def from_diagnosis(cls, model: nn.Module, diagnosis: Diagnosis, weight: float = 1.0) -> SitePenalty:
+    def from_diagnosis(cls, model: nn.Module, diagnosis: Diagnosis | str | Path, weight: float = 1.0) -> SitePenalty:
         """The penalty on a diagnosis' offenders, as far as they have a fixed lattice.
 
         Args:
             model: that was diagnosed.
-            diagnosis: what `artifactlab.diagnose` returned.
+            diagnosis: what `artifactlab.diagnose` returned, or the `diagnosis.json` of a report.
             weight: times which the penalty is returned.
 
         Raises:
@@ -100,6 +101,7 @@ class SitePenalty:
         ...     bool(penalty() > 0)
         True
         """
+        diagnosis = as_diagnosis(diagnosis)
         sites = [found for found in diagnosis.offenders if max(lattice_period(found.site.scale)) > 1]
         if not sites:
             raise InputError(

@@ -34,6 +34,11 @@ class Invocation:
     """Folder of the report."""
 
     @property
+    def diagnosis(self) -> str:
+        """The file that holds the diagnosis."""
+        return str(Path(self.folder) / "diagnosis.json")
+
+    @property
     def files(self) -> str:
         """The first path of `inputs`; empty where these are no files."""
         return next((path for flag, path in pairwise(self.inputs) if flag == "--input"), "")
@@ -81,7 +86,7 @@ def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | N
         harmless = site.verdict == "harmless"
         why = "shows a grid or steps of its own, which do not reach the output" if harmless else "is clean"
         return [Step("Nothing to do here", f"This site {why}. Changing it would not help.")]
-    steps = [_swap(diagnosis, site, called), _train(site), _prove(diagnosis, called)]
+    steps = [_swap(diagnosis, site, called), _train(site, called), _prove(diagnosis, called)]
     return [_lint(called), *steps] if called else steps
 
 
@@ -118,16 +123,18 @@ def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) 
     )
 
 
-def _train(site: SiteDiagnosis) -> Step:
-    penalised = "diagnosis.offenders" if len(site.site.calls) > 1 else f"[{site.site.key!r}]"
+def _train(site: SiteDiagnosis, called: Invocation | None) -> Step:
+    known = _known(called)
+    several = len(site.site.calls) > 1
+    penalty = f".from_diagnosis(model, {known})" if several else f"(model, [{site.site.key!r}])"
     return Step(
         "Or train it away",
         "In your own training loop: a loss that sees grids and stair-steps in the output, and a penalty on the lattice"
         " in this site's own activation.",
         code=(
             "from artifactlab.fix import EdgeAwareLoss, SitePenalty\n\n"
-            "edge_loss = EdgeAwareLoss.from_diagnosis(diagnosis)\n"
-            f"with SitePenalty(model, {penalised}) as penalty:\n"
+            f"edge_loss = EdgeAwareLoss.from_diagnosis({known})\n"
+            f"with SitePenalty{penalty} as penalty:\n"
             "    output = model(batch)\n"
             "    loss = your_loss(output, target) + edge_loss(output, target) + penalty()"
         ),
@@ -139,7 +146,7 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
     if called and called.inputs:
         model = [called.target, *called.factory, "--checkpoint", "fixed.safetensors", *called.running]
         again = [*model, *called.inputs, *called.diagnosing, "-o", "after"]
-        before = str(Path(called.folder) / "diagnosis.json")
+        before = called.diagnosis
         commands = (
             f"artifactlab diagnose {shlex.join(again)}\n"
             f"artifactlab compare {shlex.quote(before)} after/diagnosis.json --fail-on-regression"
@@ -150,9 +157,14 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
         command=commands,
         code=(
             f"after = artifactlab.diagnose(fixed.model, inputs, {_settings(diagnosis)}{_layout(diagnosis)})\n"
-            "print(artifactlab.compare(diagnosis, after).text)"
+            f"print(artifactlab.compare({_known(called)}, after).text)"
         ),
     )
+
+
+def _known(called: Invocation | None) -> str:
+    """The diagnosis in Python: the file of one that the command line made."""
+    return repr(called.diagnosis) if called else "diagnosis"
 
 
 def _settings(diagnosis: Diagnosis) -> str:

@@ -69,11 +69,21 @@ def test_the_commands_are_the_program_s_own_and_repeat_what_was_typed(
     assert found[-1][2] == "out/diagnosis.json"
 
 
-def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(model: nn.Module, diagnosis: Diagnosis) -> None:
+@pytest.mark.parametrize("called", [CALLED, None])
+def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(
+    model: nn.Module,
+    diagnosis: Diagnosis,
+    called: Invocation | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/diagnosis.json").write_text(diagnosis.to_json())
     batch = torch.rand(1, 1, 32, 32)
     known: dict[str, Any] = {
         "artifactlab": artifactlab,
-        "diagnosis": diagnosis,
+        **({} if called else {"diagnosis": diagnosis}),  # who typed a command has a file
         "model": model,
         "inputs": images(),
         "images": None,  # the closed form; training is tested elsewhere
@@ -81,8 +91,8 @@ def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(model: nn.Mod
         "target": torch.rand(1, 1, 64, 64),
         "your_loss": nn.functional.l1_loss,
     }
-    codes = [step.code for step in next_steps(diagnosis, diagnosis.offenders[0], CALLED)]
-    assert len(codes) == 4
+    codes = [step.code for step in next_steps(diagnosis, diagnosis.offenders[0], called)]
+    assert len(codes) == (4 if called else 3)
     for code in codes:
         exec(code, known)
     assert known["loss"].requires_grad
