@@ -232,5 +232,5 @@ def test_json_lines_are_read_as_the_json_is(report: Callable[..., ScoreReport], 
     assert compare(before, tmp_path / "after.jsonl").metrics == compare(before, after).metrics
     for text in ("", "{", "[]", '{"path": "a.png"}'):
         (tmp_path / "bad.jsonl").write_text(text)
-        with pytest.raises(InputError, match="holds no scores|is damaged"):
+        with pytest.raises(InputError, match=r"holds no scores|is damaged"):
             compare(before, tmp_path / "bad.jsonl")

@@ -129,13 +129,13 @@ def test_a_shard_that_is_damaged_is_a_row_beside_references(save: Save, tmp_path
 
 
 def test_of_a_subset_and_all_references_what_both_have_is_scored_where_that_is_asked_for(save: Save) -> None:
-    out = [save(f"out/{name}.png", photo()).parent for name in "ab"][0]
-    ref = [save(f"ref/{name}.png", photo()).parent for name in "bcd"][0]
-    with pytest.raises(InputError, match="no reference in .* for the images: a$"):
+    (out,) = {save(f"out/{name}.png", photo()).parent for name in "ab"}
+    (ref,) = {save(f"ref/{name}.png", photo()).parent for name in "bcd"}
+    with pytest.raises(InputError, match=r"no reference in .* for the images: a$"):
         score_images([out], reference=ref)
     report = score_images([out], ref, ["direction_divergence"], common=True)
     assert [Path(row.path).name for row in report.images] == ["b.png"]
     with pytest.raises(InputError, match="common is for images with a reference"):
         score_images([out], common=True)
-    with pytest.raises(InputError, match="no reference in .* for the images: b$"):
+    with pytest.raises(InputError, match=r"no reference in .* for the images: b$"):
         score_images([out / "b.png"], ref / "c.png", common=True)
