@@ -44,7 +44,7 @@ def go_on(model: nn.Module, task: Task, added: Loss, seed: int, rate: float, ste
     with ExitStack() as stack:
         penalty: Callable[[], Tensor] | None = None
         if aim and aim.offenders:
-            penalty = stack.enter_context(SitePenalty(model, aim.offenders, PENALTY))
+            penalty = stack.enter_context(SitePenalty.from_diagnosis(model, aim, PENALTY))
         for _ in range(steps):
             step(model, optimiser, task.batch(rng), added, objective, penalty)
             schedule.step()

@@ -36,7 +36,7 @@ ROOMS = (
 """the rooms of the house, ground floor first; a file imports from its own room and from lower floors"""
 WITHIN_ATTRIBUTION = (
     ("sites",),
-    ("records", "windows", "handles"),
+    ("records", "windows", "handles", "reading"),
     ("diagnosis", "artifact_words"),
     ("verdicts",),
     ("repair",),

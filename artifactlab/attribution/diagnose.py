@@ -15,6 +15,7 @@ from artifactlab.attribution.artifact_words import IMAGE
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.examples import kept_examples
 from artifactlab.attribution.findings.causes import artifact_origin, coarse_causes
+from artifactlab.attribution.input_range import input_doubt
 from artifactlab.attribution.investigation import Investigation
 from artifactlab.attribution.measures import severity_measures, severity_of_halves
 from artifactlab.attribution.records import DiagnoseSettings
@@ -148,7 +149,7 @@ def diagnose(
     remarks = examined.note + untrained_note(runner.model) + ending + judged.text + values.text
     return Diagnosis(
         sites=judgement.sites,
-        verdict=f"{values.doubt}{text}{remarks}",
+        verdict=f"{values.doubt or input_doubt(passes, outputs)}{text}{remarks}",
         finding=text.finding,
         output=judgement.measures,
         config=DiagnoseSettings(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifactlab.attribution.handles import Handles
+from artifactlab.attribution.reading import read_data, record_of
 from artifactlab.attribution.records import (
     DiagnoseSettings,
     Finding,
@@ -193,6 +195,32 @@ class Diagnosis:
             raise InputError(f"no site {key!r}; the diagnosis has {', '.join(kept)}")
         return kept[key]
 
+    @classmethod
+    def load(cls, path: str | Path) -> Diagnosis:
+        """A diagnosis that was written as JSON, such as the `diagnosis.json` of a report; without pictures.
+
+        Args:
+            path: of the file, or of the report's folder.
+
+        Raises:
+            InputError: if it cannot be read, is damaged, or was written by another version.
+        """
+        data = read_data(path, SCHEMA_VERSION)
+        try:
+            return cls(
+                sites=tuple(map(_site_of, data["sites"])),
+                verdict=str(data["verdict"]),
+                output=record_of(OutputMeasures, data["output"]),
+                config=record_of(DiagnoseSettings, data["config"]),
+                joint=record_of(tuple[JointStep, ...], data["joint"]),
+                findings=record_of(tuple[Finding, ...], data["findings"]),
+                per_input=record_of(tuple[SeverityMeasures, ...], data["per_input"]),
+                half_samples=record_of(HalfSamples, data["half_samples"]),
+                model=record_of(ModelSource, data["model"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{str(path)!r} is damaged ({type(error).__name__}: {error}); diagnose again") from error
+
     def __repr__(self) -> str:
         found = f"{len(self.sites)} sites, {len(self.offenders)} offenders, severity {self.output.severity:.3g}"
         return f"Diagnosis({found}: {printable(self.heading)})"
@@ -247,3 +275,13 @@ class Diagnosis:
         """
         figure: Figure = VIEWS["maps"](self, example)
         return figure
+
+
+def as_diagnosis(given: Diagnosis | str | Path) -> Diagnosis:
+    """A diagnosis, or the one that a file holds; see `Diagnosis.load`."""
+    return Diagnosis.load(given) if isinstance(given, (str, Path)) else given
+
+
+def _site_of(data: dict[str, Any]) -> SiteDiagnosis:
+    """A site as `SiteDiagnosis.to_dict` has it: its own fields stand beside what was found out."""
+    return record_of(SiteDiagnosis, {**data, "site": data})

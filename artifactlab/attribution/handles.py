@@ -2,7 +2,8 @@
 
 Records, JSON and commands hold full keys. Where people read (tables, headings, plots), a long one stands as its tail,
 `...up_blocks.1.upsampler/interpolate#0`: the parts of the path that are nearest to the layer are those in its code, and
-what sites have in common, which comes first, tells them apart from nothing.
+what sites have in common, which comes first, tells them apart from nothing. Modules that nest in each other, as the
+levels of pix2pix's U-Net do, repeat a part over and over; it stands once, with how often: `(model.3)x4.model.5`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ FEWEST_PARTS = 2
 """Parts of the path that a handle has at least: `conv` alone is in every block."""
 LEAST_SAVED = 8
 """Characters that a handle saves at least: a name that is hardly longer reads better whole."""
+LONGEST_UNIT = 3
+"""Parts of a path that are told to repeat: more do so in no net that was seen."""
 ELLIPSIS = "..."
 """What stands for the parts that are left out, in ASCII for every terminal."""
 
@@ -64,8 +67,38 @@ class Handles:
 
 def _tails(key: str) -> list[str]:
     """A key without its first part, without its first two, and so on, the longest first."""
-    parts = key.split(".")
+    parts = _parts(key)
     return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def _parts(key: str) -> list[str]:
+    """The path of a long key, of which repeated parts are one; the last part holds the operation as well."""
+    name, slash, operation = key.rpartition("/")
+    if len(key) <= LONGEST or not slash:
+        return key.split(".")
+    parts = name.split(".")
+    made = []
+    while parts:
+        unit, times = _repeated(parts)
+        made.append(".".join(unit) if times == 1 else f"({'.'.join(unit)})x{times}")
+        parts = parts[len(unit) * times :]
+    made[-1] += f"/{operation}"
+    return made
+
+
+def _repeated(parts: list[str]) -> tuple[list[str], int]:
+    """The part or parts that a path begins with, and how often they follow each other; single names stand as they are.
+
+    >>> _repeated(["model", "3", "model", "3", "model", "5"])
+    (['model', '3'], 2)
+    """
+    for size in range(2, LONGEST_UNIT + 1):
+        times = 1
+        while parts[:size] == parts[times * size : (times + 1) * size]:
+            times += 1
+        if times > 1:
+            return parts[:size], times
+    return parts[:1], 1
 
 
 def _handle(key: str, shared: Mapping[str, int]) -> str:

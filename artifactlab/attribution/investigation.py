@@ -15,7 +15,7 @@ from artifactlab.attribution.screening import Examined
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.attribution.survey import Survey
 from artifactlab.attribution.until_sure import is_sure
-from artifactlab.attribution.verdicts import adds_enough, explains_nearly_all, judge
+from artifactlab.attribution.verdicts import adds_enough, explains_nearly_all, is_likely, judge
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.scoring.severity import Severity
 
@@ -103,18 +103,21 @@ def judge_sites(
 ) -> tuple[SiteDiagnosis, ...]:
     """The sites by rank; offenders are those repaired together or, where estimates accuse, each that helps enough.
 
-    None is where all is `in_doubt`, as growth that was not seen may have drawn what shows.
+    None is where all is `in_doubt`, as growth that was not seen may have drawn what shows. Where nobody is guilty, the
+    first is suspect if its repair takes most of what shows.
     """
     effects = examined.effects
     guilty = {step.key for step in examined.joint}
     if by_estimates:
         guilty = {site.key for site in sites if adds_enough(effects[site], severity, severity)}
     guilty -= {site.key for site in sites if site.opaque or in_doubt}
+    nobody = not guilty and not in_doubt and examined.accuses
     judged = []
     for rank, site in enumerate(sorted(sites, key=lambda site: -effects[site].value), start=1):
         repaired = site in examined.alone
         estimate = not (repaired or by_estimates)
-        verdict = judge(site, evidence[site.key], effects[site], severity, site.key in guilty, estimate)
+        likely = nobody and rank == 1 and not (estimate or site.opaque) and is_likely(effects[site], severity)
+        verdict = judge(site, evidence[site.key], effects[site], severity, site.key in guilty, estimate, likely)
         order = sites.index(site) + 1
         judged.append(SiteDiagnosis(site, evidence[site.key], effects[site], verdict, rank, order, repaired))
     return tuple(judged)

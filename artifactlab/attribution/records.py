@@ -9,7 +9,7 @@ from typing import Any, Literal
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.scoring.data_range import RangeFrom
 
-Verdict = Literal["offender", "harmless", "compensated", "clean"]
+Verdict = Literal["offender", "suspect", "harmless", "compensated", "clean"]
 Kind = Literal["checkerboard", "stair-step"]
 FindingKind = Literal["misregistration", "seam", "input", "constant pattern"]
 
@@ -42,7 +42,8 @@ class SiteDiagnosis:
     effect: Effect
     """What the site does to the output."""
     verdict: Verdict
-    """`offender`, `harmless` (evidence, no effect), `compensated` (repairing it makes the output worse) or `clean`."""
+    """`offender`, `suspect` (the likeliest cause, but too little content to be sure), `harmless` (evidence, no effect),
+    `compensated` (repairing it makes the output worse) or `clean`."""
     rank: int
     """Place among the sites by effect, 1 for the largest."""
     order: int

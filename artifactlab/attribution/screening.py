@@ -53,6 +53,8 @@ class Examined:
     """The sites that were repaired together."""
     note: str = ""
     """What the reader should know of how the effects were found, as a sentence."""
+    accuses: bool = True
+    """Whether any site may be guilty; none is where the input brought all that shows."""
 
 
 class Examination:
@@ -102,7 +104,7 @@ class Examination:
             self._everything = True
         alone = {site: self._trials.repaired([site]) for site in self._sites}
         effects = self._effects(alone)
-        return Examined(effects, alone, self._together(alone, effects), self._note)
+        return Examined(effects, alone, self._together(alone, effects), self._note, self._accuse)
 
     def _first_order(self) -> FirstOrder | None:
         before = self._trials.before
@@ -132,7 +134,7 @@ class Examination:
         if self._accuse and others and remaining >= VISIBLE and not self._innocent(others, joint, total):
             return None
         note = f" Of {len(ranked)} layers {len(alone)} were repaired; the others' effects are estimates."
-        return Examined({**first.effects, **effects}, alone, joint, note if others else "")
+        return Examined({**first.effects, **effects}, alone, joint, note if others else "", self._accuse)
 
     def _ranked(self, first: FirstOrder) -> list[Site]:
         """The sites by estimate, those of the same one by evidence."""

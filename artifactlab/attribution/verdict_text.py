@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from artifactlab.attribution.artifact_words import IMAGE, artifact_text, levels_text, period_text, size_text, words_for
 from artifactlab.attribution.records import Finding, JointStep, SeverityMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.sizes import UnseenGrowth
-from artifactlab.attribution.verdicts import LIKELY_SHARE, worsens
+from artifactlab.attribution.verdicts import is_likely, worsens
 from artifactlab.scoring.periods import lattice_period, smallest_side
 from artifactlab.scoring.severity import SILENT, VISIBLE
 
 HARDLY = 0.01
 """Share below which a part is not told in percent: rounded to 0% it would read as no part at all."""
+
+
+ONE_CROP = "one crop is too little to tell that from chance; give a second input of this size, or more."
+"""Why there is no interval, and what helps: of larger outputs longer periods are measured, and these may be one crop
+again."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,21 @@ def plain(severity: float) -> str:
     return f"{severity:.2f}".replace("-0.00", "0.00")
 
 
+def share_text(share: float | None) -> str:
+    """The part of the artifact that a site causes; one whose repair makes it worse causes none of it."""
+    return "-" if share is None else f"{max(0.0, share):.0%}"
+
+
+def strength_text(severity: float) -> str:
+    """How many times as strong as what just shows something is: the root of its severity.
+
+    >>> strength_text(4.0), strength_text(197.0)
+    ('2.0', '14')
+    """
+    strength = math.sqrt(max(0.0, severity) / VISIBLE)
+    return f"{strength:.{1 if strength < 9.95 else 0}f}"
+
+
 def _main_finding(
     sites: Sequence[SiteDiagnosis],
     joint: Sequence[JointStep] | None,
@@ -118,13 +138,10 @@ def _main_finding(
             " anything: it is an exported or fused graph, or one function. Give the Python model to learn which layer"
             " it is."
         )
-    if all(site.effect.low is None for site in sites):
-        return (
-            f"Cannot tell: the output shows {artifact_text(output, names)}, but is too small for an interval; give more"
-            " or larger inputs."
-        )
-    if sites[0].effect.value >= LIKELY_SHARE * output.severity:
+    if is_likely(sites[0].effect, output.severity):
         return _likely(sites[0], output, names)
+    if sites[0].effect.low is None:
+        return f"Cannot tell: the output shows {artifact_text(output, names)}, but {ONE_CROP}"
     nobody = "no site is estimated to cause it" if joint is None else "repairing no single site removes it"
     return f"No offender: the output shows {artifact_text(output, names)}, but {nobody}."
 
@@ -214,12 +231,14 @@ def _likely(site: SiteDiagnosis, output: SeverityMeasures, names: Sequence[str])
     """What is known where a repair takes most of the artifact, and its interval does not exclude nothing."""
     effect = site.effect
     artifact = artifact_text(output, names, _drawn_at(site), site.effect.kind)
-    low, high = (min(1.0, max(0.0, (end or 0.0) / output.severity)) for end in (effect.low, effect.high))
-    return (
+    start = (
         f"Cannot tell for sure: the output shows {artifact}, and {site.site.key} is the likeliest cause:"
-        f" repairing it removes an estimated {_share(effect.value, output)} of it, {low:.0%} to {high:.0%} with"
-        " nine chances in ten. More or larger inputs narrow that down."
+        f" repairing it removes an estimated {_share(effect.value, output)} of it"
     )
+    if effect.low is None or effect.high is None:
+        return f"{start}, but {ONE_CROP}"
+    low, high = (min(1.0, max(0.0, end / output.severity)) for end in (effect.low, effect.high))
+    return f"{start}, {low:.0%} to {high:.0%} with nine chances in ten. More or larger inputs narrow that down."
 
 
 def _unrepaired(sites: Sequence[SiteDiagnosis], output: SeverityMeasures) -> str:

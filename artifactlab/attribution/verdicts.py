@@ -1,4 +1,4 @@
-"""The verdict of one site: from its evidence, its effect and the output's severity to one of four words."""
+"""The verdict of one site: from its evidence, its effect and the output's severity to one of five words."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ def explains_nearly_all(joint: Sequence[JointStep], severity: float) -> bool:
 
 
 def judge(
-    site: Site, evidence: Evidence, effect: Effect, severity: float, guilty: bool, estimate: bool = False
+    site: Site,
+    evidence: Evidence,
+    effect: Effect,
+    severity: float,
+    guilty: bool,
+    estimate: bool = False,
+    likely: bool = False,
 ) -> Verdict:
     """The verdict of one site.
 
@@ -60,13 +66,21 @@ def judge(
         severity: severity of the output with nothing repaired.
         guilty: whether it is one of the sites that are repaired together.
         estimate: whether the effect is an estimate that proves nothing.
+        likely: whether it is named as the likeliest cause, where nobody is guilty for sure; see `is_likely`.
     """
     if guilty:
         return "offender"
+    if likely:
+        return "suspect"
     if not has_artifact(evidence):
         return "clean"
     compensated = not estimate and site.followed_by == "layers" and worsens(effect, severity)
     return "compensated" if compensated else "harmless"
+
+
+def is_likely(effect: Effect, severity: float) -> bool:
+    """Whether a repair takes most of what shows, which is worth naming however little is sure."""
+    return severity >= VISIBLE and effect.value >= LIKELY_SHARE * severity
 
 
 def worsens(effect: Effect, severity: float) -> bool:

@@ -47,6 +47,8 @@ class MeasurementOptions:
     """Names of the metrics to compare; empty for all of them."""
     reference: str | None
     """Folder of what the images should look like, paired by file stem; None where there is none."""
+    common: bool
+    """Whether images that only one side has are left out."""
     workers: int
     """Number of processes that score folders."""
     fail_on_regression: bool
@@ -95,6 +97,7 @@ OF_MODELS_ONLY = {field.name for record in (ModelPairOptions, InputOptions) for 
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one; repeatable.  [default: all]")
 @click.option("--reference", metavar="DIR", help="What images in folders should look like, paired by file stem.")
+@click.option("--common", is_flag=True, help="Only images that both sides have.")
 @form_option
 @click.option(
     "-o",
@@ -131,7 +134,7 @@ def compare(
     """Tell whether a remedy worked: better, worse, or cannot tell; or where two models part.
 
     BEFORE and AFTER are two diagnoses of the same inputs (diagnosis.json, or the folder of the report), two files that
-    score wrote (JSON or CSV), or two folders of images with the same names. Exits with 0, with 1 if
+    score wrote (JSON, JSON lines or CSV), or two folders of images with the same names. Exits with 0, with 1 if
     --fail-on-regression is given and it got worse, with 2 if an image could not be scored (after the report) or
     anything else went wrong.
 
@@ -192,6 +195,7 @@ def _compared_measurements(before: str, after: str, options: MeasurementOptions,
             after,
             metrics=options.metrics or None,
             reference=options.reference,
+            common=options.common,
             workers=options.workers,
             seed=seed,
             progress=progress,

@@ -15,7 +15,7 @@ from artifactlab.demo.unet import SWAPPED_WEIGHTS
 from artifactlab.models.checkpoint import sha256
 from artifactlab.printable import printable
 from artifactlab.report.diagnosis_table import diagnosis_table
-from artifactlab.report.files import refuse_unwritable_report, write_report
+from artifactlab.report.files import PAGE, refuse_unwritable_report, write_report
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.terminal import print_out
 
@@ -44,4 +44,5 @@ def demo(folder: Path) -> None:
         f"{diagnosis.output.severity:.2f} to {cured:.2f}."
     )
     if verbosity() != "quiet":
-        click.echo(printable("Wrote " + " and ".join(map(str, paths))))
+        others = ", ".join(path.name for path in paths if path.name != PAGE)
+        click.echo(printable(f"Open {folder / PAGE} in a browser; beside it are {others}."))

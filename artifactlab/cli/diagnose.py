@@ -23,7 +23,8 @@ from artifactlab.errors import InputError
 from artifactlab.inputs.probes import PROBES
 from artifactlab.models.calls import Call
 from artifactlab.report.diagnosis_table import diagnosis_table
-from artifactlab.report.files import refuse_unwritable_report, write_report
+from artifactlab.report.files import PAGE, refuse_unwritable_report, write_report
+from artifactlab.report.next_steps import commands_after
 from artifactlab.report.terminal import print_out
 from artifactlab.scoring.gates import gate_failures, parse_gate
 
@@ -65,6 +66,7 @@ class SearchOptions:
 )
 @click.option("--seed", type=Seed(), default=0, show_default=True, help="Of the random state each forward starts from.")
 @form_option
+@click.option("--explain", is_flag=True, help="Say below the table what its words mean.")
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
 @click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")
 @click.option(
@@ -79,6 +81,7 @@ def diagnose(
     inputs: InputOptions,
     search: SearchOptions,
     form: str,
+    explain: bool,
     folder: Path | None,
     fail_on_offender: bool,
     gates: tuple[str, ...],
@@ -89,6 +92,8 @@ def diagnose(
     4x-foo.pth, net.onnx, or what diffusers or transformers wrote.
     """
     conditions = [parse_gate(text, OUTPUT_NAMES) for text in gates]
+    if explain and form != "table":
+        raise InputError(f"--explain is for the table, and {form} is for programs; leave it out")
     if more and not inputs.inputs:
         raise InputError(f"unexpected {' '.join(more)!r}: give images with --input")
     inputs = replace(inputs, inputs=[*inputs.inputs, *more])
@@ -98,13 +103,18 @@ def diagnose(
     describe_inputs(calls)
     diagnosis = _diagnosed(model, inputs, calls, search)
     describe_sites([site.site.key for site in diagnosis.sites])
+    called = diagnosed_by(ctx, model.target, more, folder or Path("report"))
     if folder:
-        for path in write_report(diagnosis, folder, diagnosed_by(ctx, model.target, more, folder)):
+        for path in write_report(diagnosis, folder, called):
             note(f"wrote {path}")
     if form == "json":
         click.echo(diagnosis.to_json())
     else:
-        print_out(diagnosis_table(diagnosis))
+        print_out(diagnosis_table(diagnosis, explain))
+        for title, command in commands_after(diagnosis, called):
+            note(f"{title}: {command}")
+        if folder:
+            note(f"Look at it: open {folder / PAGE} in a browser")
     failed = gate_failures([("the output", asdict(diagnosis.output))], conditions)
     for failure in failed:
         complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")

@@ -16,7 +16,7 @@ from artifactlab.inputs.noise import Noise, draw_noise
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.completion import completed, from_file
 from artifactlab.models.generators import inputs_from
-from artifactlab.models.image_needs import ImageNeeds, needs_of, suited
+from artifactlab.models.image_needs import ImageNeeds, guessed_needs, needs_of, suited
 from artifactlab.models.typed_arguments import TypedArgument
 
 DEFAULT_RANGE = "0,1"
@@ -94,7 +94,7 @@ class InputOptions:
         Raises:
             InputError: if its forward takes others, or black and white are something else to it than --range says.
         """
-        needs = needs_of(model)
+        needs = needs_of(model) or guessed_needs(model)
         if needs is not None:
             self._refuse_other_range(needs)
         if needs is not None and (self.inputs or self.probes):

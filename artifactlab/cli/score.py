@@ -22,7 +22,7 @@ from artifactlab.report.page_files import asks_for_page, refuse_unwritable_page,
 from artifactlab.report.score_table import RENDER, conclusion, render_table
 from artifactlab.scoring.engines import Engine, engine_of
 from artifactlab.scoring.gate_files import read_gates
-from artifactlab.scoring.gates import Gate
+from artifactlab.scoring.gates import Gate, failure_lines
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.ray_data import on_ray
 from artifactlab.scoring.score import chosen_metrics, score_images, stored_scores
@@ -45,6 +45,7 @@ BY_SUFFIX = {**{form: form for form in RENDER if form not in OF_GATES}, "xml": "
 @click.option(
     "--reference", metavar="DIR", help="What the images should look like, paired by relative path or file stem."
 )
+@click.option("--common", is_flag=True, help="Only images that have a reference; other references are left out.")
 @click.option("--column", metavar="NAME", help="Column of the images in tables; ending of members in shards.")
 @click.option("--reference-column", metavar="NAME", help="Likewise, of what the images should look like.")
 @click.option(
@@ -128,6 +129,7 @@ BY_SUFFIX = {**{form: form for form in RENDER if form not in OF_GATES}, "xml": "
 def score(
     paths: tuple[str, ...],
     reference: str | None,
+    common: bool,
     column: str | None,
     reference_column: str | None,
     every: int | None,
@@ -193,6 +195,7 @@ def score(
                 column=column,
                 reference_column=reference_column,
                 every=every,
+                common=common,
                 store=keeping.store,
                 resume=keeping.resume,
                 engine=_engine(engine, ray_address),
@@ -213,8 +216,8 @@ def score(
 
             text = render_ranking(report, by, sort, form)
         write_text(text, None if target is None else Path(target))
-    for failure in report.failures:
-        complain(f"gate {failure.gate} failed: {failure.score:.4g} in {failure.path}")
+    for line in failure_lines(report.failures, len(report.images)):
+        complain(line)
     if report.unreadable:
         complain(f"{len(report.unreadable)} of {len(report.images)} images could not be read")
     sys.exit(2 if report.unreadable else 1 if report.failures else 0)

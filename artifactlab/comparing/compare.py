@@ -22,6 +22,7 @@ from artifactlab.comparing.saved import Saved, SavedDiagnosis, SavedScores, save
 from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import by_stem, find_images, refuse_names
 from artifactlab.scoring.measures import METRICS, check_known
+from artifactlab.scoring.pairing import COMMON
 from artifactlab.scoring.score import score_images
 from artifactlab.scoring.score_report import ScoreReport
 from artifactlab.scoring.severity import VISIBLE
@@ -36,6 +37,7 @@ def compare(
     *,
     metrics: Sequence[str] | None = None,
     reference: str | Path | None = None,
+    common: bool = False,
     workers: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
@@ -47,10 +49,11 @@ def compare(
     where several metrics are judged, intervals are widened until they hold all at once (Bonferroni).
 
     Args:
-        before, after: two `Diagnosis` or two `ScoreReport`, paths of the JSON (or CSV of scores) or the report's folder
-            that they were written to, or folders of images, which are scored.
+        before, after: two `Diagnosis` or two `ScoreReport`, paths of the JSON (of scores also JSON lines or CSV) or the
+            report's folder that they were written to, or folders of images, which are scored.
         metrics: names; by default all that both have.
         reference: what the images in the folders should look like, paired by file stem; see `score_images`.
+        common: compare only the images that both sides have; else both must have the same.
         workers: processes that score folders.
         seed: of the resamples.
         progress: called with (images done, images in all) while folders are scored.
@@ -70,7 +73,7 @@ def compare(
     >>> print(outcome.text)
     Better: edge_jaggedness fell from 0.517 to 0.0333 (by 0.483, 90% interval 0.421 to 0.556).
     """
-    first, second = _sides(before, after, metrics, reference, workers, progress)
+    first, second = _sides(before, after, metrics, reference, common, workers, progress)
     config: ComparisonSettings = {
         "before": first.source,
         "after": second.source,
@@ -79,7 +82,7 @@ def compare(
         "metrics": [],
     }
     if isinstance(first, SavedScores) and isinstance(second, SavedScores):
-        return compare_scores(first, second, metrics, config)
+        return compare_scores(*(_shared(first, second) if common else (first, second)), metrics, config)
     if isinstance(first, SavedDiagnosis) and isinstance(second, SavedDiagnosis):
         return compare_diagnoses(first, second, metrics, config)
     raise InputError(
@@ -147,6 +150,7 @@ def _sides(
     after: Measured,
     metrics: Sequence[str] | None,
     reference: str | Path | None,
+    common: bool,
     workers: int,
     progress: Progress | None,
 ) -> tuple[Saved, Saved]:
@@ -155,17 +159,36 @@ def _sides(
     folders = [isinstance(side, (str, Path)) and Path(side).is_dir() for side in (before, after)]
     if reference is not None and not any(folders):
         raise InputError("a reference is for folders of images, which are scored; scores and diagnoses have theirs")
+    images: dict[str, list[Path]] = {}
     if all(folders):
         named = [by_stem(find_images([str(side)]), f"images in {str(side)!r}") for side in (before, after)]
-        _refuse_unpaired([(str(side), set(stems)) for side, stems in zip((before, after), named, strict=True)])
+        both = named[0].keys() & named[1].keys()
+        if common and both:  # the others need not be scored
+            images = {str(s): [stems[k] for k in sorted(both)] for s, stems in zip((before, after), named, strict=True)}
+        else:
+            _refuse_unpaired([(str(side), set(stems)) for side, stems in zip((before, after), named, strict=True)])
     read = [None if folder else saved(side) for side, folder in zip((before, after), folders, strict=True)]
     found: list[Saved] = []
     for side, ready in zip((before, after), read, strict=True):
         if ready is None:
-            report = score_images([str(side)], reference, metrics, workers=workers, progress=progress)
+            wanted = images.get(str(side), [str(side)])
+            needed = reference is not None and common
+            report = score_images(wanted, reference, metrics, common=needed, workers=workers, progress=progress)
             ready = replace(saved(report), source=str(side))
         found.append(ready)
     return found[0], found[1]
+
+
+def _shared(before: SavedScores, after: SavedScores) -> tuple[SavedScores, SavedScores]:
+    """Both sides with the images alone that both have; as they are where that is none, which is refused."""
+    both = before.images.keys() & after.images.keys()
+    if not both:
+        return before, after
+    first, second = (
+        replace(side, images={stem: scores for stem, scores in side.images.items() if stem in both})
+        for side in (before, after)
+    )
+    return first, second
 
 
 def _report_in(side: Measured) -> Measured:
@@ -203,7 +226,7 @@ def _refuse_unpaired(sides: Sequence[tuple[str, set[str]]]) -> None:
     everything = sides[0][1] | sides[1][1]
     for when, (source, stems) in zip(("before", "after"), sides, strict=True):
         missing = sorted(everything - stems)
-        refuse_names(missing, f"both sides need images of the same names; missing {when}, in {source!r}")
+        refuse_names(missing, f"both sides need images of the same names ({COMMON}); missing {when}, in {source!r}")
 
 
 def _refuse_other_references(before: SavedScores, after: SavedScores, names: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from artifactlab.scoring.score_report import PLACE, ScoreReport
 
 SETTINGS = ("inputs_sha256", "output", "crops", "seed", "period", "data_range")
 """Settings of a diagnosis that two must share to be compared."""
-EXPECTED = "a diagnosis.json, what `score --format json` or `--format csv` wrote, or a folder of images"
+EXPECTED = "a diagnosis.json, what `score --format json`, `jsonl` or `csv` wrote, or a folder of images"
 
 LARGEST = 1 << 30
 """Bytes of the largest file that is read: the scores of millions of images."""
@@ -93,8 +93,11 @@ def saved(given: Diagnosis | ScoreReport | str | Path) -> Saved:
     if not isinstance(given, (str, Path)):
         raise InputError(f"cannot compare a {type(given).__name__}: expected a Diagnosis, a ScoreReport, or a path")
     text = _text(Path(given))
-    if Path(given).suffix.lower() == ".csv":
+    suffix = Path(given).suffix.lower()
+    if suffix == ".csv":
         return _from_csv(text, str(given))
+    if suffix == ".jsonl":
+        return _from_lines(text, str(given))
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -167,6 +170,22 @@ def _scores(data: dict[str, Any], source: str) -> SavedScores:
     config = data["config"]
     found = _paired_up(rows, tuple(config["metrics"]), source)
     return replace(found, periods=tuple(map(int, config["periods"])), reference=config.get("reference"))
+
+
+def _from_lines(text: str, source: str) -> SavedScores:
+    """Of JSON lines, one for each image."""
+    try:
+        # names may hold what ends a line elsewhere; JSON writes the only one that counts here as \\n
+        data = [json.loads(line, parse_constant=_refuse_constant) for line in text.split("\n") if line.strip()]
+        metrics = tuple(name for name in data[0]["scores"] if name in METRICS) if data else ()
+        rows = [(_place(row["path"], row.get("window") or {}), row["scores"], row["error"]) for row in data]
+        if not metrics:
+            raise InputError(f"{source!r} holds no scores; expected {EXPECTED}")
+        return _paired_up(rows, metrics, source)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{source!r} is damaged ({type(error).__name__}: {error}); write it again") from error
 
 
 def _from_csv(text: str, source: str) -> SavedScores:

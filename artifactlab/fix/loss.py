@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.diagnosis import Diagnosis, as_diagnosis
 from artifactlab.errors import InputError
 from artifactlab.fix.gradient_watch import IneffectiveLossWarning, watched
 from artifactlab.fix.lattice_terms import LatticePower, holds, lattice_power
@@ -123,11 +124,12 @@ class EdgeAwareLoss(nn.Module):
         self._passes, self._warned = 0, False
 
     @classmethod
-    def from_diagnosis(cls, diagnosis: Diagnosis, **settings: Any) -> EdgeAwareLoss:
+    def from_diagnosis(cls, diagnosis: Diagnosis | str | Path, **settings: Any) -> EdgeAwareLoss:
         """The loss that looks for the lattices of a diagnosis' offenders, in the data range of the diagnosis.
 
         Args:
-            diagnosis: what `artifactlab.diagnose` returned; told its `data_range`, as otherwise it is a guess.
+            diagnosis: what `artifactlab.diagnose` returned, or the `diagnosis.json` of a report; told its `data_range`,
+                as otherwise it is a guess.
             settings: other arguments of the class.
 
         Raises:
@@ -140,6 +142,7 @@ class EdgeAwareLoss(nn.Module):
         >>> EdgeAwareLoss.from_diagnosis(found).periods
         ((4, 4),)
         """
+        diagnosis = as_diagnosis(diagnosis)
         lattices = {lattice_period(found.site.period) for found in diagnosis.offenders}
         periods = [lattice for lattice in sorted(lattices) if max(lattice) > 1]
         if not periods:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from artifactlab.attribution.diagnosis import Diagnosis
+from artifactlab.attribution.diagnosis import Diagnosis, as_diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
 from artifactlab.attribution.site_keys import keys_of
 from artifactlab.attribution.sites.records import Site, SiteKey
 from artifactlab.attribution.sites.visits import Visit
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import InputError, ModelError
+from artifactlab.fix.gradient_watch import IneffectiveLossWarning
 from artifactlab.fix.lattice_terms import holds, lattice_power
 from artifactlab.fix.loss import check_number
 from artifactlab.metrics.bands import SPATIAL
@@ -76,15 +79,20 @@ class SitePenalty:
         self._keys = keys_of(sites)
         self._model = model
         self._open, self._entered = ExitStack(), False
+        self._leaves_out_untrained = False
         self.reset()
 
     @classmethod
-    def from_diagnosis(cls, model: nn.Module, diagnosis: Diagnosis, weight: float = 1.0) -> SitePenalty:
+    def from_diagnosis(cls, model: nn.Module, diagnosis: Diagnosis | str | Path, weight: float = 1.0) -> SitePenalty:
         """The penalty on a diagnosis' offenders, as far as they have a fixed lattice.
+
+        One that enlarges what no weight has touched, such as the nearest neighbours of the input that many
+        super-resolution nets add to their output, has nothing to be trained: it is left out, with an
+        `IneffectiveLossWarning`. A loss on the output reaches what is added to it.
 
         Args:
             model: that was diagnosed.
-            diagnosis: what `artifactlab.diagnose` returned.
+            diagnosis: what `artifactlab.diagnose` returned, or the `diagnosis.json` of a report.
             weight: times which the penalty is returned.
 
         Raises:
@@ -100,13 +108,16 @@ class SitePenalty:
         ...     bool(penalty() > 0)
         True
         """
+        diagnosis = as_diagnosis(diagnosis)
         sites = [found for found in diagnosis.offenders if max(lattice_period(found.site.scale)) > 1]
         if not sites:
             raise InputError(
                 "the diagnosis names no offender with a lattice to penalise; SitePenalty(model, sites) takes any."
                 f" It says: {diagnosis.heading}"
             )
-        return cls(model, sites, weight)
+        penalty = cls(model, sites, weight)
+        penalty._leaves_out_untrained = True
+        return penalty
 
     def __enter__(self) -> SitePenalty:
         if self._entered:
@@ -133,17 +144,26 @@ class SitePenalty:
         self.reset()
         for key in self._keys:
             if key in visited and key not in terms:
-                raise ModelError(
-                    f"the site {key} ran without gradients, so a penalty cannot change it: it is frozen, under"
-                    " no_grad, or under gradient checkpointing with use_reentrant=True; use use_reentrant=False"
-                )
-            if key not in terms:
+                self._without_gradients(key)
+            elif key not in terms:
                 raise InputError(
                     f"the site {key} has not run since the last call; those that have:"
                     f" {', '.join(sorted(map(str, visited))) or 'none'}. Call the model inside the `with` block, with"
                     " gradients, before each call"
                 )
-        return self.weight * torch.stack([term for key in self._keys for term in terms[key]]).sum()
+        found = [term for key in self._keys for term in terms.get(key, ())]
+        return self.weight * torch.stack(found).sum() if found else torch.zeros(())
+
+    def _without_gradients(self, key: SiteKey) -> None:
+        """A site that cannot be trained is left out with a warning, or is an error where it was named."""
+        why = f"the site {key} ran without gradients, so a penalty cannot change it: it"
+        if not self._leaves_out_untrained:
+            raise ModelError(
+                f"{why} enlarges what no weight has touched, is frozen, under no_grad, or under gradient checkpointing"
+                " with use_reentrant=True; use use_reentrant=False"
+            )
+        warnings.warn(f"{why} enlarges what no weight has touched, or is frozen", IneffectiveLossWarning, stacklevel=3)
+        self._keys = [other for other in self._keys if other != key]
 
     def _visit(self, visit: Visit) -> None:
         self._visited.add(visit.key)

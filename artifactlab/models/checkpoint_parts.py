@@ -9,7 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from artifactlab.errors import ModelError, shown
-from artifactlab.models.checkpoint import listed, plain_weights, read_checkpoint, refuse_missing, refuse_other_suffix
+from artifactlab.models.checkpoint import (
+    NESTED_KEYS,
+    listed,
+    plain_weights,
+    read_checkpoint,
+    refuse_missing,
+    refuse_other_suffix,
+)
 from artifactlab.models.model_folders import say
 from artifactlab.models.torch_file import read_torch_file
 
@@ -27,18 +34,20 @@ def read_part(path: Path, key: str | None) -> dict[str, Tensor]:
     Args:
         path: the file.
         key: names of dicts inside the file and of modules, with dots in between, as `state_dict.generator`; None for
-            what is found without.
+            what is found without. Of several networks, each in a dict of a name that is not known, all are: `of_model`
+            tells which they are, as the dicts' names stand before those of the weights.
 
     Raises:
         ModelError: if the file cannot be read as data, or there is nothing of that name.
     """
-    if key is None:
-        return read_checkpoint(path)
+    if path.suffix == ".safetensors":
+        weights = read_checkpoint(path)
+        return weights if key is None else _under(weights, key, key, path)
     refuse_missing(path)
     refuse_other_suffix(path)
-    if path.suffix == ".safetensors":
-        return _under(read_checkpoint(path), key, key, path)
     content: Any = read_torch_file(path)
+    if key is None:
+        return _of_networks(content, path) or plain_weights(content, path)
     rest = key
     while isinstance(content, Mapping) and rest:
         inside = next((name for name in _starts(rest) if isinstance(content.get(name), Mapping)), None)
@@ -47,6 +56,24 @@ def read_part(path: Path, key: str | None) -> dict[str, Tensor]:
         content, rest = content[inside], rest[len(inside) + 1 :]
     weights = plain_weights(content, path)
     return _under(weights, rest, key, path) if rest else weights
+
+
+def _of_networks(content: Any, path: Path) -> dict[str, Tensor]:
+    """The weights of the networks in a dict of state dicts, each under its own name; none in a file of another kind."""
+    if not isinstance(content, Mapping) or any(isinstance(content.get(key), Mapping) for key in NESTED_KEYS):
+        return {}
+    networks = {name: state for name, state in content.items() if isinstance(name, str) and _is_state(state)}
+    return {
+        f"{name}.{inside}": value
+        for name, state in networks.items()
+        for inside, value in plain_weights(state, path).items()
+    }
+
+
+def _is_state(value: Any) -> bool:
+    """Whether it is a dict of tensors by name."""
+    named = isinstance(value, Mapping) and len(value) > 0
+    return named and all(isinstance(name, str) and isinstance(inside, Tensor) for name, inside in value.items())
 
 
 def _starts(key: str) -> Iterable[str]:

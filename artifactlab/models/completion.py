@@ -73,6 +73,17 @@ def batch_axes(model: nn.Module) -> int | None:
     return None if first is None else 2 + len(first.kernel_size)
 
 
+def picture_channels(model: nn.Module) -> int | None:
+    """Channels of the pictures that the model's first convolution takes, 1 or 3; None where it takes others, or none.
+
+    Only where the layer that is registered first is that convolution: what comes behind others is given features.
+    """
+    first = _first_convolution(model)
+    weighted = next((module for module in model.modules() if any(True for _ in module.parameters(recurse=False))), None)
+    alike = isinstance(first, nn.Conv2d) and first is weighted and first.in_channels in OF_PICTURES
+    return first.in_channels if alike and first is not None else None
+
+
 def _first_convolution(model: nn.Module) -> nn.Conv1d | None:
     """The first in the order they were registered, of images or volumes as well."""
     return next((module for module in model.modules() if isinstance(module, CONVOLUTIONS)), None)  # type: ignore[return-value]

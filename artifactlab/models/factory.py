@@ -86,6 +86,10 @@ def _open(target: str, kwargs: dict[str, Any]) -> nn.Module | None:
 
 def _build(target: str, kwargs: dict[str, Any]) -> nn.Module:
     factory = find_callable(target, "a function or class that makes the model")
+    if isinstance(factory, nn.Module):  # it is one already, and calling it would run it
+        if kwargs:
+            raise ModelError(f"{target} is a model already, which takes no --kwargs {json.dumps(kwargs)}; leave it out")
+        return factory
     _check_arguments(factory, target, kwargs)
     return _made(target, partial(factory, **kwargs))
 

@@ -19,6 +19,8 @@ UNEQUAL = re.compile(r"tensor a \((\d+)\) must match the size of tensor b \((\d+
 """What torch says of a sum of tensors with other channels."""
 EXPORTED = re.compile(r"Expected input at \S+ to be equal to \d+, but got \d+")
 """What an exported graph says of an input of another shape than it was made for."""
+LINEAR = re.compile(r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)")
+"""What torch says of a linear layer that gets other features than its own."""
 SIZES = re.compile(r"(?i)\b(?:sizes?|shapes?|divisible|multiple of|height|width|resolution|spatial)\b")
 """Words of errors that a size can be the reason of."""
 STRIDE = 16
@@ -36,6 +38,7 @@ def hint(model: nn.Module, call: Call, error: BaseException) -> str:
         or _frames(model, error, inputs[:1])
         or next(filter(None, (advice_for(tensor, batch_axes(model)) for tensor in inputs[:1])), "")
         or _channels(error)
+        or _features(error)
         or _size(error, inputs)
     )
     return f" ({found})" if found else ""
@@ -87,6 +90,16 @@ def _channels(error: BaseException) -> str:
     if (wanted, given) == ("3", "1"):
         return "it takes three channels: leave out --gray, or x.expand(-1, 3, -1, -1)"
     return f"it takes {wanted} channels; give latents or features as --input FILE.safetensors or --noise 1x{wanted}x..."
+
+
+def _features(error: BaseException) -> str:
+    """What a first linear layer takes, as those of generators do that are given codes."""
+    found = LINEAR.search(first_line(error))
+    if found is None:
+        return ""
+    return (
+        f"its first linear layer takes {found[2]} features and was given {found[1]}: latents are --noise 1x{found[2]}"
+    )
 
 
 def _size(error: BaseException, inputs: list[Tensor]) -> str:

@@ -14,6 +14,7 @@ from artifactlab.errors import InputError
 from artifactlab.inputs.crops import Size, cropped
 from artifactlab.inputs.images import luma
 from artifactlab.models.calls import Call
+from artifactlab.models.completion import picture_channels
 from artifactlab.models.outputs import is_image
 
 
@@ -82,6 +83,16 @@ def declare(model: nn.Module, needs: ImageNeeds) -> None:
 def needs_of(model: nn.Module) -> ImageNeeds | None:
     """What images a model takes; None where nothing said so."""
     return _declared.get(model)
+
+
+def guessed_needs(model: nn.Module) -> ImageNeeds | None:
+    """Channels of the pictures that a model takes, by its first convolution, where nothing said so.
+
+    >>> str(guessed_needs(nn.Sequential(nn.Conv2d(1, 8, 3))))
+    "the model's first convolution: 1 channel"
+    """
+    channels = picture_channels(model)
+    return None if channels is None else ImageNeeds("the model's first convolution", channels)
 
 
 def suited(needs: ImageNeeds, calls: Sequence[Call], say: Callable[[str], None]) -> list[Call]:

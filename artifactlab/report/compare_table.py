@@ -12,6 +12,8 @@ from artifactlab.report.terminal import as_text, literal
 
 WIDTH = 80
 """Columns of the text, which every terminal and mail has."""
+MOST_NAMED = 5
+"""Images that got worse that are named; the page has all."""
 STYLES = {"better": "green", "worse": "bold red", "cannot tell": "yellow"}
 
 
@@ -53,7 +55,18 @@ def _notes(comparison: Comparison) -> list[Text]:
     ]
     gone = [literal(f"no offender any more: {key}") for key in comparison.offenders_gone]
     new = [literal(f"new offender: {key}") for key in comparison.offenders_new]
-    return [*reasons, *left_out, *gone, *new]
+    return [*reasons, *left_out, *gone, *new, *_images(comparison)]
+
+
+def _images(comparison: Comparison) -> list[Text]:
+    """How many images got worse, and which by most; those that got better are counted."""
+    stems = {word: [pair.stem for pair in comparison.images if pair.became == word] for word in ("worse", "better")}
+    if not stems["worse"]:
+        return []
+    named = ", ".join(stems["worse"][:MOST_NAMED])
+    more = f" and {len(stems['worse']) - MOST_NAMED} more" if len(stems["worse"]) > MOST_NAMED else ""
+    counts = f"{len(stems['worse'])} of {len(comparison.images)} images got worse, {len(stems['better'])} better"
+    return [literal(f"{counts}; worst first: {named}{more}")]
 
 
 def _row(metric: MetricComparison) -> tuple[str | Text, ...]:

@@ -10,10 +10,11 @@ from artifactlab.attribution.artifact_words import levels_text, period_text, wor
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.handles import Handles
 from artifactlab.attribution.records import Effect, SiteDiagnosis
-from artifactlab.attribution.verdict_text import plain, signed
+from artifactlab.attribution.verdict_text import plain, share_text, signed, strength_text
+from artifactlab.report.glossary import glossary_of
 from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
-STYLES = {"offender": "bold red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
+STYLES = {"offender": "bold red", "suspect": "red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"
 NUMBERS = ("period", "evidence", "effect (90%)", "share")
 TOGETHER = "Offenders repaired together, each on top of those above it"
@@ -21,8 +22,13 @@ MAX_INPUTS = 8
 """Inputs whose severity is told one by one, in one line; the JSON has those of all."""
 
 
-def diagnosis_table(diagnosis: Diagnosis) -> Group:
-    """The ranked sites, the verdict in a sentence below them."""
+def diagnosis_table(diagnosis: Diagnosis, explain: bool = False) -> Group:
+    """The ranked sites, the verdict in a sentence below them.
+
+    Args:
+        diagnosis: what `artifactlab.diagnose` returned.
+        explain: whether to say what each word means, a line each, in place of the two that people know by then.
+    """
     handles = diagnosis.handles
     rows = [_row(site, handles) for site in diagnosis.sites]
     longest = max((len(str(row[1])) for row in rows), default=0)
@@ -38,7 +44,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
     pixel = words_for(diagnosis.directions).pixel
     note = Text(
         f"evidence: lattice share of the activation / jaggedness in {pixel}.  effect: drop of the output's severity"
-        " when this site alone is repaired; 1 just shows."
+        " when this site alone is repaired; 1 just shows, 4 is twice that."
         + _directions(diagnosis)
         + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
@@ -47,13 +53,22 @@ def diagnosis_table(diagnosis: Diagnosis) -> Group:
     remarks = [Text(), literal(handles.shorten(diagnosis.remarks))] if diagnosis.remarks else []
     legend = _legend(diagnosis, handles)
     above = Fitting(table, _stacked(rows)), *_together(diagnosis), Text(), Text(_severity(diagnosis))
-    return Group(*above, note, *legend, Text(), finding, *remarks)
+    below = [Text(), _explained(diagnosis)] if explain else [note]
+    return Group(*above, *below, *legend, Text(), finding, *remarks)
+
+
+def _explained(diagnosis: Diagnosis) -> Table:
+    """What the words above mean, in the order in which they are read."""
+    words = glossary_of({site.verdict for site in diagnosis.sites}, diagnosis.config.fast)
+    return named_lines((Text(word, "bold"), Text(meaning)) for word, meaning in words.items())
 
 
 def _severity(diagnosis: Diagnosis) -> str:
     """What effects are drops of: of all inputs together, and of each of a few."""
     output, inputs = diagnosis.output, diagnosis.per_input
-    text = f"severity of the output: {plain(output.severity)}  ({levels_text(output, diagnosis.directions)})"
+    strength = f"{strength_text(output.severity)} times what just shows"
+    levels = levels_text(output, diagnosis.directions)
+    text = f"severity of the output: {plain(output.severity)}, {strength}  ({levels})"
     if not 1 < len(inputs) <= MAX_INPUTS:
         return text
     return f"{text}; of each input alone: {', '.join(plain(measures.severity) for measures in inputs)}"
@@ -108,7 +123,7 @@ def _row(diagnosed: SiteDiagnosis, handles: Handles) -> tuple[str | Text, ...]:
         period_text(site.period),
         f"{evidence.checkerboard_energy:.2f} / {evidence.edge_jaggedness:.2f}",
         ("" if diagnosed.verified else "~") + _with_interval(effect),
-        "-" if effect.share is None else f"{effect.share:.0%}",
+        share_text(effect.share),
         Text(diagnosed.verdict, style=STYLES[diagnosed.verdict]),
     )
 

@@ -14,7 +14,9 @@ from artifactlab.report.folders import refuse_unwritable_names, write_folder
 from artifactlab.report.next_steps import Invocation
 from artifactlab.report.page import report_page
 
-NAMES = ("report.html", "diagnosis.json", "diagnosis.png", "maps.png", "maps.npz")
+PAGE = "report.html"
+"""The file to open first."""
+NAMES = (PAGE, "diagnosis.json", "diagnosis.png", "maps.png", "maps.npz")
 """The files of a report; the last two are not there after a fast diagnosis."""
 
 
@@ -47,7 +49,7 @@ def write_report(diagnosis: Diagnosis, folder: Path, called: Invocation | None =
 def _contents(diagnosis: Diagnosis, called: Invocation | None) -> dict[str, bytes]:
     """The files of a report, by their names."""
     contents = {
-        "report.html": report_page(diagnosis, called).encode(),
+        PAGE: report_page(diagnosis, called).encode(),
         "diagnosis.json": f"{diagnosis.to_json()}\n".encode(),
         "diagnosis.png": png_of(diagnosis.plot()),
     }

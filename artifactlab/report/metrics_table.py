@@ -9,13 +9,14 @@ from rich.padding import Padding
 from rich.text import Text
 
 from artifactlab.metrics.visible import VISIBLE_STEPS, visible_grid
+from artifactlab.report.glossary import GLOSSARY
 from artifactlab.scoring.measures import METRICS
 from artifactlab.serialize import program
 
 SCHEMA_VERSION = "1.0"
 """Version of the JSON that `artifactlab metrics` prints."""
 OUTPUT_NUMBERS = {
-    "severity": ("1 just shows", "grids and stair-steps together, added in energy; below 1 an output is innocent"),
+    "severity": ("1 just shows", GLOSSARY["severity"]),
     "lattice_amplitude": (
         "fraction of the data range",
         f"rms of grids of the sites' periods; of period 2 it shows from {visible_grid(2):.4f} on, of 8 from"
@@ -30,9 +31,9 @@ OUTPUT_NUMBERS = {
 }
 """What a diagnosis says of the model's output: names with units and descriptions. Lower is better in all of them."""
 SITE_NUMBERS = {
-    "effect": ("of severity", "how much of the output's goes when this site alone is repaired; below 0 it got worse"),
-    "share": ("of the output's severity, 1 is all", "the same as a fraction"),
-    "evidence": ("as of the output", "what the site's own activation shows; it accuses nobody"),
+    "effect": ("of severity", GLOSSARY["effect"]),
+    "share": ("of the output's severity, 1 is all", GLOSSARY["share"]),
+    "evidence": ("as of the output", GLOSSARY["evidence"]),
 }
 """What a diagnosis says of a site, likewise; none of these is better when it is lower or higher."""
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
+
+PROOF = "Prove that it is gone"
+"""What is done once something else was."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,16 @@ class Invocation:
     """Options that only `diagnose` has."""
     folder: str = "report"
     """Folder of the report."""
+
+    @property
+    def diagnosis(self) -> str:
+        """The file that holds the diagnosis."""
+        return str(Path(self.folder) / "diagnosis.json")
+
+    @property
+    def files(self) -> str:
+        """The first path of `inputs`; empty where these are no files."""
+        return next((path for flag, path in pairwise(self.inputs) if flag == "--input"), "")
 
 
 @dataclass(frozen=True)
@@ -60,12 +74,26 @@ def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | N
                 " output worse. If you replace it, train the layers after it, too (--neighbours), or all of it.",
             )
         ]
+    if site.verdict == "suspect":
+        return [
+            Step(
+                "Make sure first",
+                "Repairing this site takes most of the artifact, but there is too little content to tell that from"
+                " chance. Diagnose again with more inputs of this size.",
+            )
+        ]
     if site.verdict != "offender":
         harmless = site.verdict == "harmless"
         why = "shows a grid or steps of its own, which do not reach the output" if harmless else "is clean"
         return [Step("Nothing to do here", f"This site {why}. Changing it would not help.")]
-    steps = [_swap(diagnosis, site, called), _train(site), _prove(diagnosis, called)]
+    steps = [_swap(diagnosis, site, called), _train(site, called), _prove(diagnosis, called)]
     return [_lint(called), *steps] if called else steps
+
+
+def commands_after(diagnosis: Diagnosis, called: Invocation) -> list[tuple[str, str]]:
+    """What to type next about the first offender: why, and the command; nothing where there is none."""
+    steps = next_steps(diagnosis, diagnosis.offenders[0], called) if diagnosis.offenders else []
+    return [(step.title, step.command) for step in steps if step.command and step.title != PROOF]
 
 
 def _lint(called: Invocation | None) -> Step:
@@ -85,11 +113,12 @@ def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) 
     layers, others = "layer", ""
     if len(keys) > 1:
         layers, others = "layers", "Those that leave nothing to see when they are repaired together. "
+    shown = called.files if called else ""
     return Step(
         f"Swap the {layers}, keep the model",
         f"{others}A new upsampler starts as the old one's copy without a lattice. With --distil it is trained, without"
         f" labels and nothing else, on any {inputs} of the right kind; without it is the closed form, in a second.",
-        command=_line(called, "fix", *named, "--distil", f"{inputs.upper()}/", "-o", "fixed.safetensors"),
+        command=_line(called, "fix", *named, "--distil", shown or f"{inputs.upper()}/", "-o", "fixed.safetensors"),
         code=(
             "from artifactlab.fix import fix_site\n\n"
             f"fixed = fix_site(model, inputs, {keys if len(keys) > 1 else keys[0]!r}, distil_on={inputs},"
@@ -99,16 +128,18 @@ def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) 
     )
 
 
-def _train(site: SiteDiagnosis) -> Step:
-    penalised = "diagnosis.offenders" if len(site.site.calls) > 1 else f"[{site.site.key!r}]"
+def _train(site: SiteDiagnosis, called: Invocation | None) -> Step:
+    known = _known(called)
+    several = len(site.site.calls) > 1
+    penalty = f".from_diagnosis(model, {known})" if several else f"(model, [{site.site.key!r}])"
     return Step(
         "Or train it away",
         "In your own training loop: a loss that sees grids and stair-steps in the output, and a penalty on the lattice"
         " in this site's own activation.",
         code=(
             "from artifactlab.fix import EdgeAwareLoss, SitePenalty\n\n"
-            "edge_loss = EdgeAwareLoss.from_diagnosis(diagnosis)\n"
-            f"with SitePenalty(model, {penalised}) as penalty:\n"
+            f"edge_loss = EdgeAwareLoss.from_diagnosis({known})\n"
+            f"with SitePenalty{penalty} as penalty:\n"
             "    output = model(batch)\n"
             "    loss = your_loss(output, target) + edge_loss(output, target) + penalty()"
         ),
@@ -120,20 +151,25 @@ def _prove(diagnosis: Diagnosis, called: Invocation | None) -> Step:
     if called and called.inputs:
         model = [called.target, *called.factory, "--checkpoint", "fixed.safetensors", *called.running]
         again = [*model, *called.inputs, *called.diagnosing, "-o", "after"]
-        before = str(Path(called.folder) / "diagnosis.json")
+        before = called.diagnosis
         commands = (
             f"artifactlab diagnose {shlex.join(again)}\n"
             f"artifactlab compare {shlex.quote(before)} after/diagnosis.json --fail-on-regression"
         )
     return Step(
-        "Prove that it is gone",
+        PROOF,
         "Diagnose again on the same inputs, and compare in pairs: better, worse or cannot tell, with an interval.",
         command=commands,
         code=(
             f"after = artifactlab.diagnose(fixed.model, inputs, {_settings(diagnosis)}{_layout(diagnosis)})\n"
-            "print(artifactlab.compare(diagnosis, after).text)"
+            f"print(artifactlab.compare({_known(called)}, after).text)"
         ),
     )
+
+
+def _known(called: Invocation | None) -> str:
+    """The diagnosis in Python: the file of one that the command line made."""
+    return repr(called.diagnosis) if called else "diagnosis"
 
 
 def _settings(diagnosis: Diagnosis) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from artifactlab.attribution.artifact_words import kind_text, period_text
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import SiteDiagnosis
+from artifactlab.attribution.verdict_text import share_text, strength_text
 from artifactlab.report.flat import NAMES
+from artifactlab.report.glossary import verdict_meanings
 from artifactlab.report.next_steps import Invocation, Step, next_steps
 from artifactlab.report.page_template import rendered
 from artifactlab.report.page_views import ZOOMS, Drawn, Shown, View, drawn_of, view_of
@@ -90,6 +92,9 @@ def _rendered(
         diagnosis=diagnosis,
         severity=diagnosis.output.severity,
         visible=VISIBLE,
+        strength=strength_text(diagnosis.output.severity),
+        meanings=verdict_meanings(diagnosis.config.fast),
+        shares=share_text,
         levels=level_numbers(diagnosis.output, diagnosis.directions),
         handles=diagnosis.handles,
         words=page_words(diagnosis.directions),

@@ -36,7 +36,13 @@ from artifactlab.report.tracks import signal_spectrum, tones
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = {"offender": "#D55E00", "compensated": "#E69F00", "harmless": "#56B4E9", "clean": "#009E73"}
+COLOURS = {
+    "offender": "#D55E00",
+    "suspect": "#D55E00",
+    "compensated": "#E69F00",
+    "harmless": "#56B4E9",
+    "clean": "#009E73",
+}
 """Colours of the verdicts."""
 IMAGE_COLOUR = "#D55E00"
 REFERENCE_COLOUR = "#0072B2"

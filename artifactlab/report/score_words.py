@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from artifactlab.attribution.artifact_words import artifact_text
 from artifactlab.attribution.records import SeverityMeasures
+from artifactlab.attribution.verdict_text import strength_text
 from artifactlab.printable import printable
 from artifactlab.scoring.score_report import ImageScore
 from artifactlab.scoring.severity import VISIBLE
@@ -64,5 +63,4 @@ def place_text(window: Window) -> str:
 
 def times_text(severity: float) -> str:
     """A severity as strength, of which it is the square."""
-    strength = math.sqrt(severity / VISIBLE)
-    return f"{strength:.{1 if strength < 10 else 0}f} times as strong as what just shows"
+    return f"{strength_text(severity)} times as strong as what just shows"

@@ -70,8 +70,8 @@ def data_range_of(outputs: Sequence[Tensor], given: float | None = None, known: 
             part of it.
         known: what the type of the values says, as of 8-bit pixels and masks.
     """
-    size, (low, high) = max(map(spread, outputs)), _extent_of(outputs)
-    likely = _pixels(outputs, low, high)
+    size, (low, high) = max(map(spread, outputs)), extent_of(outputs)
+    likely = pixels_of(outputs)
     if given:
         return DataRange(given, "given", doubt=_doubt(given, size, low, high, likely))
     if known:
@@ -107,14 +107,15 @@ def extent(values: Tensor, most: int = 100_000) -> tuple[float, float]:
     return low, high
 
 
-def _extent_of(outputs: Sequence[Tensor]) -> tuple[float, float]:
+def extent_of(outputs: Sequence[Tensor]) -> tuple[float, float]:
     """From the darkest to the brightest of several outputs."""
     lows, highs = zip(*map(extent, outputs), strict=True)
     return min(lows), max(highs)
 
 
-def _pixels(outputs: Sequence[Tensor], low: float, high: float) -> Pixels | None:
+def pixels_of(outputs: Sequence[Tensor]) -> Pixels | None:
     """The range of pictures that outputs have; None where they look like something else."""
+    low, high = extent_of(outputs)
     reach = max(high, 0.0) - min(low, 0.0)
     for pixels in PIXELS:
         over = OVERSHOOT * pixels.size

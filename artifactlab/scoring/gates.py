@@ -7,7 +7,7 @@ import operator
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
-from itertools import chain
+from itertools import chain, groupby
 
 from artifactlab.errors import InputError
 from artifactlab.scoring.measures import METRICS, check_known
@@ -15,8 +15,12 @@ from artifactlab.scoring.measures import METRICS, check_known
 KNOWN = METRICS.keys()
 """Names that a gate may compare by default."""
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-# the number as Python reads it, but for nan and inf; a name is whatever an installed package has called its metric
-GATE = re.compile(r"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+# as Python reads it, but for nan and inf
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+# a name is whatever an installed package has called its metric; amplitudes are thought of in 1/255
+GATE = re.compile(rf"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*({NUMBER})(?:\s*/\s*({NUMBER}))?\s*")
+MOST_NAMED = 5
+"""Images that a line names, the worst; all are in the report."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class GateFailure:
 
 
 def parse_gate(text: str, known: Collection[str] = KNOWN) -> Gate:
-    """Read a condition such as `edge_jaggedness>0.3`: the gate *fails* when an image meets it.
+    """Read a condition such as `severity>1` or `lattice_amplitude>1/255`: the gate *fails* when an image meets it.
 
     Args:
         text: the condition.
@@ -76,13 +80,14 @@ def parse_gate(text: str, known: Collection[str] = KNOWN) -> Gate:
     Gate(metric='edge_jaggedness', operator='>', value=0.3)
     """
     parts = GATE.fullmatch(text)
-    if parts is None:
+    divisor = 0.0 if parts is None else float(parts[4] or 1)
+    if parts is None or not divisor:
         raise InputError(
             f"cannot read the gate {text!r}; write METRIC OPERATOR NUMBER with one of {' '.join(COMPARE)},"
-            " e.g. 'edge_jaggedness>0.3'"
+            " e.g. 'edge_jaggedness>0.3' or 'lattice_amplitude>1/255'"
         )
     check_known(parts[1], f" in the gate {text!r}", known)
-    return Gate(parts[1], parts[2], float(parts[3]), known)
+    return Gate(parts[1], parts[2], float(parts[3]) / divisor, known)
 
 
 def gate_failures(
@@ -96,3 +101,15 @@ def gate_failures(
             if score is not None and gate.fails(score):
                 met.append(GateFailure(gate, path, score))
     return tuple(chain.from_iterable(failures.values()))
+
+
+def failure_lines(failures: Sequence[GateFailure], images: int) -> list[str]:
+    """A line for each gate that failed: on how many of the images, and on which by most."""
+    lines = []
+    for gate, of_gate in groupby(failures, key=lambda failure: failure.gate):
+        worst = sorted(of_gate, key=lambda failure: failure.score, reverse=gate.operator.startswith(">"))
+        named = [f"{failure.score:.4g} in {failure.path}" for failure in worst[:MOST_NAMED]]
+        more = f" and {len(worst) - MOST_NAMED} more" if len(worst) > MOST_NAMED else ""
+        first = ", worst first" if len(worst) > 1 else ""
+        lines.append(f"gate {gate} failed in {len(worst)} of {images} images{first}: {', '.join(named)}{more}")
+    return lines

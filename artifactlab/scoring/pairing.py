@@ -7,21 +7,29 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from artifactlab.errors import InputError
 from artifactlab.inputs.image_files import refuse_names
 from artifactlab.inputs.sources import Entry, Selection, Source, find_sources
 from artifactlab.inputs.sources.source import Unreadable
 
 Key = Callable[[Source], str]
+COMMON = "--common / common=True leaves them out"
+"""What helps where one side has more images than the other."""
 
 
-def paired(entries: Sequence[Entry], reference: str | Path | None, selection: Selection) -> Sequence[Entry]:
+def paired(
+    entries: Sequence[Entry], reference: str | Path | None, selection: Selection, common: bool = False
+) -> Sequence[Entry]:
     """Each image with its reference: that of its own row or sample, or of those that `reference` names.
 
-    These are paired by where they lie where both trees are alike, and otherwise by stem.
+    These are paired by where they lie where both trees are alike, and otherwise by stem. Where only what is `common`
+    is wanted, images without a reference are left out.
 
     Raises:
-        InputError: if images and references cannot be paired one to one.
+        InputError: if images and references cannot be paired one to one; where `common`, if none can.
     """
+    if common and reference is None:
+        raise InputError("common is for images with a reference; give it with --reference / reference=")
     if selection.reference_column is not None:
         alone = [entry.source.name for entry in entries if entry.reference is None]
         refuse_names(alone, f"no column {selection.reference_column!r} for the images")
@@ -34,8 +42,12 @@ def paired(entries: Sequence[Entry], reference: str | Path | None, selection: Se
     images = [entry.source for entry in entries if not _is_closed(entry.source)]
     key = _key(images, found)
     ours, theirs = _by_key(images, key, "images"), _by_key(found, key, "references")
-    refuse_names(sorted(ours.keys() - theirs.keys()), f"no reference in {str(reference)!r} for the images")
-    refuse_names(sorted(theirs.keys() - ours.keys()), f"no image for the references in {str(reference)!r}")
+    alone, idle = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    if common and ours.keys() & theirs.keys():
+        entries = [entry for entry in entries if _is_closed(entry.source) or key(entry.source) in theirs]
+    else:
+        refuse_names(alone, f"no reference in {str(reference)!r} for the images")
+        refuse_names(idle, f"no image ({COMMON}) for the references in {str(reference)!r}")
     return [Entry(entry.source, theirs.get(key(entry.source))) for entry in entries]
 
 

@@ -42,6 +42,7 @@ def score_images(
     column: str | None = None,
     reference_column: str | None = None,
     every: int | None = None,
+    common: bool = False,
     store: str | Path | None = None,
     resume: bool = False,
     engine: str | Engine = "processes",
@@ -67,6 +68,7 @@ def score_images(
         reference_column: likewise, of what the images should look like.
         every: each how manieth frame, page or slice is taken; by default one frame per second, and all pages and
             slices.
+        common: score only images that have a reference, and leave other references out; else both must be complete.
         store: folder to which each row is added as soon as it is there, so that nothing is lost however this ends; the
             report's rows are read from it, and need no memory. It may be shared by several runs and machines.
         resume: leave out the images whose rows are in the store, if their content, the metrics and the version are the
@@ -111,7 +113,7 @@ def score_images(
     kept = None if store is None else Store(store, settings)
     refuse_sounds(paths)
     selection = Selection(recursive, column, reference_column, every)
-    pairs = paired(find_sources(paths, selection), reference, selection)
+    pairs = paired(find_sources(paths, selection), reference, selection, common)
     jobs = [Job(source, partner, names, max_pixels, device) for source, partner in pairs]
     told = progress or _nobody
     if kept is None:

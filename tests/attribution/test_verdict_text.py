@@ -80,9 +80,15 @@ def test_the_text_says_when_no_single_site_explains_what_shows() -> None:
 
 
 def test_the_text_admits_that_one_crop_cannot_tell() -> None:
-    text = told([diagnosed("up", "harmless", 0.9, low=None)], (), (), output(3.0, 0.0), (4, 4))
-    assert text.startswith("Cannot tell: the output shows checkerboard (3.0/255 rms), but is too small for an interval")
-    assert "give more or larger inputs" in text  # of a generator, whose outputs have one size, more codes do
+    text = told([diagnosed("up", "harmless", 0.1, low=None)], (), (), output(3.0, 0.0), (4, 4))
+    assert text.startswith("Cannot tell: the output shows checkerboard (3.0/255 rms), but one crop is too little")
+    # of a larger output longer periods are measured, and of a net of one size there is none
+    assert "give a second input of this size" in text
+
+
+def test_the_likeliest_cause_is_named_though_one_crop_cannot_tell() -> None:
+    text = told([diagnosed("up", "suspect", 0.9, low=None)], (), (), output(3.0, 0.0), (4, 4))
+    assert "up/interpolate#0 is the likeliest cause: repairing it removes an estimated 90% of it, but one crop" in text
 
 
 def test_several_offenders_are_listed_with_what_each_adds_and_what_is_left() -> None:

@@ -1,10 +1,12 @@
-"""The verdict of one site: from numbers to one of four words."""
+"""The verdict of one site: from numbers to one of five words."""
 
 from __future__ import annotations
 
 import pytest
 
+from artifactlab.attribution.investigation import judge_sites
 from artifactlab.attribution.records import Effect
+from artifactlab.attribution.screening import Examined
 from artifactlab.attribution.sites.records import Evidence, Site
 from artifactlab.attribution.verdicts import adds_enough, judge
 
@@ -55,6 +57,30 @@ def test_a_verdict_asks_what_repairs_do_before_what_activations_show(
 ) -> None:
     site = Site("a", "interpolate", 0, (2, 2), (4, 4), (1, 1, 8, 8), (1, 1, 16, 16))
     assert judge(site, evidence, effect(value, low, high), severity, guilty) == verdict
+
+
+def test_what_is_likely_and_not_sure_is_suspect_and_not_harmless() -> None:
+    site = Site("a", "interpolate", 0, (2, 2), (4, 4), (1, 1, 8, 8), (1, 1, 16, 16))
+    assert judge(site, LOUD, effect(4.0, None, None), 5.0, guilty=False, likely=True) == "suspect"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "accuses", "verdict"),
+    [
+        (4.0, None, True, "suspect"),
+        (4.0, -1.0, True, "suspect"),
+        (1.0, None, True, "harmless"),  # a fifth of what shows
+        (4.0, None, False, "harmless"),  # the input brought it
+    ],
+)
+def test_where_nobody_is_guilty_the_first_is_suspect_if_it_takes_most(
+    value: float, low: float | None, accuses: bool, verdict: str
+) -> None:
+    first, second = (Site(name, "interpolate", 0, (2, 2), (4, 4), (1, 1, 8, 8), (1, 1, 16, 16)) for name in "ab")
+    effects = {first: effect(value, low, None if low is None else 9.0), second: effect(0.1, None, None)}
+    examined = Examined(effects, dict.fromkeys((first, second)), accuses=accuses)  # type: ignore[arg-type]
+    judged = judge_sites([second, first], {"a/interpolate#0": LOUD, "b/interpolate#0": LOUD}, examined, 5.0, False)
+    assert [found.verdict for found in judged] == [verdict, "harmless"]
 
 
 def test_nothing_compensates_a_site_that_no_layer_follows() -> None:

@@ -196,3 +196,10 @@ def test_a_layout_is_taken_and_typed_again(zoo: Path) -> None:
     assert "--layout NCHW" in (zoo / "out" / "report.html").read_text()
     result = run("diagnose", "zoo.py:Net", "--input", "a.png", "--layout", "HWC3")
     assert (result.exit_code, "no such layout 'HWC3': expected one such as NCHW" in result.stderr) == (2, True)
+
+
+def test_words_are_explained_where_that_is_asked_for_and_never_to_programs(zoo: Path) -> None:
+    assert (
+        "--explain is for the table"
+        in run("diagnose", "zoo.py:Net", "--probe", "constant", "--explain", "--format", "json").stderr
+    )

@@ -308,3 +308,15 @@ def test_a_photo_is_no_volume_without_its_batch_axis(folder: Path) -> None:
     said = " ".join(failed.output.split())
     assert "the input (1, 3, 32, 32) is a picture, and the model's first convolution takes volumes or video" in said
     assert "--probe NAME --size TxHxW" in said
+
+
+def test_photos_are_gray_to_a_model_whose_first_convolution_takes_one_channel(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2.imwrite("photo.png", np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    Path("gray.py").write_text(
+        "from torch import nn\ndef net(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.PixelShuffle(2))\n"
+    )
+    done = run("diagnose", "gray.py:net", "--input", "photo.png", "--fast")
+    assert done.exit_code == 0, done.output
+    assert "images are made gray: the model's first convolution takes one channel" in done.stderr

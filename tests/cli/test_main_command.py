@@ -83,6 +83,7 @@ def test_quiet_before_or_after_the_command_leaves_the_data_alone(folder: Path) -
     usual = run(*command)
     assert usual.exit_code == 0
     assert "wrote report/report.html" in usual.stderr
+    assert "open report/report.html in a browser" in usual.stderr
     for quiet in (run("--quiet", *command), run(*command, "-q")):
         assert (quiet.exit_code, quiet.stdout) == (0, usual.stdout)
         assert quiet.stderr == "hello from the model\n"

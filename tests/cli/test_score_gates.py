@@ -46,7 +46,7 @@ def test_calibrate_writes_gates_that_score_takes_and_says_what_they_catch() -> N
 
 def test_a_failed_gate_is_a_line_for_people_an_annotation_or_a_testcase() -> None:
     arguments = ("good/0.png", "bad/1.png", "--gates", "gates.toml")
-    assert run(*arguments).stderr.startswith("gate axis_excess>0.1 failed: ")
+    assert run(*arguments).stderr.startswith("gate axis_excess>0.1 failed in 1 of 2 images: ")
     github = run(*arguments, "--format", "github")
     assert github.exit_code == 1
     assert github.stdout.startswith("::error file=bad/1.png,title=")

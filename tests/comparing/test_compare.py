@@ -16,6 +16,7 @@ import pytest
 
 from artifactlab import InputError, compare
 from artifactlab.comparing.changes import MIN_CHANGED
+from artifactlab.report.score_table import RENDER
 from artifactlab.scoring.measures import METRICS
 from artifactlab.scoring.score_report import ScoreReport
 
@@ -148,9 +149,18 @@ def test_folders_are_scored_and_compared(tmp_path: Path) -> None:
     assert (outcome.kind, outcome.verdict, len(seen)) == ("scores", "better", 2 * MIN_CHANGED)
     (tmp_path / "smooth" / "0.png").rename(tmp_path / "smooth" / "zero.png")
     with pytest.raises(
-        InputError, match=r"both sides need images of the same names; missing before, in '.*stairs': zero"
+        InputError, match=r"both sides need images of the same names \(.*\); missing before, in '.*stairs': zero"
     ):
         compare(tmp_path / "stairs", tmp_path / "smooth")
+    seen.clear()
+    outcome = compare(
+        tmp_path / "stairs",
+        tmp_path / "smooth",
+        metrics=["edge_jaggedness"],
+        common=True,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert (outcome.metrics[0].pairs, len(seen)) == (MIN_CHANGED - 1, 2 * (MIN_CHANGED - 1))
 
 
 def test_a_metric_of_a_package_that_is_not_installed_is_named(report: Callable[..., ScoreReport]) -> None:
@@ -203,3 +213,24 @@ def test_scores_against_other_references_are_refused_where_it_matters(report: Ca
     assert compare(first, second, metrics=["edge_jaggedness"]).verdict == "cannot tell"
     second.config["reference"] = "./r1/"
     assert len(compare(first, second).metrics) == 2
+
+
+def test_of_reports_what_both_have_is_compared_where_that_is_asked_for(report: Callable[..., ScoreReport]) -> None:
+    whole = report(edge_jaggedness=BAD)
+    part = replace(whole, images=whole.images[1:])
+    with pytest.raises(InputError, match="both sides need images of the same names"):
+        compare(whole, part)
+    assert compare(whole, part, common=True).metrics[0].pairs == len(BAD) - 1
+
+
+def test_json_lines_are_read_as_the_json_is(report: Callable[..., ScoreReport], tmp_path: Path) -> None:
+    before, after = (
+        report(edge_jaggedness=BAD, axis_excess=BAD),
+        report(edge_jaggedness=[x / 2 for x in BAD], axis_excess=BAD),
+    )
+    (tmp_path / "after.jsonl").write_text(RENDER["jsonl"](after))
+    assert compare(before, tmp_path / "after.jsonl").metrics == compare(before, after).metrics
+    for text in ("", "{", "[]", '{"path": "a.png"}'):
+        (tmp_path / "bad.jsonl").write_text(text)
+        with pytest.raises(InputError, match=r"holds no scores|is damaged"):
+            compare(before, tmp_path / "bad.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from artifactlab import InputError, ModelError
 from artifactlab.attribution.records import Effect, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
-from artifactlab.fix import SitePenalty
+from artifactlab.fix import IneffectiveLossWarning, SitePenalty
 from artifactlab.fix.site_penalty import lattice_share
 
 UP = "up/conv_transpose2d#0"
@@ -55,6 +56,35 @@ def state_of(model: nn.Module) -> list[object]:
         (len(m._forward_hooks), len(m._forward_pre_hooks), m.training, sorted(m.__dict__), [*m._modules])
         for m in model.modules()
     ]
+
+
+class Anchored(nn.Module):
+    """What it finds is added to the replicated input, as in nets for telephones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Decoder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x) + nn.functional.interpolate(x, scale_factor=4.0)
+
+
+def offender(key: str, scale: float) -> SiteDiagnosis:
+    name, _, call = key.rpartition("/")
+    growth = (scale, scale)
+    site = Site(name, call.partition("#")[0], 0, growth, growth, (), ())
+    return SiteDiagnosis(site, Evidence(0.0, 0.0, 0.5), Effect(9.0, 8.0, 10.0, 0.9, "grid"), "offender", 1, 1)
+
+
+@pytest.mark.parametrize("trained", [True, False], ids=["beside one that is trained", "alone"])
+def test_aimed_at_offenders_it_leaves_out_what_no_weight_has_touched_and_says_so_once(trained: bool) -> None:
+    model, offenders = Anchored(), [offender("interpolate#0", 4), *[offender(f"net.{UP}", 2)] * trained]
+    with SitePenalty.from_diagnosis(model, SimpleNamespace(offenders=offenders)) as penalty:  # type: ignore[arg-type]
+        model(images())
+        with pytest.warns(IneffectiveLossWarning, match="interpolate#0 ran without gradients, .* no weight"):
+            assert (penalty() > 0) == trained
+        model(images())
+        assert (penalty() > 0) == trained
 
 
 # --- the number ---
@@ -209,7 +239,7 @@ def test_a_frozen_site_is_told_from_one_that_did_not_run() -> None:
     model = Decoder().requires_grad_(False)
     with SitePenalty(model, [UP]) as penalty:
         model(images())
-        with pytest.raises(ModelError, match=f"the site {UP} ran without gradients, .* it is frozen"):
+        with pytest.raises(ModelError, match=f"the site {UP} ran without gradients, .* is frozen"):
             penalty()
 
 

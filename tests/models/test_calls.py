@@ -166,6 +166,11 @@ def test_a_failure_gets_only_the_hint_that_it_speaks_for() -> None:
     assert "leave out --gray" in failure(Net(), X[:, :1], 3)
 
 
+def test_who_gives_a_picture_to_a_generator_is_told_what_codes_it_takes() -> None:
+    assert "latents are --noise 1x16)" in failure(nn.Linear(16, 64), torch.rand(1, 3, 32, 32))
+    assert "crop" not in failure(nn.Linear(16, 64), torch.rand(1, 3, 32, 32))
+
+
 def test_latents_never_hear_of_crops() -> None:
     latents = torch.rand(1, 4, 32, 32)
     for text in (failure(Net(channels=4, grid=33), latents, 3), failure(Net(channels=8), latents, 3)):

@@ -139,3 +139,17 @@ def test_arguments_that_json_has_no_words_for_are_left_out(net: str, spandrel: N
     for odd in (torch.zeros(1), "x" * 1000):
         with pytest.raises(ModelError, match=r"--checkpoint-key state_dict$"):
             load_model(lightning(weights("model."), odd=odd))
+
+
+def test_of_several_networks_the_one_with_the_model_s_names_is_taken_whatever_they_are_called(net: str) -> None:
+    torch.save({"net_g": weights(fill=2.0), "net_d": {"a": torch.zeros(3)}, "optim": {"step": 1}}, "gan.pth")
+    assert loaded(net, "gan.pth") == 2.0
+    torch.save({"g_a": weights("module.", fill=3.0), "epoch": 4}, "one.pth")
+    assert loaded(net, "one.pth") == 3.0
+
+
+def test_of_two_networks_that_both_fit_one_is_to_be_chosen(net: str) -> None:
+    torch.save({"g_a": weights(fill=2.0), "g_b": weights(fill=3.0)}, "cycle.pth")
+    with pytest.raises(ModelError, match="choose one of them, as --checkpoint-key g_a"):
+        loaded(net, "cycle.pth")
+    assert loaded(net, "cycle.pth", "g_b") == 3.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from artifactlab.errors import InputError
 from artifactlab.inputs.images import luma
 from artifactlab.models.calls import Call, as_calls
-from artifactlab.models.image_needs import ImageNeeds, suited
+from artifactlab.models.image_needs import ImageNeeds, guessed_needs, suited
 
 
 def made(needs: ImageNeeds, *inputs: torch.Tensor) -> tuple[list[Call], list[str]]:
@@ -87,3 +88,19 @@ def test_two_models_get_images_that_suit_both() -> None:
     assert (both.channels, both.minimum, both.multiple_of, both.square) == (1, 40, 24, True)
     alone = ImageNeeds("a", 1, 16, 8)
     assert alone.with_those_of(None) is alone
+
+
+@pytest.mark.parametrize(
+    ("model", "channels"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 4, 3)), 1),
+        (nn.Sequential(nn.Sequential(nn.ReLU(), nn.Conv2d(3, 4, 3)), nn.Conv2d(4, 1, 3)), 3),
+        (nn.Sequential(nn.Conv2d(4, 4, 3)), None),  # latents
+        (nn.Sequential(nn.Linear(8, 16), nn.Conv2d(1, 4, 3)), None),  # what came before made its picture
+        (nn.Sequential(nn.Conv3d(1, 4, 3)), None),
+        (nn.ReLU(), None),
+    ],
+)
+def test_a_model_s_first_convolution_says_whether_pictures_are_gray(model: nn.Module, channels: int | None) -> None:
+    needs = guessed_needs(model)
+    assert (needs and needs.channels) == channels

@@ -24,6 +24,7 @@ def needs(depth, width=2): return Up()
 def explodes(): raise KeyError("weights")
 def no_module(): return {"a": 1}
 number = 3
+made = Up()
 """
 
 
@@ -195,3 +196,9 @@ def test_a_pickle_that_torch_does_not_read_says_which_protocol_it_is(tmp_path: P
     torch.save({"w": torch.zeros(2)}, path, pickle_protocol=protocol)
     with pytest.raises(ModelError, match=f"its pickle is of protocol {protocol}"):
         read_checkpoint(path)
+
+
+def test_a_target_that_is_a_model_already_is_taken_as_it_is(factory: Path) -> None:
+    assert type(load_model(f"{factory}:made")).__name__ == "Up"
+    with pytest.raises(ModelError, match="is a model already, which takes no --kwargs"):
+        load_model(f"{factory}:made", {"channels": 1})

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import artifactlab
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.cli.main import main
-from artifactlab.report.next_steps import Invocation, next_steps
+from artifactlab.report.next_steps import Invocation, commands_after, next_steps
 
 CALLED = Invocation(
     "my models.py:make",
@@ -69,11 +69,21 @@ def test_the_commands_are_the_program_s_own_and_repeat_what_was_typed(
     assert found[-1][2] == "out/diagnosis.json"
 
 
-def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(model: nn.Module, diagnosis: Diagnosis) -> None:
+@pytest.mark.parametrize("called", [CALLED, None])
+def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(
+    model: nn.Module,
+    diagnosis: Diagnosis,
+    called: Invocation | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/diagnosis.json").write_text(diagnosis.to_json())
     batch = torch.rand(1, 1, 32, 32)
     known: dict[str, Any] = {
         "artifactlab": artifactlab,
-        "diagnosis": diagnosis,
+        **({} if called else {"diagnosis": diagnosis}),  # who typed a command has a file
         "model": model,
         "inputs": images(),
         "images": None,  # the closed form; training is tested elsewhere
@@ -81,15 +91,28 @@ def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(model: nn.Mod
         "target": torch.rand(1, 1, 64, 64),
         "your_loss": nn.functional.l1_loss,
     }
-    codes = [step.code for step in next_steps(diagnosis, diagnosis.offenders[0], CALLED)]
-    assert len(codes) == 4
+    codes = [step.code for step in next_steps(diagnosis, diagnosis.offenders[0], called)]
+    assert len(codes) == (4 if called else 3)
     for code in codes:
         exec(code, known)
     assert known["loss"].requires_grad
 
 
+def test_the_terminal_says_what_to_type_next_with_the_images_that_are_known(diagnosis: Diagnosis) -> None:
+    typed = [shlex.split(command) for _, command in commands_after(diagnosis, CALLED)]
+    assert [words[1] for words in typed] == ["lint", "fix"]
+    assert typed[1][typed[1].index("--distil") + 1] == "my photos/"
+    assert commands_after(replace(diagnosis, sites=()), CALLED) == []
+
+
 @pytest.mark.parametrize(
-    ("verdict", "words"), [("compensated", "Leave it alone"), ("clean", "Nothing to do"), ("harmless", "Nothing to do")]
+    ("verdict", "words"),
+    [
+        ("suspect", "Make sure first"),
+        ("compensated", "Leave it alone"),
+        ("clean", "Nothing to do"),
+        ("harmless", "Nothing to do"),
+    ],
 )
 def test_a_site_that_is_no_offender_is_not_to_be_replaced(diagnosis: Diagnosis, verdict: Any, words: str) -> None:
     (step,) = next_steps(diagnosis, replace(diagnosis.sites[0], verdict=verdict), CALLED)

@@ -18,10 +18,12 @@ from rich.console import Console, RenderableType
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.attribution.records import Effect, OutputMeasures, SiteDiagnosis
 from artifactlab.attribution.sites.records import Evidence, Site
+from artifactlab.attribution.verdict_text import share_text
 from artifactlab.cli import progress
 from artifactlab.lint import RULES, LintFinding
 from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.fix_report import fix_table
+from artifactlab.report.glossary import GLOSSARY, VERDICTS
 from artifactlab.report.lint_table import lint_table, rules_table
 from artifactlab.report.metrics_table import metrics_table
 from artifactlab.report.terminal import as_text, print_out
@@ -78,7 +80,7 @@ TABLES: dict[str, Callable[[], RenderableType]] = {
     "fix": a_fix_table,
 }
 NUMBERS = {
-    "diagnosis": ["16x8", "0.34 / 0.12", "-1234 [-23457, -1001]", "-12%", "compensated"],
+    "diagnosis": ["16x8", "0.34 / 0.12", "-1234 [-23457, -1001]", "0%", "compensated"],
     "lint": ["0.12 x 0.46", "uneven-overlap"],
 }
 """What must not be broken by a new line."""
@@ -123,10 +125,25 @@ def test_short_names_stand_in_the_table_and_the_full_ones_below_it() -> None:
 def test_the_severity_that_effects_are_drops_of_is_told_for_the_output_and_each_input() -> None:
     made = by_hand.a_video()
     text = as_text(diagnosis_table(made), 120)
-    assert f"severity of the output: {made.output.severity:.2f}  (grid " in text
+    times = f"{made.output.severity**0.5:.1f} times what just shows"
+    assert f"severity of the output: {made.output.severity:.2f}, {times}  (grid " in text
     assert "each input" not in text
     two = replace(made, per_input=(made.output, replace(made.output, severity=7.25)))
     assert f"of each input alone: {made.output.severity:.2f}, 7.25" in as_text(diagnosis_table(two), 160)
+
+
+def test_a_site_whose_repair_makes_it_worse_causes_no_share_of_it() -> None:
+    assert (share_text(-2.12), share_text(0.93), share_text(None)) == ("0%", "93%", "-")
+
+
+def test_explained_each_word_of_the_table_has_a_line_in_the_order_it_is_read() -> None:
+    made = by_hand.a_video()
+    lines = rendered(diagnosis_table(made, explain=True), 100)
+    said = {site.verdict for site in made.sites}
+    words = [*list(GLOSSARY)[:5], *(word for word in VERDICTS if word in said), *list(GLOSSARY)[5:]]
+    starts = [line.split()[0] for line in lines if line.split() and line.split()[0] in {**GLOSSARY, **VERDICTS}]
+    assert [word for word in starts if word in words][-len(words) :] == words
+    assert "evidence: lattice share" not in " ".join(lines)
 
 
 def test_piped_there_are_no_colours(capsys: pytest.CaptureFixture[str]) -> None:

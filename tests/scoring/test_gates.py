@@ -7,7 +7,7 @@ import math
 import pytest
 
 from artifactlab.errors import InputError
-from artifactlab.scoring.gates import Gate, parse_gate
+from artifactlab.scoring.gates import Gate, failure_lines, gate_failures, parse_gate
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from artifactlab.scoring.gates import Gate, parse_gate
         ("axis_excess>=0.5", 0.5, True),
         ("axis_excess<0.5", 0.5, False),
         (" axis_excess <= 5e-1 ", 0.5, True),
+        ("lattice_amplitude>1/255", 1.1 / 255, True),
+        ("lattice_amplitude > 2 / 255", 1.1 / 255, False),
         ("axis_excess>.5", 0.6, True),
         ("axis_excess>-1", None, False),
     ],
@@ -31,7 +33,19 @@ def test_gate_reads_back_what_it_writes() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "axis_excess", "axis_excess=1", "axis_excess>", "axis_excess>x", "axis_excess>nan", ">1", "a>1>2"]
+    "text",
+    [
+        "",
+        "axis_excess",
+        "axis_excess=1",
+        "axis_excess>",
+        "axis_excess>x",
+        "axis_excess>nan",
+        ">1",
+        "a>1>2",
+        "axis_excess>1/0",
+        "axis_excess>1/2/3",
+    ],
 )
 def test_gate_of_bad_syntax_is_quoted_with_what_would_be_right(text: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -49,3 +63,15 @@ def test_gate_on_an_unknown_metric_lists_the_known_ones() -> None:
 def test_gate_cannot_be_built_from_nonsense(operator: str, value: float) -> None:
     with pytest.raises(InputError, match="finite number by one of"):
         Gate("axis_excess", operator, value)
+
+
+def test_a_gate_that_failed_is_one_line_with_the_worst_images_first() -> None:
+    gates = [parse_gate("severity>1"), parse_gate("direction_divergence<0.5")]
+    rows = [(f"{n}.png", {"severity": float(n), "direction_divergence": 0.1 * n}) for n in range(9)]
+    first, second = failure_lines(gate_failures(rows, gates), 300)
+    assert first == (
+        "gate severity>1.0 failed in 7 of 300 images, worst first: 8 in 8.png, 7 in 7.png, 6 in 6.png, 5 in 5.png,"
+        " 4 in 4.png and 2 more"
+    )
+    assert second.startswith("gate direction_divergence<0.5 failed in 5 of 300 images, worst first: 0 in 0.png, 0.1 in")
+    assert failure_lines([], 300) == []

@@ -44,7 +44,7 @@ def test_references_without_an_image_are_named(save: Save) -> None:
     path = save("out/a.png", photo())
     save("ref/a.png", photo())
     ref = save("ref/extra.png", photo()).parent
-    with pytest.raises(InputError, match=r"no image for the references in .*: extra$"):
+    with pytest.raises(InputError, match=r"no image .* for the references in .*: extra$"):
         score_images([path], reference=ref)
 
 
@@ -93,7 +93,7 @@ def test_of_trees_that_are_not_quite_alike_what_did_not_pair_is_named_by_its_pat
         score_images([tmp_path / "out"], tmp_path / "ref", recursive=True)
     for name in ("ref/b/1", "ref/b/2"):
         save(f"{name}.png", photo())
-    with pytest.raises(InputError, match=r"no image for the references in .*: b/2$"):
+    with pytest.raises(InputError, match=r"no image .* for the references in .*: b/2$"):
         score_images([tmp_path / "out"], tmp_path / "ref", recursive=True)
 
 
@@ -126,3 +126,16 @@ def test_a_shard_that_is_damaged_is_a_row_beside_references(save: Save, tmp_path
     assert "bad.tar" in (bad.error or "")
     with pytest.raises(InputError, match=r"cannot look into the references' folders: .*bad\.tar"):
         score_images([path], tmp_path / "bad.tar")
+
+
+def test_of_a_subset_and_all_references_what_both_have_is_scored_where_that_is_asked_for(save: Save) -> None:
+    (out,) = {save(f"out/{name}.png", photo()).parent for name in "ab"}
+    (ref,) = {save(f"ref/{name}.png", photo()).parent for name in "bcd"}
+    with pytest.raises(InputError, match=r"no reference in .* for the images: a$"):
+        score_images([out], reference=ref)
+    report = score_images([out], ref, ["direction_divergence"], common=True)
+    assert [Path(row.path).name for row in report.images] == ["b.png"]
+    with pytest.raises(InputError, match="common is for images with a reference"):
+        score_images([out], common=True)
+    with pytest.raises(InputError, match=r"no reference in .* for the images: b$"):
+        score_images([out / "b.png"], ref / "c.png", common=True)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from artifactlab.attribution.findings.half_turn import TurnedKernels, half_turn, turned_call
+from artifactlab.attribution.findings.off_centre import off_centre, off_centre_text
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.sites.merges import Merge
 from artifactlab.attribution.sites.records import SiteKey
@@ -162,7 +163,7 @@ def misregistrations(
         return ()
     moving = measure_shifts(runner, calls, straight, less_constant=True)
     displaced = [shift for shift in moving if shift.is_significant and shift.key in suspected]
-    return tuple(_finding(shift, displaced[0]) for shift in displaced)
+    return tuple(_finding(shift, displaced[0], off_centre(runner.model)) for shift in displaced)
 
 
 def measure_shifts(
@@ -250,19 +251,16 @@ def _averaged(shift: Shift, parts: list[tuple[Tensor, Tensor]]) -> Shift:
     return replace(shift, value=(dy, dx), error=(ey, ex))
 
 
-def _finding(shift: Shift, first: Shift) -> Finding:
-    """A displaced merge in words; the ones after the first may only pass on what it began."""
+def _finding(shift: Shift, first: Shift, suspects: dict[str, str]) -> Finding:
+    """A displaced merge in words, and the layers that sit off; those after the first may only pass on what it began."""
     away = [f"{abs(v):.2f} px {way[v > 0]}" for v, way in zip(shift.value, WAYS, strict=True) if abs(v) >= 0.05]
     in_output = max(abs(v) * g for v, g in zip(shift.value, shift.growth, strict=True))
     one, other = shift.names
     text = f"{shift.name}: the {'upsampled features' if shift.skip else 'features'} of {one} lie {' and '.join(away)} "
     text += f"of {'the skip' if shift.skip else 'those'} of {other} that they meet ({in_output:.2f} px in the output). "
     if shift is first:
-        text += (
-            "Make both ways agree: a strided convolution or pooling with an odd kernel samples half a pixel off what "
-            "resizing assumes, so give it an even kernel and symmetric padding; crop and pad evenly on both sides. "
-            "A trained net may have learned to live with it; the next one need not."
-        )
+        text += off_centre_text(suspects, shift.names) or "Crop and pad evenly on both sides, so that both ways agree. "
+        text += "A trained net may have learned to live with it; the next one need not."
     else:
         text += f"This may follow from {first.name}: mend that first."
     return Finding("misregistration", shift.name, shift.value, shift.error, text)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artifactlab.attribution.findings.misregistration import features_of, measure_shifts, misregistrations
+from artifactlab.attribution.findings.off_centre import off_centre, off_centre_text
 from artifactlab.attribution.records import Finding
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.demo.unet import healthy
@@ -264,3 +265,18 @@ def test_features_that_meet_others_when_the_input_is_turned_are_left_alone() -> 
 
     scene = torch.linspace(0, 1, 64)[:, None].expand(1, 3, 64, 64).contiguous()
     assert shifts(Branches(), scene) == {}
+
+
+def test_the_layers_that_sit_half_a_pixel_off_are_named_and_even_kernels_are_not() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 1, 4, 2, 1),
+        nn.Conv2d(1, 1, 3, 2, 1),
+        nn.MaxPool2d(2),
+        nn.MaxPool2d(3, 2, 1),
+        nn.ConvTranspose2d(1, 1, 4, 2, 1),
+        nn.ConvTranspose2d(1, 1, 3, 2, 1, output_padding=1),
+        nn.Conv2d(1, 1, 3, padding="same"),
+    )
+    assert list(off_centre(net)) == ["1", "3", "5"]
+    text = off_centre_text(off_centre(net), ("5", "2"))
+    assert text.startswith("5, 1, 3 (Conv2d of kernel 3, stride 2, padding 1; ConvTranspose2d of kernel 3, stride 2")
