@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -15,6 +16,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
+INSTALLED = ROOT / "build" / "api" / "artifactlab"
 OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -25,6 +27,14 @@ OUTSIDE = {
 """Path in the repository -> path in the site."""
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|[#/])([^)#\s]+)")
 """A relative link's path, without its anchor."""
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Copy the packages as they are installed, for the API to be read from: metrics/ is `artifactlab.metrics`."""
+    shutil.rmtree(INSTALLED, ignore_errors=True)
+    for source, place in (("artifactlab", INSTALLED), ("metrics", INSTALLED / "metrics")):
+        shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__", "metrics"))
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
