@@ -92,9 +92,9 @@ def test_the_border_is_left_out_and_few_frames_stay() -> None:
 
 def test_a_fix_is_checked_along_the_axes_that_are_long_enough() -> None:
     video = [torch.zeros(1, 3, 9, 64, 64)]
-    assert _measurable(video, video, (4, 8, 8)) == (1, 8, 8)
-    assert _measurable([torch.zeros(1, 1, 400)], [torch.zeros(1, 1, 400)], (8,)) == (8,)
+    assert _measurable(video, video, [(4, 8, 8)]) == (1, 8, 8)
+    assert _measurable([torch.zeros(1, 1, 400)], [torch.zeros(1, 1, 400)], [(8,)]) == (8,)
     with pytest.raises(FixError, match=r"outputs of \(1, 3, 9, 64, 64\) are too small to measure a grid of period 4"):
-        _measurable(video, video, (4, 1, 1))
+        _measurable(video, video, [(4, 1, 1)])
     with pytest.raises(FixError, match="lattice lies along 2 axes; name the output"):
-        _measurable(video, video, (8, 8))
+        _measurable(video, video, [(8, 8)])

@@ -197,7 +197,7 @@ def test_a_fix_is_drawn_before_and_after(diagnosis: Diagnosis) -> None:
     key, names = diagnosis.sites[0].site.key, diagnosis.directions
     cured = replace(diagnosis.examples[0], output=diagnosis.examples[0].output - diagnosis.artifact_map(key))
     check = FixCheck(
-        site=key,
+        sites=(key,),
         period=diagnosis.config.period,  # type: ignore[arg-type]
         lattice_amplitude=(0.02, 0.0),
         edge_jaggedness=(0.02, 0.0),
