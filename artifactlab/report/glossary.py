@@ -37,7 +37,7 @@ def verdict_meanings(fast: bool = False) -> dict[str, str]:
     >>> verdict_meanings()["clean"]
     'Neither its activation nor its effect shows anything.'
     """
-    return {**VERDICTS, **({"offender": ESTIMATED} if fast else {})}
+    return {word: ESTIMATED if fast and word == "offender" else text for word, text in VERDICTS.items()}
 
 
 def glossary_of(verdicts: Collection[str], fast: bool = False) -> dict[str, str]:
