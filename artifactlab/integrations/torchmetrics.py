@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -186,12 +187,10 @@ class CheckerboardEnergy(_ScorePerImage):
 class AxisExcess(_ScorePerImage):
     """Axis-parallel gradients on oblique edges over a set of images: the mean of `artifactlab.metrics.axis_excess`.
 
-    Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`.
+    Equal to the function's mean over all images at once, as for `EdgeJaggedness`.
 
     Args:
-        data_range: distance between the darkest and the brightest possible value.
-        reduction: "mean", or "none" for a value per image, (N,), which torchmetrics squeezes for a single one.
-        kwargs: as for every `torchmetrics.Metric`.
+        data_range, reduction, kwargs: as for `EdgeJaggedness`.
 
     Returns:
         A share in [0, 1]; 0 before the first image. Not differentiable.
@@ -218,7 +217,7 @@ class AxisExcess(_ScorePerImage):
 def _meet_every(periods: Any) -> int:
     """Pixels after which all periods meet, or the most that can be measured; what is no period is refused elsewhere."""
     listed = periods if isinstance(periods, list) else [periods]
-    flat = [number for one in listed for number in (one if isinstance(one, tuple) else (one,))]
+    flat = list(chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in listed))
     usable = all(isinstance(number, int) and number > 0 for number in flat)
     return min(math.lcm(*flat), LARGEST_PERIOD) if usable else 2
 
@@ -226,8 +225,7 @@ def _meet_every(periods: Any) -> int:
 class LatticeAmplitude(_ScorePerImage):
     """How strong grids are over a set of images: the mean of `artifactlab.metrics.lattice_amplitude`.
 
-    Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`. Of a grid of period 2
-    2.1/255 just shows, of 4 1.2/255, of 8 .7/255.
+    Equal to the function's mean, as for `EdgeJaggedness`. Of period 2 2.1/255 just shows, of 4 1.2/255, of 8 .7/255.
 
     Args:
         period: lattice spacing in pixels, one number or (vertical, horizontal).
@@ -264,7 +262,7 @@ class LatticeAmplitude(_ScorePerImage):
 class Severity(_ScorePerImage):
     """How bad grids and stair-steps are over a set of images: the mean of `artifactlab.severity`; 1 just shows.
 
-    Equal to the function's mean over all images, each by itself, whatever the batches and processes they came in.
+    Equal to the function's mean over all images, each by itself, as for `EdgeJaggedness`.
 
     Args:
         periods: lattice spacings in pixels, whose divisors count, too, as for the function; a site's period says it of

@@ -25,7 +25,6 @@ from artifactlab.integrations.torchmetrics import (
     Severity,
 )
 from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness, lattice_amplitude
-from artifactlab.metrics.inputs import LARGEST_PERIOD
 
 
 def severities(images: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -225,6 +224,6 @@ def test_without_torchmetrics_the_message_says_what_to_install(monkeypatch: pyte
 
 
 def test_severity_takes_every_period_that_the_function_does() -> None:
-    assert Severity(periods=LARGEST_PERIOD).periods == LARGEST_PERIOD
+    assert Severity(periods=[3, (16, 2)]).periods == [3, (16, 2)]  # which meet every 48 pixels
     with pytest.raises(InputError, match="periods must be lattice spacings"):
         Severity(periods=1)
