@@ -284,4 +284,5 @@ def as_diagnosis(given: Diagnosis | str | Path) -> Diagnosis:
 
 def _site_of(data: dict[str, Any]) -> SiteDiagnosis:
     """A site as `SiteDiagnosis.to_dict` has it: its own fields stand beside what was found out."""
-    return record_of(SiteDiagnosis, {**data, "site": data})
+    site: SiteDiagnosis = record_of(SiteDiagnosis, {**data, "site": data})
+    return site

@@ -33,5 +33,15 @@ def _keys(site: NamedSite) -> list[SiteKey]:
     path, _, call = site.rpartition("#") if isinstance(site, str) else ("", "", "")
     name, _, op = path.rpartition("/")
     if not op or not call.isdecimal():
-        raise InputError(f"{site!r} is no site; expected one of a diagnosis, or a key such as 'dec.up2/interpolate#0'")
+        raise InputError(
+            f"{site!r} is no site; expected one of a diagnosis, or a key such as {_like(site)!r}: a module, what it"
+            " calls, and the number of the call, as `diagnosis.sites` and `artifactlab.capture` list them"
+        )
     return [SiteKey(name, op, int(call))]
+
+
+def _like(given: object) -> str:
+    """A key that what was given may stand for: a module that was named, or a call without its number."""
+    if not isinstance(given, str) or not given or "#" in given:
+        return "dec.up2/interpolate#0"
+    return f"{given}#0" if "/" in given else f"{given}/conv_transpose2d#0"

@@ -119,6 +119,9 @@ class SitePenalty:
         penalty._leaves_out_untrained = True
         return penalty
 
+    def __repr__(self) -> str:
+        return f"SitePenalty({', '.join(map(str, self._keys))}; weight={self.weight:g})"
+
     def __enter__(self) -> SitePenalty:
         if self._entered:
             raise InputError("this SitePenalty is open already; leave its `with` block first, or make a second one")

@@ -71,7 +71,7 @@ def _where(image: ImageScore) -> str:
 
 
 def _table(report: ScoreReport, top: int | None) -> Table:
-    """A row per image, its error below its name, and a summary at the end."""
+    """A row per image, and a summary at the end."""
     names = shown_metrics(report)
     folder = _common_folder(report)
     table = Table(
@@ -94,8 +94,9 @@ def _table(report: ScoreReport, top: int | None) -> Table:
 
 
 def _word(image: ImageScore) -> Text:
-    """Its verdict; nothing where there is none."""
-    return Text(image.verdict or "", style="red" if image.verdict == "shows" else "")
+    """Its verdict, or that there is an error, which has a line of its own; nothing where severity was not measured."""
+    word = "error" if image.error is not None else image.verdict or ""
+    return Text(word, style="red" if word in ("shows", "error") else "")
 
 
 def _stacked(report: ScoreReport, top: int | None) -> Group:
@@ -112,7 +113,8 @@ def _stacked(report: ScoreReport, top: int | None) -> Group:
 
 def render_table(report: ScoreReport, top: int | None = None) -> str:
     """The table as text of 80 columns, or of fewer where the terminal is narrower, and what it comes to."""
-    shown = Group(score_table(report, top), Text(), conclusion(report))
+    errors = [literal(image.error, "red") for image in report.images[:top] if image.error is not None]
+    shown = Group(score_table(report, top), Text(), *errors, *([Text()] if errors else []), conclusion(report))
     return as_text(shown, min(WIDTH, shutil.get_terminal_size().columns))
 
 
@@ -170,10 +172,9 @@ def _common_folder(report: ScoreReport) -> str:
 
 
 def _label(image: ImageScore, folder: str) -> Text:
-    """The path from the common folder, and what is to be said of the image in lines below it."""
+    """The path from the common folder, and what is to be noted of the image in lines below it."""
     label = literal(os.path.relpath(image.path, folder) if folder else image.path)
-    below = ((image.note, "dim"), (image.error, "red"))
-    return Text("\n").join([label, *(literal(text, style) for text, style in below if text is not None)])
+    return label if image.note is None else Text("\n").join([label, literal(image.note, "dim")])
 
 
 def _number(score: float | None) -> str:

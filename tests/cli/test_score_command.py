@@ -157,7 +157,7 @@ def test_unreadable_image_exits_with_2_after_a_complete_report(folder: Path) -> 
 def test_table_says_why_an_image_could_not_be_read(folder: Path) -> None:
     (folder / "out" / "broken.png").write_text("no image")
     text = " ".join(run("out").stdout.split())
-    assert "broken.png ? ? ? ? ?" in text
+    assert "broken.png error ? ? ? ? ?" in text
     assert "no image, or a" in text
 
 
@@ -247,3 +247,10 @@ def test_shows_is_short_for_the_gates_of_the_verdict(folder: Path) -> None:
 
 def test_table_without_severity_says_that_there_is_no_verdict(folder: Path) -> None:
     assert run("out", "--metric", "axis_excess").stdout.splitlines()[-1] == "No verdict: severity was not measured."
+
+
+def test_what_cannot_be_read_is_said_in_lines_of_full_width_below_the_table(folder: Path) -> None:
+    (folder / "out" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxxxx")
+    lines = run("out", "--metric", "axis_excess").stdout.splitlines()
+    assert any(line.split()[:2] == ["broken.png", "error"] for line in lines)
+    assert any(line.startswith("cannot read image 'out/broken.png': ") for line in lines)

@@ -213,7 +213,7 @@ def test_the_key_of_a_site_in_the_model_itself_has_no_name() -> None:
 
 @pytest.mark.parametrize("key", ["up", "up/conv_transpose2d", "up/conv_transpose2d#x", "", "/#0", 3])
 def test_what_is_no_key_is_refused_by_name(key: object) -> None:
-    with pytest.raises(InputError, match=f"{key!r} is no site; .* such as 'dec.up2/interpolate#0'"):
+    with pytest.raises(InputError, match=f"{key!r} is no site; expected one of a diagnosis, or a key such as"):
         SitePenalty(Decoder(), [key])  # type: ignore[list-item]
 
 
@@ -288,3 +288,9 @@ def test_a_site_is_entered_once_at_a_time() -> None:
     penalty = SitePenalty(Decoder(), [UP])
     with penalty, pytest.raises(InputError, match="open already"), penalty:
         pass
+
+
+def test_who_names_a_module_is_told_what_a_key_of_it_looks_like_and_a_penalty_says_its_sites() -> None:
+    with pytest.raises(InputError, match=r"such as 'u1.up/conv_transpose2d#0': a module, what it calls"):
+        SitePenalty(nn.Identity(), ["u1.up"])
+    assert repr(SitePenalty(nn.Identity(), ["up/interpolate#0"], 0.5)) == "SitePenalty(up/interpolate#0; weight=0.5)"

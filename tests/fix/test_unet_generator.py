@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from artifactlab.errors import InputError
@@ -90,8 +91,8 @@ def test_a_flat_image_stays_flat_at_first(mode: str) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     net = UNetGenerator(num_downs=3, ngf=2)
-    with pytest.raises(InputError, match="the image is 8x12; expected multiples of 8"):
-        net(torch.rand(1, 3, 8, 12))
+    with pytest.raises(InputError, match="weights of pix2pix's own U-Net"):
+        net.load_state_dict({"model.model.0.weight": torch.zeros(1)})
     with pytest.raises(InputError, match=r"x has shape \(1, 1, 8, 8\)"):
         net(torch.rand(1, 1, 8, 8))
     with pytest.raises(InputError, match="num_downs is 1"):
@@ -108,3 +109,13 @@ def test_the_default_is_pix2pixs_for_256_pixels() -> None:
         assert net(torch.rand(1, 3, 256, 256)).shape == (1, 3, 256, 256)
     ups = [module for module in net.modules() if isinstance(module, LearnableInterpolationUpsample)]
     assert [(up.up.conv.kernel_size, up.up.conv.stride) for up in ups] == [((4, 4), (2, 2))] * 8
+
+
+@pytest.mark.parametrize("size", [(8, 12), (65, 47), (3, 5)])
+@every_mode
+def test_an_image_of_any_size_comes_back_in_its_size(mode: str, size: tuple[int, int]) -> None:
+    net = UNetGenerator(num_downs=3, ngf=2, mode=mode).eval()
+    image = torch.rand(1, 3, *size)
+    assert net(image).shape == image.shape
+    padded = F.pad(image, (0, -size[1] % 8, 0, -size[0] % 8), mode="replicate")
+    assert torch.equal(net(image), net(padded)[..., : size[0], : size[1]])

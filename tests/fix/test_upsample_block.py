@@ -220,3 +220,11 @@ def test_inputs_that_were_not_declared_or_do_not_fit_are_refused() -> None:
         with_skip(x, skip[:, :4])
     with pytest.raises(InputError, match="skip is 4x5"):
         with_skip(x, skip[..., ::2, ::2])
+
+
+@pytest.mark.parametrize("mode", ["interpolate_conv", "gated"])
+@pytest.mark.parametrize("fusion", ["concat", "none"])
+@pytest.mark.parametrize("size", [(7, 9), (8, 10), (9, 11)])
+def test_a_level_returns_the_size_of_its_skip(mode: str, fusion: str, size: tuple[int, int]) -> None:
+    level = Block(4, 3, 5, mode, fusion)
+    assert level(torch.rand(1, 4, 4, 5), torch.rand(1, 5, *size)).shape == (1, 3, *size)

@@ -16,11 +16,31 @@ from matplotlib import pyplot
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from artifactlab import InputError
-from artifactlab.integrations.torchmetrics import AxisExcess, CheckerboardEnergy, EdgeJaggedness
-from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness
+from artifactlab import InputError, severity
+from artifactlab.integrations.torchmetrics import (
+    AxisExcess,
+    CheckerboardEnergy,
+    EdgeJaggedness,
+    LatticeAmplitude,
+    Severity,
+)
+from artifactlab.metrics import axis_excess, checkerboard_energy, edge_jaggedness, lattice_amplitude
 
-FUNCTIONS = {EdgeJaggedness: edge_jaggedness, CheckerboardEnergy: checkerboard_energy, AxisExcess: axis_excess}
+
+def severities(images: Tensor, *, reduction: str = "mean") -> Tensor:
+    """`severity`, reduced as the metrics are."""
+    each = severity(images)
+    return each.mean() if reduction == "mean" else each
+
+
+FUNCTIONS: dict[Any, Any] = {
+    EdgeJaggedness: edge_jaggedness,
+    CheckerboardEnergy: checkerboard_energy,
+    AxisExcess: axis_excess,
+    LatticeAmplitude: lattice_amplitude,
+    Severity: severities,
+}
+UNBOUNDED = (EdgeJaggedness, Severity)
 
 
 def images() -> Tensor:
@@ -46,7 +66,7 @@ def measured(metric: Metric, *batches: Tensor) -> Tensor:
 @pytest.mark.parametrize("sizes", [[4], [1, 3]])
 def test_batches_of_any_size_add_up_to_the_functions_mean(kind: Any, sizes: list[int]) -> None:
     expected = FUNCTIONS[kind](images())
-    assert expected > 0.05
+    assert expected > 0.005
     torch.testing.assert_close(measured(kind(), *images().split(sizes)), expected, rtol=1e-6, atol=0)
 
 
@@ -100,7 +120,7 @@ def test_states_of_two_metrics_merge_as_if_one_had_seen_all(reduction: str) -> N
 
 def test_the_flags_that_others_read_are_said_of_each_class(kind: Any) -> None:
     assert (kind.is_differentiable, kind.higher_is_better, kind.full_state_update) == (False, False, False)
-    assert (kind.plot_lower_bound, kind.plot_upper_bound) == (0.0, None if kind is EdgeJaggedness else 1.0)
+    assert (kind.plot_lower_bound, kind.plot_upper_bound) == (0.0, None if kind in UNBOUNDED else 1.0)
 
 
 def test_a_collection_keeps_metrics_apart_that_read_the_same_on_the_first_batch() -> None:
@@ -192,7 +212,7 @@ def test_plots_begin_at_zero_and_those_of_shares_end_at_one(kind: Any) -> None:
     figure, ax = metric.plot(values)
     low, high = ax.get_ylim()
     assert low == pytest.approx(0, abs=0.11 * high)
-    assert kind is EdgeJaggedness or high == pytest.approx(1, abs=0.11)
+    assert kind in UNBOUNDED or high == pytest.approx(1, abs=0.11)
     pyplot.close(figure)
 
 
@@ -201,3 +221,9 @@ def test_without_torchmetrics_the_message_says_what_to_install(monkeypatch: pyte
     monkeypatch.delitem(sys.modules, "artifactlab.integrations.torchmetrics")
     with pytest.raises(ImportError, match=r"pip install artifactlab\[torchmetrics\]"):
         importlib.import_module("artifactlab.integrations.torchmetrics")
+
+
+def test_severity_takes_every_period_that_the_function_does() -> None:
+    assert Severity(periods=[3, (16, 2)]).periods == [3, (16, 2)]  # which meet every 48 pixels
+    with pytest.raises(InputError, match="periods must be lattice spacings"):
+        Severity(periods=1)

@@ -71,8 +71,8 @@ class Capture:
         """
         if not self._observed:
             raise CaptureError(
-                "no upsampling was seen: check that the model enlarges something, and that it ran while it was watched"
-                " (inside the `with` block of a capture)"
+                "no upsampling was seen: what ran enlarges nothing, or nothing that can be watched (with a capture,"
+                " check that the model ran inside its `with` block)"
             )
         sites: list[CapturedSite] = []
         latest: dict[tuple[Any, ...], Evidence] = {}

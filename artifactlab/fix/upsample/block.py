@@ -10,7 +10,7 @@ from artifactlab.fix.upsample.checks import features, one_of
 from artifactlab.fix.upsample.conv_only import ConvOnlyUpsample
 from artifactlab.fix.upsample.deconv import TransposedConvUpsample
 from artifactlab.fix.upsample.dysample import DySampleUpsample
-from artifactlab.fix.upsample.fusion import FUSIONS, Fusion
+from artifactlab.fix.upsample.fusion import FUSIONS, Fusion, ended_as, refuse_apart
 from artifactlab.fix.upsample.gated import GatedUpsample
 from artifactlab.fix.upsample.hybrid import HybridUpsample
 from artifactlab.fix.upsample.meta import MetaUpsample
@@ -40,14 +40,14 @@ class LearnableInterpolationUpsample(nn.Module):
         in_channels, out_channels: of the features before and after.
         skip_channels: of the skip, which is then required; 0 where there is none.
         mode: a name in `MODES`. "gated" is fused by its own gate, and `fusion` plays no part.
-        fusion: how the skip comes in, see `Fusion`. It may be off by a row or column.
+        fusion: how the skip comes in, see `Fusion`. It may be off by a row or column, as that of an odd size is.
         scale: integer of 2 or more; for mode "meta" any number of 1 or more.
         res_skip: end with a `ResSkipBlock`.
         norm, activation: see `make_norm` and `make_activation`.
         film_dim: of the condition (N, film_dim), which is then required.
         attention: weigh the skip by a `SkipAttention` first.
 
-    `forward(x, skip=None, cond=None)`: (N, in, H, W) to (N, out, scale * H, scale * W).
+    `forward(x, skip=None, cond=None)`: (N, in, H, W) to (N, out, scale * H, scale * W), or to the size of the skip.
 
     Raises:
         InputError: for names, channels and sizes that do not fit, and a skip or condition that is declared and not
@@ -92,6 +92,9 @@ class LearnableInterpolationUpsample(nn.Module):
         if skip is not None and self.attention is not None:
             skip = self.attention(skip, x)
         x = self._upsampled(x, skip)
+        if skip is not None:  # the size that came in is to come out, also of an odd one
+            refuse_apart(skip, x)
+            x = ended_as(x, skip)
         if skip is not None and self.fusion is not None:
             x = self.fusion(x, skip)
         x = self.norm(x)

@@ -21,19 +21,34 @@ def aligned(skip: Tensor, reference: Tensor) -> Tensor:
     >>> tuple(aligned(torch.rand(1, 2, 9, 7), torch.rand(1, 4, 8, 8)).shape)
     (1, 2, 8, 8)
     """
-    given, wanted = skip.shape[2:], reference.shape[2:]
-    missing = [want - have for have, want in zip(given, wanted, strict=True)]
-    if any(abs(difference) > 1 for difference in missing):
+    refuse_apart(skip, reference)
+    return ended_as(skip, reference)
+
+
+def refuse_apart(skip: Tensor, upsampled: Tensor) -> None:
+    """Raise an InputError where a skip and the upsampled features differ by more than one along an axis."""
+    given, wanted = skip.shape[2:], upsampled.shape[2:]
+    if any(abs(want - have) > 1 for have, want in zip(given, wanted, strict=True)):
         sizes = ["x".join(map(str, size)) for size in (given, wanted)]
         raise InputError(
             f"skip is {sizes[0]} where the upsampled features are {sizes[1]}; expected the same size but for one"
             " row and column: check which level the skip comes from, and the scale"
         )
+
+
+def ended_as(features: Tensor, reference: Tensor) -> Tensor:
+    """Features that end where others do: cropped, or with their last row and column repeated.
+
+    >>> ended_as(torch.tensor([[[1.0, 2.0]]]), torch.zeros(1, 1, 3)).tolist()
+    [[[1.0, 2.0, 2.0]]]
+    """
+    wanted = reference.shape[2:]
+    missing = [want - have for have, want in zip(features.shape[2:], wanted, strict=True)]
     if any(difference > 0 for difference in missing):
-        skip = extended(skip, [0] * len(missing), [max(difference, 0) for difference in missing])
+        features = extended(features, [0] * len(missing), [max(difference, 0) for difference in missing])
     for axis, size in enumerate(wanted, 2):
-        skip = skip.narrow(axis, 0, size)
-    return skip
+        features = features.narrow(axis, 0, size)
+    return features
 
 
 class Fusion(nn.Module):

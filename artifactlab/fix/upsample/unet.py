@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
 from artifactlab.fix.upsample.block import LearnableInterpolationUpsample
 from artifactlab.fix.upsample.checks import features
 from artifactlab.fix.upsample.refine import make_norm
+from artifactlab.fix.upsample.spaces import extended
 
 WIDEST = 8
 """The most channels of a level, in units of ngf, as in pix2pix."""
 DROPOUT_FROM = 4
 """The first level whose decoder drops out, where that is asked for, as in pix2pix; the innermost never does."""
+
+
+THEIRS = re.compile(r"(module\.)?model\.model\.\d")
+"""How names of weights start in pix2pix's repository, whose levels are lists."""
 
 
 class UnetSkipConnectionBlock(nn.Module):
@@ -100,10 +109,14 @@ class UNetGenerator(nn.Module):
             for the outermost, which has an upsampler, FiLM and tanh only.
         use_dropout: in the levels of full width but for the innermost.
 
-    `forward(x, cond=None)`: (N, input_nc, H, W), multiples of 2**num_downs, to (N, output_nc, H, W) in [-1, 1].
+    `forward(x, cond=None)`: (N, input_nc, H, W) to (N, output_nc, H, W) in [-1, 1]. Sizes that are no multiples of
+    2**num_downs are padded with their last row and column, and the result is cropped.
+
+    Weights of pix2pix itself do not fit: its decoder normalises before it concatenates, and has no convolution behind
+    that. To give such a net another upsampler, keep it, and see `artifactlab.fix.replace_upsampler`.
 
     Raises:
-        InputError: for other sizes, fewer than 2 halvings, and what the levels refuse.
+        InputError: for other channels, fewer than 2 halvings, weights of pix2pix, and what the levels refuse.
 
     >>> import torch
     >>> net = UNetGenerator(num_downs=3, ngf=4, mode="interpolate_conv")
@@ -151,10 +164,18 @@ class UNetGenerator(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
         features("x", x, self.input_nc)
-        if any(size % self.multiple for size in x.shape[-2:]):
-            raise InputError(
-                f"the image is {x.shape[-2]}x{x.shape[-1]}; expected multiples of {self.multiple}: pad it and crop the"
-                " result, or use fewer num_downs"
-            )
+        height, width = x.shape[-2:]
+        missing = [-size % self.multiple for size in (height, width)]
         assert self.model is not None
-        return self.model(x, cond)
+        if not any(missing):
+            return self.model(x, cond)
+        return self.model(extended(x, (0, 0), missing), cond)[..., :height, :width]
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As every module's; weights of pix2pix are told apart from damaged ones."""
+        if any(THEIRS.match(name) for name in state_dict):
+            raise InputError(
+                "these are weights of pix2pix's own U-Net, whose decoder has other layers than this one; keep that net,"
+                " and swap its upsamplers with artifactlab.fix.replace_upsampler, or `artifactlab fix`"
+            )
+        return super().load_state_dict(state_dict, *args, **kwargs)
