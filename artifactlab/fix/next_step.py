@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from artifactlab.fix.distil import Distilled
 from artifactlab.fix.options import TrainingOptions
-from artifactlab.fix.verify import FixCheck
+from artifactlab.fix.verify import MIN_DROP, FixCheck
+from artifactlab.metrics.visible import VISIBLE_STEPS
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ def next_step(
     if distilled.steps < training.steps:
         seconds = 2 * training.seconds
         return NextStep("Time ran out, give it more", ("--budget", f"{seconds:g}"), f"seconds={seconds:g}")
-    if mode != "subpixel":
+    has_steps = check.steps_drop is not None and check.steps_drop < MIN_DROP
+    has_steps = has_steps and check.edge_jaggedness[1] >= VISIBLE_STEPS
+    if has_steps and mode != "interpolate_conv":
+        return NextStep("Try a layer that draws no steps", ("--with", "interpolate_conv"), "mode='interpolate_conv'")
+    if mode != "subpixel" and not has_steps:
         return NextStep("Try a layer that can do more", ("--with", "subpixel"), "mode='subpixel'")
     if not training.neighbours:
         return NextStep("Train the layers before and after along", ("--neighbours",), "neighbours=True")

@@ -14,6 +14,7 @@ CHECK = FixCheck(
 )
 DONE, CUT = (Distilled(("up",), steps, 1.0, (0.1, 0.1)) for steps in (600, 30))
 TRAINING = TrainingOptions()
+STEPS = replace(CHECK, steps_drop=0.1, edge_jaggedness=(0.5, 0.5))
 CHANGED = replace(CHECK, verdict="Not fixed: the image changed (31.0 dB).")
 
 
@@ -26,6 +27,8 @@ CHANGED = replace(CHECK, verdict="Not fixed: the image changed (31.0 dB).")
         (CHECK, CUT, "interpolate_conv", TRAINING, [], "--budget 1200"),
         (CHECK, DONE, "interpolate_conv", TRAINING, [], "--with subpixel"),
         (CHECK, DONE, "subpixel", TRAINING, [], "--neighbours"),
+        (STEPS, DONE, "subpixel", TRAINING, [], "--with interpolate_conv"),
+        (STEPS, DONE, "interpolate_conv", TRAINING, [], "--neighbours"),
         (CHECK, DONE, "subpixel", TrainingOptions(neighbours=True), [], "--lattice-weight 4"),
         (CHANGED, DONE, "subpixel", TrainingOptions(neighbours=True), [], "--learning-rate 0.00125"),
     ],
