@@ -15,6 +15,12 @@ SAME_IMAGE_DB = 35.0
 """PSNR of the two outputs, away from lattice and border, from which on the image counts as the same: an rms difference
 of 4.5/255, about that of a grid which one in four notices who are not looking for it (docs/decisions.md, *From where on
 it shows was not ours to say*)."""
+MAY_LOSE_DB = 1.0
+"""How much further from the old output than the repaired one a cure may be: of two gross defects that were
+planted, the healthy nets, which are cures by construction, are within .1 dB of it (docs/decisions.md, *What a perfect
+cure could keep*)."""
+LEAST_DB = 25.0
+"""PSNR below which no image is the same, whatever a repair keeps."""
 SAME_BORDER_DB = 15.0
 """PSNR likewise along the border, lower as an old layer may have read zeros there and a new one repeats pixels
 (docs/decisions.md, *Borders are not compared*)."""
@@ -44,10 +50,15 @@ class Likeness:
         detail_after = sum(_gradient_energy(inside(b, period)) for _, b in pairs)
         self.detail = math.sqrt(detail_after / detail_before) if detail_before else 1.0
 
-    def losses(self) -> list[str]:
-        """What is not as it was, in words."""
+    def losses(self, possible: float = math.inf) -> list[str]:
+        """What is not as it was, in words.
+
+        Args:
+            possible: PSNR of what a perfect cure would keep. A gross defect has moved what later layers make of an
+                image, so that taking it out changes more than the lattice.
+        """
         found = []
-        if not self.psnr >= SAME_IMAGE_DB:
+        if not self.psnr >= max(LEAST_DB, min(SAME_IMAGE_DB, possible - MAY_LOSE_DB)):
             found.append(f"{self.whole} changed ({self})")
         if not self.border >= SAME_BORDER_DB:
             found.append(f"the border changed ({self.border:.1f} dB)")

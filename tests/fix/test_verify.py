@@ -212,6 +212,34 @@ def test_stair_steps_that_went_are_a_cure_and_those_that_stay_are_none(decoders:
     assert not kept.cured
 
 
+class Squared(nn.Module):
+    """A chessboard of period 2 on a bilinear enlargement, squared by what follows: that makes it brighter as well."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1, padding_mode="replicate")
+        taps = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]])
+        phases = torch.einsum("ai,bj->abij", taps, taps).reshape(4, 1, 3, 3)
+        self.conv.weight = nn.Parameter(phases)
+        self.conv.bias = nn.Parameter(strength * torch.tensor([1.0, -1.0, -1.0, 1.0]))
+        self.up = nn.PixelShuffle(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.up(self.conv(nn.functional.avg_pool2d(x, 9, 2, 4))).square()
+
+
+def test_where_a_defect_moved_more_than_its_lattice_a_cure_may_keep_what_a_repair_keeps(decoders: ModuleType) -> None:
+    old, inputs = Squared(0.15), decoders.images(2, 128)
+    with capture(old) as cap, torch.no_grad():
+        old(inputs[0])
+    site = cap.sites[0].site
+    check = check_fix(old, Squared(0.0), site, inputs)
+    assert 30 < check.psnr < 35
+    assert check.cured
+    darker = nn.Sequential(Squared(0.0), Changed(lambda x: 0.94 * x))
+    assert "the image changed" in check_fix(old, darker, site, inputs).verdict
+
+
 def test_less_than_four_fifths_is_no_cure_even_if_nothing_shows_then(decoders: ModuleType) -> None:
     check = check_fix(Drawn(2, 5.1 / 255), Drawn(2, 3.2 / 255), SITE, decoders.images(2, 128))
     assert check.severity[0] > 1 > check.severity[1]
