@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,14 +93,14 @@ def one_run(engine: str, count: int, folder: Path) -> Run:
     metrics = chosen_metrics(None, None)
     jobs = [Job(ImageFile(files[n % len(files)]), None, metrics, 10**9) for n in range(count)]
     begun = time.monotonic()
-    found: list[ImageScore] = []
+    found: list[tuple[int, ImageScore]] = []
     seen: dict[int, int] = {}
     with ENGINES[engine](jobs, WORKERS) as rows:
         for row in rows:
             found.append(row)
             note_times(seen)
             if len(found) == count:
-                return Run(sum(seen.values()) / TICK, time.monotonic() - begun, repr(found))
+                return Run(sum(seen.values()) / TICK, time.monotonic() - begun, repr(sorted(found, key=itemgetter(0))))
     raise SystemExit(f"{engine} gave {len(found)} rows for {count} images")
 
 
