@@ -39,9 +39,9 @@ class Invocation:
         return str(Path(self.folder) / "diagnosis.json")
 
     @property
-    def files(self) -> str:
-        """The first path of `inputs`; empty where these are no files."""
-        return next((path for flag, path in pairwise(self.inputs) if flag == "--input"), "")
+    def files(self) -> list[str]:
+        """The paths among `inputs`."""
+        return [path for flag, path in pairwise(self.inputs) if flag == "--input"]
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,9 @@ def _lint(called: Invocation | None) -> Step:
 def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
     key = site.site.key
     inputs = "images" if len(diagnosis.directions) == 2 else "inputs"
-    shown = called.files if called else ""
-    extra = ("--site", key, "--distil", shown or f"{inputs.upper()}/", "-o", "fixed.safetensors")
+    shown = called.files if called else []
+    distil = [word for path in shown or [f"{inputs.upper()}/"] for word in ("--distil", path)]
+    extra = ("--site", key, *distil, "-o", "fixed.safetensors")
     return Step(
         "Swap the layer, keep the model",
         "The new upsampler starts as this one's copy without a lattice. With --distil it is trained, alone and without"
