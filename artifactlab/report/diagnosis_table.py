@@ -14,7 +14,7 @@ from artifactlab.attribution.verdict_text import plain, share_text, signed, stre
 from artifactlab.report.glossary import glossary_of
 from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
-STYLES = {"offender": "bold red", "suspect": "red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
+STYLES = {"offender": "bold red", "suspect": "magenta", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"
 NUMBERS = ("period", "evidence", "effect (90%)", "share")
 TOGETHER = "Offenders repaired together, each on top of those above it"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "offender": "#D55E00",
-    "suspect": "#D55E00",
+    "suspect": "#CC79A7",
     "compensated": "#E69F00",
     "harmless": "#56B4E9",
     "clean": "#009E73",
