@@ -97,9 +97,13 @@ class Diagnosis:
 
     @property
     def remarks(self) -> str:
-        """What the verdict says besides its main finding: other sites, doubts, and what was judged; may be empty."""
-        before, _, after = self.verdict.partition(self.heading)
-        return f"{before.strip()} {after.strip()}".strip()
+        """What the verdict says behind its main finding: other sites, and what was judged; may be empty."""
+        return self.verdict.partition(self.heading)[2].strip()
+
+    @property
+    def doubt(self) -> str:
+        """What the verdict says before its main finding, which may mean nothing then: of ranges that cannot be."""
+        return self.verdict.partition(self.heading)[0].strip()
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -223,7 +227,7 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         found = f"{len(self.sites)} sites, {len(self.offenders)} offenders, severity {self.output.severity:.3g}"
-        return f"Diagnosis({found}: {printable(self.heading)})"
+        return f"Diagnosis({found}: {printable(f'{self.doubt} {self.heading}'.strip())})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the main finding, the sites, and a picture."""

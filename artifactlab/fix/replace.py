@@ -35,7 +35,8 @@ class Swap:
         shapes = f"{new.in_channels} to {new.out_channels} channels, x{times(new.scale)}"
         return (
             f"Replaced {' and '.join(self.removed)} by {new.mode} ({shapes}) at {new.paths[0]}; weights {before} ->"
-            f" {after}; differs at first by {self.difference:.1%} on smooth features, the lattice included."
+            f" {after}; untrained, its output is {self.difference:.1%} off the old one's, of which the old lattice is a"
+            " part."
         )
 
 

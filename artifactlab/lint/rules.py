@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from artifactlab.printable import printable
+
 Level = Literal["warning", "note"]
 
 
@@ -28,7 +30,7 @@ class Rule:
     """What to do about it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LintFinding:
     """One defect at one place."""
 
@@ -49,6 +51,9 @@ class LintFinding:
     """Why such a defect matters."""
     advice: str
     """What to do about it."""
+
+    def __repr__(self) -> str:
+        return f"LintFinding({printable(self.site)}, {self.level} {self.rule}: {printable(self.detail)})"
 
 
 _ODENA = "Odena, Dumoulin and Olah 2016, Deconvolution and Checkerboard Artifacts, Distill"

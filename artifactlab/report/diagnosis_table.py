@@ -14,7 +14,7 @@ from artifactlab.attribution.verdict_text import plain, share_text, signed, stre
 from artifactlab.report.glossary import glossary_of
 from artifactlab.report.terminal import MIN_NAME, Fitting, literal, named_lines
 
-STYLES = {"offender": "bold red", "suspect": "red", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
+STYLES = {"offender": "bold red", "suspect": "magenta", "compensated": "yellow", "harmless": "cyan", "clean": "green"}
 TITLE = "Upsampling sites, largest effect on the output first"
 NUMBERS = ("period", "evidence", "effect (90%)", "share")
 TOGETHER = "Offenders repaired together, each on top of those above it"
@@ -49,12 +49,13 @@ def diagnosis_table(diagnosis: Diagnosis, explain: bool = False) -> Group:
         + ("  ~: estimated from the gradient, not repaired." if estimated else ""),
         style="dim",
     )
+    doubt = [literal(handles.shorten(diagnosis.doubt), "yellow")] if diagnosis.doubt else []
     finding = literal(handles.shorten(diagnosis.heading), "bold")
     remarks = [Text(), literal(handles.shorten(diagnosis.remarks))] if diagnosis.remarks else []
     legend = _legend(diagnosis, handles)
     above = Fitting(table, _stacked(rows)), *_together(diagnosis), Text(), Text(_severity(diagnosis))
     below = [Text(), _explained(diagnosis)] if explain else [note]
-    return Group(*above, *below, *legend, Text(), finding, *remarks)
+    return Group(*above, *below, *legend, Text(), *doubt, finding, *remarks)
 
 
 def _explained(diagnosis: Diagnosis) -> Table:

@@ -39,9 +39,9 @@ class Invocation:
         return str(Path(self.folder) / "diagnosis.json")
 
     @property
-    def files(self) -> str:
-        """The first path of `inputs`; empty where these are no files."""
-        return next((path for flag, path in pairwise(self.inputs) if flag == "--input"), "")
+    def files(self) -> list[str]:
+        """The paths among `inputs`."""
+        return [path for flag, path in pairwise(self.inputs) if flag == "--input"]
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,13 @@ def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) 
     layers, others = "layer", ""
     if len(keys) > 1:
         layers, others = "layers", "Those that leave nothing to see when they are repaired together. "
-    shown = called.files if called else ""
+    shown = called.files if called else []
+    distil = [word for path in shown or [f"{inputs.upper()}/"] for word in ("--distil", path)]
     return Step(
         f"Swap the {layers}, keep the model",
         f"{others}A new upsampler starts as the old one's copy without a lattice. With --distil it is trained, without"
         f" labels and nothing else, on any {inputs} of the right kind; without it is the closed form, in a second.",
-        command=_line(called, "fix", *named, "--distil", shown or f"{inputs.upper()}/", "-o", "fixed.safetensors"),
+        command=_line(called, "fix", *named, *distil, "-o", "fixed.safetensors"),
         code=(
             "from artifactlab.fix import fix_site\n\n"
             f"fixed = fix_site(model, inputs, {keys if len(keys) > 1 else keys[0]!r}, distil_on={inputs},"

@@ -64,9 +64,8 @@ def diagnosis_card(diagnosis: Diagnosis) -> str:
         (None, [diagnosis.handles[found.site.key], found.verdict, figures(found.effect.value, "+")], found.site.key)
         for found in diagnosis.sites[:MOST]
     ]
-    return _card(
-        diagnosis.heading, ["site", "verdict", "effect on severity"], rows, _more(len(diagnosis.sites), "sites")
-    )
+    finding = f"{diagnosis.doubt} {diagnosis.heading}".strip()
+    return _card(finding, ["site", "verdict", "effect on severity"], rows, _more(len(diagnosis.sites), "sites"))
 
 
 def _score_row(image: ImageScore, names: Sequence[str]) -> Row:

@@ -47,6 +47,7 @@ def test_a_32_pixel_output_is_measured_but_accuses_nobody_for_want_of_an_interva
     up.weight = nn.Parameter(torch.eye(2)[None, None])
     diagnosis = artifactlab.diagnose(nn.Sequential(up), torch.full((1, 1, 16, 16), 0.5), data_range=1.0)
     assert diagnosis.offenders == ()
-    assert diagnosis.verdict.startswith("Cannot tell: the output shows checkerboard")
+    assert diagnosis.verdict.startswith("Cannot tell for sure: the output shows checkerboard")
+    assert diagnosis.sites[0].verdict == "suspect"
     several = artifactlab.diagnose(nn.Sequential(up), torch.rand(8, 1, 16, 16), data_range=1.0)
     assert [site.site.name for site in several.offenders] == ["0"]

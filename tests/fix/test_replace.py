@@ -65,6 +65,7 @@ def test_any_mode_replaces_any_operator_in_its_shapes(name: str, mode: str, deco
     assert swap.replacement.paths == paths
     assert all(isinstance(model.get_submodule(path), nn.Identity) for path in paths[1:])
     assert mode in str(swap)
+    assert f"untrained, its output is {swap.difference:.1%} off the old one's" in str(swap)
     assert all(path in str(swap) for path in paths)
 
 

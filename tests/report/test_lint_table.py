@@ -29,3 +29,8 @@ def test_what_is_not_seen_for_one_reason_is_one_row(width: int) -> None:
 def test_the_data_holds_them_all() -> None:
     data = lint_data(BLOCKS, source="net.py:Net", sha256=None, trained=True)
     assert [found["site"] for found in data["findings"]] == [found.site for found in BLOCKS]
+
+
+def test_a_finding_is_one_short_line_where_a_notebook_prints_it() -> None:
+    said = repr(LintFinding("dec.up", "border", "note", (1.0,), "px", "zeros beyond the border", "why", "advice"))
+    assert said == "LintFinding(dec.up, note border: zeros beyond the border)"

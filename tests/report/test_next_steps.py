@@ -102,6 +102,8 @@ def test_the_terminal_says_what_to_type_next_with_the_images_that_are_known(diag
     typed = [shlex.split(command) for _, command in commands_after(diagnosis, CALLED)]
     assert [words[1] for words in typed] == ["lint", "fix"]
     assert typed[1][typed[1].index("--distil") + 1] == "my photos/"
+    two = replace(CALLED, inputs=("--input", "a.png", "--input", "b.png"))
+    assert commands_after(diagnosis, two)[1][1].count("--distil") == 2
     assert commands_after(replace(diagnosis, sites=()), CALLED) == []
 
 

@@ -58,7 +58,7 @@ def pixels(uri: str | None) -> np.ndarray:
 def test_the_main_finding_is_the_headline_and_remarks_stand_below_it(diagnosis: Diagnosis, page: Page) -> None:
     assert page.texts["h1"] == [diagnosis.heading]
     assert diagnosis.remarks not in page.texts["h1"][0] or not diagnosis.remarks
-    assert diagnosis.verdict.split() == f"{diagnosis.heading} {diagnosis.remarks}".split()
+    assert diagnosis.verdict.split() == f"{diagnosis.doubt} {diagnosis.heading} {diagnosis.remarks}".split()
 
 
 def test_every_site_has_a_tab_in_the_order_they_run_and_a_panel_of_its_own(diagnosis: Diagnosis, page: Page) -> None:

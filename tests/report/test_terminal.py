@@ -132,6 +132,15 @@ def test_the_severity_that_effects_are_drops_of_is_told_for_the_output_and_each_
     assert f"of each input alone: {made.output.severity:.2f}, 7.25" in as_text(diagnosis_table(two), 160)
 
 
+def test_a_doubt_stands_before_the_finding_which_may_mean_nothing_then() -> None:
+    made = by_hand.a_video()
+    doubted = replace(made, verdict=f"Check the range first. As given: {made.verdict}")
+    lines = [line.strip() for line in rendered(diagnosis_table(doubted), 200)]
+    assert lines.index("Check the range first. As given:") == lines.index(made.handles.shorten(made.heading)) - 1
+    assert "Check the range first. As given:" in doubted.to_html()
+    assert repr(doubted).partition(": ")[2].startswith("Check the range first.")
+
+
 def test_a_site_whose_repair_makes_it_worse_causes_no_share_of_it() -> None:
     assert (share_text(-2.12), share_text(0.93), share_text(None)) == ("0%", "93%", "-")
 

@@ -56,10 +56,12 @@ def foreign_periods(
     if not any(combs):
         return ()
     sides = [f"{comb.period} {LINES[name]}" for comb, name in zip(combs, names[-axes:], strict=True) if comb]
+    # a scene's own lines may be as far apart, as they are in one of 40 images that nets without tiles make
+    condition = "if a second image shows them, too, " if sum(map(len, outputs)) == 1 else ""
     text = (
-        f"the output has straight seams every {' and '.join(sides)}, a period of no upsampling site: it is put "
-        "together from tiles, or computed in windows. Let tiles overlap and blend, give each the context it has in "
-        "the whole image, and normalise over the image, not tile by tile; shift windows from layer to layer."
+        f"the output has straight seams every {' and '.join(sides)}, a period of no upsampling site: {condition}it is"
+        " put together from tiles, or computed in windows. Let tiles overlap and blend, give each the context it has in"
+        " the whole image, and normalise over the image, not tile by tile; shift windows from layer to layer."
     )
     periods = tuple(float(comb.period) if comb else 0.0 for comb in combs)
     return (Finding("seam", WHERE, periods, (0.0,) * axes, text),)

@@ -62,6 +62,10 @@ class Capture:
         self._runs: Counter[tuple[Any, ...]] = Counter()
         self._unseen: dict[UnseenGrowth, None] = {}
 
+    def __repr__(self) -> str:
+        names = list(dict.fromkeys(key.operation for key in self._observed))
+        return f"Capture({len(names)} layers: {', '.join(names)})" if names else "Capture(nothing yet)"
+
     @property
     def sites(self) -> list[CapturedSite]:
         """Sites in the order they ran, evidence averaged over the forward passes.

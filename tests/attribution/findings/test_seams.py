@@ -115,3 +115,9 @@ def test_seams_of_volumes_and_video_are_named_by_their_directions() -> None:
 
 def test_signals_have_no_seams() -> None:
     assert foreign_periods([torch.rand(1, 1, 4096)], [torch.rand(1, 80, 16)], [(256.0,)], names=("t",)) == ()
+
+
+def test_what_one_image_shows_waits_for_a_second(images: list[Tensor], seamed: list[Tensor]) -> None:
+    (alone,) = foreign_periods(seamed[:1], images[:1], [(8, 8)])
+    assert "if a second image shows them, too, it is put together from tiles" in alone.text
+    assert "if a second image" not in foreign_periods(seamed, images, [(8, 8)])[0].text

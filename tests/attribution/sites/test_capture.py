@@ -248,3 +248,11 @@ def test_nan_in_a_call_that_is_not_measured_is_found() -> None:
     model = Diverging()
     with pytest.raises(CaptureError, match="holds NaN or Inf"), artifactlab.capture(model):
         model(torch.rand(1, 1, 32, 32))
+
+
+def test_a_capture_says_what_it_has_seen() -> None:
+    model = nn.Sequential(nn.Upsample(scale_factor=2), nn.ConvTranspose2d(1, 1, 4, 2, 1))
+    with artifactlab.capture(model) as cap:
+        assert repr(cap) == "Capture(nothing yet)"
+        model(torch.rand(1, 1, 32, 32))
+    assert repr(cap) == "Capture(2 layers: 0/interpolate, 1/conv_transpose2d)"
