@@ -154,9 +154,7 @@ class CheckerboardEnergy(_ScorePerImage):
 
     Args:
         period: lattice spacing in pixels, one number or (vertical, horizontal).
-        data_range: distance between the darkest and the brightest possible value.
-        reduction: "mean", or "none" for a value per image, (N,), which torchmetrics squeezes for a single one.
-        kwargs: as for every `torchmetrics.Metric`.
+        data_range, reduction, kwargs: as for `EdgeJaggedness`.
 
     Returns:
         A share in [0, 1]; 0 before the first image. Not differentiable.
@@ -229,9 +227,7 @@ class LatticeAmplitude(_ScorePerImage):
 
     Args:
         period: lattice spacing in pixels, one number or (vertical, horizontal).
-        data_range: distance between the darkest and the brightest possible value.
-        reduction: "mean", or "none" for a value per image, (N,), which torchmetrics squeezes for a single one.
-        kwargs: as for every `torchmetrics.Metric`.
+        data_range, reduction, kwargs: as for `EdgeJaggedness`.
 
     Returns:
         A fraction of the data range; 0 before the first image. Not differentiable.
