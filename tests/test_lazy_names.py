@@ -16,16 +16,11 @@ import artifactlab
 
 LAZY = ("artifactlab", "artifactlab.report")
 FIRST = (
-    "import artifactlab",
-    "import artifactlab.lint",
     "import artifactlab.lint.rules",
     "from artifactlab.lint import RULES",
-    "from artifactlab import lint",
     "from artifactlab import fix, lint",
-    "import artifactlab.attribution.diagnose",
-    "import artifactlab.comparing.compare",
+    "import artifactlab.attribution.diagnose, artifactlab.comparing.compare",
     "import artifactlab; artifactlab.lint; import artifactlab.lint.checks",
-    "import artifactlab; artifactlab.LintFinding",
     "import artifactlab; artifactlab.fix; artifactlab.report",
 )
 """What a program may import before it uses the public functions."""
