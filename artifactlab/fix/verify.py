@@ -82,8 +82,8 @@ def check_fix(
 
     It is a cure if 80% of the energy of what showed is gone, grid and stair-steps each, if no grid of any period and no
     stair-steps came up instead, and if the image is the same: lattice aside, the two outputs are within 35 dB (or
-    within 1 dB of what the repair of the sites in the old model keeps, where a defect is so gross that this is less),
-    15 dB along the border, and 60% of the gradients are left.
+    within 1 dB of what the repair of the sites in the old model keeps, where a defect is so gross that this is less,
+    but never below 32), 15 dB along the border, and 60% of the gradients are left.
 
     Args:
         old, new: the model before and after.
