@@ -118,7 +118,9 @@ def distil(
     # a resumed run learns from what the killed one did, however long that takes this time
     until = start + TEACHER_SHARE * training.seconds if state is None else None
     shown = calls if state is None else calls[: state.inputs]
-    targets, period = teacher_outputs(unwrap(old), swaps, shown, judging.output, judging.seed, until)
+    targets, period = teacher_outputs(
+        unwrap(old), swaps, shown, judging.output, judging.seed, until, judging.data_range
+    )
     count = len(targets)
     job = Training(model, weights, calls[:count], targets, period, training, judging, crops.images[:count])
     before = copied(weights)

@@ -4,7 +4,8 @@ The target takes from two passes of the old model what each is right about. Off 
 unrepaired output, so that the image stays the same; on them it is the output with the sites repaired as `diagnose`
 repairs them, less what keeps step with the lattice over many blocks even then. Tried before: the unrepaired output with
 the lattice notched out, which at periods of 4 and 8 takes fine texture along; the repaired output alone, which later
-layers shift where they had learned to expect a grid.
+layers shift where they had learned to expect a grid. Stair-steps lie beside those frequencies as well, so at last the
+spectral images that are left are taken out: without that, a layer with a kernel per phase learned them again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
@@ -23,6 +25,7 @@ from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import FixError
 from artifactlab.fix.common_period import common_period, holds
 from artifactlab.fix.replace import Swap
+from artifactlab.metrics import remove_spectral_images
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner
 from artifactlab.scoring.periods import lattice_period
@@ -75,6 +78,7 @@ def teacher_outputs(
     output: str | int | None = None,
     seed: int = 0,
     until: float | None = None,
+    data_range: float = 1.0,
 ) -> tuple[list[Tensor], tuple[int, ...]]:
     """What the new model is to give, float32 on the CPU, and the period of the lattice that is taken out.
 
@@ -84,6 +88,7 @@ def teacher_outputs(
         calls: its inputs; no more of them are run after the time `until` of `time.monotonic`, but the first is.
         output: which of the outputs.
         seed: of the random state that every pass starts from.
+        data_range: of the output.
 
     Raises:
         FixError: if the old model has no such site, or the first output is too small for the lattice of any.
@@ -101,7 +106,9 @@ def teacher_outputs(
                 break
             unrepaired = runner.run(call).float()
             repaired = remove_lattice(repaired_output(runner, call, drawn.sites).float(), period, RESIDUAL_BLOCKS)
-            targets.append((remove_lattice(unrepaired, period) + repaired - remove_lattice(repaired, period)).cpu())
+            target = remove_lattice(unrepaired, period) + repaired - remove_lattice(repaired, period)
+            with torch.no_grad():
+                targets.append(remove_spectral_images(target, period, data_range=data_range).to(target.dtype).cpu())
     return targets, period
 
 

@@ -17,6 +17,7 @@ from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix import Distilled, check_fix, distil, replace_upsampler
 from artifactlab.fix.replace import Swap
 from artifactlab.fix.teacher import teacher_outputs
+from artifactlab.metrics import edge_jaggedness
 from artifactlab.models.calls import as_calls
 
 
@@ -42,6 +43,19 @@ def test_the_target_is_the_old_output_less_its_grid(decoders: ModuleType) -> Non
             bad, good, made = (y[inside] for y in (grid(x), clean(x), target))
             # a grid that brightens one phase of four by 10% brightens all by 2.5%, and that stays
             assert (made - 1.025 * good).abs().max() < 0.2 * (bad - 1.025 * good).abs().max()
+
+
+def test_the_target_has_no_stair_steps_whatever_its_range(decoders: ModuleType) -> None:
+    stairs = nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=2), nn.Conv2d(1, 1, 1))
+    swap = replace_upsampler(copy.deepcopy(stairs), "1")
+    for high in (1.0, 255.0):
+        nn.init.constant_(stairs[2].weight, high)
+        nn.init.zeros_(stairs[2].bias)
+        inputs = decoders.images(1, 96)
+        (target,), period = teacher_outputs(stairs, [swap], as_calls(inputs), data_range=high)
+        before = edge_jaggedness(stairs(inputs[0]).detach() / high, period[0])
+        assert before > 0.3
+        assert edge_jaggedness(target / high, period[0]) < 0.3 * before
 
 
 def test_training_comes_nearer_to_the_target_and_touches_nothing_else(decoders: ModuleType) -> None:
@@ -124,10 +138,10 @@ def test_a_killed_run_goes_on_with_the_inputs_it_had_time_for_however_fast_the_m
     def teacher(until_then: int | None) -> Callable[..., Any]:
         """The real one; the clock runs out after so many inputs, where there is a clock."""
 
-        def outputs(model: Any, made: Any, calls: Any, output: Any, seed: int, until: float | None) -> Any:
+        def outputs(model: Any, made: Any, calls: Any, output: Any, seed: int, until: float | None, high: float) -> Any:
             calls = calls if until is None else calls[:until_then]
             shown.append(len(calls))
-            return teacher_outputs(model, made, calls, output, seed, None)
+            return teacher_outputs(model, made, calls, output, seed, None, high)
 
         return outputs
 
