@@ -55,7 +55,7 @@ def test_the_target_has_no_stair_steps_whatever_its_range(decoders: ModuleType) 
         (target,), period = teacher_outputs(stairs, [swap], as_calls(inputs), data_range=high)
         before = edge_jaggedness(stairs(inputs[0]).detach() / high, period[0])
         assert before > 0.3
-        assert edge_jaggedness(target / high, period[0]) < 0.3 * before
+        assert edge_jaggedness(target / high, period[0]) < 0.02 * before  # .18 with the lattice taken out alone
 
 
 def test_training_comes_nearer_to_the_target_and_touches_nothing_else(decoders: ModuleType) -> None:
