@@ -147,7 +147,19 @@ class EdgeJaggedness(_ScorePerImage):
         return edge_jaggedness(images, data_range=self.data_range, reduction="none")
 
 
-class CheckerboardEnergy(_ScorePerImage):
+class _ScoreAtPeriod(_ScorePerImage):
+    """A score of a lattice of one period, a share or a fraction."""
+
+    plot_upper_bound = 1.0
+
+    def __init__(
+        self, period: int | tuple[int, int] = 2, data_range: float = 1.0, reduction: str = "mean", **kwargs: Any
+    ) -> None:
+        self.period = period
+        super().__init__(data_range, reduction, f"_{period}", **kwargs)
+
+
+class CheckerboardEnergy(_ScoreAtPeriod):
     """Grids over a set of images: the mean of `artifactlab.metrics.checkerboard_energy`.
 
     Equal to the function's `reduction="mean"` over all images at once, as for `EdgeJaggedness`.
@@ -169,14 +181,6 @@ class CheckerboardEnergy(_ScorePerImage):
     >>> bool(metric.compute() > 0.99)
     True
     """
-
-    plot_upper_bound = 1.0
-
-    def __init__(
-        self, period: int | tuple[int, int] = 2, data_range: float = 1.0, reduction: str = "mean", **kwargs: Any
-    ) -> None:
-        self.period = period
-        super().__init__(data_range, reduction, f"_{period}", **kwargs)
 
     def _scores(self, images: Tensor) -> Tensor:
         return checkerboard_energy(images, self.period, data_range=self.data_range, reduction="none")
@@ -220,7 +224,7 @@ def _meet_every(periods: Any) -> int:
     return min(math.lcm(*flat), LARGEST_PERIOD) if usable else 2
 
 
-class LatticeAmplitude(_ScorePerImage):
+class LatticeAmplitude(_ScoreAtPeriod):
     """How strong grids are over a set of images: the mean of `artifactlab.metrics.lattice_amplitude`.
 
     Equal to the function's mean, as for `EdgeJaggedness`. Of period 2 2.1/255 just shows, of 4 1.2/255, of 8 .7/255.
@@ -242,14 +246,6 @@ class LatticeAmplitude(_ScorePerImage):
     >>> round(float(metric.compute()), 3)
     0.02
     """
-
-    plot_upper_bound = 1.0
-
-    def __init__(
-        self, period: int | tuple[int, int] = 2, data_range: float = 1.0, reduction: str = "mean", **kwargs: Any
-    ) -> None:
-        self.period = period
-        super().__init__(data_range, reduction, f"_{period}", **kwargs)
 
     def _scores(self, images: Tensor) -> Tensor:
         return lattice_amplitude(images, self.period, data_range=self.data_range, reduction="none")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from artifactlab.attribution.handles import LONGEST, Handles
+from artifactlab.attribution.handles import LONGEST, Handles, _parts
 
 DEEP = "first_stage_model.decoder.up.{}.upsample.conv_in/conv_transpose2d#0"
 
@@ -68,8 +68,10 @@ def test_handles_are_unique_tails_that_lead_back_to_one_key(seed: int) -> None:
     handles = Handles.of(keys)
     assert len({handles[key] for key in keys}) == len(keys)
     for handle, key in handles.full.items():
+        folded = handle.removeprefix("...")
+        assert [other for other in keys if f".{'.'.join(_parts(other))}".endswith(f".{folded}")] == [key]
         repeated = re.compile(r"\(([^)]+)\)x(\d+)")
-        tail = repeated.sub(lambda part: ".".join([part[1]] * int(part[2])), handle.removeprefix("..."))
+        tail = repeated.sub(lambda part: ".".join([part[1]] * int(part[2])), folded)
         assert f".{key}".endswith(f".{tail}")
         assert len(handle) < len(key)
 

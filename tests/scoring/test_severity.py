@@ -151,7 +151,13 @@ def test_noise_that_hides_a_grid_earns_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size"), [(torch.float16, (48, 48)), (torch.bfloat16, (64, 200)), (torch.float32, (193, 131))]
+    ("dtype", "size"),
+    [
+        (torch.float16, (48, 48)),
+        (torch.bfloat16, (64, 200)),
+        (torch.float32, (193, 131)),
+        (torch.float64, (64, 200)),
+    ],
 )
 def test_flat_images_have_neither_a_value_nor_a_gradient(dtype: torch.dtype, size: tuple[int, int]) -> None:
     flat = torch.full((2, 3, *size), 0.3, dtype=dtype, requires_grad=True)
