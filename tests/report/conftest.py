@@ -78,9 +78,22 @@ def emulate(browser: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
-def page(browser: Any, emulate: Callable[..., None], address: str) -> Any:
-    """Freshly opened, 1200 pixels wide, in the light."""
-    browser.get("about:blank")
-    emulate(1200, "light")
-    browser.get(address)
-    return browser
+def open_page(browser: Any, emulate: Callable[..., None]) -> Callable[[str], Any]:
+    """A function that opens an address afresh, 1200 pixels wide, in the light, and waits until its scripts have run."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def opened(address: str) -> Any:
+        browser.get("about:blank")
+        emulate(1200, "light")
+        browser.get(address)
+        # On a loaded machine the driver was seen to return while the page was still blank.
+        loaded = "return document.readyState === 'complete' && location.href === arguments[0]"
+        WebDriverWait(browser, 60).until(lambda page: page.execute_script(loaded, address))
+        return browser
+
+    return opened
+
+
+@pytest.fixture
+def page(open_page: Callable[[str], Any], address: str) -> Any:
+    return open_page(address)

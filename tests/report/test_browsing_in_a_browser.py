@@ -48,22 +48,13 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(params=["score", "compare"])
-def either(
-    request: pytest.FixtureRequest, browser: Any, emulate: Callable[..., None], addresses: dict[str, str]
-) -> Any:
-    return opened(browser, emulate, addresses[request.param])
+def either(request: pytest.FixtureRequest, open_page: Callable[[str], Any], addresses: dict[str, str]) -> Any:
+    return open_page(addresses[request.param])
 
 
 @pytest.fixture
-def score(browser: Any, emulate: Callable[..., None], addresses: dict[str, str]) -> Any:
-    return opened(browser, emulate, addresses["score"])
-
-
-def opened(browser: Any, emulate: Callable[..., None], address: str) -> Any:
-    browser.get("about:blank")
-    emulate(1200, "light")
-    browser.get(address)
-    return browser
+def score(open_page: Callable[[str], Any], addresses: dict[str, str]) -> Any:
+    return open_page(addresses["score"])
 
 
 def all_of(page: Any, selector: str) -> list[Any]:
@@ -138,12 +129,10 @@ def test_the_orange_can_be_taken_away(score: Any) -> None:
     assert [each for each in all_of(score, ".over") if each.is_displayed()] == []
 
 
-def test_the_slider_of_a_later_page_moves(
-    browser: Any, emulate: Callable[..., None], addresses: dict[str, str]
-) -> None:
+def test_the_slider_of_a_later_page_moves(open_page: Callable[[str], Any], addresses: dict[str, str]) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    page = opened(browser, emulate, addresses["compare"])
+    page = open_page(addresses["compare"])
     all_of(page, ".pager[data-list=shots] button")[1].click()
     slider, after = all_of(page, ".split")[0], all_of(page, "img.after")[0]
     before = page.execute_script("return getComputedStyle(arguments[0]).clipPath", after)

@@ -15,13 +15,11 @@ KINDS = {"signal": by_hand.a_signal, "volume": by_hand.a_volume, "video": by_han
 
 
 @pytest.fixture(params=KINDS)
-def opened(request: pytest.FixtureRequest, browser: Any, emulate: Callable[..., None], tmp_path: Path) -> Any:
+def opened(request: pytest.FixtureRequest, browser: Any, open_page: Callable[[str], Any], tmp_path: Path) -> Any:
     path = tmp_path / "report.html"
     path.write_text(report_page(KINDS[request.param]()), encoding="utf-8")
-    emulate(1200)
     browser.get_log("browser")
-    browser.get(path.as_uri())
-    return browser
+    return open_page(path.as_uri())
 
 
 def test_a_page_of_it_is_whole(opened: Any, emulate: Callable[..., None]) -> None:
