@@ -40,8 +40,10 @@ class State:
     """The weights with the smallest loss."""
     weights: dict[str, Tensor] = field(default_factory=dict)
     """The weights as they are now."""
-    optimiser: dict[str, Any] = field(default_factory=dict)
-    """The optimiser's own state."""
+    shown: int = 0
+    """How many inputs were taken, over all rounds."""
+    last: int = 0
+    """How many of them in the last round."""
 
 
 def fingerprint(settings: Mapping[str, Any], tensors: Iterable[Tensor]) -> str:
@@ -112,7 +114,7 @@ def load_state(path: Path, run: str, weights: Mapping[str, Tensor]) -> State | N
 
 def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
     """Raise a ValueError unless the numbers are numbers, and the weights those of the model."""
-    counts = (state.step, state.planned, state.inputs)
+    counts = (state.step, state.planned, state.inputs, state.shown, state.last)
     numbers = (*counts, state.seconds, state.first_loss, state.best_loss)
     if not all(type(n) is int and n >= 0 for n in counts) or not all(type(n) in (int, float) for n in numbers):
         raise ValueError("its numbers are damaged")
@@ -120,7 +122,3 @@ def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
     for found in (state.best, state.weights):
         if {name: (value.shape, value.dtype) for name, value in found.items()} != expected:
             raise ValueError("its weights are not those that are trained")
-    moments = [value for kept in state.optimiser["state"].values() for value in kept.values()]
-    shapes = {value.shape for value in weights.values()} | {torch.Size()}
-    if not all(isinstance(value, Tensor) and value.shape in shapes for value in moments):
-        raise ValueError("the optimiser's state is damaged")

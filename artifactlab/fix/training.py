@@ -1,10 +1,15 @@
-"""The training of replaced sites, step by step: its loss, its held-out inputs, and the weights that are kept."""
+"""The training of replaced sites, round by round: its loss, its held-out inputs, and the weights that are kept.
+
+What is wanted is a least squares solution, and what lies behind a layer is nearly linear in that layer's weights. So it
+is looked for as one: in coordinates in which the problem is round, see `whitening`, by L-BFGS with a line search (J.
+Nocedal and S. Wright, "Numerical Optimization", chapters 3 and 7), on four inputs at first and on twice as many in each
+round. There is no learning rate to choose.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,19 +17,30 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
-from artifactlab.errors import ArtifactLabError, FixError, ModelError, first_line
+from artifactlab.errors import ArtifactLabError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, save_state
 from artifactlab.fix.likeness import derivatives, inside
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
+from artifactlab.fix.whitening import Whitening
 from artifactlab.models.calls import Call, on_device
 from artifactlab.models.outputs import pick_output
 from artifactlab.models.random_state import random_states_kept
 from artifactlab.scoring.severity import measure_severity, pool
 
-EVALUATE_EVERY = 25
-"""Steps between two evaluations on the held-out inputs, and two checkpoints: eight passes forward beside twenty-five
-forward and back, so that a kill costs seconds and evaluating about a tenth."""
+FIRST = 4
+"""Inputs of the first round: as few as find the way, so that most of it is gone in seconds."""
+ITERATIONS = 10
+"""Iterations of a round: more fit the few inputs of the early ones too well, and fewer have to begin more often."""
+EVALUATIONS = 12
+"""Passes over the inputs of a round that ten iterations take, in whose line searches the first length is nearly always
+taken; by that the inputs of the last round are as many as there are steps left for."""
+HISTORY = 10
+"""Pairs of steps and gradients that L-BFGS keeps: all of a round."""
+LOOKED_AT = 4
+"""Inputs of a round by which its coordinates are found."""
+GAIN = 0.01
+"""Part of the loss that a round on all inputs has to take away for another one to be worth it."""
 HELD_OUT_EVERY = 5
 """Every so many inputs one is held out: a fifth, as in five-fold cross-validation."""
 MAX_HELD_OUT = 8
@@ -98,10 +114,15 @@ class Training:
         return set(images[::HELD_OUT_EVERY][:MAX_HELD_OUT]) if len(images) >= HELD_OUT_EVERY else None
 
     def loss(self, number: int) -> Tensor:
-        """The distance of one output from its target, or a ModelError that says what the model did."""
-        return self._distance(number, self._output(number))
+        """The mean square by which one output is off its target: of pixels, of edges, and of what keeps step with the
+        lattice; or a ModelError that says what the model did."""
+        difference = self.output(number) - self.targets[number].to(self._device)
+        planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
+        pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
+        edges = torch.stack([part.square().mean() for part in derivatives(planes)]).sum()
+        return planes.square().mean() + edges + self.options.lattice_weight**2 * pattern.square().mean()
 
-    def _output(self, number: int) -> Tensor:
+    def output(self, number: int) -> Tensor:
         """The model's output on one input, or a ModelError that says what the model did."""
         placed = on_device(self.calls[number], self._device)
         try:
@@ -116,31 +137,26 @@ class Training:
                 " features alone: no output_size, and it has none of the old layer's attributes)"
             ) from error
 
-    def _distance(self, number: int, output: Tensor) -> Tensor:
-        """Distance of one output from its target: of pixels, of edges, and of what keeps step with the lattice."""
-        difference = output - self.targets[number].to(self._device)
-        planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
-        pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
-        edges = torch.stack([part.abs().mean() for part in derivatives(planes)]).sum()
-        return planes.abs().mean() + edges + self.options.lattice_weight * pattern.abs().mean()
-
     def held_out_loss(self) -> float:
-        """The mean loss over the held-out inputs."""
+        """The root of the mean loss over the held-out inputs, in data ranges."""
         with torch.no_grad():
-            return float(torch.stack([self.loss(number) for number in self.held_out]).mean())
+            return float(torch.stack([self.loss(number) for number in self.held_out]).mean().sqrt())
 
     def shown(self) -> float:
         """The severity of the first held-out outputs at the lattice's period."""
         with torch.no_grad():
-            outputs = [self._output(number).cpu() for number in self.held_out[:MEASURED]]
+            outputs = [self.output(number).cpu() for number in self.held_out[:MEASURED]]
         found = [measure_severity(output, self.period, self.judging.data_range) for output in outputs]
         return sum(pool(found).together())
 
-    def number_at(self, step: int) -> int:
-        """Which input a step is on: all of them in a new order each round, the same after a resumption."""
-        around, place = divmod(step, len(self.used))
+    def batch(self, first: int, count: int) -> list[int]:
+        """Numbers of the inputs of a round: all in a new order each time around, the same after a resumption."""
+        return [self._number_at(place) for place in range(first, first + count)]
+
+    def _number_at(self, place: int) -> int:
+        around, within = divmod(place, len(self.used))
         generator = torch.Generator().manual_seed(self.judging.seed + around)
-        return self.used[int(torch.randperm(len(self.used), generator=generator)[place])]
+        return self.used[int(torch.randperm(len(self.used), generator=generator)[within])]
 
     @property
     def _device(self) -> torch.device:
@@ -155,15 +171,15 @@ def train(
     state: State | None = None,
     report: Report | None = None,
 ) -> State:
-    """Train until the steps are done or the time is over; the model is left with the last weights.
+    """Train until the steps are done, the time is over, or nothing is gained; the model is left with the last weights.
 
     Args:
         training: what is trained, and on what.
         run: the digest of all that must be the same for a checkpoint to be gone on with.
         start: the time of `time.monotonic` from which the seconds count.
-        progress: called after each step.
+        progress: called after each step, a pass forward and back over one input.
         state: where a run was killed that this one goes on from.
-        report: called at each evaluation.
+        report: called after each round.
 
     Returns:
         Where it stands, with the weights that were the best on the held-out inputs.
@@ -172,40 +188,97 @@ def train(
         ModelError: if the model fails, or runs without gradients.
         FixError: if the checkpoint cannot be written.
     """
-    options = training.options
-    optimiser = torch.optim.Adam(training.weights.values(), lr=options.learning_rate)
     if state is None:
         state = _at_first(training)
     else:
-        _go_on(training, optimiser, state)
+        put_back(training.weights, state.weights)
     spent = state.seconds
-    while state.step < state.planned and (spent < options.seconds or not state.step):
-        _take_step(training, optimiser, state)
-        state.seconds = spent + time.monotonic() - start
-        if state.step % EVALUATE_EVERY == 0 or state.step >= state.planned or state.seconds > options.seconds:
-            loss = _keep_if_best(training, state)
-            if report:
-                report(Evaluation(loss, training.shown()))
-            state.seconds = spent + time.monotonic() - start
-            _save(training, optimiser, state, run)
-            if state.seconds > options.seconds:
-                break
-            affordable = state.step + int((options.seconds - state.seconds) * state.step / state.seconds)
-            state.planned = min(options.steps, affordable)  # so that the rate has fallen when the time is up
-        if progress:
-            progress(state.step, state.planned)
+    clock = Clock(training.options, state, lambda: spent + time.monotonic() - start, progress)
+    while count := _inputs_of_round(training, state):
+        gain = _round(training, training.batch(state.shown, count), clock)
+        state.shown, state.last = state.shown + count, count
+        state.seconds = clock.seconds()
+        loss = _keep_if_best(training, state)
+        if report:
+            report(Evaluation(loss, training.shown()))
+        state.seconds = clock.seconds()
+        _save(training, state, run)
+        if clock.is_over() or (gain < GAIN and count >= len(training.used)):
+            break
     return state
 
 
-def _go_on(training: Training, optimiser: torch.optim.Optimizer, state: State) -> None:
-    """Put the state that a checkpoint holds into the weights and the optimiser."""
-    try:
-        optimiser.load_state_dict(state.optimiser)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FixError(
-            f"{training.options.checkpoint} is no checkpoint of this fix: {first_line(error)}; remove it to start anew"
-        ) from error
-    put_back(training.weights, state.weights)
+@dataclass
+class Clock:
+    """What a training has done and may still do."""
+
+    options: TrainingOptions
+    state: State
+    seconds: Callable[[], float]
+    """How long it has taken."""
+    progress: Progress | None
+
+    def tick(self) -> None:
+        """A pass forward and back over one input is done."""
+        self.state.step += 1
+        if self.progress:
+            self.progress(self.state.step, max(self.state.step, self.state.planned))
+
+    def is_over(self) -> bool:
+        """Whether time is over, and how many steps there is time for."""
+        seconds = self.seconds()
+        affordable = int((self.options.seconds - seconds) * self.state.step / max(seconds, 1e-9))
+        self.state.planned = min(self.options.steps, self.state.step + max(0, affordable))
+        return seconds > self.options.seconds
+
+
+def _inputs_of_round(training: Training, state: State) -> int:
+    """How many inputs the next round takes: twice as many as the last one, as far as there are and there is time for."""
+    left = state.planned - state.step
+    affordable = left // (EVALUATIONS + 1)  # one more, to find the coordinates
+    wanted = min(2 * state.last or FIRST, len(training.used))
+    if not state.step:
+        return max(1, min(wanted, affordable))
+    return min(wanted, affordable)
+
+
+def _round(training: Training, numbers: Sequence[int], clock: Clock) -> float:
+    """Some iterations on these inputs; the part of their loss that went."""
+    generator = torch.Generator().manual_seed(training.judging.seed)
+    data_range = training.judging.data_range
+
+    def looked_at() -> Iterator[Tensor]:
+        for number in numbers[:LOOKED_AT]:
+            yield training.output(number) / data_range
+            clock.tick()
+
+    place = Whitening(training.model, training.weights, looked_at(), generator)
+    search = torch.optim.LBFGS(
+        place.coordinates,
+        max_iter=ITERATIONS,
+        max_eval=EVALUATIONS + ITERATIONS,
+        history_size=HISTORY,
+        line_search_fn="strong_wolfe",
+    )
+    losses: list[float] = []
+
+    def closure() -> float:
+        place.write()
+        for parameter in training.weights.values():
+            parameter.grad = None
+        total = 0.0
+        for number in numbers:
+            loss = training.loss(number) / len(numbers)
+            loss.backward()
+            total += float(loss)
+            clock.tick()
+        place.read_gradients()
+        losses.append(total)
+        return total
+
+    search.step(closure)
+    place.write()
+    return 1 - min(losses) / losses[0] if losses[0] else 0.0
 
 
 def _at_first(training: Training) -> State:
@@ -221,22 +294,10 @@ def _at_first(training: Training) -> State:
     )
 
 
-def _save(training: Training, optimiser: torch.optim.Optimizer, state: State, run: str) -> None:
+def _save(training: Training, state: State, run: str) -> None:
     if training.options.checkpoint is not None:
-        state.weights, state.optimiser = copied(training.weights), optimiser.state_dict()
+        state.weights = copied(training.weights)
         save_state(training.options.checkpoint, run, state)
-
-
-def _take_step(training: Training, optimiser: torch.optim.Optimizer, state: State) -> None:
-    for group in optimiser.param_groups:  # the rate falls along a cosine
-        group["lr"] = training.options.learning_rate * 0.5 * (1 + math.cos(math.pi * state.step / state.planned))
-    loss = training.loss(training.number_at(state.step))
-    if not loss.requires_grad:
-        raise ModelError("nothing can be trained: the model's forward runs without gradients (no_grad, or detach)")
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-    state.step += 1
 
 
 def _keep_if_best(training: Training, state: State) -> float:
