@@ -53,7 +53,7 @@ def _words(option: click.Option, value: Any) -> list[str]:
     """An option with its value, or several times with one value each."""
     flag = flag_of(option)
     if option.is_flag:
-        return [flag] if value else []
+        return [flag] if value else list(option.secondary_opts)
     words = []
     for item in value if option.multiple else [value]:
         words += [flag, json.dumps(item) if isinstance(item, dict) else str(item)]

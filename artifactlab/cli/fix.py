@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from artifactlab.cli.again import typed_with
 from artifactlab.cli.declaring import gathered
+from artifactlab.cli.fix_options import TrainingArguments, training_options
 from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.param_types import JsonObject, Seed
@@ -24,9 +25,9 @@ from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder
 from artifactlab.fix.back import Source, back, elsewhere
 from artifactlab.fix.back_folder import own_weights
 from artifactlab.fix.back_graphs import beside_graph
-from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
+from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.pipeline import fix_site
-from artifactlab.fix.replacement import REPLACEABLE, Replacement
+from artifactlab.fix.replacement import CURES, PADDING, REFITS, REPLACEABLE, Replacement
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call
@@ -35,46 +36,18 @@ from artifactlab.report.fix_report import fix_json, fix_table, write_fix
 from artifactlab.report.terminal import print_out
 
 
-@dataclass(frozen=True)
-class TrainingArguments:
-    """What the new layers are trained on, what with them, and for how long; see `fix_site`."""
-
-    distil_on: tuple[str, ...]
-    """Image files, folders and glob patterns that the new layers are trained on; empty for no training."""
-    neighbours: bool
-    """Whether the layers before and after the sites are trained as well."""
-    seconds: float
-    """Seconds after which no training step begins."""
-    steps: int
-    """Maximum number of training steps."""
-    learning_rate: float
-    """Learning rate at the start of the training."""
-    lattice_weight: float
-    """Weight of the loss term that counts what is left of the lattice."""
-
-    def options(self, unfinished: Path) -> TrainingOptions:
-        """The same for `fix_site`, with the file that a killed training goes on from."""
-        return TrainingOptions(
-            neighbours=self.neighbours,
-            steps=self.steps,
-            seconds=self.seconds,
-            learning_rate=self.learning_rate,
-            lattice_weight=self.lattice_weight,
-            checkpoint=unfinished,
-        )
-
-
 @click.command()
 @click.argument("target")
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="Key or module; default is all offenders.")
 @click.option(
     "--with",
     "mode",
-    type=click.Choice(REPLACEABLE),
+    type=click.Choice(CURES),
     metavar="MODE",
     default="interpolate_conv",
     show_default=True,
-    help=f"The new one: {', '.join(REPLACEABLE)}.",
+    help=f"Other weights for the layer itself: {', '.join(REFITS)}; with a larger kernel: {PADDING}; or a new layer:"
+    f" {', '.join(REPLACEABLE)}.",
 )
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
 @click.option(
@@ -86,32 +59,7 @@ class TrainingArguments:
 )
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
-@click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train on; no labels.")
-@click.option("--neighbours", is_flag=True, help="Train the layers before and after it, too.")
-@click.option(
-    "--budget",
-    "seconds",
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
-    default=600.0,
-    show_default=True,
-    help="Most time to train; the best weights so far are kept.",
-)
-@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train.")
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=LEARNING_RATE,
-    show_default=True,
-    help="Lower it where training changes the image.",
-)
-@click.option(
-    "--lattice-weight",
-    type=click.FloatRange(min=0),
-    default=2.0,
-    show_default=True,
-    help="Raise it where training leaves a grid, lower it where the image changes.",
-)
+@training_options
 @model_options
 @click.option("--seed", type=Seed(), default=0, show_default=True, help="Of all random numbers.")
 @form_option

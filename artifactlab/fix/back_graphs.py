@@ -102,6 +102,8 @@ def not_written(error: FixError, source: Source, out: Path) -> Written:
 
 def layers(made: Fix) -> str:
     """In words, what of the architecture has changed."""
+    if not made.replacements:
+        return "its architecture is the same, and weights changed alone"
     paths = [one.paths[0] for one in made.replacements]
     are = "which is" if len(paths) == 1 else "which are"
     return f"its architecture changed at {' and '.join(paths)}, {are} {made.replacements[0].mode} now"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from artifactlab.errors import CaptureError, InputError, ModelError
 from artifactlab.fix.common_period import common_period, holds
 from artifactlab.fix.options import JudgingOptions
-from artifactlab.fix.replace import Swap
+from artifactlab.fix.swap import Swap
 from artifactlab.fix.teacher import Drawn, drawn_at
 from artifactlab.models.calls import Call, with_tensors
 from artifactlab.models.image_needs import needs_of

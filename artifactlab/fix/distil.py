@@ -20,7 +20,7 @@ from artifactlab.fix.options import (
     refuse_unknown,
     with_fields,
 )
-from artifactlab.fix.replace import Swap
+from artifactlab.fix.swap import Swap
 from artifactlab.fix.teacher import teacher_outputs
 from artifactlab.fix.training import Progress, Report, Training, copied, put_back, train
 from artifactlab.models.calls import as_calls
@@ -110,7 +110,7 @@ def distil(
     model, swaps = unwrap(model), [swaps] if isinstance(swaps, Swap) else list(swaps)
     crops = training_crops(old, swaps, as_calls(inputs), judging)
     calls = crops.calls
-    trained = _trained_paths(old, swaps, training.neighbours)
+    trained = _trained_paths(old, swaps, bool(training.neighbours))
     weights = _weights(model, trained)
     given = [*((call.args, dict(call.kwargs)) for call in calls), dict(unwrap(old).state_dict())]
     run = fingerprint(_settings(swaps, trained, weights, training, judging), (tensor for _, tensor in tensors(given)))

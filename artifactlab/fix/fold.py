@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from artifactlab.errors import FixError, InputError
-from artifactlab.fix.computed_weights import make_plain, store_weight
-from artifactlab.fix.kernel_basis import KernelBasis, PairedWeights, kernel_basis
-from artifactlab.fix.mimic import correlation_root, relative_difference, taps_of
+from artifactlab.fix.mimic import relative_difference
+from artifactlab.fix.nearest_weights import nearest_weights, only_convolution, store
 from artifactlab.fix.operator import own_copy
 from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.response import Response, impulse_response
-from artifactlab.fix.upsample.spaces import AnyConvolution
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.wrappers import unwrap
 
@@ -52,7 +49,7 @@ def fold(original: nn.Module, fixed: nn.Module, replacements: Sequence[Replaceme
     Args:
         original: the model before all of the replacements.
         fixed: the same with layers replaced, and perhaps trained.
-        replacements: what was replaced, first to last.
+        replacements: what was replaced, first to last; of other weights alone there are none, and all are taken.
 
     Raises:
         FixError: if an old layer has no convolution that could hold the new one, or the new one is none; the message
@@ -69,7 +66,7 @@ def fold(original: nn.Module, fixed: nn.Module, replacements: Sequence[Replaceme
     restored = full_copy(unwrap(original))
     chains = _chains(replacements)
     _take_others(restored, fixed, [path for made in chains for path in made.paths])
-    return Folded(restored, max(_fold_one(restored, fixed, made) for made in chains))
+    return Folded(restored, max((_fold_one(restored, fixed, made) for made in chains), default=0.0))
 
 
 def _chains(replacements: Sequence[Replacement]) -> list[Replacement]:
@@ -97,62 +94,14 @@ def _take_others(restored: nn.Module, fixed: nn.Module, replaced: Sequence[str])
 def _fold_one(restored: nn.Module, fixed: nn.Module, made: Replacement) -> float:
     """Set the weights of one old layer; how far it is from the new one then."""
     old, new = [restored.get_submodule(path) for path in made.paths], fixed.get_submodule(made.paths[0])
-    conv = _only_convolution(old, " and ".join(made.paths))
+    conv = only_convolution(old, " and ".join(made.paths))
     axes = len(made.more)
     try:
         wanted = impulse_response(own_copy([new]), made.in_channels, axes)
-        weight, bias = _nearest(old, wanted)
-        store_weight(conv, weight.to(conv.weight))
-        if conv.bias is not None and bias is not None:
-            conv.bias.detach().copy_(bias)
+        store(conv, nearest_weights(old, wanted))
         return _distance(impulse_response(own_copy(old), made.in_channels, axes), wanted)
     except InputError as error:
         raise FixError(f"what {made.paths[0]} is now is no convolution, or was none: {error}") from error
-
-
-def _only_convolution(modules: Sequence[nn.Module], what: str) -> AnyConvolution:
-    found = [part for module in modules for part in module.modules() if isinstance(part, AnyConvolution)]
-    if len(found) != 1:
-        raise FixError(f"{what} has {len(found) or 'no'} convolutions, and one can hold the new layer")
-    return found[0]
-
-
-def _nearest(old: Sequence[nn.Module], wanted: Response) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of the old layer's convolution with which it comes nearest to a response."""
-    layer = own_copy(old)
-    conv = _only_convolution([layer], "the layer")
-    make_plain(conv)
-    pairs = PairedWeights(conv, wanted.kernel.shape[0])
-    basis = kernel_basis(layer, conv, pairs, wanted.axes)
-    if basis.kernels.scale != wanted.scale:
-        raise FixError(f"the old layer enlarges by {basis.kernels.scale}, the new one by {wanted.scale}")
-    kernel = pairs.within_groups(wanted.kernel)
-    weights = _fitted(basis, Response(kernel, wanted.bias, wanted.more))
-    bias = None
-    if len(basis.biases):
-        bias = torch.linalg.lstsq(basis.biases.T, wanted.bias.flatten(1).T).solution.T.flatten()
-    return pairs.joined(weights.unflatten(0, kernel.shape[:2])), bias
-
-
-def _fitted(basis: KernelBasis, wanted: Response) -> Tensor:
-    """(pairs, weights) by least squares, the answer to flat features kept: one small system for all pairs."""
-    able = basis.kernels
-    reach = max(able.reach, wanted.reach)
-    root = correlation_root(reach, able.axes)
-    columns, target = ((taps_of(response, reach) @ root).flatten(1) for response in (able, wanted))
-    flat, flat_target = (taps_of(response, reach).sum(-1) for response in (able, wanted))
-    gram = columns @ columns.T
-    size = gram.diagonal().mean()  # so that rounding counts alike in both kinds of rows
-    phases = flat.shape[1]
-    system = torch.cat(
-        [
-            torch.cat([gram / size, flat], 1),
-            torch.cat([flat.T, torch.zeros(phases, phases, dtype=torch.float64)], 1),
-        ]
-    )
-    sides = torch.cat([columns @ target.T / size, flat_target.T])
-    # a resize answers flat features alike in all phases, so that their conditions are one: no inverse, but this
-    return (torch.linalg.pinv(system, hermitian=True) @ sides)[: len(gram)].T
 
 
 def _distance(made: Response, wanted: Response) -> float:

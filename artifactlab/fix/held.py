@@ -40,6 +40,8 @@ class Held:
     @property
     def likeness(self) -> str:
         """How like the fixed model it is, in words that follow a comma."""
+        if math.isinf(self.psnr):
+            return "the same"
         if self.is_exact:
             return "the same; only the image's border differs"
         return f"the nearest that the old layers can do, {self.psnr:.1f} dB from the fixed model"

@@ -51,6 +51,12 @@ class PairedWeights:
             return weight
         return weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)
 
+    def apart(self, weight: Tensor) -> Tensor:
+        """The inverse of `joined`, (C', C / groups, weights of a pair)."""
+        if self.is_transposed:
+            weight = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)
+        return weight.unflatten(0, (-1, self.each)).transpose(1, 2).flatten(2)
+
     def within_groups(self, kernel: Tensor) -> Tensor:
         """Of a kernel (C', C, ...) the pairs that the convolution connects, (C', C / groups, ...)."""
         blocks = kernel.unflatten(1, (self.groups, -1)).unflatten(0, (self.groups, -1))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from artifactlab.errors import FixError
 from artifactlab.fix.response import Response, impulse_response
+from artifactlab.fix.upsample.bilinear import BilinearUpsample
 from artifactlab.fix.upsample.carafe import CarafeUpsample
 from artifactlab.fix.upsample.conv_only import ConvOnlyUpsample
 from artifactlab.fix.upsample.deconv import TransposedConvUpsample
@@ -62,6 +63,8 @@ def mimic(new: nn.Module, old: Response) -> float:
     with torch.no_grad():
         if isinstance(new, (ResizeConvUpsample, CarafeUpsample, DySampleUpsample)):
             _fit_convolution(new.conv, _without_convolution(new), old)
+        elif isinstance(new, BilinearUpsample):
+            _take_mean(new.conv, old)
         elif isinstance(new, HybridUpsample):
             mimic(new.resize, old)
             mimic(new.subpixel, old)
@@ -72,6 +75,15 @@ def mimic(new: nn.Module, old: Response) -> float:
             mimic(smooth, old)
             _copy(new, impulse_response(smooth, old.kernel.shape[1], old.axes))
         return relative_difference(impulse_response(new, old.kernel.shape[1], old.axes), old)
+
+
+def _take_mean(conv: Convolution, old: Response) -> None:
+    """The mean of the phases' kernels, as nothing is fitted: the resize behind it tells no phases apart."""
+    phases, size = tuple(range(2, 2 + old.axes)), conv.kernel_size[0]
+    if 2 * old.reach + 1 > size:
+        raise FixError(f"a kernel of {2 * old.reach + 1} does not fit one of {size}; leave kernel_size out")
+    conv.weight.copy_(old.padded(size // 2).mean(phases))
+    _set_bias(conv, old.bias.flatten(1).mean(1))
 
 
 def _without_convolution(new: ResizeConvUpsample | CarafeUpsample | DySampleUpsample) -> Callable[[Tensor], Tensor]:

@@ -24,8 +24,9 @@ class TrainingOptions:
     >>> brief = TrainingOptions(steps=100, neighbours=True)  # fix_site(model, images, distil_on=more, training=brief)
     """
 
-    neighbours: bool = False
-    """Whether the layers with weights right before and right after the site are trained as well."""
+    neighbours: bool | None = None
+    """Whether the layers with weights right before and right after the site are trained as well. None leaves that to
+    the mode: with "weights" and "icnr" `fix_site` trains them, at a learning rate of 1e-3 at most, else not."""
     steps: int = 600
     """The most steps that are done, one input each."""
     seconds: float = 600.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,45 +11,25 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.fix.graph_calls import call_as_module
 from artifactlab.fix.mimic import mimic
 from artifactlab.fix.operator import SiteOperator, find_operator
-from artifactlab.fix.replacement import Replacement, Trimmed, times
+from artifactlab.fix.padded import fill, padded
+from artifactlab.fix.refit import refit
+from artifactlab.fix.replacement import PADDING, REFITS, Replacement, Trimmed
+from artifactlab.fix.swap import Swap, count_weights, described
 from artifactlab.models.wrappers import unwrap
-
-
-@dataclass(frozen=True)
-class Swap:
-    """The result of `replace_upsampler`."""
-
-    replacement: Replacement
-    """What stands in the old modules' place now."""
-    removed: tuple[str, ...]
-    """What was removed, module by module, e.g. `dec.up2: ConvTranspose2d(40, 24, ...)`."""
-    parameters: tuple[int, int]
-    """How many weights the site had and has."""
-    difference: float
-    """How far the new one is from the old one on smooth inputs, relative to its rms; the lattice is part of it."""
-
-    def __str__(self) -> str:
-        new = self.replacement
-        before, after = self.parameters
-        shapes = f"{new.in_channels} to {new.out_channels} channels, x{times(new.scale)}"
-        return (
-            f"Replaced {' and '.join(self.removed)} by {new.mode} ({shapes}) at {new.paths[0]}; weights {before} ->"
-            f" {after}; untrained, its output is {self.difference:.1%} off the old one's, of which the old lattice is a"
-            " part."
-        )
 
 
 def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpolate_conv", **options: Any) -> Swap:
     """Swap a site's upsampler, with the convolution that belongs to it, for another of the same shapes, in place.
 
     The new one starts as the old one's least squares copy without a lattice, see `artifactlab.fix.mimic`; its channels,
-    scale, output size, device, precision and train flag are the old one's. Nothing else in the model changes, and
-    nothing at all where an error is raised.
+    scale, output size, device, precision and train flag are the old one's. Modes of `REFITS` leave the layer where it
+    is, with other weights, see `artifactlab.fix.refit`; "padding" makes a transposed convolution's kernel larger, see
+    `artifactlab.fix.padded`. Nothing else in the model changes, and nothing at all where an error is raised.
 
     Args:
         model: any `nn.Module`; DataParallel and `torch.compile` wrappers are looked through.
         site: from `capture` or `diagnose`, or its key or module name, e.g. `dec.up2`.
-        mode: one of `REPLACEABLE`; `artifactlab.fix.upsample` says what each is.
+        mode: one of `CURES`; `artifactlab.fix.upsample` says what each new layer is.
         options: further keyword arguments of that mode's class.
 
     Returns:
@@ -74,20 +53,21 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
 
 def _replace(model: nn.Module, site: Site | str, mode: str, options: dict[str, Any]) -> Swap:
     found = find_operator(model, site)
-    replacement = _replacement(found, mode, options)
     with torch.inference_mode(False):
+        if mode in REFITS:
+            return refit(model, found, mode, options)
+        old = [model.get_submodule(path) for path in found.paths]
+        replacement = padded(found, old, options) if mode == PADDING else _replacement(found, mode, options)
         new = replacement.build()
-        difference = mimic(new.up if isinstance(new, Trimmed) else new, found.response)
-    old = [model.get_submodule(path) for path in found.paths]
-    removed = tuple(f"{path}: {_one_line(module)}" for path, module in zip(found.paths, old, strict=True))
+        difference = fill(new, found) if mode == PADDING else _mimicked(new, found)
+    removed = tuple(described(path, module) for path, module in zip(found.paths, old, strict=True))
     _like(new, old, model)
     replacement.install(model, new)
-    return Swap(replacement, removed, (sum(map(_weights, old)), _weights(new)), difference)
+    return Swap(replacement, removed, (count_weights(old), count_weights([new])), difference)
 
 
-def _one_line(module: nn.Module) -> str:
-    """A module as it prints without what is inside it, such as weight normalisation."""
-    return f"{type(module).__name__.removeprefix('Parametrized')}({module.extra_repr()})"
+def _mimicked(new: nn.Module, found: SiteOperator) -> float:
+    return mimic(new.up if isinstance(new, Trimmed) else new, found.response)
 
 
 def _replacement(found: SiteOperator, mode: str, options: dict[str, Any]) -> Replacement:
@@ -95,6 +75,8 @@ def _replacement(found: SiteOperator, mode: str, options: dict[str, Any]) -> Rep
     if mode == "deconv":  # so that every phase has three weights an axis, which a copy of a smooth layer takes
         sizes = [3 * factor for factor in response.scale]
         options = {"kernel_size": sizes[0] if len(set(sizes)) == 1 else sizes} | options
+    if mode == "bilinear":  # which holds the mean of the old kernels, as wide as they are
+        options = {"kernel_size": 2 * response.reach + 1} | options
     return Replacement(
         site=found.site,
         paths=found.paths,
@@ -116,7 +98,3 @@ def _like(new: nn.Module, old: list[nn.Module], model: nn.Module) -> None:
     new.train(old[0].training)
     trainable = [p.requires_grad for module in old for p in module.parameters()]
     new.requires_grad_(any(trainable) or not trainable)
-
-
-def _weights(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())

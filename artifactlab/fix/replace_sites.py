@@ -10,7 +10,8 @@ from torch import nn
 
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
-from artifactlab.fix.replace import Swap, replace_upsampler
+from artifactlab.fix.replace import replace_upsampler
+from artifactlab.fix.swap import Swap
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -13,7 +13,7 @@ from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.fix.graph_calls import move_call
 from artifactlab.fix.upsample import MODES
 from artifactlab.fix.upsample.checks import KINDS, only_for_images
-from artifactlab.fix.upsample.spaces import extended
+from artifactlab.fix.upsample.spaces import TRANSPOSED, extended
 from artifactlab.models.torch_internals import COMPILED_CHILD
 
 NEEDS_A_SKIP = ("gated",)
@@ -58,6 +58,28 @@ class ReplaceableModes(Sequence[str]):
 
 REPLACEABLE = ReplaceableModes()
 """The names in `artifactlab.fix.upsample.MODES` that a layer can be replaced by."""
+REFITS = ("weights", "blur", "icnr")
+"""Modes that leave the layer where it is, with other weights."""
+PADDING = "padding"
+"""The mode that leaves a transposed convolution one, with a larger kernel."""
+
+
+class Cures(ReplaceableModes):
+    """All that `fix_site` and `artifactlab fix --with` take: `REFITS`, `PADDING` and `REPLACEABLE`.
+
+    >>> "weights" in CURES, "subpixel" in CURES, "gated" in CURES
+    (True, True, False)
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*REFITS, PADDING, *super().__iter__())
+
+    def __contains__(self, mode: object) -> bool:
+        return mode in (*REFITS, PADDING) or super().__contains__(mode)
+
+
+CURES = Cures()
+"""The modes of a fix."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,7 @@ class Replacement:
     paths: tuple[str, ...]
     """Qualified names of the old modules: the new one stands at the first, `nn.Identity` at the others."""
     mode: str
-    """The kind of the new module, one of `REPLACEABLE`."""
+    """The kind of the new module, one of `CURES`; of `REFITS`, if the old ones stay."""
     in_channels: int
     """The channels of the features before."""
     out_channels: int
@@ -80,6 +102,11 @@ class Replacement:
     """What the output has along each axis beyond `scale` times the input, or lacks where it is negative."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of the new module."""
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether the old modules stay, with other weights: files of the model need not say so."""
+        return self.mode in REFITS
 
     def build(self) -> nn.Module:
         """A fresh module of this kind.
@@ -92,18 +119,20 @@ class Replacement:
                 f"mode {self.mode!r} blends with a skip, which a replaced layer is not given; build the decoder with"
                 f" LearnableInterpolationUpsample(..., mode={self.mode!r}), or choose {', '.join(REPLACEABLE)}"
             )
-        if self.mode not in REPLACEABLE:
-            raise InputError(f"unknown mode {self.mode!r}; expected one of {', '.join(REPLACEABLE)}")
-        shape = self._shape()
+        if self.mode not in REPLACEABLE and self.mode != PADDING:
+            raise InputError(f"unknown mode {self.mode!r}; expected one of {', '.join(CURES)}")
+        padded = self.mode == PADDING
+        make: Callable[..., object] = TRANSPOSED[len(self.more)] if padded else MODES[self.mode]
+        shape = {"stride": self.scale} if padded else self._shape()
         try:
-            made = MODES[self.mode](self.in_channels, self.out_channels, **shape, **self.options)
+            made = make(self.in_channels, self.out_channels, **shape, **self.options)
         except InputError:
             raise
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
             raise InputError(f"mode {self.mode!r} cannot be made with {self.options}: {first_line(error)}") from error
         if not isinstance(made, nn.Module):
             raise InputError(f"mode {self.mode!r} makes a {type(made).__name__}, expected a torch.nn.Module")
-        return Trimmed(made, self.more) if any(self.more) else made
+        return Trimmed(made, self.more) if any(self.more) and not padded else made
 
     def _shape(self) -> dict[str, Any]:
         """Scale and number of axes as the mode's class takes them; an InputError where it is for images alone."""

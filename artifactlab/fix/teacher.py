@@ -24,7 +24,7 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.attribution.sites.watch import watch
 from artifactlab.errors import FixError
 from artifactlab.fix.common_period import common_period, holds
-from artifactlab.fix.replace import Swap
+from artifactlab.fix.swap import Swap
 from artifactlab.metrics import remove_spectral_images
 from artifactlab.models.calls import Call
 from artifactlab.models.runner import Runner

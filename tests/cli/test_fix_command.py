@@ -109,6 +109,17 @@ def test_distilling_trains_the_new_layer_as_told_and_leaves_no_checkpoint(
     assert not list(folder.glob("*.resume"))
 
 
+def test_a_cure_that_keeps_the_layer_is_a_file_of_the_old_architecture(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--input", "photos", "--with", "blur", "-o", "f.safetensors", "--format", "json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    assert data["swaps"][0]["replacement"]["mode"] == "blur"
+    assert read_replacements(folder / "f.safetensors") == []
+    made = load_model(GRIDDED, checkpoint=folder / "f.safetensors")
+    assert str(made) == str(load_model(GRIDDED))
+
+
 def test_a_fix_that_did_not_work_exits_with_1_and_says_why(folder: Path) -> None:
     result = run(
         f"{DECODERS}:Functional", "--gray", "--input", "photos", "--site", "interpolate#0", "-o", "f.safetensors"

@@ -54,7 +54,8 @@ def fixed(model: nn.Module, name: str, mode: str = "interpolate_conv", cured: bo
     swap = replace_upsampler(copy, site, mode, **options)
     before = SimpleNamespace(config=SimpleNamespace(data_range=1.0), sites=[SimpleNamespace(site=site)])
     check = SimpleNamespace(sites=(site.key,), period=(2, 2), cured=cured)
-    return SimpleNamespace(model=copy, replacements=[swap.replacement], before=before, check=check)
+    new = [] if swap.replacement.is_refit else [swap.replacement]
+    return SimpleNamespace(model=copy, replacements=new, before=before, check=check)
 
 
 def source(path: Path, model: nn.Module, **given: Any) -> Source:
@@ -87,6 +88,19 @@ def test_a_fix_that_the_old_kernel_holds_has_all_names_of_the_file_and_says_what
     assert written.psnr is not None
     assert written.psnr > 80
     assert written.sentence.endswith("only the image's border differs")
+
+
+def test_other_weights_for_the_layer_itself_are_the_file_once_more_with_them_in_it(tmp_path: Path) -> None:
+    model = artifactlab.load_model(GRIDDED)
+    torch.save({"params": model.state_dict()}, tmp_path / "net.pth")
+    made = fixed(model, "up", "blur", cured=True)
+    (written,) = back(made, source(tmp_path / "net.pth", model), tmp_path / "out.safetensors")
+    assert written.sentence.endswith("for programs that load " + str(tmp_path / "net.pth") + ": the same")
+    ((path, content),) = written.files.items()
+    path.write_bytes(content)
+    again = torch.load(path, weights_only=True)
+    assert again["params"].keys() == model.state_dict().keys()
+    assert all(torch.equal(value, made.model.state_dict()[name]) for name, value in again["params"].items())
 
 
 def test_what_is_too_far_is_not_written_and_a_layer_that_fits_is_named(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ class Packages:
         check = SimpleNamespace(sites=(site,), period=(2, 2), cured=False)
         before = SimpleNamespace(config=SimpleNamespace(data_range=1.0), sites=[SimpleNamespace(site=record)])
         self.computes = fixed
-        made: Any = SimpleNamespace(model=fixed, replacements=[swap.replacement], before=before, check=check)
+        new = [] if swap.replacement.is_refit else [swap.replacement]
+        made: Any = SimpleNamespace(model=fixed, replacements=new, before=before, check=check)
         (written,) = onnx_back(made, Source(path / "net.onnx", self.model, as_calls(IMAGE)), path / "out.safetensors")
         return written
 
@@ -132,6 +133,18 @@ def test_what_the_old_layers_hold_is_the_old_graph_with_other_weights(packages: 
     packages.has_old_nodes = True
     written = packages.back("pixel_shuffle#0", "interpolate_conv", tmp_path)
     assert "the original graph with other weights alone, the same; only the image's border differs" in written.sentence
+    assert packages.proto.graph.node == nodes
+    changed = {name for name, values in packages.weights.items() if not values.equal(before[name])}
+    assert changed == {"up.weight", "up.bias"}
+
+
+def test_other_weights_for_the_layer_itself_are_the_old_graph_with_them_in_it(
+    packages: Packages, tmp_path: Path
+) -> None:
+    before, nodes = packages.weights, list(packages.proto.graph.node)
+    packages.has_old_nodes = True
+    written = packages.back("pixel_shuffle#0", "icnr", tmp_path)
+    assert written.sentence == "out.onnx is the original graph with other weights alone, the same"
     assert packages.proto.graph.node == nodes
     changed = {name for name, values in packages.weights.items() if not values.equal(before[name])}
     assert changed == {"up.weight", "up.bias"}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix import Distilled, check_fix, distil, replace_upsampler
-from artifactlab.fix.replace import Swap
+from artifactlab.fix.swap import Swap
 from artifactlab.fix.teacher import teacher_outputs
 from artifactlab.metrics import edge_jaggedness
 from artifactlab.models.calls import as_calls

@@ -124,7 +124,7 @@ def test_what_the_advice_says_works(decoders: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("site", "mode", "options", "kind", "message"),
     [
-        ("up", "cubic", {}, InputError, "unknown mode 'cubic'; expected one of deconv"),
+        ("up", "cubic", {}, InputError, "unknown mode 'cubic'; expected one of weights"),
         ("up", "gated", {}, InputError, "needs|skip"),
         ("upp", "subpixel", {}, InputError, "no module 'upp'.*did you mean up"),
         ("stem", "subpixel", {}, FixError, "growth by a whole number"),

@@ -26,7 +26,7 @@ from artifactlab.fix.upsample.spaces import shuffled
 SPACES = {1: (7,), 2: (4, 5), 3: (3, 4, 5)}
 SCALES = [(1, 2), (1, 5), (2, 3), (2, (1, 2)), (3, 2), (3, (1, 2, 2)), (3, (2, 3, 1))]
 every_scale = pytest.mark.parametrize(("axes", "scale"), SCALES)
-AVAILABLE = ("deconv", "interpolate_conv", "subpixel", "gated")
+AVAILABLE = ("deconv", "bilinear", "interpolate_conv", "subpixel", "gated")
 every_mode = pytest.mark.parametrize("mode", AVAILABLE)
 
 

@@ -1,12 +1,13 @@
 """Upsamplers that start without a lattice, and the blocks and networks that are made of them.
 
 `MODES` has the upsamplers by the names that the blocks, `fix_site` and `artifactlab fix --with` take. "deconv",
-"interpolate_conv", "subpixel" and "gated" are for signals and volumes, too, by `spatial_dims`, and take a scale per
-axis; the others, blocks and U-Nets are for images.
+"bilinear", "interpolate_conv", "subpixel" and "gated" are for signals and volumes, too, by `spatial_dims`, and take a
+scale per axis; the others, blocks and U-Nets are for images.
 """
 
 from __future__ import annotations
 
+from artifactlab.fix.upsample.bilinear import BilinearUpsample
 from artifactlab.fix.upsample.block import MODES, LearnableInterpolationUpsample
 from artifactlab.fix.upsample.carafe import CarafeUpsample
 from artifactlab.fix.upsample.conv_only import ConvOnlyUpsample
@@ -24,6 +25,7 @@ from artifactlab.fix.upsample.unet import UNetGenerator, UnetSkipConnectionBlock
 
 __all__ = [
     "MODES",
+    "BilinearUpsample",
     "CarafeUpsample",
     "ConvOnlyUpsample",
     "DySampleUpsample",

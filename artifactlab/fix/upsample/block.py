@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from artifactlab.errors import InputError
+from artifactlab.fix.upsample.bilinear import BilinearUpsample
 from artifactlab.fix.upsample.carafe import CarafeUpsample
 from artifactlab.fix.upsample.checks import features, one_of
 from artifactlab.fix.upsample.conv_only import ConvOnlyUpsample
@@ -23,6 +24,7 @@ MODES: Registry[type[nn.Module]] = Registry("artifactlab.upsamplers", type)
 """Classes of upsamplers by their names, those of installed packages included. Each is made from (in_channels,
 out_channels, *, scale); all but "gated", which also takes a skip, are called with the features alone."""
 MODES.register("deconv", TransposedConvUpsample)
+MODES.register("bilinear", BilinearUpsample)
 MODES.register("interpolate_conv", ResizeConvUpsample)
 MODES.register("subpixel", SubpixelUpsample)
 MODES.register("conv_only_up", ConvOnlyUpsample)

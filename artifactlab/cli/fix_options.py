@@ -1,0 +1,80 @@
+"""The options of `artifactlab fix`: what is put in, and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from artifactlab.cli.declaring import declared
+from artifactlab.fix.options import LEARNING_RATE, TrainingOptions
+from artifactlab.fix.pipeline import TRAIN_NEIGHBOURS
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """What the new layers are trained on, what with them, and for how long; see `fix_site`."""
+
+    distil_on: tuple[str, ...]
+    """Image files, folders and glob patterns that the new layers are trained on; empty for no training."""
+    neighbours: bool | None
+    """Whether the layers before and after the sites are trained as well; None where the mode says."""
+    seconds: float
+    """Seconds after which no training step begins."""
+    steps: int
+    """Maximum number of training steps."""
+    learning_rate: float
+    """Learning rate at the start of the training."""
+    lattice_weight: float
+    """Weight of the loss term that counts what is left of the lattice."""
+
+    def options(self, unfinished: Path) -> TrainingOptions:
+        """The same for `fix_site`, with the file that a killed training goes on from."""
+        return TrainingOptions(
+            neighbours=self.neighbours,
+            steps=self.steps,
+            seconds=self.seconds,
+            learning_rate=self.learning_rate,
+            lattice_weight=self.lattice_weight,
+            checkpoint=unfinished,
+        )
+
+
+training_options = declared(
+    [
+        click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train on; no labels."),
+        click.option(
+            "--neighbours/--no-neighbours",
+            default=None,
+            help=f"Train the layers before and after it, too; the default with {' and '.join(TRAIN_NEIGHBOURS)}.",
+        ),
+        click.option(
+            "--budget",
+            "seconds",
+            type=click.FloatRange(min=1),
+            metavar="SECONDS",
+            default=600.0,
+            show_default=True,
+            help="Most time to train; the best weights so far are kept.",
+        ),
+        click.option(
+            "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train."
+        ),
+        click.option(
+            "--learning-rate",
+            type=click.FloatRange(min=0, min_open=True),
+            default=LEARNING_RATE,
+            show_default=True,
+            help="Lower it where training changes the image.",
+        ),
+        click.option(
+            "--lattice-weight",
+            type=click.FloatRange(min=0),
+            default=2.0,
+            show_default=True,
+            help="Raise it where training leaves a grid, lower it where the image changes.",
+        ),
+    ]
+)
+"""How a fix is trained: see `TrainingArguments`."""
