@@ -81,8 +81,9 @@ def fix(
 
     TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. All
     that it takes to cure the output are replaced at once; --site names those that are wanted. The new layers start as
-    the old ones' copies without a lattice; --distil trains them together to match the old model's output with the
-    lattice taken out. A training that was killed goes on where it was when the same command is given again. Without
+    the old ones' copies without a lattice, and are trained together to match the old model's output with the lattice
+    taken out: for seconds on synthetic images, or longer on those of --distil. A training that was killed goes on where
+    it was when the same command is given again. Without
     --input, a fifth of the images of --distil is kept to judge on, of few the lower quarters, and without those it is
     synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
     it, fixed or not; exit code 1 says that it is not. What other programs load, OUT.elsewhere.pth of a .pth for
@@ -94,8 +95,8 @@ def fix(
     own = own_weights(out, Path(model.target))
     unfinished = out.with_name(f"{out.name}.resume")
     _refuse_unwritable(model, out, own, unfinished)
-    if training.neighbours and not training.distil_on:
-        raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
+    if training.neighbours and not training.steps:
+        raise InputError("--neighbours says what is trained, and --steps 0 that nothing is: leave one of them out")
     trained_on = inputs.of(training.distil_on).load(seed) if training.distil_on else None
     judged_on = _judged_on(inputs, trained_on, seed)
     describe_inputs(judged_on, "judged on")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from artifactlab.cli.declaring import declared
-from artifactlab.fix.options import LEARNING_RATE, TrainingOptions
+from artifactlab.fix.options import TrainingOptions
 from artifactlab.fix.pipeline import TRAIN_NEIGHBOURS
 
 
@@ -17,15 +17,13 @@ class TrainingArguments:
     """What the new layers are trained on, what with them, and for how long; see `fix_site`."""
 
     distil_on: tuple[str, ...]
-    """Image files, folders and glob patterns that the new layers are trained on; empty for no training."""
+    """Image files, folders and glob patterns that the new layers are trained on; empty for synthetic images."""
     neighbours: bool | None
     """Whether the layers before and after the sites are trained as well; None where the mode says."""
     seconds: float
     """Seconds after which no training step begins."""
     steps: int
     """Maximum number of training steps."""
-    learning_rate: float
-    """Learning rate at the start of the training."""
     lattice_weight: float
     """Weight of the loss term that counts what is left of the lattice."""
 
@@ -35,7 +33,6 @@ class TrainingArguments:
             neighbours=self.neighbours,
             steps=self.steps,
             seconds=self.seconds,
-            learning_rate=self.learning_rate,
             lattice_weight=self.lattice_weight,
             checkpoint=unfinished,
         )
@@ -43,7 +40,13 @@ class TrainingArguments:
 
 training_options = declared(
     [
-        click.option("--distil", "distil_on", multiple=True, metavar="PATH", help="What to train on; no labels."),
+        click.option(
+            "--distil",
+            "distil_on",
+            multiple=True,
+            metavar="PATH",
+            help="What to train on, no labels; else 60 steps on synthetic images.",
+        ),
         click.option(
             "--neighbours/--no-neighbours",
             default=None,
@@ -59,14 +62,7 @@ training_options = declared(
             help="Most time to train; the best weights so far are kept.",
         ),
         click.option(
-            "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="Most steps to train."
-        ),
-        click.option(
-            "--learning-rate",
-            type=click.FloatRange(min=0, min_open=True),
-            default=LEARNING_RATE,
-            show_default=True,
-            help="Lower it where training changes the image.",
+            "--steps", type=click.IntRange(min=0), default=600, show_default=True, help="Most steps to train; 0: none."
         ),
         click.option(
             "--lattice-weight",

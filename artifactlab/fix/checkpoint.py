@@ -44,6 +44,8 @@ class State:
     """How many inputs were taken, over all rounds."""
     last: int = 0
     """How many of them in the last round."""
+    ended: str = ""
+    """Why it ended; empty where it did not."""
 
 
 def fingerprint(settings: Mapping[str, Any], tensors: Iterable[Tensor]) -> str:
@@ -118,6 +120,8 @@ def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
     numbers = (*counts, state.seconds, state.first_loss, state.best_loss)
     if not all(type(n) is int and n >= 0 for n in counts) or not all(type(n) in (int, float) for n in numbers):
         raise ValueError("its numbers are damaged")
+    if type(state.ended) is not str:
+        raise ValueError("why it ended is damaged")
     expected = {name: (value.shape, value.dtype) for name, value in weights.items()}
     for found in (state.best, state.weights):
         if {name: (value.shape, value.dtype) for name, value in found.items()} != expected:

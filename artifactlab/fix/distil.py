@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import nn
 from artifactlab.fix.checkpoint import fingerprint, load_state
 from artifactlab.fix.crops import training_crops
 from artifactlab.fix.frozen import only_trainable
+from artifactlab.fix.objective import HELD_OUT_EVERY, Objective
 from artifactlab.fix.operator import neighbours_of
 from artifactlab.fix.options import (
     JudgingOptions,
@@ -22,7 +24,7 @@ from artifactlab.fix.options import (
 )
 from artifactlab.fix.swap import Swap
 from artifactlab.fix.teacher import teacher_outputs
-from artifactlab.fix.training import Progress, Report, Training, copied, put_back, train
+from artifactlab.fix.training import EVALUATIONS, FIRST, STEPS_DONE, Progress, Report, copied, put_back, train
 from artifactlab.models.calls import as_calls
 from artifactlab.models.outputs import tensors
 from artifactlab.models.wrappers import unwrap
@@ -39,17 +41,19 @@ class Distilled:
     trained: tuple[str, ...]
     """Qualified names of the modules whose weights were trained."""
     steps: int
-    """How many steps were done, those before an interruption included."""
+    """How many steps were done, each a pass forward and back over one input; those before an interruption included."""
     seconds: float
     """How long it took, the time before an interruption included."""
     loss: tuple[float, float]
     """The loss on held-out inputs at the start and with the weights that were kept, in fractions of the data range."""
     notes: tuple[str, ...] = ()
     """What was trained on, in sentences, where that is not all inputs as they are."""
+    ended: str = STEPS_DONE
+    """Why it ended, in a clause: the steps were done, time ran out, or nothing more was gained."""
 
     def __str__(self) -> str:
         before, after = self.loss
-        what = f"{' and '.join(self.trained)} for {self.steps} steps, {self.seconds:.0f} s"
+        what = f"{' and '.join(self.trained)} for {self.steps} steps, {self.seconds:.0f} s ({self.ended})"
         gain = f"from {255 * before:.2f}/255 to {255 * after:.2f}/255 on held-out inputs."
         return " ".join([f"Trained {what}: {gain}", *self.notes])
 
@@ -68,11 +72,12 @@ def distil(
 ) -> Distilled:
     """Train the replaced sites of `model` together, in place, against `old` with their lattice taken out.
 
-    L1 of pixels, of Gaussian derivatives and of the phase pattern between the two outputs, away from the border; Adam,
-    its rate falling along a cosine. The model runs in eval mode and everything but the trained weights is frozen. The
-    weights kept are those that are best on held-out inputs (a fifth of them, eight at most; of fewer than five, all),
-    the initial ones included: it can only get better there. A run that was killed and goes on from its checkpoint ends
-    as one that was not, unless time ran out. The checkpoint stays, so that nothing is lost before weights are saved.
+    Least squares of pixels, of Gaussian derivatives and of the phase pattern between the two outputs, away from the
+    border, see `artifactlab.fix.training`: most is gone after 50 steps, on four inputs. The model runs in eval mode and
+    everything but the trained weights is frozen. The weights kept are those that are best on held-out inputs (a fifth
+    of them, eight at most; of fewer than five, all), the initial ones included: it can only get better there. A run
+    that was killed and goes on from its checkpoint ends as one that was not, unless time ran out. The checkpoint stays,
+    so that nothing is lost before weights are saved.
     Inputs whose output is larger than 256 pixels a side are cut to random crops; too small ones are left out.
 
     Args:
@@ -83,7 +88,7 @@ def distil(
         training: how to train, see `TrainingOptions`.
         judging: which output to match, see `JudgingOptions`.
         progress: called with (steps done, steps planned).
-        report: called with an `Evaluation` every 25 steps: how far held-out outputs are off, and what they still show.
+        report: called after each round with an `Evaluation`: how far held-out outputs are off, and what they show.
         fields: fields of either record by name, such as `steps=100`; the records are preferred, as type checkers see
             into them.
 
@@ -109,7 +114,7 @@ def distil(
     start = time.monotonic()
     model, swaps = unwrap(model), [swaps] if isinstance(swaps, Swap) else list(swaps)
     crops = training_crops(old, swaps, as_calls(inputs), judging)
-    calls = crops.calls
+    calls = crops.calls[: _needed(training.steps)]
     trained = _trained_paths(old, swaps, bool(training.neighbours))
     weights = _weights(model, trained)
     given = [*((call.args, dict(call.kwargs)) for call in calls), dict(unwrap(old).state_dict())]
@@ -122,16 +127,22 @@ def distil(
         unwrap(old), swaps, shown, judging.output, judging.seed, until, judging.data_range
     )
     count = len(targets)
-    job = Training(model, weights, calls[:count], targets, period, training, judging, crops.images[:count])
+    objective = Objective(model, weights, calls[:count], targets, period, training, judging, crops.images[:count])
     before = copied(weights)
     with only_trainable(model, weights):
         try:
-            state = train(job, run, start, progress, state, report)
+            state = train(objective, run, start, progress, state, report)
         except BaseException:
             put_back(weights, before)
             raise
     put_back(weights, state.best)
-    return Distilled(tuple(trained), state.step, state.seconds, (state.first_loss, state.best_loss), crops.notes)
+    losses = state.first_loss, state.best_loss
+    return Distilled(tuple(trained), state.step, state.seconds, losses, crops.notes, state.ended)
+
+
+def _needed(steps: int) -> int:
+    """How many inputs so many steps can look at, with those that are held out."""
+    return max(FIRST, math.ceil(steps / EVALUATIONS * HELD_OUT_EVERY / (HELD_OUT_EVERY - 1)))
 
 
 def _trained_paths(old: nn.Module, swaps: Sequence[Swap], neighbours: bool) -> list[str]:
@@ -163,7 +174,6 @@ def _settings(
     return {
         "replacements": [swap.replacement.to_dict() for swap in swaps],
         "steps": training.steps,
-        "learning_rate": training.learning_rate,
         "lattice_weight": training.lattice_weight,
         "seed": judging.seed,
         "trained": trained,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from artifactlab.fix.distil import Distilled
 from artifactlab.fix.options import TrainingOptions
+from artifactlab.fix.training import TIME_RAN_OUT
 from artifactlab.fix.verify import MIN_DROP, FixCheck
 from artifactlab.metrics.visible import VISIBLE_STEPS
 
@@ -55,7 +56,7 @@ def next_step(
         return NextStep("Replace the other offenders, too", words, f"site={keys!r}")
     if distilled is None:
         return NextStep("Train the new layers", ("--distil", "IMAGES/"), "distil_on=images")
-    if distilled.steps < training.steps:
+    if distilled.ended == TIME_RAN_OUT:
         seconds = 2 * training.seconds
         return NextStep("Time ran out, give it more", ("--budget", f"{seconds:g}"), f"seconds={seconds:g}")
     has_steps = check.steps_drop is not None and check.steps_drop < MIN_DROP
@@ -67,7 +68,7 @@ def next_step(
     if not training.neighbours:
         return NextStep("Train the layers before and after along", ("--neighbours",), "neighbours=True")
     if "changed" in check.verdict or "detail" in check.verdict:
-        rate = training.learning_rate / 4
-        return NextStep("Change the image less", ("--learning-rate", f"{rate:g}"), f"learning_rate={rate:g}")
+        weight = training.lattice_weight / 2
+        return NextStep("Change the image less", ("--lattice-weight", f"{weight:g}"), f"lattice_weight={weight:g}")
     weight = 2 * training.lattice_weight
     return NextStep("Count the lattice more", ("--lattice-weight", f"{weight:g}"), f"lattice_weight={weight:g}")

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 from artifactlab.errors import InputError
 
-LEARNING_RATE = 5e-3
-"""The learning rate that `benchmarks/fix.py` trained with; with few inputs, 1e-3 to 2e-3 kept the image better."""
 LATTICE_WEIGHT = 2.0
 """The weight of the lattice's term: 82% of a trained net's grid went at 37 dB with it, 69% at 39 dB without
 (docs/decisions.md, *A term for the lattice*)."""
@@ -26,13 +24,11 @@ class TrainingOptions:
 
     neighbours: bool | None = None
     """Whether the layers with weights right before and right after the site are trained as well. None leaves that to
-    the mode: with "weights" and "icnr" `fix_site` trains them, at a learning rate of 1e-3 at most, else not."""
+    the mode: with "weights" and "icnr" `fix_site` trains them, else not."""
     steps: int = 600
-    """The most steps that are done, one input each."""
+    """The most steps that are done, each a pass forward and back over one input; 0 trains nothing."""
     seconds: float = 600.0
     """Seconds after which no step begins; a third at most is for the old model's outputs, perhaps not of all inputs."""
-    learning_rate: float = LEARNING_RATE
-    """The learning rate at the start; lower it where training changes the image more than it helps."""
     lattice_weight: float = LATTICE_WEIGHT
     """How much the error's phase pattern counts; raise it where the grid stays, lower it where the image changes."""
     checkpoint: Path | None = None
@@ -73,9 +69,10 @@ def refuse_unknown(given: Mapping[str, Any], *kinds: type[TrainingOptions] | typ
 
 def refuse_out_of_range(training: TrainingOptions, judging: JudgingOptions) -> None:
     """Raise an InputError for a number that no training can work with."""
-    positive = (training.steps, training.seconds, training.learning_rate, judging.data_range)
-    if training.steps < 1 or not all(number > 0 for number in positive) or not training.lattice_weight >= 0:
+    positive = (training.seconds, judging.data_range)
+    others = (training.steps, training.lattice_weight)
+    if not all(number > 0 for number in positive) or not all(number >= 0 for number in others):
         raise InputError(
-            "steps, seconds, learning_rate and data_range must be positive, and lattice_weight not negative, got"
-            f" {', '.join(map(str, (*positive, training.lattice_weight)))}"
+            "seconds and data_range must be positive, and steps and lattice_weight not negative, got"
+            f" {', '.join(map(str, (*positive, *others)))}"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -21,6 +21,8 @@ from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unkn
 from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.swap import Swap
+from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
+from artifactlab.fix.synthetic_inputs import synthetic_inputs
 from artifactlab.fix.training import Progress, Report
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.lint.model_copy import full_copy
@@ -39,9 +41,6 @@ WARNINGS = {
 TRAIN_NEIGHBOURS = ("weights", "icnr")
 """Modes with which the neighbours are trained as well unless told otherwise: a layer that keeps its kernel can do less
 than a new one, so that those around it have to take over what it no longer does."""
-NEIGHBOURS_RATE = 1e-3
-"""The learning rate then, at most, as all of them are trained weights: of the demo's net 60 steps at 5e-3 kept the
-image at 27 dB, and at 1e-3 at 36 (docs/decisions.md, *Neighbours are trained gently*)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Fix:
     swaps: tuple[Swap, ...]
     """What was replaced by what, in the order it was done."""
     distilled: Distilled | None
-    """How the new layers were trained; None where they were not."""
+    """How the new layers were trained, and what on; None where they were not."""
     before: Diagnosis
     """The diagnosis of the old model."""
     after: Diagnosis
@@ -103,13 +102,14 @@ def fix_site(
         inputs: as for `diagnose`; what the fix is judged on, best not what it is trained on.
         site: key or module name, or several; without it, all offenders that it takes.
         mode: what to replace it by, or how to change its weights, see `replace_upsampler`.
-        distil_on: inputs to train the new layers on, see `distil`; without them they stay as they start. If these are
-            the very `inputs`, some of them are kept to judge on, see `judged_on`.
+        distil_on: inputs to train the new layers on, see `distil`; if these are the very `inputs`, some of them are
+            kept to judge on, see `judged_on`. Without any it is synthetic images, and 60 steps at most, where the model
+            takes images; `steps=0` leaves the layers as they start.
         options: further keyword arguments of the mode's class.
         training: how to train it, see `TrainingOptions`.
         judging: which output to judge, see `JudgingOptions`.
         stage: for progress, see `Stage`.
-        report: told where the training stands every 25 steps, see `Evaluation`.
+        report: told where the training stands after each round, see `Evaluation`.
         fields: fields of either record by name, such as `steps=100` or `data_range=2.0`; the records are preferred, as
             type checkers see into them.
 
@@ -131,7 +131,10 @@ def fix_site(
     calls, note = as_calls(inputs), ""
     diagnosed = calls
     taught = None if distil_on is None else calls if distil_on is inputs else as_calls(distil_on)
-    if taught is not None and are_same(calls, taught):
+    if taught is None:
+        taught = synthetic_inputs(model, calls, judging.seed)
+        training = replace(training, steps=min(training.steps, SYNTHETIC_STEPS))
+    elif are_same(calls, taught):
         apart = hold_out(model, taught, judging)
         calls, taught, diagnosed, note = apart.judged, apart.taught, apart.diagnosed, apart.note
     before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
@@ -142,7 +145,7 @@ def fix_site(
     swaps = replaced.swaps
     model = with_calls(model, [path for swap in swaps for path in swap.replacement.paths])
     distilled = None
-    if taught is not None:
+    if taught and training.steps:
         progress = stage("training")
         training = _by_mode(training, mode)
         with flat_phases_kept(fixed, swaps):
@@ -162,15 +165,15 @@ def fix_site(
         warnings=(*_warnings(before, replaced.sites, staying), *(f"Not swapped: {why}." for why in replaced.refused)),
         judged_on=tuple(calls),
         note=note,
-        next_step=next_step(check, distilled, mode, training, staying),
+        next_step=next_step(check, distilled if distil_on is not None else None, mode, training, staying),
     )
 
 
 def _by_mode(training: TrainingOptions, mode: str) -> TrainingOptions:
-    """With neighbours trained, and gently, where nobody said whether they are and the mode needs it."""
+    """With neighbours trained where nobody said whether they are and the mode needs it."""
     if training.neighbours is not None or mode not in TRAIN_NEIGHBOURS:
         return training
-    return with_fields(training, {"neighbours": True, "learning_rate": min(training.learning_rate, NEIGHBOURS_RATE)})
+    return with_fields(training, {"neighbours": True})
 
 
 def _diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:

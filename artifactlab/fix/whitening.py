@@ -65,7 +65,9 @@ class Block:
     def change(self, place: Tensor) -> Tensor:
         """What coordinates add to the weights."""
         place = place if self.right is None else torch.einsum("rco,cd->rdo", place, self.right)
-        return self.left[:, None, None] * place if self.left.ndim == 1 else torch.einsum("sr,sco->rco", self.left, place)
+        return (
+            self.left[:, None, None] * place if self.left.ndim == 1 else torch.einsum("sr,sco->rco", self.left, place)
+        )
 
     def gradient(self, of_weights: Tensor) -> Tensor:
         """The gradient of coordinates, from that of the weights."""
@@ -169,7 +171,9 @@ def _looked_at(
         for made in outputs:
             noise = torch.randn(made.shape, generator=generator).to(made.device)
             if not made.requires_grad:
-                raise ModelError("nothing can be trained: the model's forward runs without gradients (no_grad, or detach)")
+                raise ModelError(
+                    "nothing can be trained: the model's forward runs without gradients (no_grad, or detach)"
+                )
             found = torch.autograd.grad(made, list(weights.values()), noise, allow_unused=True)
             for energy, grad in zip(energies.values(), found, strict=True):
                 if grad is not None:

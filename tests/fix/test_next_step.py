@@ -8,11 +8,12 @@ import pytest
 
 from artifactlab.fix import Distilled, FixCheck, TrainingOptions
 from artifactlab.fix.next_step import next_step
+from artifactlab.fix.training import CONVERGED, TIME_RAN_OUT
 
 CHECK = FixCheck(
     ("up",), (2, 2), (0.1, 0.1), (0.0, 0.0), (9.0, 8.0), 0.1, None, 40.0, False, "Not fixed: 10% of the grid went."
 )
-DONE, CUT = (Distilled(("up",), steps, 1.0, (0.1, 0.1)) for steps in (600, 30))
+DONE, CUT = (Distilled(("up",), 300, 1.0, (0.1, 0.1), (), ended) for ended in (CONVERGED, TIME_RAN_OUT))
 TRAINING = TrainingOptions()
 STEPS = replace(CHECK, steps_drop=0.1, edge_jaggedness=(0.5, 0.5))
 CHANGED = replace(CHECK, verdict="Not fixed: the image changed (31.0 dB).")
@@ -30,7 +31,7 @@ CHANGED = replace(CHECK, verdict="Not fixed: the image changed (31.0 dB).")
         (STEPS, DONE, "subpixel", TRAINING, [], "--with interpolate_conv"),
         (STEPS, DONE, "interpolate_conv", TRAINING, [], "--neighbours"),
         (CHECK, DONE, "subpixel", TrainingOptions(neighbours=True), [], "--lattice-weight 4"),
-        (CHANGED, DONE, "subpixel", TrainingOptions(neighbours=True), [], "--learning-rate 0.00125"),
+        (CHANGED, DONE, "subpixel", TrainingOptions(neighbours=True), [], "--lattice-weight 1"),
     ],
 )
 def test_what_was_not_tried_yet_is_next(
