@@ -114,7 +114,7 @@ def _affordable(options: TrainingOptions, state: State) -> int:
 
 def _inputs_of_round(objective: Objective, state: State) -> int:
     """How many inputs the next round takes: twice as many as the last one, as far as there are, and there are steps."""
-    affordable = (state.planned - state.step) // (EVALUATIONS + 1)  # one more, to find the coordinates
+    affordable = max(0, state.planned - state.step) // (EVALUATIONS + 1)  # one more, to find the coordinates
     wanted = min(2 * state.last or FIRST, len(objective.used), affordable)
     return wanted if state.step or not state.planned else max(1, wanted)
 

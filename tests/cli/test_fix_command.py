@@ -84,7 +84,7 @@ def test_the_json_validates_and_without_images_the_probes_are_used(folder: Path)
     assert data["before"]["config"]["inputs"] == 4
     assert data["check"]["cured"]
     assert data["swaps"][0]["replacement"]["site"] == "up/conv_transpose2d#0"
-    assert data["training"] is None
+    assert 0 < data["training"]["steps"] <= 60
 
 
 def test_distilling_trains_the_new_layer_as_told_and_leaves_no_checkpoint(
