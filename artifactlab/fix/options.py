@@ -47,8 +47,9 @@ class JudgingOptions:
 
     output: str | int | None = None
     """The key, attribute or index of the output to judge; None takes the first that is an image."""
-    data_range: float = 1.0
-    """The distance between the darkest and the brightest value of the output."""
+    data_range: float | None = None
+    """The distance between the darkest and the brightest value of the output; None takes what `diagnose` takes it for:
+    that of pixels where values run as theirs do, or else their own spread."""
     seed: int = 0
     """The seed of everything random: what models draw in a forward pass, and the order of the training inputs."""
 
@@ -73,7 +74,8 @@ def refuse_unknown(given: Mapping[str, Any], *kinds: type[TrainingOptions] | typ
 def refuse_out_of_range(training: TrainingOptions, judging: JudgingOptions) -> None:
     """Raise an InputError for a number that no training can work with."""
     positive = (training.steps, training.seconds, training.learning_rate, judging.data_range)
-    if training.steps < 1 or not all(number > 0 for number in positive) or not training.lattice_weight >= 0:
+    positives = [number for number in positive if number is not None]
+    if training.steps < 1 or not all(number > 0 for number in positives) or not training.lattice_weight >= 0:
         raise InputError(
             "steps, seconds, learning_rate and data_range must be positive, and lattice_weight not negative, got"
             f" {', '.join(map(str, (*positive, training.lattice_weight)))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -128,6 +128,7 @@ def fix_site(
         apart = hold_out(model, taught, judging)
         calls, taught, diagnosed, note = apart.judged, apart.taught, apart.diagnosed, apart.note
     before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
+    judging = replace(judging, data_range=before.config.data_range)  # one range, and one severity, from here on
     chosen = choose_sites(before, site)
     fixed = full_copy(unwrap(model))
     with random_states_kept(judging.seed):

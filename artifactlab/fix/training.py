@@ -119,7 +119,7 @@ class Training:
     def _distance(self, number: int, output: Tensor) -> Tensor:
         """Distance of one output from its target: of pixels, of edges, and of what keeps step with the lattice."""
         difference = output - self.targets[number].to(self._device)
-        planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
+        planes = inside(difference / self.data_range, self.period).flatten(0, 1)[:, None]
         pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
         edges = torch.stack([part.abs().mean() for part in derivatives(planes)]).sum()
         return planes.abs().mean() + edges + self.options.lattice_weight * pattern.abs().mean()
@@ -133,7 +133,7 @@ class Training:
         """The severity of the first held-out outputs at the lattice's period."""
         with torch.no_grad():
             outputs = [self._output(number).cpu() for number in self.held_out[:MEASURED]]
-        found = [measure_severity(output, self.period, self.judging.data_range) for output in outputs]
+        found = [measure_severity(output, self.period, self.data_range) for output in outputs]
         return sum(pool(found).together())
 
     def number_at(self, step: int) -> int:
@@ -141,6 +141,11 @@ class Training:
         around, place = divmod(step, len(self.used))
         generator = torch.Generator().manual_seed(self.judging.seed + around)
         return self.used[int(torch.randperm(len(self.used), generator=generator)[place])]
+
+    @property
+    def data_range(self) -> float:
+        """Of the output; 1 where nobody said."""
+        return self.judging.data_range or 1.0
 
     @property
     def _device(self) -> torch.device:

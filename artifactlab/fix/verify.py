@@ -16,6 +16,7 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
 from artifactlab.fix.common_period import common_period
 from artifactlab.fix.fix_verdict import Form, fix_verdict
+from artifactlab.fix.judged_range import with_range
 from artifactlab.fix.likeness import BORDER_PERIODS, Likeness
 from artifactlab.fix.local_check import WindowChange, check_windows
 from artifactlab.fix.may_stay import Change, may_stay
@@ -117,9 +118,10 @@ def check_fix(
     refuse_unknown(fields, JudgingOptions)
     judging = with_fields(judging or JudgingOptions(), fields)
     calls, sites = as_calls(inputs), [sites] if isinstance(sites, Site) else list(sites)
+    judging = with_range(judging, old, calls)
     before, after = (_outputs(model, calls, judging) for model in (old, new))
     period = _measurable(before, after, [lattice_period(site.period) for site in sites])
-    data_range = judging.data_range
+    data_range = judging.data_range or 1.0
     repaired = _outputs(old, calls, judging, sites)
     knows = not all(map(torch.equal, before, repaired))  # else nothing was repaired, and it says nothing of a cure
     (grid, steps), amplitude = _by_form(before, after, period, data_range)
