@@ -24,7 +24,7 @@ from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder
 from artifactlab.fix.back import Source, back, elsewhere
 from artifactlab.fix.back_folder import own_weights
 from artifactlab.fix.back_graphs import beside_graph
-from artifactlab.fix.options import LEARNING_RATE, JudgingOptions, TrainingOptions
+from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import fix_site
 from artifactlab.fix.replacement import REPLACEABLE, Replacement
 from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
@@ -47,7 +47,7 @@ class TrainingArguments:
     """Seconds after which no training step begins."""
     steps: int
     """Maximum number of training steps."""
-    learning_rate: float
+    learning_rate: float | None
     """Learning rate at the start of the training."""
     lattice_weight: float
     """Weight of the loss term that counts what is left of the lattice."""
@@ -101,9 +101,7 @@ class TrainingArguments:
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=LEARNING_RATE,
-    show_default=True,
-    help="Lower it where training changes the image.",
+    help="Lower it where training changes the image.  [default: the best of three after a few steps each]",
 )
 @click.option(
     "--lattice-weight",

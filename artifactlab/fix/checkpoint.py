@@ -38,6 +38,8 @@ class State:
     """The smallest loss on them since."""
     best: dict[str, Tensor]
     """The weights with the smallest loss."""
+    learning_rate: float
+    """The rate at the start, given or chosen then."""
     weights: dict[str, Tensor] = field(default_factory=dict)
     """The weights as they are now."""
     optimiser: dict[str, Any] = field(default_factory=dict)
@@ -113,7 +115,7 @@ def load_state(path: Path, run: str, weights: Mapping[str, Tensor]) -> State | N
 def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
     """Raise a ValueError unless the numbers are numbers, and the weights those of the model."""
     counts = (state.step, state.planned, state.inputs)
-    numbers = (*counts, state.seconds, state.first_loss, state.best_loss)
+    numbers = (*counts, state.seconds, state.first_loss, state.best_loss, state.learning_rate)
     if not all(type(n) is int and n >= 0 for n in counts) or not all(type(n) in (int, float) for n in numbers):
         raise ValueError("its numbers are damaged")
     expected = {name: (value.shape, value.dtype) for name, value in weights.items()}

@@ -13,8 +13,10 @@ from artifactlab.fix.checkpoint import fingerprint, load_state
 from artifactlab.fix.crops import training_crops
 from artifactlab.fix.frozen import only_trainable
 from artifactlab.fix.judged_range import with_range
+from artifactlab.fix.learning_rate import copied, put_back
 from artifactlab.fix.operator import neighbours_of
 from artifactlab.fix.options import (
+    LEARNING_RATE,
     JudgingOptions,
     TrainingOptions,
     refuse_out_of_range,
@@ -23,7 +25,7 @@ from artifactlab.fix.options import (
 )
 from artifactlab.fix.replace import Swap
 from artifactlab.fix.teacher import teacher_outputs
-from artifactlab.fix.training import Progress, Report, Training, copied, put_back, train
+from artifactlab.fix.training import Progress, Report, Training, train
 from artifactlab.models.calls import as_calls
 from artifactlab.models.outputs import tensors
 from artifactlab.models.wrappers import unwrap
@@ -47,10 +49,13 @@ class Distilled:
     """The loss on held-out inputs at the start and with the weights that were kept, in fractions of the data range."""
     notes: tuple[str, ...] = ()
     """What was trained on, in sentences, where that is not all inputs as they are."""
+    learning_rate: float = LEARNING_RATE
+    """The learning rate at the start, given or chosen."""
 
     def __str__(self) -> str:
         before, after = self.loss
-        what = f"{' and '.join(self.trained)} for {self.steps} steps, {self.seconds:.0f} s"
+        how = f"{self.steps} steps from a learning rate of {self.learning_rate:g}, {self.seconds:.0f} s"
+        what = f"{' and '.join(self.trained)} for {how}"
         gain = f"from {255 * before:.2f}/255 to {255 * after:.2f}/255 on held-out inputs."
         return " ".join([f"Trained {what}: {gain}", *self.notes])
 
@@ -70,10 +75,11 @@ def distil(
     """Train the replaced sites of `model` together, in place, against `old` with their lattice taken out.
 
     L1 of pixels, of Gaussian derivatives and of the phase pattern between the two outputs, away from the border; Adam,
-    its rate falling along a cosine. The model runs in eval mode and everything but the trained weights is frozen. The
-    weights kept are those that are best on held-out inputs (a fifth of them, eight at most; of fewer than five, all),
-    the initial ones included: it can only get better there. A run that was killed and goes on from its checkpoint ends
-    as one that was not, unless time ran out. The checkpoint stays, so that nothing is lost before weights are saved.
+    its rate falling along a cosine from the given one, or from the best of three after a few steps at each. The model
+    runs in eval mode and everything but the trained weights is frozen. The weights kept are those that are best on
+    held-out inputs (a fifth of them, eight at most; of fewer than five, all), the initial ones included: it can only
+    get better there. A run that was killed and goes on from its checkpoint ends as one that was not, unless time ran
+    out. The checkpoint stays, so that nothing is lost before weights are saved.
     Inputs whose output is larger than 256 pixels a side are cut to random crops; too small ones are left out.
 
     Args:
@@ -133,7 +139,8 @@ def distil(
             put_back(weights, before)
             raise
     put_back(weights, state.best)
-    return Distilled(tuple(trained), state.step, state.seconds, (state.first_loss, state.best_loss), crops.notes)
+    losses = state.first_loss, state.best_loss
+    return Distilled(tuple(trained), state.step, state.seconds, losses, crops.notes, state.learning_rate)
 
 
 def _trained_paths(old: nn.Module, swaps: Sequence[Swap], neighbours: bool) -> list[str]:

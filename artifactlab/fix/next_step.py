@@ -68,7 +68,7 @@ def next_step(
     if not training.neighbours:
         return NextStep("Train the layers before and after along", ("--neighbours",), "neighbours=True")
     if "changed" in check.verdict or "detail" in check.verdict:
-        rate = training.learning_rate / 4
+        rate = distilled.learning_rate / 4
         return NextStep("Change the image less", ("--learning-rate", f"{rate:g}"), f"learning_rate={rate:g}")
     weight = 2 * training.lattice_weight
     return NextStep("Count the lattice more", ("--lattice-weight", f"{weight:g}"), f"lattice_weight={weight:g}")

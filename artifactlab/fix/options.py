@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from artifactlab.errors import InputError
 
 LEARNING_RATE = 5e-3
-"""The learning rate that `benchmarks/fix.py` trained with; with few inputs, 1e-3 to 2e-3 kept the image better."""
+"""The middle one of the learning rates that are tried where none is given. With few inputs, 1e-3 to 2e-3 kept the
+image better."""
 LATTICE_WEIGHT = 2.0
 """The weight of the lattice's term: 82% of a trained net's grid went at 37 dB with it, 69% at 39 dB without
 (docs/decisions.md, *A term for the lattice*)."""
@@ -30,8 +31,9 @@ class TrainingOptions:
     """The most steps that are done, one input each."""
     seconds: float = 600.0
     """Seconds after which no step begins; a third at most is for the old model's outputs, perhaps not of all inputs."""
-    learning_rate: float = LEARNING_RATE
-    """The learning rate at the start; lower it where training changes the image more than it helps."""
+    learning_rate: float | None = None
+    """The learning rate at the start; None chooses it by a few steps at each of three. Lower it where training changes
+    the image more than it helps."""
     lattice_weight: float = LATTICE_WEIGHT
     """How much the error's phase pattern counts; raise it where the grid stays, lower it where the image changes."""
     checkpoint: Path | None = None

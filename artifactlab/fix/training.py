@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
 from artifactlab.errors import ArtifactLabError, FixError, ModelError, first_line
 from artifactlab.fix.checkpoint import State, save_state
+from artifactlab.fix.learning_rate import copied, falling, put_back, search_rate, take_step
 from artifactlab.fix.likeness import derivatives, inside
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS
@@ -178,10 +178,10 @@ def train(
         FixError: if the checkpoint cannot be written.
     """
     options = training.options
-    optimiser = torch.optim.Adam(training.weights.values(), lr=options.learning_rate)
-    if state is None:
-        state = _at_first(training)
-    else:
+    is_new = state is None
+    state = state or _at_first(training, options.learning_rate or search_rate(training, start))
+    optimiser = torch.optim.Adam(training.weights.values(), lr=state.learning_rate)
+    if not is_new:
         _go_on(training, optimiser, state)
     spent = state.seconds
     while state.step < state.planned and (spent < options.seconds or not state.step):
@@ -213,7 +213,7 @@ def _go_on(training: Training, optimiser: torch.optim.Optimizer, state: State) -
     put_back(training.weights, state.weights)
 
 
-def _at_first(training: Training) -> State:
+def _at_first(training: Training, learning_rate: float) -> State:
     first = training.held_out_loss()
     return State(
         step=0,
@@ -223,6 +223,7 @@ def _at_first(training: Training) -> State:
         first_loss=first,
         best_loss=first,
         best=copied(training.weights),
+        learning_rate=learning_rate,
     )
 
 
@@ -233,14 +234,8 @@ def _save(training: Training, optimiser: torch.optim.Optimizer, state: State, ru
 
 
 def _take_step(training: Training, optimiser: torch.optim.Optimizer, state: State) -> None:
-    for group in optimiser.param_groups:  # the rate falls along a cosine
-        group["lr"] = training.options.learning_rate * 0.5 * (1 + math.cos(math.pi * state.step / state.planned))
-    loss = training.loss(training.number_at(state.step))
-    if not loss.requires_grad:
-        raise ModelError("nothing can be trained: the model's forward runs without gradients (no_grad, or detach)")
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
+    rate = falling(state.learning_rate, state.step / state.planned)
+    take_step(training, optimiser, state.step, rate)
     state.step += 1
 
 
@@ -250,15 +245,3 @@ def _keep_if_best(training: Training, state: State) -> float:
     if loss < state.best_loss:
         state.best_loss, state.best = loss, copied(training.weights)
     return loss
-
-
-def copied(weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
-    """The values of weights, apart from them."""
-    return {name: parameter.detach().clone() for name, parameter in weights.items()}
-
-
-def put_back(weights: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
-    """Set weights, in place, to values that were copied."""
-    with torch.no_grad():
-        for name, parameter in weights.items():
-            parameter.copy_(values[name])
