@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from artifactlab import Site, capture, load_model
@@ -115,6 +116,24 @@ def test_a_fixed_file_loads_with_its_replacement(decoders: ModuleType, decoders_
     assert torch.equal(again(x), model(x))
     assert read_replacements(path) == [swap.replacement]
     assert [file.name for file in tmp_path.iterdir()] == ["fixed.safetensors"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("saved_as", ["saved wrapped", "renamed by a wrapper"])
+def test_what_dataparallel_wraps_is_fixed_saved_and_loaded_by_its_own_names(
+    saved_as: str, decoders: ModuleType, decoders_file: Path, tmp_path: Path
+) -> None:
+    made = fix_site(nn.DataParallel(decoders.gridded()), decoders.images(1), "up")
+    path, x = tmp_path / "fixed.safetensors", decoders.images(1)[0]
+    save_fixed(path, nn.DataParallel(made.model), made.replacements)
+    weights = load_file(path)
+    assert weights.keys() == made.model.state_dict().keys()
+    if saved_as == "renamed by a wrapper":
+        with safe_open(path, "pt") as file:
+            header = file.metadata()
+        save_file({f"module.{name}": value for name, value in weights.items()}, path, metadata=header)
+    again = load_model(f"{decoders_file}:gridded", checkpoint=path).eval()
+    assert torch.equal(again(x), made.model(x))
 
 
 def test_a_fixed_file_for_another_model_is_refused(decoders: ModuleType, decoders_file: Path, tmp_path: Path) -> None:
