@@ -26,12 +26,15 @@ def may_stay(before: float, repaired: float, of_others: bool = False) -> float:
     Args:
         before: severity of the old model's output.
         repaired: its severity with the sites repaired.
-        of_others: whether it is known that what the repair leaves is not the sites'.
+        of_others: of a part of the outputs, whether in all of them together it is others that draw it; what the part
+            held before may stay as well then, as a repair is hardly told from none in a part.
 
-    >>> may_stay(5.0, 4.0), may_stay(5.0, 2.0)
-    (5.0, 0.0)
+    >>> may_stay(5.0, 4.0), may_stay(5.0, 2.0), may_stay(4.0, 2.0, of_others=True)
+    (5.0, 0.0, 5.0)
     """
-    return repaired / MIN_DROP if of_others or repaired >= MIN_DROP * before else 0.0
+    if of_others:
+        return max(before, repaired) / MIN_DROP
+    return repaired / MIN_DROP if repaired >= MIN_DROP * before else 0.0
 
 
 def stays(after: float, excused: float) -> bool:
