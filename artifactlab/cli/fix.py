@@ -106,7 +106,7 @@ def fix(
         built = model.build()
         taught = None if trained_on is None else inputs.for_model(built, trained_on)
         calls = taught if taught is not None and judged_on is trained_on else inputs.for_model(built, judged_on)
-        judging = JudgingOptions(output=inputs.output, data_range=inputs.output_range or 1.0, seed=seed)
+        judging = JudgingOptions(output=inputs.output, data_range=inputs.output_range, seed=seed)
         made = fix_site(
             built,
             calls,

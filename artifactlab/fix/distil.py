@@ -13,6 +13,7 @@ from torch import nn
 from artifactlab.fix.checkpoint import fingerprint, load_state
 from artifactlab.fix.crops import training_crops
 from artifactlab.fix.frozen import only_trainable
+from artifactlab.fix.judged_range import with_range
 from artifactlab.fix.objective import HELD_OUT_EVERY, Objective
 from artifactlab.fix.operator import neighbours_of
 from artifactlab.fix.options import (
@@ -115,6 +116,7 @@ def distil(
     model, swaps = unwrap(model), [swaps] if isinstance(swaps, Swap) else list(swaps)
     crops = training_crops(old, swaps, as_calls(inputs), judging)
     calls = crops.calls[: _needed(training.steps)]
+    judging = with_range(judging, old, calls)
     trained = _trained_paths(old, swaps, bool(training.neighbours))
     weights = _weights(model, trained)
     given = [*((call.args, dict(call.kwargs)) for call in calls), dict(unwrap(old).state_dict())]
@@ -124,7 +126,7 @@ def distil(
     until = start + TEACHER_SHARE * training.seconds if state is None else None
     shown = calls if state is None else calls[: state.inputs]
     targets, period = teacher_outputs(
-        unwrap(old), swaps, shown, judging.output, judging.seed, until, judging.data_range
+        unwrap(old), swaps, shown, judging.output, judging.seed, until, judging.data_range or 1.0
     )
     count = len(targets)
     objective = Objective(model, weights, calls[:count], targets, period, training, judging, crops.images[:count])

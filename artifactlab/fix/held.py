@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -94,7 +94,8 @@ def _refuse_grid(folded: nn.Module, made: Fix, source: Source, psnr: float) -> N
     """Raise a NotHeld where the fix is a cure and the folded model is none."""
     if not made.check.cured:
         return
-    check = check_fix(source.model, folded, _sites(made), list(source.calls), judging=source.judging)
+    judging = replace(source.judging, data_range=made.before.config.data_range)
+    check = check_fix(source.model, folded, _sites(made), list(source.calls), judging=judging)
     if not check.cured:
         raise NotHeld(f"at {psnr:.1f} dB from it they are no fix: {check.verdict.lower().rstrip('.')}", psnr)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from artifactlab.attribution.artifact_words import DIRECTIONS, words_for
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
+from artifactlab.metrics.bands import baseband
 from artifactlab.metrics.gradients import gradient
 
 SAME_IMAGE_DB = 35.0
@@ -25,9 +26,17 @@ dB, and the demo's net at 26.2, as its repair, has other colours."""
 SAME_BORDER_DB = 15.0
 """PSNR likewise along the border, lower as an old layer may have read zeros there and a new one repeats pixels
 (docs/decisions.md, *Borders are not compared*)."""
-MIN_DETAIL = 0.6
-"""Share of the old output's gradients, lattice aside, that must remain, since a blur is no cure: a Gaussian of 1.5
-pixels leaves .53 to .64 of those of three photos, one of 1 pixel .66 to .75."""
+MAX_BLUR_DB = 0.1
+"""Energy of edges and texture, lattice aside, that a cure may lose, of what the old output has or its repair keeps,
+whichever is less: a Gaussian of half a pixel loses .1 to .45 dB of that of photos and texture, and of 14 healthy nets
+that leave the image the same 13 lose less (docs/decisions.md, *No fix wins by blur*)."""
+FAINT_LOSS = (0.5 / 255) ** 2
+"""Energy of edges and texture, in squared data ranges per pixel, whose loss nobody sees, however large a share it is:
+half a step of 8 bits. Of a flat image rounding is most of it."""
+COARSE = 8
+"""Period above which content is coarse, whose contrast is compared: a blur of a pixel leaves it."""
+MAX_CONTRAST = 1.25
+"""Times that the contrast may change and still be called that."""
 DERIVATIVE_SIGMA = 0.7
 """Sigma in pixels of the derivatives whose energy is detail: the sharpest Gaussian that is not aliased by sampling."""
 BORDER_PERIODS = 2
@@ -47,24 +56,38 @@ class Likeness:
         middle, middle_count = _sum_and_count(middles)
         self.psnr = _decibels(middle / middle_count)
         self.border = _decibels(max(0.0, total - middle) / (total_count - middle_count))
-        detail_before = sum(_gradient_energy(inside(a, period)) for a, _ in pairs)
-        detail_after = sum(_gradient_energy(inside(b, period)) for _, b in pairs)
-        self.detail = math.sqrt(detail_after / detail_before) if detail_before else 1.0
+        cut = [(inside(a, period), inside(b, period)) for a, b in pairs]
+        energies = [sum(_gradient_energy(pair[k]) for pair in cut) / middle_count / data_range**2 for k in (0, 1)]
+        self.detail = energies[0], energies[1] / _contrast(cut) ** 2
+        """Energy of edges and texture before and after, in squared data ranges per pixel, at the contrast before."""
 
-    def losses(self, possible: float = math.inf) -> list[str]:
+    def sharpness(self, possible: Likeness) -> float:
+        """Edges and texture after the fix in dB over those that a perfect cure keeps; 0 where there are none.
+
+        Those of the old output are too many where stair-steps are among them, which a repair takes; those of its repair
+        where the repair leaves some, or adds. So the fewer of the two count.
+
+        Args:
+            possible: what the repair of the sites keeps.
+        """
+        kept = min(self.detail[0], possible.detail[1])
+        return _decibels(kept / self.detail[1]) if self.detail[1] and kept else -math.inf if kept else 0.0
+
+    def losses(self, possible: Likeness) -> list[str]:
         """What is not as it was, in words.
 
         Args:
-            possible: PSNR of what a perfect cure would keep. A gross defect has moved what later layers make of an
-                image, so that taking it out changes more than the lattice.
+            possible: what a perfect cure would keep, as the repair of the sites does. A gross defect has moved what
+                later layers make of an image, so that taking it out changes more than the lattice.
         """
         found = []
-        if not self.psnr >= max(LEAST_DB, min(SAME_IMAGE_DB, possible - MAY_LOSE_DB)):
+        if not self.psnr >= max(LEAST_DB, min(SAME_IMAGE_DB, possible.psnr - MAY_LOSE_DB)):
             found.append(f"{self.whole} changed ({self})")
         if not self.border >= SAME_BORDER_DB:
             found.append(f"the border changed ({self.border:.1f} dB)")
-        if not self.detail >= MIN_DETAIL:
-            found.append(f"detail was lost ({self.detail:.0%} of the gradients are left)")
+        lost = min(self.detail[0], possible.detail[1]) - self.detail[1]
+        if not (lost <= FAINT_LOSS or self.sharpness(possible) >= -MAX_BLUR_DB):
+            found.append(f"detail was lost ({self.sharpness(possible):.1f} dB of edges and texture)")
         return found
 
     def __str__(self) -> str:
@@ -77,6 +100,23 @@ def _sum_and_count(parts: Sequence[Tensor]) -> tuple[float, int]:
 
 def _decibels(error: float) -> float:
     return -10 * math.log10(error) if error > 0 else math.nan if math.isnan(error) else math.inf
+
+
+def _contrast(pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """How much more coarse content varies after than before: a layer without its grid is often a little paler.
+
+    What is paler all over is no blur, which takes fine content alone. Beyond `MAX_CONTRAST` the image changed.
+    """
+    both = before = 0.0
+    for pair in pairs:
+        a, b = (_centred(baseband(image, COARSE)) for image in pair)
+        both, before = both + float((a * b).sum()), before + float(a.square().sum())
+    return min(MAX_CONTRAST, max(1 / MAX_CONTRAST, both / before)) if before else 1.0
+
+
+def _centred(image: Tensor) -> Tensor:
+    """Every channel less its mean."""
+    return (image - image.mean(tuple(range(2, image.ndim)), keepdim=True)).double()
 
 
 def _gradient_energy(image: Tensor) -> float:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from artifactlab.fix.distil import Distilled
+from artifactlab.fix.may_stay import MIN_DROP
 from artifactlab.fix.options import TrainingOptions
 from artifactlab.fix.training import TIME_RAN_OUT
-from artifactlab.fix.verify import MIN_DROP, FixCheck
+from artifactlab.fix.verify import FixCheck
 from artifactlab.metrics.visible import VISIBLE_STEPS
 
 

@@ -74,7 +74,7 @@ class Objective:
         """The mean square by which one output is off its target: of pixels, of edges, and of what keeps step with the
         lattice; or a ModelError that says what the model did."""
         difference = self.output(number) - self.targets[number].to(self._device)
-        planes = inside(difference / self.judging.data_range, self.period).flatten(0, 1)[:, None]
+        planes = inside(difference / self.data_range, self.period).flatten(0, 1)[:, None]
         pattern = planes - remove_lattice(planes, self.period, RESIDUAL_BLOCKS)
         edges = torch.stack([part.square().mean() for part in derivatives(planes)]).sum()
         return planes.square().mean() + edges + self.options.lattice_weight**2 * pattern.square().mean()
@@ -103,7 +103,7 @@ class Objective:
         """The severity of the first held-out outputs at the lattice's period."""
         with torch.no_grad():
             outputs = [self.output(number).cpu() for number in self.held_out[:MEASURED]]
-        found = [measure_severity(output, self.period, self.judging.data_range) for output in outputs]
+        found = [measure_severity(output, self.period, self.data_range) for output in outputs]
         return sum(pool(found).together())
 
     def batch(self, first: int, count: int) -> list[int]:
@@ -114,6 +114,11 @@ class Objective:
         around, within = divmod(place, len(self.used))
         generator = torch.Generator().manual_seed(self.judging.seed + around)
         return self.used[int(torch.randperm(len(self.used), generator=generator)[within])]
+
+    @property
+    def data_range(self) -> float:
+        """Of the output; 1 where nobody said."""
+        return self.judging.data_range or 1.0
 
     @property
     def _device(self) -> torch.device:

@@ -44,8 +44,9 @@ class JudgingOptions:
 
     output: str | int | None = None
     """The key, attribute or index of the output to judge; None takes the first that is an image."""
-    data_range: float = 1.0
-    """The distance between the darkest and the brightest value of the output."""
+    data_range: float | None = None
+    """The distance between the darkest and the brightest value of the output; None takes what `diagnose` takes it for:
+    that of pixels where values run as theirs do, or else their own spread."""
     seed: int = 0
     """The seed of everything random: what models draw in a forward pass, and the order of the training inputs."""
 
@@ -69,7 +70,7 @@ def refuse_unknown(given: Mapping[str, Any], *kinds: type[TrainingOptions] | typ
 
 def refuse_out_of_range(training: TrainingOptions, judging: JudgingOptions) -> None:
     """Raise an InputError for a number that no training can work with."""
-    positive = (training.seconds, judging.data_range)
+    positive = (training.seconds, *(() if judging.data_range is None else (judging.data_range,)))
     others = (training.steps, training.lattice_weight)
     if not all(number > 0 for number in positive) or not all(number >= 0 for number in others):
         raise InputError(

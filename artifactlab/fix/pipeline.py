@@ -138,6 +138,7 @@ def fix_site(
         apart = hold_out(model, taught, judging)
         calls, taught, diagnosed, note = apart.judged, apart.taught, apart.diagnosed, apart.note
     before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
+    judging = replace(judging, data_range=before.config.data_range)  # one range, and one severity, from here on
     chosen = choose_sites(before, site)
     fixed = full_copy(unwrap(model))
     with random_states_kept(judging.seed):

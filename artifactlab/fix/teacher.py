@@ -42,7 +42,7 @@ class Drawn:
     sites: list[Site]
     """The sites that the replaced modules make."""
     periods: list[tuple[int, ...]]
-    """The period of each replaced operator along each axis of the output."""
+    """The period of each site along each axis of the output."""
     size: tuple[int, ...]
     """The size of the output."""
 
@@ -66,8 +66,8 @@ def drawn_at(runner: Runner, swaps: Sequence[Swap], call: Call) -> Drawn:
             keys = ", ".join(site.key for site in all_sites)
             raise FixError(f"the old model draws no lattice at {swap.replacement.site}; it has {keys}")
         sites += [site for site in own if site not in sites]
-        # a module that enlarges in several steps has the widest lattice of its first
-        periods.append(max((lattice_period(site.period) for site in own), key=max))
+        # of all: a module that runs at two sites, or enlarges in two ways, draws a lattice at each
+        periods += [lattice_period(site.period) for site in own]
     return Drawn(sites, periods, tuple(output.shape[2:]))
 
 

@@ -124,7 +124,7 @@ def _round(objective: Objective, numbers: Sequence[int], iterations: int, step: 
 
     def looked_at() -> Iterator[Tensor]:
         for number in numbers[:LOOKED_AT]:
-            yield objective.output(number) / objective.judging.data_range
+            yield objective.output(number) / objective.data_range
             step()
 
     generator = torch.Generator().manual_seed(objective.judging.seed)

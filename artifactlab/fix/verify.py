@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from artifactlab.attribution.artifact_words import DIRECTIONS, words_for
@@ -14,7 +15,11 @@ from artifactlab.attribution.repair.trials import repaired_output
 from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError
 from artifactlab.fix.common_period import common_period
+from artifactlab.fix.fix_verdict import Form, fix_verdict
+from artifactlab.fix.judged_range import with_range
 from artifactlab.fix.likeness import BORDER_PERIODS, Likeness
+from artifactlab.fix.local_check import WindowChange, check_windows
+from artifactlab.fix.may_stay import Change, may_stay
 from artifactlab.fix.options import JudgingOptions, refuse_unknown, with_fields
 from artifactlab.inputs.images import MIN_SIDE
 from artifactlab.metrics.visible import VISIBLE_STEPS
@@ -22,20 +27,11 @@ from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.runner import Runner
 from artifactlab.models.wrappers import unwrap
 from artifactlab.scoring.periods import lattice_period, smallest_side
-from artifactlab.scoring.severity import VISIBLE, Severity, measure_severity, pool
+from artifactlab.scoring.severity import Severity, measure_severity, pool
 from artifactlab.serialize import json_data
 
-MIN_DROP = 0.8
-"""Share of an artifact's energy that must be gone: the aim of fixes, and how often it is reached is what
-`benchmarks/fix.py` prints."""
-MAX_GROWTH = 0.3
-"""Severity by which an artifact may grow: what effects were off by in any case on development data (docs/decisions.md,
-*Intervals are for these inputs*)."""
 OTHER_PERIODS = (8, 3)
 """Lattices that a fix must not draw instead; 8 contains 2 and 4, so that the common scales are all measured."""
-
-Change = tuple[float, float]
-"""A number before and after the fix."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,13 @@ class FixCheck:
     """Whether what showed is gone, and the image is the same."""
     verdict: str
     """What came of it, in one sentence."""
+    sharpness: float = 0.0
+    """Energy of edges and texture after the fix, lattice and border aside, in dB over what a perfect cure keeps."""
+    worst_window: Change | None = None
+    """The severity of the worst window of 64 pixels before, and of the worst after, as `score` has it; None where
+    outputs hold none."""
+    window: WindowChange | None = None
+    """The window that speaks most against the fix: a lattice that shows came up in it, or stayed; None without one."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -80,10 +83,12 @@ def check_fix(
 ) -> FixCheck:
     """Compare a model's outputs before and after sites were replaced.
 
-    It is a cure if 80% of the energy of what showed is gone, grid and stair-steps each, if no grid of any period and no
-    stair-steps came up instead, and if the image is the same: lattice aside, the two outputs are within 35 dB (or
-    within 1 dB of what the repair of the sites in the old model keeps, where a defect is so gross that this is less,
-    but never below 32), 15 dB along the border, and 60% of the gradients are left.
+    It is a cure if 80% of the energy of what showed is gone and what is left does not show, grid and stair-steps each;
+    if no grid of any period and no stair-steps came up instead; if the same holds in each window of 64 pixels; and if
+    the image is the same: lattice aside, the two outputs are within 35 dB (or within 1 dB of what the repair of the
+    sites in the old model keeps, where a defect is so gross that this is less, but never below 32), 15 dB along the
+    border, and no more than .1 dB of the energy of edges and texture is lost. What stays where the sites of the old
+    model are repaired is not theirs, and may stay.
 
     Args:
         old, new: the model before and after.
@@ -113,17 +118,23 @@ def check_fix(
     refuse_unknown(fields, JudgingOptions)
     judging = with_fields(judging or JudgingOptions(), fields)
     calls, sites = as_calls(inputs), [sites] if isinstance(sites, Site) else list(sites)
+    judging = with_range(judging, old, calls)
     before, after = (_outputs(model, calls, judging) for model in (old, new))
     period = _measurable(before, after, [lattice_period(site.period) for site in sites])
-    found = _severity(before, period, judging.data_range), _severity(after, period, judging.data_range)
-    amplitude = found[0].amplitude, found[1].amplitude
-    grid, steps = _by_form(*found)
-    other_grids = _other_grids(before, after, period, grid, judging.data_range)
-    likeness = Likeness(before, after, period, judging.data_range)
-    repaired = Likeness(before, _outputs(old, calls, judging, sites), period, judging.data_range)
+    data_range = judging.data_range or 1.0
+    repaired = _outputs(old, calls, judging, sites)
+    knows = not all(map(torch.equal, before, repaired))  # else nothing was repaired, and it says nothing of a cure
+    (grid, steps), amplitude = _by_form(before, after, period, data_range)
+    left = _severity(repaired, period, data_range).together() if knows else (0.0, 0.0)
+    likeness = Likeness(before, after, period, data_range)
+    possible = Likeness(before, repaired, period, data_range)
     words = words_for(DIRECTIONS[len(period)])
     keys = tuple(site.key for site in sites)
-    cured, verdict = _verdict(keys, {words.level: grid, words.steps: steps}, other_grids, likeness, repaired.psnr)
+    forms = Form(words.level, grid, left[0]), Form(words.steps, steps, left[1])
+    of_others = [form.name for form in forms if may_stay(form.severity[0], form.repaired)]
+    windows = check_windows(before, after, repaired if knows else None, data_range, of_others)
+    other_grids = _other_grids(before, after, period, grid, data_range)
+    cured, verdict = fix_verdict(keys, forms, other_grids, windows.against, likeness, possible)
     return FixCheck(
         sites=keys,
         period=period,
@@ -135,6 +146,9 @@ def check_fix(
         psnr=likeness.psnr,
         cured=cured,
         verdict=verdict,
+        sharpness=likeness.sharpness(possible),
+        worst_window=windows.worst,
+        window=windows.against,
     )
 
 
@@ -166,11 +180,13 @@ def _measurable(
     return measurable
 
 
-def _by_form(before: Severity, after: Severity) -> tuple[Change, Change]:
-    """The severity of the grid, and that of the stair-steps."""
-    grid_before, steps_before = before.together()
-    grid_after, steps_after = after.together()
-    return (grid_before, grid_after), (steps_before, steps_after)
+def _by_form(
+    before: list[Tensor], after: list[Tensor], period: tuple[int, ...], data_range: float
+) -> tuple[tuple[Change, Change], Change]:
+    """The severity of the grid, that of the stair-steps, and the grid's amplitude."""
+    old, new = _severity(before, period, data_range), _severity(after, period, data_range)
+    grid, steps = zip(old.together(), new.together(), strict=True)
+    return (grid, steps), (old.amplitude, new.amplitude)
 
 
 def _severity(images: list[Tensor], period: tuple[int, ...], data_range: float) -> Severity:
@@ -193,7 +209,7 @@ def _other_grids(
         axes = zip(period, together, strict=True)
         common = tuple(c if _fits(before, axis, c) else p for axis, (p, c) in enumerate(axes, 2))
         if common != period:
-            grid, _ = _by_form(_severity(before, common, data_range), _severity(after, common, data_range))
+            (grid, _), _ = _by_form(before, after, common, data_range)
             found.append((grid[0] - own[0], grid[1] - own[1]))
     return found
 
@@ -206,37 +222,3 @@ def _jaggedness(severity: Change) -> Change:
 
 def _drop(before: float, after: float) -> float | None:
     return 1 - after / before if before > 0 else None
-
-
-def _verdict(
-    sites: Sequence[str],
-    severities: dict[str, Change],
-    other_grids: Sequence[Change],
-    likeness: Likeness,
-    possible: float,
-) -> tuple[bool, str]:
-    """Whether to claim success, and a sentence that says so or why not."""
-    drops = {name: 1 - after / before for name, (before, after) in severities.items() if before >= VISIBLE}
-    failures = [f"{drop:.0%} of the {name} went" for name, drop in drops.items() if drop < MIN_DROP]
-    for name, change in severities.items():
-        if name not in drops and _is_worse(*change):
-            failures.append(f"the output now shows {name}")
-    if any(_is_worse(*change) for change in other_grids):
-        failures.append(f"the output now shows {_one(next(iter(severities)))} of another period")
-    failures += likeness.losses(possible)
-    if failures:
-        return False, f"Not fixed: {'; '.join(failures)}."
-    if not drops:
-        nothing = f"the output showed neither {' nor '.join(severities)} at the period of {' and '.join(sites)}"
-        return False, f"Nothing to fix: {nothing} ({likeness})."
-    gone = " and ".join(f"{min(1.0, drop):.0%} of the {name}" for name, drop in drops.items())
-    return True, f"Fixed: {gone} went, and {likeness.whole} is the same ({likeness})."
-
-
-def _one(lattice: str) -> str:
-    """A grid, or tones, of which there are always several."""
-    return f"a {lattice}" if lattice == "grid" else lattice
-
-
-def _is_worse(before: float, after: float) -> bool:
-    return after >= VISIBLE and after > before + MAX_GROWTH

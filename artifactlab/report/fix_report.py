@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 """Version of `artifactlab/schemas/fix.json`."""
 BEFORE_AND_AFTER = ("#D55E00", "#009E73")
 """Okabe and Ito's vermilion and green, of the bars."""
@@ -59,10 +59,14 @@ def fix_table(made: Fix) -> Group:
     table.add_row(words.steps, *steps, f"{_percent(check.steps_drop)} of their energy")
     both = (made.before, made.after)
     table.add_row("severity, all periods", *(f"{diagnosis.output.severity:.2f}" for diagnosis in both), "")
+    if check.worst_window is not None:
+        table.add_row("severity, worst window", *(f"{severity:.2f}" for severity in check.worst_window), "")
     offenders = [", ".join(site.site.key for site in diagnosis.offenders) or "none" for diagnosis in both]
     table.add_row("offenders", *map(literal, offenders), "")
     psnr = "equal" if math.isinf(check.psnr) else f"{check.psnr:.1f} dB"
     table.add_row(f"the {words.outputs.removesuffix('s')}, lattice aside", "", psnr, "")
+    if math.isfinite(check.sharpness):
+        table.add_row("edges and texture, to what a cure keeps", "", f"{check.sharpness:+.1f} dB", "")
     style = "bold green" if check.cured else "bold red"
     return Group(*_done(made), Text(), table, Text(), literal(check.verdict, style))
 

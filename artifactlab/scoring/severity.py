@@ -194,6 +194,16 @@ def severity_of_lattice(readings: Mapping[int, Reading], period: Tensor) -> Tens
     return severity.clamp_min(0)
 
 
+def forms_of_lattice(readings: Mapping[int, Reading], period: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, severity (N,) of grids and that of stair-steps by themselves."""
+    grids = steps = torch.zeros_like(next(iter(readings.values())).moved)
+    for divisor, reading in readings.items():
+        more = confirmed_severity(reading, reading, visible_limits(divisor))
+        own = (period > 0) & (period % divisor == 0)
+        grids, steps = (so_far + torch.where(own, part, 0.0) for so_far, part in zip((grids, steps), more, strict=True))
+    return grids.clamp_min(0), steps.clamp_min(0)
+
+
 def confirmed_grids(reading: Reading, found: Reading) -> Tensor:
     """Energy (R,) of the grids alone."""
     power, sure = reading.power, found.found

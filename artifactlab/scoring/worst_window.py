@@ -14,7 +14,7 @@ from artifactlab.metrics.period_reading import Reading
 from artifactlab.metrics.spectral_reading import best_of, readings_of
 from artifactlab.metrics.spectral_search import measured, search_sums
 from artifactlab.metrics.spectral_sums import Form, SpectralSums, spectral_sums
-from artifactlab.scoring.severity import severity_of_lattice
+from artifactlab.scoring.severity import forms_of_lattice, severity_of_lattice
 from artifactlab.scoring.tiles import Tile
 
 PERIODS = (2, 4, 8)
@@ -61,16 +61,40 @@ def worst_windows(tile: Tile) -> WorstWindows:
     return WorstWindows() + tuple(found)
 
 
+def forms_in_windows(windows: Tensor) -> tuple[list[float], list[float]]:
+    """Severity of the grid and that of the stair-steps that each of windows `(N, C, WINDOW, WINDOW)` shows.
+
+    Together they are the severity of a `Window`.
+
+    Args:
+        windows: of data range 1, each in phase with a lattice of 8 pixels.
+
+    >>> paper = torch.full((1, 1, WINDOW, WINDOW), 0.5)
+    >>> paper += 0.02 * (-1.0) ** (torch.arange(WINDOW)[:, None] + torch.arange(WINDOW))
+    >>> grid, steps = forms_in_windows(paper)
+    >>> round(grid[0]), steps[0]
+    (6, 0.0)
+    """
+    readings, periods = _readings(windows)
+    grids, steps = forms_of_lattice(readings, periods)
+    return grids.tolist(), steps.tolist()
+
+
 def _measured(windows: Tensor) -> tuple[list[float], list[int]]:
     """Severity and period of what windows `(N, C, h, w)` show; 0 where that is nothing."""
+    readings, periods = _readings(windows)
+    return severity_of_lattice(readings, periods).tolist(), periods.tolist()
+
+
+def _readings(windows: Tensor) -> tuple[dict[int, Reading], Tensor]:
+    """What windows hold at each period, and the period (N,) of each one's lattice."""
 
     def exactly(periods: Sequence[int], form: Form) -> list[SpectralSums]:
         return [spectral_sums(windows, (period, period), period, alone=form) for period in periods]
 
     found = readings_of(measured(search_sums(windows, PERIODS), exactly), 2)
     readings = {period: _steady(reading, windows, period) for period, reading in found.items()}
-    periods = best_of(readings).period  # whether more could hide is for the whole image to say
-    return severity_of_lattice(readings, periods).tolist(), periods.tolist()
+    return readings, best_of(readings).period  # whether more could hide is for the whole image to say
 
 
 def _steady(reading: Reading, windows: Tensor, period: int) -> Reading:

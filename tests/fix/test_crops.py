@@ -13,7 +13,7 @@ from artifactlab.errors import InputError
 from artifactlab.fix import Evaluation, JudgingOptions, TrainingOptions, fix_site, replace_upsampler
 from artifactlab.fix.crops import MOST, Crops, training_crops
 from artifactlab.fix.hold_out import are_same, hold_out
-from artifactlab.fix.training import Training
+from artifactlab.fix.objective import Objective
 from artifactlab.models.calls import as_calls
 from artifactlab.models.image_needs import ImageNeeds, declare
 
@@ -108,7 +108,7 @@ def test_no_more_crops_are_kept_than_fit_in_memory() -> None:
 
 def test_crops_of_held_out_images_are_not_trained_on() -> None:
     images = [0, 1, 2, 3, 4, 5, 0, 1, 5]
-    made = Training(
+    made = Objective(
         nn.Identity(), {}, as_calls([torch.zeros(1)] * 9), [], (2, 2), TrainingOptions(), JudgingOptions(), images
     )
     assert made.held_out == [0, 5, 6, 8]

@@ -6,7 +6,7 @@ import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -197,6 +197,24 @@ def test_a_killed_run_goes_on_with_the_inputs_it_had_time_for_however_fast_the_m
         distil(new, old, swap, inputs, steps=80, checkpoint=state)
         new.load_state_dict(initial)
     assert shown == [2, 2, 2]
+
+
+def test_a_run_whose_teacher_ran_out_of_time_goes_on_to_the_same_end(
+    decoders: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 0.0, 1e9])
+    monkeypatch.setattr("artifactlab.fix.teacher.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    inputs, state = decoders.images(6), tmp_path / "state"
+    old, whole, swap = spoiled(decoders)
+    cut = copy.deepcopy(whole)
+    expected = distil(whole, old, swap, inputs, steps=80)
+    clock = iter([0.0, 0.0, 1e9])
+    with pytest.raises(Killed):
+        distil(cut, old, swap, inputs, steps=80, checkpoint=state, progress=_kill_after_writing(state))
+    assert next(clock, None) is None
+    made = distil(cut, old, swap, inputs, steps=80, checkpoint=state)  # asks no clock for the teacher's time any more
+    assert made.loss == expected.loss
+    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in cut.state_dict().items())
 
 
 def test_a_checkpoint_of_another_run_or_of_something_else_is_refused(decoders: ModuleType, tmp_path: Path) -> None:

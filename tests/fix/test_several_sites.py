@@ -108,6 +108,45 @@ def test_the_second_call_of_a_layer_may_be_named(decoders: ModuleType) -> None:
     assert [site.key for site in both] == ["up/conv_transpose2d#0"]
 
 
+def shared(strength: float) -> Shared:
+    """A transposed convolution that draws a grid at each of its two sites."""
+    ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    model = Shared(nn.ConvTranspose2d(1, 1, 4, 2, 1, bias=False)).eval()
+    with torch.no_grad():
+        model.up.weight.copy_(torch.outer(ramp, ramp))
+        model.up.weight[:, :, 1::2, 1::2] *= 1 + strength
+    return model
+
+
+def test_a_swap_that_runs_at_two_sites_is_trained_and_judged_at_the_periods_of_both(decoders: ModuleType) -> None:
+    old, images = shared(0.1), decoders.images(2, 48)
+    made = fix_site(old, images)
+    assert len(made.swaps) == 1
+    assert made.check.period == (4, 4)
+    assert made.check.cured, made.check.verdict
+    assert teacher_outputs(old, made.swaps, as_calls(images))[1] == (4, 4)
+    # what the second call draws alone, of period 2, is judged, too
+    (first, second) = sites_of(old, images[0])
+    assert (first.period, second.period) == ((4.0, 4.0), (2.0, 2.0))
+    half = nn.Sequential(made.model, Board(0.02))
+    for sites in (first, [first, second]):
+        check = check_fix(old, half, sites, images)
+        assert not check.cured
+        assert check.period == (4, 4)
+
+
+class Board(nn.Module):
+    """A chessboard of period 2 on an image."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = (torch.arange(size) for size in x.shape[-2:])
+        return x + self.strength * (-1.0) ** (rows[:, None] + columns)
+
+
 def test_two_calls_in_one_module_are_one_swap(decoders: ModuleType) -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), TwoCalls()).eval()
     sites = sites_of(model, decoders.images(1, 16)[0])

@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from artifactlab import Site, capture, load_model
@@ -88,7 +89,7 @@ def test_the_whole_fix_names_the_offender_itself_and_leaves_the_model_alone(deco
     assert [site.site.name for site in made.before.offenders] == ["up"]
     assert not made.after.offenders
     assert not made.warnings
-    assert stages == ["diagnosing", "diagnosing again"]
+    assert stages == ["diagnosing", "training", "diagnosing again"]
     assert isinstance(model.up, nn.ConvTranspose2d)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -115,6 +116,24 @@ def test_a_fixed_file_loads_with_its_replacement(decoders: ModuleType, decoders_
     assert torch.equal(again(x), model(x))
     assert read_replacements(path) == [swap.replacement]
     assert [file.name for file in tmp_path.iterdir()] == ["fixed.safetensors"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("saved_as", ["saved wrapped", "renamed by a wrapper"])
+def test_what_dataparallel_wraps_is_fixed_saved_and_loaded_by_its_own_names(
+    saved_as: str, decoders: ModuleType, decoders_file: Path, tmp_path: Path
+) -> None:
+    made = fix_site(nn.DataParallel(decoders.gridded()), decoders.images(1), "up")
+    path, x = tmp_path / "fixed.safetensors", decoders.images(1)[0]
+    save_fixed(path, nn.DataParallel(made.model), made.replacements)
+    weights = load_file(path)
+    assert weights.keys() == made.model.state_dict().keys()
+    if saved_as == "renamed by a wrapper":
+        with safe_open(path, "pt") as file:
+            header = file.metadata()
+        save_file({f"module.{name}": value for name, value in weights.items()}, path, metadata=header)
+    again = load_model(f"{decoders_file}:gridded", checkpoint=path).eval()
+    assert torch.equal(again(x), made.model(x))
 
 
 def test_a_fixed_file_for_another_model_is_refused(decoders: ModuleType, decoders_file: Path, tmp_path: Path) -> None:
@@ -201,13 +220,27 @@ def test_a_grid_that_went_with_something_else_is_no_cure(new: nn.Module, reason:
     assert reason in check.verdict
 
 
+class Enlarged(nn.Module):
+    """The image at a quarter of its size, enlarged again."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=4, mode=mode)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.up(nn.functional.avg_pool2d(x, 4))
+
+
 def test_stair_steps_that_went_are_a_cure_and_those_that_stay_are_none(decoders: ModuleType) -> None:
-    inputs = decoders.images(1, 192)
-    gone = check_fix(Changed(jagged), Changed(lambda x: x), SITE, inputs)
+    inputs, jagged = decoders.images(1, 192), Enlarged("nearest")
+    with capture(jagged) as cap:
+        jagged(inputs[0])
+    gone = check_fix(jagged, Enlarged("bicubic"), cap.sites[0].site, inputs)
     assert gone.steps_drop is not None
     assert gone.steps_drop > 0.9
     assert "100% of the stair-steps" in gone.verdict
-    kept = check_fix(Changed(jagged), Changed(jagged), SITE, inputs)
+    assert gone.cured
+    kept = check_fix(jagged, jagged, cap.sites[0].site, inputs)
     assert "0% of the stair-steps went" in kept.verdict
     assert not kept.cured
 
