@@ -13,7 +13,7 @@ from torch import nn
 
 from artifactlab.cli.again import typed_with
 from artifactlab.cli.declaring import gathered
-from artifactlab.cli.fix_options import TrainingArguments, training_options
+from artifactlab.cli.fix_options import TrainingArguments, refuse_beside_post, training_options
 from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.param_types import JsonObject, Seed
@@ -27,8 +27,8 @@ from artifactlab.fix.back_folder import own_weights
 from artifactlab.fix.back_graphs import beside_graph
 from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.pipeline import fix_site
-from artifactlab.fix.replacement import CURES, PADDING, REFITS, REPLACEABLE, Replacement
-from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
+from artifactlab.fix.replacement import CURES, PADDING, REFITS, REPLACEABLE
+from artifactlab.fix.weights import Change, read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call
 from artifactlab.printable import printable
@@ -49,6 +49,7 @@ from artifactlab.report.terminal import print_out
     help=f"Other weights for the layer itself: {', '.join(REFITS)}; with a larger kernel: {PADDING}; or a new layer:"
     f" {', '.join(REPLACEABLE)}.",
 )
+@click.option("--post", is_flag=True, help="Change no layer, and filter the output: the last resort.")
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
 @click.option(
     "-o",
@@ -72,6 +73,7 @@ def fix(
     training: TrainingArguments,
     sites: tuple[str, ...],
     mode: str,
+    post: bool,
     options: dict[str, Any],
     out: Path,
     seed: int,
@@ -94,6 +96,8 @@ def fix(
     own = own_weights(out, Path(model.target))
     unfinished = out.with_name(f"{out.name}.resume")
     _refuse_unwritable(model, out, own, unfinished)
+    if post:
+        refuse_beside_post(ctx)
     if training.neighbours and not training.distil_on:
         raise InputError("--neighbours says what is trained, and there is nothing to train on: give --distil PATH")
     trained_on = inputs.of(training.distil_on).load(seed) if training.distil_on else None
@@ -111,6 +115,7 @@ def fix(
             calls,
             sites or None,
             mode,
+            post=post,
             distil_on=taught,
             options=options,
             training=training.options(unfinished),
@@ -152,7 +157,7 @@ def _refuse_unwritable(model: ModelOptions, out: Path, own: Path, unfinished: Pa
 def _source(
     model: ModelOptions,
     built: nn.Module,
-    earlier: Sequence[Replacement],
+    earlier: Sequence[Change],
     calls: Sequence[Call],
     judging: JudgingOptions,
 ) -> Source | None:

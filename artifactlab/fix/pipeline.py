@@ -18,6 +18,7 @@ from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.hold_out import are_same, hold_out
 from artifactlab.fix.next_step import NextStep, next_step
 from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
+from artifactlab.fix.post_filter import PostFilter, post_filter
 from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.swap import Swap
@@ -51,7 +52,7 @@ class Fix:
     model: nn.Module
     """A copy of the model, fixed."""
     swaps: tuple[Swap, ...]
-    """What was replaced by what, in the order it was done."""
+    """What was replaced by what, in the order it was done; nothing where the output is filtered instead."""
     distilled: Distilled | None
     """How the new layers were trained; None where they were not."""
     before: Diagnosis
@@ -67,12 +68,19 @@ class Fix:
     note: str = ""
     """In a sentence, what was kept from the training, where the inputs are what it was to be trained on."""
     next_step: NextStep | None = None
-    """What to try next; None where it worked, or there was nothing to fix."""
+    """What to try next; None where it worked, there was nothing to fix, or the output is filtered."""
+    post: PostFilter | None = None
+    """The filter behind the output; None where there is none."""
 
     @property
     def replacements(self) -> list[Replacement]:
         """What was replaced, as `save_fixed` takes it; a layer that has other weights alone needs no entry."""
         return [swap.replacement for swap in self.swaps if not swap.replacement.is_refit]
+
+    @property
+    def changes(self) -> list[Replacement | PostFilter]:
+        """All that `save_fixed` has to know of: what was replaced, or the filter."""
+        return [*self.replacements, *([self.post] if self.post else [])]
 
 
 def _without_progress(name: str) -> None:
@@ -85,6 +93,7 @@ def fix_site(
     site: str | Sequence[str] | None = None,
     mode: str = "interpolate_conv",
     *,
+    post: bool = False,
     distil_on: Any = None,
     options: dict[str, Any] | None = None,
     training: TrainingOptions | None = None,
@@ -103,6 +112,8 @@ def fix_site(
         inputs: as for `diagnose`; what the fix is judged on, best not what it is trained on.
         site: key or module name, or several; without it, all offenders that it takes.
         mode: what to replace it by, or how to change its weights, see `replace_upsampler`.
+        post: whether no layer is changed and the output goes through a small filter instead, see `post_filter`: the
+            last resort, with which mode and options play no part. It is made of the inputs of `distil_on`, if given.
         distil_on: inputs to train the new layers on, see `distil`; without them they stay as they start. If these are
             the very `inputs`, some of them are kept to judge on, see `judged_on`.
         options: further keyword arguments of the mode's class.
@@ -137,6 +148,12 @@ def fix_site(
     before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
     chosen = choose_sites(before, site)
     fixed = full_copy(unwrap(model))
+    if post:
+        filtered, fixed = post_filter(fixed, chosen, calls if taught is None else taught, judging)
+        after = _diagnosed(fixed, diagnosed, judging, stage("diagnosing again"))
+        check = check_fix(model, fixed, chosen, calls, judging=judging)
+        warnings = tuple(_warnings(before, chosen, _staying(before, chosen) if site is not None else []))
+        return Fix(fixed, (), None, before, after, check, warnings, tuple(calls), note, post=filtered)
     with random_states_kept(judging.seed):
         replaced = replace_sites(fixed, chosen, mode, options or {})
     swaps = replaced.swaps

@@ -120,6 +120,20 @@ def test_a_cure_that_keeps_the_layer_is_a_file_of_the_old_architecture(folder: P
     assert str(made) == str(load_model(GRIDDED))
 
 
+def test_the_output_is_filtered_where_no_layer_is_to_change(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--input", "photos", "--post", "-o", "f.safetensors")
+    assert result.exit_code == 0, result.output
+    assert "Filtered output by 7x7 taps" in result.stdout
+    assert "Before and after filtering what up/conv_transpose2d#0 draws" in result.stdout
+    assert cv2.imread("f.fix.png").shape[1] == 1200
+    arguments = [GRIDDED, "--checkpoint", "f.safetensors", "--gray", "--input", "photos", "--fail-on-offender"]
+    assert CliRunner().invoke(main, ["diagnose", *arguments]).exit_code == 0
+    result = run(GRIDDED, "--gray", "--input", "photos", "--post", "-o", "f.safetensors", "--format", "json")
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    assert (data["swaps"], data["post"]["sizes"]) == ([], [7, 7])
+
+
 def test_a_fix_that_did_not_work_exits_with_1_and_says_why(folder: Path) -> None:
     result = run(
         f"{DECODERS}:Functional", "--gray", "--input", "photos", "--site", "interpolate#0", "-o", "f.safetensors"
@@ -150,6 +164,10 @@ def test_a_second_fix_keeps_the_first_in_the_file(folder: Path, fixed: tuple[Pat
         (["-o", "no/such/fixed.safetensors"], "there is no folder"),
         (["-o", "f.safetensors", "--with", "gated"], "gated"),
         (["-o", "f.safetensors", "--site", "down"], "no site 'down'"),
+        (
+            ["-o", "f.safetensors", "--post", "--with", "blur", "--steps", "9"],
+            "changes no layer; leave out --with, --steps",
+        ),
         (["-o", "f.safetensors", "--options", '{"wings": 2}'], "wings"),
         (["-o", "f.safetensors", "--checkpoint", "none.safetensors"], "no such file"),
     ],
