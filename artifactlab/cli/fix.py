@@ -19,6 +19,7 @@ from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.param_types import JsonObject, Seed
 from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ModelOptions
+from artifactlab.cli.suggesting import print_suggestions
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder
@@ -55,9 +56,9 @@ from artifactlab.report.terminal import print_out
     "-o",
     "out",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Fixed weights, .safetensors, a folder, .pt2 or .onnx.",
+    help="Fixed weights, .safetensors, a folder, .pt2 or .onnx; required but for --suggest.",
 )
+@click.option("--suggest", is_flag=True, help="Write nothing: try all cures, and print a menu of them with prices.")
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
 @training_options
@@ -75,7 +76,8 @@ def fix(
     mode: str,
     post: bool,
     options: dict[str, Any],
-    out: Path,
+    out: Path | None,
+    suggest: bool,
     seed: int,
     form: str,
 ) -> None:
@@ -92,6 +94,10 @@ def fix(
     transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and .onnx a graph, OUT.pt2 or OUT.onnx,
     which -o may name, too.
     """
+    if suggest:
+        return print_suggestions(ctx, model, inputs, sites, seed, form)
+    if out is None:
+        raise click.MissingParameter(param=next(one for one in ctx.command.params if one.name == "out"), ctx=ctx)
     out = beside_graph(out, model.target)
     own = own_weights(out, Path(model.target))
     unfinished = out.with_name(f"{out.name}.resume")

@@ -83,7 +83,7 @@ class Fix:
         return [*self.replacements, *([self.post] if self.post else [])]
 
 
-def _without_progress(name: str) -> None:
+def without_progress(name: str) -> None:
     """The stage of a fix whose progress nobody is told."""
 
 
@@ -98,7 +98,7 @@ def fix_site(
     options: dict[str, Any] | None = None,
     training: TrainingOptions | None = None,
     judging: JudgingOptions | None = None,
-    stage: Stage = _without_progress,
+    stage: Stage = without_progress,
     report: Report | None = None,
     **fields: Any,
 ) -> Fix:
@@ -140,17 +140,17 @@ def fix_site(
     training = with_fields(training or TrainingOptions(), fields)
     judging = with_fields(judging or JudgingOptions(), fields)
     calls, note = as_calls(inputs), ""
-    diagnosed = calls
+    seen = calls
     taught = None if distil_on is None else calls if distil_on is inputs else as_calls(distil_on)
     if taught is not None and are_same(calls, taught):
         apart = hold_out(model, taught, judging)
-        calls, taught, diagnosed, note = apart.judged, apart.taught, apart.diagnosed, apart.note
-    before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
+        calls, taught, seen, note = apart.judged, apart.taught, apart.diagnosed, apart.note
+    before = diagnosed(model, seen, judging, stage("diagnosing"))
     chosen = choose_sites(before, site)
     fixed = full_copy(unwrap(model))
     if post:
         filtered, fixed = post_filter(fixed, chosen, calls if taught is None else taught, judging)
-        after = _diagnosed(fixed, diagnosed, judging, stage("diagnosing again"))
+        after = diagnosed(fixed, seen, judging, stage("diagnosing again"))
         check = check_fix(model, fixed, chosen, calls, judging=judging)
         warnings = tuple(_warnings(before, chosen, _staying(before, chosen) if site is not None else []))
         return Fix(fixed, (), None, before, after, check, warnings, tuple(calls), note, post=filtered)
@@ -166,7 +166,7 @@ def fix_site(
             distilled = distil(
                 fixed, model, swaps, taught, training=training, judging=judging, progress=progress, report=report
             )
-    after = _diagnosed(fixed, diagnosed, judging, stage("diagnosing again"))
+    after = diagnosed(fixed, seen, judging, stage("diagnosing again"))
     check = check_fix(model, fixed, replaced.sites, calls, judging=judging)
     staying = _staying(before, chosen) if site is not None else []
     return Fix(
@@ -190,7 +190,8 @@ def _by_mode(training: TrainingOptions, mode: str) -> TrainingOptions:
     return with_fields(training, {"neighbours": True, "learning_rate": min(training.learning_rate, NEIGHBOURS_RATE)})
 
 
-def _diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:
+def diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:
+    """The diagnosis of the output that is judged."""
     return diagnose(
         model,
         inputs,
