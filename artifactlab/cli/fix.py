@@ -84,7 +84,9 @@ def fix(
     """Replace the upsampling layers of a model that draw artifacts, and check that these went and the image stayed.
 
     TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. All
-    that it takes to cure the output are replaced at once; --site names those that are wanted. The new layers start as
+    that it takes to cure the output are replaced at once; --site names those that are wanted. --suggest prints what
+    else cures, and at which price: other weights for the layers themselves (--with weights), which keep files and speed
+    as they are, and a filter behind the output (--post), which changes no layer. The new layers start as
     the old ones' copies without a lattice; --distil trains them together to match the old model's output with the
     lattice taken out. A training that was killed goes on where it was when the same command is given again. Without
     --input, a fifth of the images of --distil is kept to judge on, of few the lower quarters, and without those it is

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from artifactlab.fix.distil import Distilled
 from artifactlab.fix.options import TrainingOptions
+from artifactlab.fix.replacement import REFITS
 from artifactlab.fix.verify import MIN_DROP, FixCheck
 from artifactlab.metrics.visible import VISIBLE_STEPS
 
@@ -54,7 +55,8 @@ def next_step(
         words = tuple(word for key in keys for word in ("--site", key))
         return NextStep("Replace the other offenders, too", words, f"site={keys!r}")
     if distilled is None:
-        return NextStep("Train the new layers", ("--distil", "IMAGES/"), "distil_on=images")
+        layers = "layers" if mode in REFITS else "new layers"
+        return NextStep(f"Train the {layers}", ("--distil", "IMAGES/"), "distil_on=images")
     if distilled.steps < training.steps:
         seconds = 2 * training.seconds
         return NextStep("Time ran out, give it more", ("--budget", f"{seconds:g}"), f"seconds={seconds:g}")

@@ -55,7 +55,9 @@ def fixed_bytes(path: Path, model: nn.Module, replacements: Sequence[Change]) ->
         weights = unwrap(model).state_dict()  # by the names that the model's own code gives them
         # copies, as safetensors refuses weights that share memory
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-        return save(tensors, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
+        # where only weights changed there is nothing to build
+        built = [made for made in replacements if not (isinstance(made, Replacement) and made.is_refit)]
+        return save(tensors, metadata={HEADER: json.dumps([made.to_dict() for made in built])})
     except (SafetensorError, AttributeError, TypeError) as error:
         raise FixError(f"cannot write {path}: {error}") from error
 

@@ -123,7 +123,7 @@ def test_a_cure_that_keeps_the_layer_is_a_file_of_the_old_architecture(folder: P
 def test_the_output_is_filtered_where_no_layer_is_to_change(folder: Path) -> None:
     result = run(GRIDDED, "--gray", "--input", "photos", "--post", "-o", "f.safetensors")
     assert result.exit_code == 0, result.output
-    assert "Filtered output by 7x7 taps" in result.stdout
+    assert "Filtered output by 5x5 taps" in result.stdout
     assert "Before and after filtering what up/conv_transpose2d#0 draws" in result.stdout
     assert cv2.imread("f.fix.png").shape[1] == 1200
     arguments = [GRIDDED, "--checkpoint", "f.safetensors", "--gray", "--input", "photos", "--fail-on-offender"]
@@ -131,7 +131,7 @@ def test_the_output_is_filtered_where_no_layer_is_to_change(folder: Path) -> Non
     result = run(GRIDDED, "--gray", "--input", "photos", "--post", "-o", "f.safetensors", "--format", "json")
     data = json.loads(result.stdout)
     jsonschema.validate(data, schema("fix"))
-    assert (data["swaps"], data["post"]["sizes"]) == ([], [7, 7])
+    assert (data["swaps"], data["post"]["sizes"]) == ([], [5, 5])
 
 
 def test_a_menu_of_cures_is_printed_and_each_command_of_it_can_be_typed(
