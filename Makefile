@@ -25,6 +25,7 @@ bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/metric_validity.py
 	$(BIN)/python benchmarks/fix.py
+	$(BIN)/python benchmarks/fix_menu.py
 	$(BIN)/python benchmarks/fix_shipped.py
 	$(BIN)/python benchmarks/upsamplers.py
 	$(BIN)/python benchmarks/fuse.py

@@ -42,6 +42,7 @@ announce(
     diagnosis_card="artifactlab.report.notebook_cards:diagnosis_card",
     score_card="artifactlab.report.notebook_cards:score_card",
     comparison_card="artifactlab.report.notebook_cards:comparison_card",
+    suggestions_card="artifactlab.report.suggestions_table:suggestions_card",
 )
 announce("artifactlab.engines", ray="artifactlab.scoring.ray_data:on_ray")
 announce("artifactlab.inputs", tensors="artifactlab.models.tensor_files:TENSORS")

@@ -32,11 +32,18 @@ def diagnosed_by(ctx: click.Context, target: str, more: Sequence[str], folder: P
     )
 
 
-def typed_with(ctx: click.Context, target: str, more: Sequence[str]) -> str:
-    """The command line of the command that is running, with more options, which win over those that were typed."""
+def typed_with(ctx: click.Context, target: str, more: Sequence[str], without: Collection[str] = ()) -> str:
+    """The command line of the command that is running, with more options, which win over those that were typed.
+
+    Args:
+        ctx: of the command.
+        target: its first argument.
+        more: the options to add, as words.
+        without: the parameters of options that are left out.
+    """
     flags = {word for word in more if word.startswith("--")}
     options = [option for option in ctx.command.params if isinstance(option, click.Option)]
-    kept = {str(option.name) for option in options if flag_of(option) not in flags}
+    kept = {str(option.name) for option in options if flag_of(option) not in flags} - set(without)
     return shlex.join(["artifactlab", str(ctx.info_name), target, *typed_again(ctx, kept), *more])
 
 

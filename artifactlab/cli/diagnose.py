@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,13 +21,16 @@ from artifactlab.cli.progress import LAST_WORK, progress_bar
 from artifactlab.cli.records import ModelOptions
 from artifactlab.cli.verbosity import complain, describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
+from artifactlab.fix.replacement import CURES
+from artifactlab.fix.trials import TrialSwap, trial_swaps
 from artifactlab.inputs.probes import PROBES
 from artifactlab.models.calls import Call
 from artifactlab.report.diagnosis_table import diagnosis_table
 from artifactlab.report.files import PAGE, refuse_unwritable_report, write_report
 from artifactlab.report.next_steps import commands_after
-from artifactlab.report.terminal import print_out
+from artifactlab.report.terminal import literal, print_out
 from artifactlab.scoring.gates import gate_failures, parse_gate
+from artifactlab.serialize import json_data
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,14 @@ class SearchOptions:
 @click.option("--seed", type=Seed(), default=0, show_default=True, help="Of the random state each forward starts from.")
 @form_option
 @click.option("--explain", is_flag=True, help="Say below the table what its words mean.")
+@click.option(
+    "--try",
+    "tried",
+    multiple=True,
+    type=click.Choice(CURES),
+    metavar="MODE",
+    help="Say what a swap of each offender would leave, untrained: bilinear, or what fix --with takes; repeatable.",
+)
 @click.option("-o", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Write the report there.")
 @click.option("--fail-on-offender", is_flag=True, help="Exit with 1 if there is an offender.")
 @click.option(
@@ -82,6 +94,7 @@ def diagnose(
     search: SearchOptions,
     form: str,
     explain: bool,
+    tried: tuple[str, ...],
     folder: Path | None,
     fail_on_offender: bool,
     gates: tuple[str, ...],
@@ -101,16 +114,20 @@ def diagnose(
     if folder:
         refuse_unwritable_report(folder)
     describe_inputs(calls)
-    diagnosis = _diagnosed(model, inputs, calls, search)
+    diagnosis, trials = _diagnosed(model, inputs, calls, search, tried)
     describe_sites([site.site.key for site in diagnosis.sites])
     called = diagnosed_by(ctx, model.target, more, folder or Path("report"))
     if folder:
         for path in write_report(diagnosis, folder, called):
             note(f"wrote {path}")
     if form == "json":
-        click.echo(diagnosis.to_json())
+        data = diagnosis.to_dict()
+        data |= {"trials": [asdict(trial) for trial in trials]} if tried else {}
+        click.echo(json.dumps(json_data(data), indent=2, allow_nan=False))
     else:
         print_out(diagnosis_table(diagnosis, explain))
+        for trial in trials:
+            print_out(literal(f"Untrained, {trial}."))
         for title, command in commands_after(diagnosis, called):
             note(f"{title}: {command}")
         if folder:
@@ -123,9 +140,9 @@ def diagnose(
 
 
 def _diagnosed(
-    model: ModelOptions, inputs: InputOptions, calls: Sequence[Call], search: SearchOptions
-) -> artifactlab.Diagnosis:
-    """Build the model and diagnose it."""
+    model: ModelOptions, inputs: InputOptions, calls: Sequence[Call], search: SearchOptions, tried: Sequence[str]
+) -> tuple[artifactlab.Diagnosis, tuple[TrialSwap, ...]]:
+    """Build the model and diagnose it, and try what is wanted at its offenders."""
     with prints_to_stderr():
         built = model.build()
         made = inputs.for_model(built, calls)
@@ -144,4 +161,5 @@ def _diagnosed(
                 seed=search.seed,
                 progress=progress,
             )
-    return replace(diagnosis, model=model.origin())
+        trials = trial_swaps(built, diagnosis, made, tried)
+    return replace(diagnosis, model=model.origin()), trials

@@ -13,12 +13,13 @@ from torch import nn
 
 from artifactlab.cli.again import typed_with
 from artifactlab.cli.declaring import gathered
-from artifactlab.cli.fix_options import TrainingArguments, training_options
+from artifactlab.cli.fix_options import TrainingArguments, refuse_beside_post, training_options
 from artifactlab.cli.input_options import InputOptions
 from artifactlab.cli.options import form_option, model_options
 from artifactlab.cli.param_types import JsonObject, Seed
 from artifactlab.cli.progress import progress_stages
 from artifactlab.cli.records import ModelOptions
+from artifactlab.cli.suggesting import print_suggestions
 from artifactlab.cli.verbosity import describe_inputs, describe_sites, note, prints_to_stderr
 from artifactlab.errors import InputError
 from artifactlab.files import refuse_unwritable, refuse_unwritable_new_folder
@@ -27,8 +28,8 @@ from artifactlab.fix.back_folder import own_weights
 from artifactlab.fix.back_graphs import beside_graph
 from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.pipeline import fix_site
-from artifactlab.fix.replacement import CURES, PADDING, REFITS, REPLACEABLE, Replacement
-from artifactlab.fix.weights import read_replacements, refuse_unwritable_file
+from artifactlab.fix.replacement import CURES, PADDING, REFITS, REPLACEABLE
+from artifactlab.fix.weights import Change, read_replacements, refuse_unwritable_file
 from artifactlab.inputs.probes import PROBES, STANDARD_PROBES
 from artifactlab.models.calls import Call
 from artifactlab.printable import printable
@@ -49,14 +50,15 @@ from artifactlab.report.terminal import print_out
     help=f"Other weights for the layer itself: {', '.join(REFITS)}; with a larger kernel: {PADDING}; or a new layer:"
     f" {', '.join(REPLACEABLE)}.",
 )
+@click.option("--post", is_flag=True, help="Change no layer, and filter the output: the last resort.")
 @click.option("--options", metavar="JSON", default="{}", type=JsonObject(), help="Arguments of the new one.")
 @click.option(
     "-o",
     "out",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Fixed weights, .safetensors, a folder, .pt2 or .onnx.",
+    help="Fixed weights, .safetensors, a folder, .pt2 or .onnx; required but for --suggest.",
 )
+@click.option("--suggest", is_flag=True, help="Write nothing: try all cures, and print a menu of them with prices.")
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="What to check on: files, folders, globs.")
 @click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="Synthetic input; no files.")
 @training_options
@@ -72,18 +74,22 @@ def fix(
     training: TrainingArguments,
     sites: tuple[str, ...],
     mode: str,
+    post: bool,
     options: dict[str, Any],
-    out: Path,
+    out: Path | None,
+    suggest: bool,
     seed: int,
     form: str,
 ) -> None:
     """Replace the upsampling layers of a model that draw artifacts, and check that these went and the image stayed.
 
     TARGET is package.module:factory, path/to/file.py:factory, or a file that holds a model, such as 4x-foo.pth. All
-    that it takes to cure the output are replaced at once; --site names those that are wanted. The new layers start as
-    the old ones' copies without a lattice, and are trained together to match the old model's output with the lattice
-    taken out: for seconds on synthetic images, or longer on those of --distil. A training that was killed goes on where
-    it was when the same command is given again. Without
+    that it takes to cure the output are replaced at once; --site names those that are wanted. --suggest prints what
+    else cures, and at which price: other weights for the layers themselves (--with weights), which keep files and speed
+    as they are, and a filter behind the output (--post), which changes no layer. The new layers start as the old ones'
+    copies without a lattice, and are trained together to match the old model's output with the lattice taken out: for
+    seconds on synthetic images, or longer on those of --distil. A training that was killed goes on where it was when
+    the same command is given again. Without
     --input, a fifth of the images of --distil is kept to judge on, of few the lower quarters, and without those it is
     synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
     it, fixed or not; exit code 1 says that it is not. What other programs load, OUT.elsewhere.pth of a .pth for
@@ -91,10 +97,16 @@ def fix(
     transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and .onnx a graph, OUT.pt2 or OUT.onnx,
     which -o may name, too.
     """
+    if suggest:
+        return print_suggestions(ctx, model, inputs, sites, seed, form)
+    if out is None:
+        raise click.MissingParameter(param=next(one for one in ctx.command.params if one.name == "out"), ctx=ctx)
     out = beside_graph(out, model.target)
     own = own_weights(out, Path(model.target))
     unfinished = out.with_name(f"{out.name}.resume")
     _refuse_unwritable(model, out, own, unfinished)
+    if post:
+        refuse_beside_post(ctx)
     if training.neighbours and not training.steps:
         raise InputError("--neighbours says what is trained, and --steps 0 that nothing is: leave one of them out")
     trained_on = inputs.of(training.distil_on).load(seed) if training.distil_on else None
@@ -112,6 +124,7 @@ def fix(
             calls,
             sites or None,
             mode,
+            post=post,
             distil_on=taught,
             options=options,
             training=training.options(unfinished),
@@ -153,7 +166,7 @@ def _refuse_unwritable(model: ModelOptions, out: Path, own: Path, unfinished: Pa
 def _source(
     model: ModelOptions,
     built: nn.Module,
-    earlier: Sequence[Replacement],
+    earlier: Sequence[Change],
     calls: Sequence[Call],
     judging: JudgingOptions,
 ) -> Source | None:

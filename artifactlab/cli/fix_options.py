@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from artifactlab.cli.declaring import declared
+from artifactlab.cli.given import flag_of, is_given
+from artifactlab.errors import InputError
 from artifactlab.fix.options import TrainingOptions
 from artifactlab.fix.pipeline import TRAIN_NEIGHBOURS
 
@@ -74,3 +76,12 @@ training_options = declared(
     ]
 )
 """How a fix is trained: see `TrainingArguments`."""
+NOT_WITH_POST = {"mode", "options", "neighbours", "seconds", "steps", "lattice_weight"}
+"""What says how a layer is changed or trained, by the parameters of the options."""
+
+
+def refuse_beside_post(ctx: click.Context) -> None:
+    """Raise an InputError for options that say how a layer is changed, as --post changes none."""
+    given = [flag_of(one) for one in ctx.command.params if one.name in NOT_WITH_POST and is_given(ctx, one)]
+    if given:
+        raise InputError(f"--post filters the output and changes no layer; leave out {', '.join(given)}")

@@ -15,6 +15,7 @@ from artifactlab.fix.pipeline import Fix, fix_site
 from artifactlab.fix.replace import replace_upsampler
 from artifactlab.fix.replacement import CURES, REFITS, REPLACEABLE, Replacement
 from artifactlab.fix.site_penalty import SitePenalty
+from artifactlab.fix.suggest import Suggestion, Suggestions, suggest
 from artifactlab.fix.swap import Swap
 from artifactlab.fix.training import Evaluation
 from artifactlab.fix.verify import FixCheck, check_fix
@@ -34,6 +35,8 @@ __all__ = [
     "JudgingOptions",
     "Replacement",
     "SitePenalty",
+    "Suggestion",
+    "Suggestions",
     "Swap",
     "TrainingOptions",
     "check_fix",
@@ -44,4 +47,5 @@ __all__ = [
     "fuse_model",
     "replace_upsampler",
     "save_fixed",
+    "suggest",
 ]

@@ -15,7 +15,7 @@ from torch import nn
 
 from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.pipeline import Fix
-from artifactlab.fix.replacement import Replacement
+from artifactlab.fix.weights import Change
 from artifactlab.models.calls import Call
 from artifactlab.models.formats import format_of
 from artifactlab.registry import Registry
@@ -36,8 +36,8 @@ class Source:
     """The inputs that the fix was judged on."""
     judging: JudgingOptions = field(default_factory=JudgingOptions)
     """How it was judged."""
-    earlier: Sequence[Replacement] = ()
-    """What earlier fixes had replaced before this one."""
+    earlier: Sequence[Change] = ()
+    """What earlier fixes had replaced before this one, or put behind the output."""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What the model was opened or made with."""
     target: str = ""

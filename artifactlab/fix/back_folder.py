@@ -46,7 +46,7 @@ def _folder_back(made: Fix, source: Source, out: Path, folder: ModelFolder) -> t
         found = held(made, source)
         layout = refilled(folder.read_weights, source.model, found)
     except (FixError, ModelError) as error:
-        return (not_held(error, source, out),)
+        return (not_held(error, made, source, out),)
     described = {path.name: read_regular(path, MAX_CONFIG) for path in _descriptions(folder)}
     files = {**described, folder.safe_name: layout.to_bytes(safe=True)}
     sentence = f"{out.parent} is opened like {folder.path}: {found.likeness}"

@@ -15,6 +15,7 @@ from artifactlab.errors import FixError, InputError, first_line
 from artifactlab.files import followed, refuse_unwritable
 from artifactlab.fix.back import Source, Written, elsewhere
 from artifactlab.fix.pipeline import Fix
+from artifactlab.fix.post_filtered import PostFiltered
 from artifactlab.models.calls import Call
 from artifactlab.models.exported_program import quietly
 from artifactlab.models.formats import format_of
@@ -33,7 +34,8 @@ def exported_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
     """The fixed model as an exported program, for inputs of the sizes that the original took, see `Writer`."""
     path = graph_file(source, out, ".pt2")
     try:
-        program = _exported(made.model, source.calls[0])
+        graph = made.model.model if isinstance(made.model, PostFiltered) else made.model
+        program = _exported(made.model, graph, source.calls[0])
         with quietly():
             run = program.module()  # copies layouts of arguments, and warns of how
         off = max(difference(run, made.model, call) for call in source.calls)
@@ -102,6 +104,8 @@ def not_written(error: FixError, source: Source, out: Path) -> Written:
 
 def layers(made: Fix) -> str:
     """In words, what of the architecture has changed."""
+    if made.post:
+        return "it has a filter behind its output"
     if not made.replacements:
         return "its architecture is the same, and weights changed alone"
     paths = [one.paths[0] for one in made.replacements]
@@ -119,13 +123,13 @@ def difference(one: Any, other: nn.Module, call: Call) -> float:
     return max(float((a - b).abs().max()) for a, b in pairs) / max(largest, tiny)
 
 
-def _exported(model: nn.Module, call: Call) -> ExportedProgram:
-    """The model as a program whose inputs may differ in the same sizes as the original's.
+def _exported(model: nn.Module, graph: nn.Module, call: Call) -> ExportedProgram:
+    """The model as a program whose inputs may differ in the same sizes as those of its graph.
 
     Raises:
         FixError: if torch cannot, or some of them would be fixed.
     """
-    sizes = graph_sizes(model)
+    sizes = graph_sizes(graph)
     given = call.args, dict(call.kwargs)
     (args, kwargs), dynamic = _like(given, sizes, _example), _like(given, sizes, _dynamic)
     try:

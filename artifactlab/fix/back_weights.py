@@ -23,15 +23,15 @@ def weights_back(made: Fix, source: Source, out: Path) -> tuple[Written, ...]:
         found = held(made, source)
         layout = refilled([source.path], source.model, found)
     except (FixError, ModelError) as error:
-        return (not_held(error, source, out),)
+        return (not_held(error, made, source, out),)
     path = elsewhere(source.path, out)
     sentence = f"{path.name} is for programs that load {source.path}: {found.likeness}"
     return (Written(sentence, {followed(path): layout.to_bytes()}, found.psnr),)
 
 
-def not_held(error: FixError | ModelError, source: Source, out: Path) -> Written:
+def not_held(error: FixError | ModelError, made: Fix, source: Source, out: Path) -> Written:
     """That the architecture had to change, why, and what loads the new one."""
-    why = f"programs that load {source.path} cannot hold the new layer ({error})"
+    why = f"programs that load {source.path} cannot hold {'the new layer' if made.replacements else 'it'} ({error})"
     psnr = error.psnr if isinstance(error, NotHeld) else None
     return Written(f"the architecture changed, and {why}; this does: {source.with_weights(out)}", psnr=psnr)
 

@@ -64,7 +64,7 @@ def fold(original: nn.Module, fixed: nn.Module, replacements: Sequence[Replaceme
     True
     """
     restored = full_copy(unwrap(original))
-    chains = _chains(replacements)
+    chains = _chains([made for made in replacements if not made.is_refit])
     _take_others(restored, fixed, [path for made in chains for path in made.paths])
     return Folded(restored, max((_fold_one(restored, fixed, made) for made in chains), default=0.0))
 

@@ -20,6 +20,7 @@ from artifactlab.fix.fold import fold
 from artifactlab.fix.likeness import SAME_IMAGE_DB, inside
 from artifactlab.fix.pipeline import Fix
 from artifactlab.fix.replace_sites import replace_sites
+from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.verify import check_fix
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.runner import Runner
@@ -54,7 +55,10 @@ def held(made: Fix, source: Source) -> Held:
         FixError: if they cannot hold it; the clause says why.
         NotHeld: if that is because the PSNR is too low, or what was fixed comes back.
     """
-    found = fold(source.model, made.model, [*source.earlier, *made.replacements])
+    earlier = [one for one in source.earlier if isinstance(one, Replacement)]
+    if made.post or len(earlier) < len(source.earlier):
+        raise FixError("a filter stands behind the output, where the model has no layer")
+    found = fold(source.model, made.model, [*earlier, *made.replacements])
     psnr = _psnr(found.model, made, source)
     if not found.is_exact:
         if not psnr >= SAME_IMAGE_DB:

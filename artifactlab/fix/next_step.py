@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from artifactlab.fix.distil import Distilled
 from artifactlab.fix.may_stay import MIN_DROP
 from artifactlab.fix.options import TrainingOptions
+from artifactlab.fix.replacement import REFITS
 from artifactlab.fix.training import TIME_RAN_OUT
 from artifactlab.fix.verify import FixCheck
 from artifactlab.metrics.visible import VISIBLE_STEPS
@@ -56,7 +57,8 @@ def next_step(
         words = tuple(word for key in keys for word in ("--site", key))
         return NextStep("Replace the other offenders, too", words, f"site={keys!r}")
     if distilled is None:
-        return NextStep("Train the new layers", ("--distil", "IMAGES/"), "distil_on=images")
+        layers = "layers" if mode in REFITS else "new layers"
+        return NextStep(f"Train the {layers} on your images", ("--distil", "IMAGES/"), "distil_on=images")
     if distilled.ended == TIME_RAN_OUT:
         seconds = 2 * training.seconds
         return NextStep("Time ran out, give it more", ("--budget", f"{seconds:g}"), f"seconds={seconds:g}")

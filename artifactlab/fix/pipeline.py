@@ -18,6 +18,7 @@ from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.hold_out import are_same, hold_out
 from artifactlab.fix.next_step import NextStep, next_step
 from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
+from artifactlab.fix.post_filter import PostFilter, post_filter
 from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.swap import Swap
@@ -50,7 +51,7 @@ class Fix:
     model: nn.Module
     """A copy of the model, fixed."""
     swaps: tuple[Swap, ...]
-    """What was replaced by what, in the order it was done."""
+    """What was replaced by what, in the order it was done; nothing where the output is filtered instead."""
     distilled: Distilled | None
     """How the new layers were trained, and what on; None where they were not."""
     before: Diagnosis
@@ -66,15 +67,22 @@ class Fix:
     note: str = ""
     """In a sentence, what was kept from the training, where the inputs are what it was to be trained on."""
     next_step: NextStep | None = None
-    """What to try next; None where it worked, or there was nothing to fix."""
+    """What to try next; None where it worked, there was nothing to fix, or the output is filtered."""
+    post: PostFilter | None = None
+    """The filter behind the output; None where there is none."""
 
     @property
     def replacements(self) -> list[Replacement]:
         """What was replaced, as `save_fixed` takes it; a layer that has other weights alone needs no entry."""
         return [swap.replacement for swap in self.swaps if not swap.replacement.is_refit]
 
+    @property
+    def changes(self) -> list[Replacement | PostFilter]:
+        """All that `save_fixed` has to know of: what was replaced, or the filter."""
+        return [*self.replacements, *([self.post] if self.post else [])]
 
-def _without_progress(name: str) -> None:
+
+def without_progress(name: str) -> None:
     """The stage of a fix whose progress nobody is told."""
 
 
@@ -84,11 +92,12 @@ def fix_site(
     site: str | Sequence[str] | None = None,
     mode: str = "interpolate_conv",
     *,
+    post: bool = False,
     distil_on: Any = None,
     options: dict[str, Any] | None = None,
     training: TrainingOptions | None = None,
     judging: JudgingOptions | None = None,
-    stage: Stage = _without_progress,
+    stage: Stage = without_progress,
     report: Report | None = None,
     **fields: Any,
 ) -> Fix:
@@ -102,6 +111,8 @@ def fix_site(
         inputs: as for `diagnose`; what the fix is judged on, best not what it is trained on.
         site: key or module name, or several; without it, all offenders that it takes.
         mode: what to replace it by, or how to change its weights, see `replace_upsampler`.
+        post: whether no layer is changed and the output goes through a small filter instead, see `post_filter`: the
+            last resort, with which mode and options play no part. It is made of what layers are trained on.
         distil_on: inputs to train the new layers on, see `distil`; if these are the very `inputs`, some of them are
             kept to judge on, see `judged_on`. Without any it is synthetic images, and 60 steps at most, where the model
             takes images; `steps=0` leaves the layers as they start.
@@ -129,31 +140,33 @@ def fix_site(
     training = with_fields(training or TrainingOptions(), fields)
     judging = with_fields(judging or JudgingOptions(), fields)
     calls, note = as_calls(inputs), ""
-    diagnosed = calls
+    seen = calls
     taught = None if distil_on is None else calls if distil_on is inputs else as_calls(distil_on)
     if taught is None:
         taught = synthetic_inputs(model, calls, judging.seed)
         training = replace(training, steps=min(training.steps, SYNTHETIC_STEPS))
     elif are_same(calls, taught):
         apart = hold_out(model, taught, judging)
-        calls, taught, diagnosed, note = apart.judged, apart.taught, apart.diagnosed, apart.note
-    before = _diagnosed(model, diagnosed, judging, stage("diagnosing"))
+        calls, taught, seen, note = apart.judged, apart.taught, apart.diagnosed, apart.note
+    before = diagnosed(model, seen, judging, stage("diagnosing"))
     judging = replace(judging, data_range=before.config.data_range)  # one range, and one severity, from here on
     chosen = choose_sites(before, site)
     fixed = full_copy(unwrap(model))
+    if post:
+        filtered, fixed = post_filter(fixed, chosen, taught or calls, judging)
+        after = diagnosed(fixed, seen, judging, stage("diagnosing again"))
+        check = check_fix(model, fixed, chosen, calls, judging=judging)
+        warnings = tuple(_warnings(before, chosen, _staying(before, chosen) if site is not None else []))
+        return Fix(fixed, (), None, before, after, check, warnings, tuple(calls), note, post=filtered)
     with random_states_kept(judging.seed):
         replaced = replace_sites(fixed, chosen, mode, options or {})
     swaps = replaced.swaps
     model = with_calls(model, [path for swap in swaps for path in swap.replacement.paths])
+    training = by_mode(training, mode)
     distilled = None
     if taught and training.steps:
-        progress = stage("training")
-        training = _by_mode(training, mode)
-        with flat_phases_kept(fixed, swaps):
-            distilled = distil(
-                fixed, model, swaps, taught, training=training, judging=judging, progress=progress, report=report
-            )
-    after = _diagnosed(fixed, diagnosed, judging, stage("diagnosing again"))
+        distilled = fit(fixed, model, swaps, taught, training, judging, stage("training"), report)
+    after = diagnosed(fixed, seen, judging, stage("diagnosing again"))
     check = check_fix(model, fixed, replaced.sites, calls, judging=judging)
     staying = _staying(before, chosen) if site is not None else []
     return Fix(
@@ -170,14 +183,32 @@ def fix_site(
     )
 
 
-def _by_mode(training: TrainingOptions, mode: str) -> TrainingOptions:
+def fit(
+    fixed: nn.Module,
+    model: nn.Module,
+    swaps: Sequence[Swap],
+    taught: Sequence[Call],
+    training: TrainingOptions,
+    judging: JudgingOptions,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> Distilled:
+    """Train the replaced layers, as `distil` does; those that kept their kernel stay without a grid on flat features."""
+    with flat_phases_kept(fixed, swaps):
+        return distil(
+            fixed, model, swaps, list(taught), training=training, judging=judging, progress=progress, report=report
+        )
+
+
+def by_mode(training: TrainingOptions, mode: str) -> TrainingOptions:
     """With neighbours trained where nobody said whether they are and the mode needs it."""
     if training.neighbours is not None or mode not in TRAIN_NEIGHBOURS:
         return training
     return with_fields(training, {"neighbours": True})
 
 
-def _diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:
+def diagnosed(model: nn.Module, inputs: Any, judging: JudgingOptions, progress: Progress | None) -> Diagnosis:
+    """The diagnosis of the output that is judged."""
     return diagnose(
         model,
         inputs,

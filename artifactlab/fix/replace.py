@@ -33,7 +33,7 @@ def replace_upsampler(model: nn.Module, site: Site | str, mode: str = "interpola
         options: further keyword arguments of that mode's class.
 
     Returns:
-        What was swapped, to print, and to save with the weights.
+        What was swapped, to print, and to save with the weights; of other weights alone nothing more has to be saved.
 
     Raises:
         InputError: if the model has no such module, or there is no such mode or option.

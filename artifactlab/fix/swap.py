@@ -30,7 +30,7 @@ class Swap:
         layers = " and ".join(self.removed)
         what = f"Replaced {layers} by {new.mode} ({shapes}) at {new.paths[0]}; weights {before} -> {after}"
         if new.is_refit:
-            what = f"Gave {layers} ({shapes}) other weights by {new.mode}; the layer stays"
+            what = f"Changed the weights of {layers} ({shapes}) by {new.mode}; the layer stays"
         return (
             f"{what}; untrained, its output is {self.difference:.1%} off the old one's, of which the old lattice is a"
             " part."

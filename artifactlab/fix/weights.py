@@ -13,23 +13,27 @@ from torch import nn
 
 from artifactlab.errors import FixError, InputError, ModelError, first_line
 from artifactlab.files import followed, refuse_unwritable, write_files, write_folder
-from artifactlab.fix.replacement import Replacement
+from artifactlab.fix.post_filter import POST, PostFilter
+from artifactlab.fix.replacement import Replacement, put
 from artifactlab.models.checkpoint import refuse_misfit, without_prefix
 from artifactlab.models.wrappers import unwrap
 
 HEADER = "artifactlab.fix"
 """The key of the header entry: a JSON list of replacements, in the order they were made."""
+Change = Replacement | PostFilter
+"""What a fix does to a model's modules: a layer in another one's place, or a filter behind the output."""
 MAX_REPLACEMENTS = 1000
 """More than any model has upsamplers, and fixes of them; each takes milliseconds to make."""
 
 
-def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> None:
+def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Change]) -> None:
     """Write a model's weights, and what was replaced in it, as safetensors: completely or not at all.
 
     Args:
         path: ends in `.safetensors`.
         model: the fixed one; what wraps it, such as DataParallel, leaves no trace in the file.
-        replacements: all that were made to the model as its own code builds it, first to last.
+        replacements: all that were made to the model as its own code builds it, first to last; none where only weights
+            changed.
 
     Raises:
         FixError: if the file cannot be written.
@@ -45,13 +49,15 @@ def save_fixed(path: Path, model: nn.Module, replacements: Sequence[Replacement]
     write_for_fix({followed(path): fixed_bytes(path, model, replacements)})
 
 
-def fixed_bytes(path: Path, model: nn.Module, replacements: Sequence[Replacement]) -> bytes:
+def fixed_bytes(path: Path, model: nn.Module, replacements: Sequence[Change]) -> bytes:
     """What `save_fixed` writes to `path`."""
     try:
         weights = unwrap(model).state_dict()  # by the names that the model's own code gives them
         # copies, as safetensors refuses weights that share memory
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
-        return save(tensors, metadata={HEADER: json.dumps([made.to_dict() for made in replacements])})
+        # where only weights changed there is nothing to build
+        built = [made for made in replacements if not (isinstance(made, Replacement) and made.is_refit)]
+        return save(tensors, metadata={HEADER: json.dumps([made.to_dict() for made in built])})
     except (SafetensorError, AttributeError, TypeError) as error:
         raise FixError(f"cannot write {path}: {error}") from error
 
@@ -67,8 +73,8 @@ def write_for_fix(contents: Mapping[Path, bytes], folder: Path | None = None) ->
         raise FixError(str(error)) from error
 
 
-def read_replacements(path: Path) -> list[Replacement]:
-    """The replacements that a weights file was saved with; none for any other file.
+def read_replacements(path: Path) -> list[Change]:
+    """The replacements and filters that a weights file was saved with; none for any other file.
 
     Raises:
         ModelError: if it is no readable safetensors file.
@@ -86,11 +92,13 @@ def read_replacements(path: Path) -> list[Replacement]:
         raise ModelError(f"checkpoint {path}: its list of replacements is damaged")
     if len(listed) > MAX_REPLACEMENTS:
         raise ModelError(f"checkpoint {path} lists {len(listed)} replacements; expected at most {MAX_REPLACEMENTS}")
-    return [Replacement.from_dict(item) for item in listed]
+    return [PostFilter.from_dict(item) if POST in item else Replacement.from_dict(item) for item in listed]
 
 
-def install_from(model: nn.Module, path: Path) -> None:
+def install_from(model: nn.Module, path: Path) -> nn.Module:
     """Replace in a model, in place, what had been replaced in the one that a weights file was saved of.
+
+    It is returned, with a filter behind it where that one had one.
 
     The new modules are made without memory first, and compared with the weights that the file holds: what it says about
     their sizes is not believed.
@@ -102,16 +110,26 @@ def install_from(model: nn.Module, path: Path) -> None:
     """
     replacements = read_replacements(path)
     if not replacements:
-        return
+        return model
     with torch.device("meta"):
         drafts = [made.build() for made in replacements]
     for made, draft in zip(replacements, drafts, strict=True):
-        made.install(model, draft)
+        model = installed(model, made, draft)
     refuse_misfit(model.state_dict(), _shapes(path), path)
     kept = set(model.modules())  # what was replaced once more is never made
-    for made, draft in zip(replacements, drafts, strict=True):
-        if draft in kept:
-            made.install(model, made.build())
+    real = {draft: made.build() for made, draft in zip(replacements, drafts, strict=True) if draft in kept}
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if module in real:
+            put(model, name, real[module])
+    return model
+
+
+def installed(model: nn.Module, made: Change, new: nn.Module) -> nn.Module:
+    """The model with what a fix did to another copy of it: itself, or itself with a filter behind it."""
+    if isinstance(made, PostFilter):
+        return made.install(model, new)
+    made.install(model, new)
+    return model
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:

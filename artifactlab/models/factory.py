@@ -24,8 +24,8 @@ from artifactlab.models.hub import ADD, is_id
 from artifactlab.models.spandrel_descriptor import described_model, is_descriptor
 from artifactlab.registry import Registry
 
-PREPARATIONS: Registry[Callable[[nn.Module, Path], None]] = Registry("artifactlab.checkpoints")
-"""What makes a model the one whose weights a file holds, by name; `artifactlab.fix` puts its replaced modules in."""
+PREPARATIONS: Registry[Callable[[nn.Module, Path], nn.Module]] = Registry("artifactlab.checkpoints")
+"""What makes of a model the one whose weights a file holds, by name; `artifactlab.fix` puts its replaced modules in."""
 
 
 def load_model(
@@ -58,16 +58,17 @@ def load_model(
     model = _build(target, dict(kwargs or {})) if opened is None else opened
     if checkpoint is not None:
         weights = read_part(checkpoint, checkpoint_key)
-        _prepare(model, checkpoint)
+        model = _prepared(model, checkpoint)
         weights = of_model(model.state_dict(), weights, checkpoint)
         fit(model, weights, checkpoint)
     return model
 
 
-def _prepare(model: nn.Module, checkpoint: Path) -> None:
-    """Make the model the one whose weights the checkpoint holds."""
+def _prepared(model: nn.Module, checkpoint: Path) -> nn.Module:
+    """The model whose weights the checkpoint holds."""
     for prepare in PREPARATIONS.values():
-        prepare(model, checkpoint)
+        model = prepare(model, checkpoint)
+    return model
 
 
 def _open(target: str, kwargs: dict[str, Any]) -> nn.Module | None:

@@ -17,9 +17,8 @@ from artifactlab.attribution.artifact_words import amplitude_text, period_text, 
 from artifactlab.files import followed
 from artifactlab.fix.back import Written
 from artifactlab.fix.pipeline import Fix
-from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.verify import FixCheck
-from artifactlab.fix.weights import fixed_bytes, write_for_fix
+from artifactlab.fix.weights import Change, fixed_bytes, write_for_fix
 from artifactlab.metrics.visible import VISIBLE_STEPS
 from artifactlab.report.drawing import crop_of, draw_change, draw_crop, draw_image
 from artifactlab.report.figures import VERDICT, png_of
@@ -42,7 +41,8 @@ MIN_LABEL = 12
 def fix_table(made: Fix) -> Group:
     """What was done, what the output shows before and after, and whether it worked."""
     check = made.check
-    table = Table(title=literal(f"Before and after replacing {', '.join(check.sites)}"), title_justify="left", box=None)
+    what = f"filtering what {', '.join(check.sites)} draws" if made.post else f"replacing {', '.join(check.sites)}"
+    table = Table(title=literal(f"Before and after {what}"), title_justify="left", box=None)
     table.add_column("", min_width=MIN_LABEL)
     for name in ("before", "after"):
         table.add_column(name, justify="right", overflow="fold", min_width=len("123.45/255"))
@@ -75,7 +75,8 @@ def _done(made: Fix) -> list[Text]:
     """What was swapped and trained, and what is to be known of it, a line each."""
     trained = [] if made.distilled is None else [str(made.distilled)]
     notes = [made.note] if made.note else []
-    return [literal(line) for line in (*map(str, made.swaps), *trained, *notes, *made.warnings)]
+    filtered = [str(made.post)] if made.post else []
+    return [literal(line) for line in (*map(str, made.swaps), *filtered, *trained, *notes, *made.warnings)]
 
 
 def fix_json(made: Fix, back: Sequence[Written] = ()) -> str:
@@ -91,6 +92,7 @@ def fix_json(made: Fix, back: Sequence[Written] = ()) -> str:
             }
             for swap in made.swaps
         ],
+        "post": made.post.to_dict() if made.post else None,
         "training": asdict(made.distilled) if made.distilled else None,
         "check": asdict(made.check),
         "before": made.before.to_dict(),
@@ -107,7 +109,7 @@ def fix_json(made: Fix, back: Sequence[Written] = ()) -> str:
 
 def write_fix(
     made: Fix,
-    earlier: Sequence[Replacement],
+    earlier: Sequence[Change],
     path: Path,
     back: Sequence[Written] = (),
     folder: Path | None = None,
@@ -128,7 +130,7 @@ def write_fix(
         FixError: if one of them cannot be written.
     """
     picture = path.with_suffix(".fix.png")
-    weights = fixed_bytes(path, made.model, [*earlier, *made.replacements])
+    weights = fixed_bytes(path, made.model, [*earlier, *made.changes])
     others = {target: content for one in back for target, content in one.files.items()}
     write_for_fix({followed(path): weights, picture: png_of(plot_fix(made)), **others}, folder)
     return [path, picture, *others]

@@ -86,7 +86,8 @@ def next_steps(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | N
         harmless = site.verdict == "harmless"
         why = "shows a grid or steps of its own, which do not reach the output" if harmless else "is clean"
         return [Step("Nothing to do here", f"This site {why}. Changing it would not help.")]
-    steps = [_swap(diagnosis, site, called), _train(site, called), _prove(diagnosis, called)]
+    steps = [_suggest(diagnosis, site, called), _swap(diagnosis, site, called), _train(site, called)]
+    steps.append(_prove(diagnosis, called))
     return [_lint(called), *steps] if called else steps
 
 
@@ -105,9 +106,29 @@ def _lint(called: Invocation | None) -> Step:
     )
 
 
-def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
+def _suggest(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
+    keys = _together(diagnosis, site)
+    named = [word for key in keys for word in ("--site", key)]
+    return Step(
+        "See what cures",
+        "Every cure that needs no training, tried and measured: other weights for the layer, a new layer, a filter"
+        " behind the output, with what is left, what it costs in dB and milliseconds, and what to type.",
+        command=_line(called, "fix", *named, "--suggest"),
+        code=(
+            "from artifactlab.fix import suggest\n\n"
+            f"print(suggest(model, inputs, {keys if len(keys) > 1 else keys[0]!r}, {_settings(diagnosis)}))"
+        ),
+    )
+
+
+def _together(diagnosis: Diagnosis, site: SiteDiagnosis) -> list[str]:
+    """The keys of the sites that are changed at once for this one to be cured."""
     together = [step.key for step in diagnosis.joint]
-    keys = together if site.site.key in together else [site.site.key]
+    return together if site.site.key in together else [site.site.key]
+
+
+def _swap(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | None) -> Step:
+    keys = _together(diagnosis, site)
     inputs = "images" if len(diagnosis.directions) == 2 else "inputs"
     named = [word for key in keys for word in ("--site", key)]
     layers, others = "layer", ""

@@ -37,7 +37,7 @@ def score_card(report: ScoreReport) -> str:
     """
     names = shown_metrics(report)
     rows = [_score_row(image, names) for image in worst_first(report)[:MOST]]
-    return _card(conclusion(report).plain, ["image", "verdict", *names], rows, _more(len(report.images), "images"))
+    return html_card(conclusion(report).plain, ["image", "verdict", *names], rows, _more(len(report.images), "images"))
 
 
 def comparison_card(comparison: Comparison) -> str:
@@ -50,12 +50,12 @@ def comparison_card(comparison: Comparison) -> str:
         )
         for each in comparison.metrics
     ]
-    card = _card(comparison.text, ["metric", "before", "after", "change", "verdict"], metrics)
+    card = html_card(comparison.text, ["metric", "before", "after", "change", "verdict"], metrics)
     if not comparison.images:
         return card
     names = [metric.name for metric in comparison.metrics]
     rows = [_pair_row(pair, names) for pair in comparison.images[:MOST]]
-    return card + _card("", ["image", "became", *names], rows, _more(len(comparison.images), "images"))
+    return card + html_card("", ["image", "became", *names], rows, _more(len(comparison.images), "images"))
 
 
 def diagnosis_card(diagnosis: Diagnosis) -> str:
@@ -65,7 +65,7 @@ def diagnosis_card(diagnosis: Diagnosis) -> str:
         for found in diagnosis.sites[:MOST]
     ]
     finding = f"{diagnosis.doubt} {diagnosis.heading}".strip()
-    return _card(finding, ["site", "verdict", "effect on severity"], rows, _more(len(diagnosis.sites), "sites"))
+    return html_card(finding, ["site", "verdict", "effect on severity"], rows, _more(len(diagnosis.sites), "sites"))
 
 
 def _score_row(image: ImageScore, names: Sequence[str]) -> Row:
@@ -92,6 +92,7 @@ def _more(count: int, what: str) -> str:
     return f"The worst {MOST} of {count} {what}; .to_frame() has all." if count > MOST else ""
 
 
-def _card(title: str, heads: Sequence[str], rows: Sequence[Row], below: str = "") -> str:
+def html_card(title: str, heads: Sequence[str], rows: Sequence[Row], below: str = "") -> str:
+    """A title, a table of rows, and a sentence below it, as HTML."""
     pictured = any(picture for picture, _, _ in rows)
     return rendered("card.html.j2", (), (), title=title, heads=heads, rows=rows, pictured=pictured, below=below)

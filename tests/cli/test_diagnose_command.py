@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+import artifactlab
 from artifactlab.cli.main import main
 
 
@@ -51,6 +52,20 @@ def test_json_goes_to_stdout_alone_validates_and_lies_in_the_report_with_picture
     picture = cv2.imread(str(zoo / "deep/report/diagnosis.png"))
     assert picture.shape == (750, 1300, 3)
     assert picture.std() > 20
+
+
+def test_a_swap_may_be_tried_at_each_offender(zoo: Path) -> None:
+    arguments = ["diagnose", "zoo.py:Net", "--input", "a.png", "--try", "bilinear"]
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "Untrained, bilinear at up1/conv_transpose2d#0 would leave severity" in " ".join(result.stdout.split())
+    assert "--suggest" in result.stderr
+    data = json.loads(run(*arguments, "--format", "json").stdout)
+    jsonschema.validate(data, diagnosis_schema())
+    (trial,) = data["trials"]
+    assert trial["severity"][1] < trial["severity"][0]
+    (zoo / "tried.json").write_text(json.dumps(data))
+    assert artifactlab.Diagnosis.load(zoo / "tried.json").offenders
 
 
 def test_shell_expanded_globs_after_input_are_inputs(zoo: Path) -> None:

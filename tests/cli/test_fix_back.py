@@ -74,6 +74,17 @@ def test_a_folder_comes_back_as_one_that_the_library_opens(zoo: Path, library: A
     assert {path.name: path.read_bytes() for path in (zoo / "vae").iterdir()} == before
 
 
+def test_other_weights_for_the_layer_itself_are_a_folder_that_is_exactly_the_fix(zoo: Path, library: Any) -> None:
+    library.AutoencoderKL().save_pretrained(zoo / "vae")
+    data = run("vae", *PROBE, "--site", "decoder.1", "-o", "out/", "--with", "weights")
+    assert "out is opened like vae: the same\n" in data["said"]
+    own = artifactlab.load_model("vae", checkpoint=Path("out/artifactlab.safetensors"))
+    image = artifactlab.make_probe("zone-plate", 64).expand(1, 3, -1, -1)
+    with torch.no_grad():
+        made, expected = artifactlab.load_model("out")(image), own(image)
+    assert torch.equal(made, expected)
+
+
 def assert_alike(model: Any, other: Any) -> None:
     """Away from the border."""
     image = artifactlab.make_probe("zone-plate", 64).expand(1, 3, -1, -1)

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from artifactlab import load_model
 from artifactlab.cli.main import main
-from artifactlab.fix import distil
+from artifactlab.fix import Suggestions, distil, suggest
 from artifactlab.fix.upsample import SubpixelUpsample
 from artifactlab.fix.weights import read_replacements
 
@@ -120,6 +120,45 @@ def test_a_cure_that_keeps_the_layer_is_a_file_of_the_old_architecture(folder: P
     assert str(made) == str(load_model(GRIDDED))
 
 
+def test_the_output_is_filtered_where_no_layer_is_to_change(folder: Path) -> None:
+    result = run(GRIDDED, "--gray", "--input", "photos", "--post", "-o", "f.safetensors")
+    assert result.exit_code == 0, result.output
+    assert "Filtered output by 5x5 taps" in result.stdout
+    assert "Before and after filtering what up/conv_transpose2d#0 draws" in result.stdout
+    assert cv2.imread("f.fix.png").shape[1] == 1200
+    arguments = [GRIDDED, "--checkpoint", "f.safetensors", "--gray", "--input", "photos", "--fail-on-offender"]
+    assert CliRunner().invoke(main, ["diagnose", *arguments]).exit_code == 0
+    result = run(GRIDDED, "--gray", "--input", "photos", "--post", "-o", "f.safetensors", "--format", "json")
+    data = json.loads(result.stdout)
+    jsonschema.validate(data, schema("fix"))
+    assert (data["swaps"], data["post"]["sizes"]) == ([], [5, 5])
+
+
+def test_a_menu_of_cures_is_printed_and_each_command_of_it_can_be_typed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Suggestions] = []
+
+    def once(*arguments: Any, **settings: Any) -> Suggestions:
+        measured.extend([] if measured else [suggest(*arguments, **settings)])
+        return measured[0]
+
+    monkeypatch.setattr("artifactlab.cli.suggesting.suggest", once)
+    arguments = [GRIDDED, "--gray", "--input", "photos/0.png", "--suggest"]
+    before = sorted(folder.rglob("*"))
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "What cures up/conv_transpose2d#0" in result.stdout
+    assert "Recommended: " in result.stdout
+    commands = [line for line in result.stdout.splitlines() if line.startswith("artifactlab fix ")]
+    data = json.loads(run(*arguments, "--format", "json").stdout)
+    jsonschema.validate(data, schema("suggestions"))
+    assert [one["command"] for one in data["cures"]] == commands
+    assert sorted(folder.rglob("*")) == before
+    assert run(*shlex.split(commands[0])[2:]).exit_code == 0
+    assert (folder / "fixed.safetensors").exists()
+
+
 def test_a_fix_that_did_not_work_exits_with_1_and_says_why(folder: Path) -> None:
     result = run(
         f"{DECODERS}:Functional", "--gray", "--input", "photos", "--site", "interpolate#0", "-o", "f.safetensors"
@@ -150,6 +189,12 @@ def test_a_second_fix_keeps_the_first_in_the_file(folder: Path, fixed: tuple[Pat
         (["-o", "no/such/fixed.safetensors"], "there is no folder"),
         (["-o", "f.safetensors", "--with", "gated"], "gated"),
         (["-o", "f.safetensors", "--site", "down"], "no site 'down'"),
+        (
+            ["-o", "f.safetensors", "--post", "--with", "blur", "--steps", "9"],
+            "changes no layer; leave out --with, --steps",
+        ),
+        (["-o", "f.safetensors", "--suggest", "--distil", "photos"], "leave out -o, --distil"),
+        ([], "Missing option '-o'"),
         (["-o", "f.safetensors", "--options", '{"wings": 2}'], "wings"),
         (["-o", "f.safetensors", "--checkpoint", "none.safetensors"], "no such file"),
     ],

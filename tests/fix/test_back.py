@@ -55,7 +55,7 @@ def fixed(model: nn.Module, name: str, mode: str = "interpolate_conv", cured: bo
     before = SimpleNamespace(config=SimpleNamespace(data_range=1.0), sites=[SimpleNamespace(site=site)])
     check = SimpleNamespace(sites=(site.key,), period=(2, 2), cured=cured)
     new = [] if swap.replacement.is_refit else [swap.replacement]
-    return SimpleNamespace(model=copy, replacements=new, before=before, check=check)
+    return SimpleNamespace(model=copy, replacements=new, post=None, before=before, check=check)
 
 
 def source(path: Path, model: nn.Module, **given: Any) -> Source:

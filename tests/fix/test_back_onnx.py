@@ -16,7 +16,8 @@ from torch import nn
 
 import artifactlab
 from artifactlab.fix.back import Source, Written
-from artifactlab.fix.back_onnx import MOST_BYTES, OLDEST, onnx_back
+from artifactlab.fix.back_onnx import MOST_BYTES, onnx_back
+from artifactlab.fix.onnx_surgery import OLDEST
 from artifactlab.fix.replace import replace_upsampler
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import as_calls
@@ -92,7 +93,7 @@ class Packages:
         before = SimpleNamespace(config=SimpleNamespace(data_range=1.0), sites=[SimpleNamespace(site=record)])
         self.computes = fixed
         new = [] if swap.replacement.is_refit else [swap.replacement]
-        made: Any = SimpleNamespace(model=fixed, replacements=new, before=before, check=check)
+        made: Any = SimpleNamespace(model=fixed, replacements=new, post=None, before=before, check=check)
         (written,) = onnx_back(made, Source(path / "net.onnx", self.model, as_calls(IMAGE)), path / "out.safetensors")
         return written
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -9,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.errors import FixError, InputError
-from artifactlab.fix import REFITS, fix_site, replace_upsampler
+from artifactlab.fix import REFITS, fix_site, replace_upsampler, save_fixed
 from artifactlab.fix.flat_answers import blurred
+from artifactlab.fix.fold import fold
+from artifactlab.fix.nearest_weights import nearest_weights, store
 from artifactlab.fix.response import apply_response, impulse_response
+from artifactlab.fix.weights import read_replacements
 from artifactlab.lint.model_copy import full_copy
 
 
@@ -58,7 +62,19 @@ def test_flat_features_are_answered_alike_and_nothing_but_the_layers_own_weights
     other = {name for name in before if not torch.equal(before[name], after[name])}
     assert {name.partition(".")[0] for name in other} == {swap.replacement.paths[0]}
     assert swap.replacement.is_refit
-    assert f"other weights by {mode}; the layer stays" in str(swap)
+    assert str(swap).startswith("Changed the weights of ")
+    assert f" by {mode}; the layer stays" in str(swap)
+
+
+def test_saved_it_needs_no_entry_in_the_file_and_folds_to_itself(tmp_path: Path) -> None:
+    model, site = LAYERS["shuffle"]()
+    fresh = full_copy(model)
+    swap = replace_upsampler(model, site, "weights")
+    save_fixed(tmp_path / "fixed.safetensors", model, [swap.replacement])
+    assert read_replacements(tmp_path / "fixed.safetensors") == []
+    folded = fold(fresh, model, [swap.replacement])
+    assert folded.is_exact
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in folded.model.state_dict().items())
 
 
 def test_icnr_makes_the_sub_kernels_of_a_shuffle_the_mean_of_what_they_were() -> None:
@@ -139,20 +155,20 @@ def test_trained_the_layer_still_draws_no_grid_on_flat_features(
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-def test_slopes_stay_straight_where_the_kernel_can(scale: int) -> None:
-    """Bilinear interpolation fits a kernel of twice the stride: whatever grid it has, weights are found that do so."""
+def test_slopes_are_straighter_where_they_count(scale: int) -> None:
+    """A kernel of twice the stride has room for straight slopes, not for the blurred layer."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Identity(), nn.ConvTranspose2d(1, 1, 2 * scale, scale, scale // 2, bias=False))
+    up = nn.ConvTranspose2d(1, 1, 2 * scale, scale, scale // 2, bias=False)
     with torch.no_grad():
-        model[1].weight.copy_(torch.rand(1, 1, 2 * scale, 2 * scale))
+        up.weight.copy_(torch.rand(1, 1, 2 * scale, 2 * scale))
         ramp = torch.arange(16.0).expand(1, 1, 16, 16)
-        steps = [model(ramp)[..., 12:-12, 12:-12].diff(dim=-1)]
-        for mode in ("weights", "blur"):
-            changed = full_copy(model)
-            replace_upsampler(changed, "1", mode)
-            steps.append(changed(ramp)[..., 12:-12, 12:-12].diff(dim=-1))
-    uneven = [float(step.std() / step.mean()) for step in steps]
-    assert max(uneven[1:]) < 0.05 < 0.3 < uneven[0]
+        wanted, uneven = blurred(impulse_response(up, 1)), []
+        for straight in (False, True):
+            changed = full_copy(up)
+            store(changed, nearest_weights([up], wanted, straight))  # type: ignore[arg-type]
+            steps = changed(ramp)[..., 12:-12, 12:-12].diff(dim=-1)
+            uneven.append(float(steps.std() / steps.mean()))
+    assert 0.01 < uneven[1] < 0.7 * uneven[0]
 
 
 def test_neighbours_are_left_alone_where_the_user_says_so(decoders: ModuleType) -> None:

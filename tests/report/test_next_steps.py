@@ -56,7 +56,9 @@ def test_the_commands_are_the_program_s_own_and_repeat_what_was_typed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = commands(diagnosis, CALLED)
-    assert [words[:2] for words in found] == [["artifactlab", name] for name in ("lint", "fix", "diagnose", "compare")]
+    assert [words[:2] for words in found] == [
+        ["artifactlab", name] for name in ("lint", "fix", "fix", "diagnose", "compare")
+    ]
     program = click.Context(main, info_name="artifactlab", **main.context_settings)
     for _, name, *arguments in found:
         # parses, or raises a usage error
@@ -92,7 +94,7 @@ def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(
         "your_loss": nn.functional.l1_loss,
     }
     codes = [step.code for step in next_steps(diagnosis, diagnosis.offenders[0], called)]
-    assert len(codes) == (4 if called else 3)
+    assert len(codes) == (5 if called else 4)
     for code in codes:
         exec(code, known)
     assert known["loss"].requires_grad
@@ -100,10 +102,11 @@ def test_the_code_runs_on_the_model_and_inputs_that_were_diagnosed(
 
 def test_the_terminal_says_what_to_type_next_with_the_images_that_are_known(diagnosis: Diagnosis) -> None:
     typed = [shlex.split(command) for _, command in commands_after(diagnosis, CALLED)]
-    assert [words[1] for words in typed] == ["lint", "fix"]
-    assert typed[1][typed[1].index("--distil") + 1] == "my photos/"
+    assert [words[1] for words in typed] == ["lint", "fix", "fix"]
+    assert typed[1][-1] == "--suggest"
+    assert typed[2][typed[2].index("--distil") + 1] == "my photos/"
     two = replace(CALLED, inputs=("--input", "a.png", "--input", "b.png"))
-    assert commands_after(diagnosis, two)[1][1].count("--distil") == 2
+    assert commands_after(diagnosis, two)[2][1].count("--distil") == 2
     assert commands_after(replace(diagnosis, sites=()), CALLED) == []
 
 

@@ -1,0 +1,139 @@
+"""What each cure does without training: `python benchmarks/fix_menu.py`, on the development split alone.
+
+The cases are those of `fix.py`: one defect is planted at a site of a trained net, so that the healthy net is known,
+which no cure has seen. The filter behind the output is made of other images than those that it is judged on.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Sequence
+from multiprocessing import get_context
+from statistics import median
+from typing import Any
+
+import torch
+from fix import TRAINING, as_modules, psnr, sites
+from planted_cases import Plan, make, plans
+from planted_nets import trained
+from planting import with_planted
+from publish import arguments, markdown_table, publish
+
+from artifactlab.errors import FixError
+from artifactlab.fix import check_fix, distil, replace_upsampler
+from artifactlab.fix.flat_phases import flat_phases_kept
+from artifactlab.fix.options import JudgingOptions
+from artifactlab.fix.post_filter import post_filter
+from artifactlab.fix.suggest import TRIED
+from artifactlab.fix.teacher import sites_at
+from artifactlab.fix.timing import pass_times
+from artifactlab.models.calls import as_calls
+from artifactlab.scoring.severity import VISIBLE
+
+ROUNDS = 2
+"""cases per site, as in `fix.py`"""
+TRAINED = {
+    "weights, trained": ("weights", True, 1e-3),
+    "icnr, trained": ("icnr", True, 1e-3),
+    "padding, trained": ("padding", False, 5e-3),
+}
+"""name -> (mode, whether neighbours are trained, learning rate), as `fix_site` trains them"""
+
+
+def run(job: tuple[Plan, bool]) -> dict[str, Any] | None:
+    """What each cure does to one case; None where what was planted does not show."""
+    torch.set_num_threads(1)
+    plan, train = job
+    case = make(plan)
+    healthy = as_modules(trained(plan.split, plan.net), plan)
+    old = as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
+    judged = list(case.images(0).split(1))
+    training = [image for number in TRAINING for image in case.images(number).split(1)]
+    site = next(iter(sites_at(sites(old, judged[0]), [f"ups.{plan.guilty}"])))
+    truth = check_fix(old, healthy, site, judged)
+    if truth.severity[0] < VISIBLE:
+        return None
+    record: dict[str, Any] = {"truth": truth, "before": psnr(old, healthy, judged), "cures": {}, "plan": plan}
+    for name in [*TRIED, *(TRAINED if train else ())]:
+        start, new = time.perf_counter(), copy.deepcopy(old)
+        try:
+            if name == "post":
+                _, new = post_filter(new, [site], as_calls(training), JudgingOptions())
+            else:
+                mode, neighbours, rate = TRAINED.get(name, (name, False, 0.0))
+                swap = replace_upsampler(new, site, mode)
+                if rate:
+                    with flat_phases_kept(new, [swap]):
+                        distil(new, old, swap, training, neighbours=neighbours, learning_rate=rate)
+        except FixError:
+            continue
+        seconds = time.perf_counter() - start
+        record["cures"][name] = {
+            "check": check_fix(old, new, site, judged),
+            "healthy": psnr(new, healthy, judged),
+            "times": pass_times(old, new, as_calls(judged[0])[0], JudgingOptions()),
+            "seconds": seconds,
+        }
+    return record
+
+
+def table(records: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """A row per cure."""
+    rows = []
+    for name in names:
+        done = [(record, record["cures"][name]) for record in records if name in record["cures"]]
+        if not done:
+            continue
+        checks = [result["check"] for _, result in done]
+        slower = [after / before for before, after in (result["times"] for _, result in done)]
+        rows.append(
+            [
+                f"`{name}`",
+                str(len(done)),
+                f"{sum(check.cured for check in checks)}",
+                f"{sum((check.energy_drop or 0.0) >= 0.8 for check in checks)}",
+                f"{median(check.energy_drop or 0.0 for check in checks):.1%}",
+                f"{median(check.severity[1] for check in checks):.2f}",
+                f"{median(check.psnr for check in checks):.1f} dB",
+                f"{median(result['healthy'] for _, result in done):.1f} dB",
+                f"{sum(result['healthy'] > record['before'] for record, result in done)}",
+                f"{median(slower):.2f}",
+                f"{median(result['seconds'] for _, result in done):.1f}",
+            ]
+        )
+    header = [
+        *("cure", "cases", "cured", "80% of the grid gone", "median gone", "severity left, median"),
+        *("to the old output, lattice aside", "to the healthy net", "nearer to it than before"),
+        *("time of a pass, times the old one's", "seconds to make"),
+    ]
+    return markdown_table(header, rows)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not to be published")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--train", action="store_true", help="and what is trained: minutes a case")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    planted = [plan for plan in plans("development", ROUNDS) if plan.kind == "planted"][:: options.every]
+    with get_context("spawn").Pool(options.workers) as processes:
+        found = list(processes.imap(run, [(plan, options.train) for plan in planted]))
+    records = [record for record in found if record is not None]
+    severities = [record["truth"].severity[0] for record in records]
+    healthy = [record["truth"] for record in records]
+    minutes = math.ceil((time.perf_counter() - start) / 60)
+    text = (
+        f"Development split: {len(records)} cases that show, of {len(planted)} (severity {min(severities):.1f} to"
+        f" {max(severities):.0f}, median {median(severities):.1f}); {minutes} minutes. The healthy net is"
+        f" {median(one.psnr for one in healthy):.1f} dB from the old output, lattice aside, and called a cure in"
+        f" {sum(one.cured for one in healthy)}.\n\n" + table(records, [*TRIED, *TRAINED])
+    )
+    publish("fix_menu", text, options.publish)
+
+
+if __name__ == "__main__":
+    main()
