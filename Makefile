@@ -11,7 +11,8 @@ demo: $(READY)
 
 test: $(READY)
 	# a thread for each of the two workers: four on two cores wait for each other, and took ten times as long
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	# tests start Python some hundred times: without bytecode, where the environment forbids it, each compiles all anew
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-notebooks: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake notebooks

@@ -27,6 +27,8 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """What there is by now stays to the end."""
     gc.freeze()
+    # tensors come and go without cycles: at Python's own pace, which is 700, a thirtieth of the time went to looking
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
