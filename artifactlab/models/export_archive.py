@@ -44,9 +44,9 @@ OPERATOR = re.compile(
 
 
 def refuse_old_torch() -> None:
-    """Raise a ModelError where torch cannot read such files as this package checks them, nor make a graph of TorchScript.
+    """Raise a ModelError where torch cannot read such files as this package checks them, or graph most TorchScript.
 
-    Torch 2.6 has no modules for the functions that a TorchScript net calls, so that hardly one can be converted.
+    Torch 2.6 has no modules for the functions that a TorchScript net calls, and gives up.
     """
     found = torch.__version__
     if tuple(map(int, found.split(".")[:2])) < NEEDED:
