@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-notebooks bench visibility planted architectures lint docs notebooks clean
+.PHONY: demo test test-notebooks matrix bench visibility planted architectures lint docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
@@ -16,6 +16,10 @@ test: $(READY)
 
 test-notebooks: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake notebooks
+
+# other versions of Python, torch and the rest: `make matrix ARGUMENTS=--help`
+matrix:
+	$(PYTHON) .ci/matrix.py $(ARGUMENTS)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/demo.py
