@@ -4,17 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-notebooks bench visibility planted architectures lint docs notebooks clean
+.PHONY: demo test test-notebooks matrix bench visibility planted architectures lint docs notebooks clean
 
 demo: $(READY)
 	$(BIN)/artifactlab demo
 
 test: $(READY)
 	# a thread for each of the two workers: four on two cores wait for each other, and took ten times as long
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	# tests start Python some hundred times: without bytecode, where the environment forbids it, each compiles all anew
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-notebooks: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake notebooks
+
+# other versions of Python, torch and the rest: `make matrix ARGUMENTS=--help`
+matrix:
+	$(PYTHON) .ci/matrix.py $(ARGUMENTS)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/demo.py

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from robustness_models import COUNTERS, decoder
@@ -22,6 +21,7 @@ from torch.utils import _pytree
 
 import artifactlab
 from artifactlab.errors import ArtifactLabError
+from artifactlab.inputs import decoding
 
 BATCH = 50
 """decoders of one process"""
@@ -192,7 +192,7 @@ def _surroundings() -> dict[str, Any]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "warnings": len(warnings.filters),
         "Ctrl-C": signal.getsignal(signal.SIGINT),
-        "OpenCV's log": cv2.utils.logging.getLogLevel(),
+        "OpenCV's log": decoding.LOG.getLogLevel(),
     }
 
 

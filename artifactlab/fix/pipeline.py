@@ -193,7 +193,7 @@ def fit(
     progress: Progress | None = None,
     report: Report | None = None,
 ) -> Distilled:
-    """Train the replaced layers, as `distil` does; those that kept their kernel stay without a grid on flat features."""
+    """Train the replaced layers as `distil` does; those that keep their kernel stay without a grid on flat features."""
     with flat_phases_kept(fixed, swaps):
         return distil(
             fixed, model, swaps, list(taught), training=training, judging=judging, progress=progress, report=report

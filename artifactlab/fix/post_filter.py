@@ -111,7 +111,7 @@ def post_filter(
     made = PostFilter(returned.path, period, sizes)
     filter_ = made.build()
     with torch.no_grad():
-        filter_.taps.copy_(fitted_taps(outputs, period, sizes, judging.data_range)[None, None])
+        filter_.taps.copy_(fitted_taps(outputs, period, sizes, judging.data_range or 1.0)[None, None])
     weights = [one for one in model.parameters() if one.is_floating_point()]
     if weights:
         filter_.to(weights[0].device)

@@ -12,6 +12,7 @@ from artifactlab.attribution.sites.records import Site
 from artifactlab.errors import FixError, InputError
 from artifactlab.fix.fold import fold
 from artifactlab.fix.graph_calls import with_calls
+from artifactlab.fix.may_stay import Change
 from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unknown, with_fields
 from artifactlab.fix.pipeline import Stage, by_mode, choose_sites, diagnosed, fit, without_progress
 from artifactlab.fix.post_filter import post_filter
@@ -20,7 +21,7 @@ from artifactlab.fix.replacement import PADDING, REFITS, Replacement
 from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
 from artifactlab.fix.synthetic_inputs import synthetic_inputs
 from artifactlab.fix.timing import pass_times
-from artifactlab.fix.verify import Change, check_fix
+from artifactlab.fix.verify import check_fix
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.random_state import random_states_kept

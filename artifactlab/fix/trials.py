@@ -11,9 +11,10 @@ from torch import nn
 
 from artifactlab.attribution.diagnosis import Diagnosis
 from artifactlab.errors import FixError
+from artifactlab.fix.may_stay import Change
 from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.replace_sites import replace_sites
-from artifactlab.fix.verify import Change, check_fix
+from artifactlab.fix.verify import check_fix
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import as_calls
 from artifactlab.models.random_state import random_states_kept

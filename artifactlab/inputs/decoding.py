@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 Pixels = NDArray[Any]
 COMPLAINT = re.compile(rb"(?m)^(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|libpng).*\n?")
 """Lines that libjpeg and libpng write to stderr, which is the only place where OpenCV lets them say it."""
+LOG: Any = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
+"""What has OpenCV's `getLogLevel` and `setLogLevel`: OpenCV 5 moved them."""
+SILENT = 0
+"""The level at which it logs nothing."""
 _ONE_AT_A_TIME = threading.Lock()
 """Held while OpenCV decodes: its log level and stderr are the process's."""
 
@@ -44,12 +48,12 @@ def _decoded(data: bytes, flags: int) -> Pixels | None:
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Our one line says it; OpenCV's log would repeat it in C++."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    level = LOG.getLogLevel()
+    LOG.setLogLevel(SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        LOG.setLogLevel(level)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from artifactlab.lint.moves import MOVING_MODULES, SIZES
 from artifactlab.lint.ops import CONVOLUTIONS, Pointwise, is_known, module_spec
 from artifactlab.lint.usual_sizes import UnknownSizeError, usual_shape, usual_value
 from artifactlab.models.operators import as_function
+from artifactlab.models.signatures import signature_of
 from artifactlab.models.torch_internals import COMPILED_CHILD, operator_name, own_children
 from artifactlab.models.wrappers import graph_inputs
 
@@ -170,7 +171,7 @@ def is_leaf(module: nn.Module) -> bool:
 def defaults(module: nn.Module) -> dict[str, Any]:
     """Optional arguments at their defaults, so that `if skip is not None` takes the branch of an ordinary call."""
     constants = (bool, int, float, str, type(None))
-    parameters = inspect.signature(module.forward).parameters.items()
+    parameters = signature_of(module.forward).parameters.items()
     return {name: p.default for name, p in parameters if type(p.default) in constants}
 
 

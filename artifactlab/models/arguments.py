@@ -11,6 +11,7 @@ from torch import nn
 
 from artifactlab.errors import InputError, ModelError, shown
 from artifactlab.models.calls import Call
+from artifactlab.models.signatures import signature_of
 from artifactlab.models.torch_internals import forward_pre_hooks
 from artifactlab.models.wrappers import unwrap
 
@@ -26,7 +27,7 @@ def forward_parameters(model: nn.Module) -> Mapping[str, Parameter] | None:
         inside = unwrap(model)
         if forward_pre_hooks(inside):
             return None
-        return inspect.signature(inside.forward).parameters
+        return signature_of(inside.forward).parameters
     except (TypeError, ValueError, ModelError):  # built in, or nothing that can be watched, of which others complain
         return None
 

@@ -44,11 +44,16 @@ OPERATOR = re.compile(
 
 
 def refuse_old_torch() -> None:
-    """Raise a ModelError where torch cannot read such files as this package checks them; only they need a newer one."""
+    """Raise a ModelError where torch cannot read such files as this package checks them, or graph most TorchScript.
+
+    Torch 2.6 has no modules for the functions that a TorchScript net calls, and gives up.
+    """
     found = torch.__version__
     if tuple(map(int, found.split(".")[:2])) < NEEDED:
         needed = ".".join(map(str, NEEDED))
-        raise ModelError(f"exported programs need torch {needed} or newer, and this is {found}; everything else runs")
+        raise ModelError(
+            f"exported programs and TorchScript need torch {needed} or newer, and this is {found}; everything else runs"
+        )
 
 
 def is_exported(path: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ from artifactlab.models.checkpoint import fit
 from artifactlab.models.checkpoint_parts import OPTION, of_model, read_part
 from artifactlab.models.formats import MODEL_FORMATS, format_of
 from artifactlab.models.hub import ADD, is_id
+from artifactlab.models.signatures import signature_of
 from artifactlab.models.spandrel_descriptor import described_model, is_descriptor
 from artifactlab.registry import Registry
 
@@ -145,7 +145,7 @@ def _made(target: str, make: Callable[[], object]) -> nn.Module:
 
 def _check_arguments(factory: Any, target: str, kwargs: dict[str, Any]) -> None:
     try:
-        signature = inspect.signature(factory)
+        signature = signature_of(factory)
     except (TypeError, ValueError):
         return
     try:

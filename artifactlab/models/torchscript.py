@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 
 from artifactlab.errors import ArtifactLabError, ModelError, first_line, shown
 from artifactlab.models.budget import ResultLimit
-from artifactlab.models.export_archive import is_exported
+from artifactlab.models.export_archive import is_exported, refuse_old_torch
 from artifactlab.models.exported_program import as_modules, quietly
 from artifactlab.models.formats import ModelFormat, refuse_arguments
 from artifactlab.models.memory_limit import memory_limit
@@ -65,6 +65,7 @@ def load_torchscript(path: Path, kwargs: Mapping[str, Any]) -> nn.Module:
     Raises:
         ModelError: if it opens files, is damaged, or torch cannot convert it.
     """
+    refuse_old_torch()
     try:
         _check_script(path)
         with quietly(), torch.no_grad():

@@ -7,7 +7,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -139,10 +138,10 @@ def test_frame_of_a_film_that_leaves_its_tables_to_the_decoder_has_no_note(tmp_p
 
 def test_threads_leave_opencv_as_loud_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(encoded(smooth(), "JPEG"))
-    level = cv2.utils.logging.getLogLevel()
+    level = decoding.LOG.getLogLevel()
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(read_image, [tmp_path / "a.jpg"] * 64))
-    assert cv2.utils.logging.getLogLevel() == level
+    assert decoding.LOG.getLogLevel() == level
 
 
 def test_what_others_write_to_stderr_meanwhile_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
@@ -164,11 +163,11 @@ def test_other_formats_cut_off_are_refused_without_a_word_from_opencv(
 ) -> None:
     data = encoded(Image.fromarray(pixels), form)
     (tmp_path / "a").write_bytes(data[: len(data) // 2])
-    level = cv2.utils.logging.getLogLevel()
+    level = decoding.LOG.getLogLevel()
     with pytest.raises(InputError, match="no image, or a damaged one"):
         read_image(tmp_path / "a")
     assert capfd.readouterr().err == ""
-    assert cv2.utils.logging.getLogLevel() == level
+    assert decoding.LOG.getLogLevel() == level
 
 
 def test_text_named_png_is_refused(tmp_path: Path) -> None:

@@ -143,3 +143,9 @@ def test_a_small_net_that_was_traced_with_a_large_image_is_opened(model: nn.Modu
     with quietly():
         torch.jit.trace(model, torch.rand(1, 5, 256, 256)).save(str(tmp_path / "traced.ts"))
     assert load_model(str(tmp_path / "traced.ts"))(torch.rand(1, 5, 64, 64)).shape == (1, 3, 256, 256)
+
+
+def test_an_older_torch_is_told_what_is_needed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.6.0+cpu")
+    with pytest.raises(ModelError, match=r"TorchScript need torch 2\.8 or newer, and this is 2\.6\.0\+cpu"):
+        load_model(str(file))

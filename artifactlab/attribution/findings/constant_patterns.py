@@ -110,14 +110,15 @@ def _own_grid(before: Severity, lattice: Lattice) -> Lattice | None:
 
 def _other_grids(outputs: Sequence[Tensor], lattice: Lattice, data_range: float) -> list[Lattice]:
     """Periods of no site at which all of the first outputs show a grid."""
-    found: set[int] | None = None
+    found: set[int] = set()
     for output in outputs[:SEARCHED]:
         reading = spectral_images(_middle(output[:1]).float() / data_range)
         period = int(reading.period[0])
-        period = period if period and float(reading.grid[0]) >= visible_grid(period) else 0
-        found = {period} if found is None else found & {period}
-    new = [period for period in sorted(found or ()) if period and any(side % period for side in lattice)]
-    return [(period,) * len(lattice) for period in new]
+        shows = period and float(reading.grid[0]) >= visible_grid(period) and any(side % period for side in lattice)
+        if not shows:
+            return []  # and the others need not be searched, which takes a sixth of a small diagnosis
+        found.add(period)
+    return [(period,) * len(lattice) for period in found] if len(found) == 1 else []
 
 
 def _middle(output: Tensor) -> Tensor:
