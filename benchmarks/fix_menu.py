@@ -23,8 +23,7 @@ from planting import with_planted
 from publish import arguments, markdown_table, publish
 
 from artifactlab.errors import FixError
-from artifactlab.fix import check_fix, distil, replace_upsampler
-from artifactlab.fix.flat_phases import flat_phases_kept
+from artifactlab.fix import check_fix, replace_upsampler
 from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.post_filter import post_filter
 from artifactlab.fix.suggest import TRIED
@@ -35,18 +34,11 @@ from artifactlab.scoring.severity import VISIBLE
 
 ROUNDS = 2
 """cases per site, as in `fix.py`"""
-TRAINED = {
-    "weights, trained": ("weights", True, 1e-3),
-    "icnr, trained": ("icnr", True, 1e-3),
-    "padding, trained": ("padding", False, 5e-3),
-}
-"""name -> (mode, whether neighbours are trained, learning rate), as `fix_site` trains them"""
 
 
-def run(job: tuple[Plan, bool]) -> dict[str, Any] | None:
+def run(plan: Plan) -> dict[str, Any] | None:
     """What each cure does to one case; None where what was planted does not show."""
     torch.set_num_threads(1)
-    plan, train = job
     case = make(plan)
     healthy = as_modules(trained(plan.split, plan.net), plan)
     old = as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
@@ -56,18 +48,14 @@ def run(job: tuple[Plan, bool]) -> dict[str, Any] | None:
     truth = check_fix(old, healthy, site, judged)
     if truth.severity[0] < VISIBLE:
         return None
-    record: dict[str, Any] = {"truth": truth, "before": psnr(old, healthy, judged), "cures": {}, "plan": plan}
-    for name in [*TRIED, *(TRAINED if train else ())]:
+    record: dict[str, Any] = {"truth": truth, "before": psnr(old, healthy, judged), "cures": {}}
+    for name in TRIED:
         start, new = time.perf_counter(), copy.deepcopy(old)
         try:
             if name == "post":
                 _, new = post_filter(new, [site], as_calls(training), JudgingOptions())
             else:
-                mode, neighbours, rate = TRAINED.get(name, (name, False, 0.0))
-                swap = replace_upsampler(new, site, mode)
-                if rate:
-                    with flat_phases_kept(new, [swap]):
-                        distil(new, old, swap, training, neighbours=neighbours, learning_rate=rate)
+                replace_upsampler(new, site, name)
         except FixError:
             continue
         seconds = time.perf_counter() - start
@@ -80,10 +68,10 @@ def run(job: tuple[Plan, bool]) -> dict[str, Any] | None:
     return record
 
 
-def table(records: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+def table(records: Sequence[dict[str, Any]]) -> str:
     """A row per cure."""
     rows = []
-    for name in names:
+    for name in TRIED:
         done = [(record, record["cures"][name]) for record in records if name in record["cures"]]
         if not done:
             continue
@@ -116,12 +104,11 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--every", type=int, default=1, help="only every so manieth case; not to be published")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--train", action="store_true", help="and what is trained: minutes a case")
     options = parser.parse_args()
     start = time.perf_counter()
     planted = [plan for plan in plans("development", ROUNDS) if plan.kind == "planted"][:: options.every]
     with get_context("spawn").Pool(options.workers) as processes:
-        found = list(processes.imap(run, [(plan, options.train) for plan in planted]))
+        found = list(processes.imap(run, planted))
     records = [record for record in found if record is not None]
     severities = [record["truth"].severity[0] for record in records]
     healthy = [record["truth"] for record in records]
@@ -130,7 +117,7 @@ def main() -> None:
         f"Development split: {len(records)} cases that show, of {len(planted)} (severity {min(severities):.1f} to"
         f" {max(severities):.0f}, median {median(severities):.1f}); {minutes} minutes. The healthy net is"
         f" {median(one.psnr for one in healthy):.1f} dB from the old output, lattice aside, and called a cure in"
-        f" {sum(one.cured for one in healthy)}.\n\n" + table(records, [*TRIED, *TRAINED])
+        f" {sum(one.cured for one in healthy)}.\n\n" + table(records)
     )
     publish("fix_menu", text, options.publish)
 
