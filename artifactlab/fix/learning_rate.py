@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from artifactlab.errors import ModelError
-from artifactlab.fix.options import LEARNING_RATE
-
-if TYPE_CHECKING:
-    from artifactlab.fix.training import Training
+from artifactlab.fix.options import LEARNING_RATE, TrainingOptions
 
 RATES = (LEARNING_RATE / 4, LEARNING_RATE, 4 * LEARNING_RATE)
 """Rates that are tried: a factor of four apart, as the loss after a training changes little within two."""
@@ -24,7 +21,28 @@ MOST_STEPS = 18
 """Steps at each rate at most: of 600, all three take 9%."""
 
 
-def search_rate(training: Training, start: float) -> float:
+class Trained(Protocol):
+    """What is trained, and on what."""
+
+    @property
+    def weights(self) -> Mapping[str, nn.Parameter]:
+        """The parameters that are trained."""
+
+    @property
+    def options(self) -> TrainingOptions:
+        """How to train."""
+
+    def loss(self, number: int) -> Tensor:
+        """The loss of one input."""
+
+    def number_at(self, step: int) -> int:
+        """Which input a step is on."""
+
+    def held_out_loss(self) -> float:
+        """The mean loss over inputs that no step is on."""
+
+
+def search_rate(training: Trained, start: float) -> float:
     """The rate of `RATES` after a few steps at which held-out inputs are least off; the weights are as before then.
 
     Each trial falls along a cosine as the training does, so that a rate at which weights merely jitter is not refused
@@ -51,7 +69,7 @@ def search_rate(training: Training, start: float) -> float:
     return min(losses, key=losses.__getitem__)
 
 
-def _loss_after(training: Training, rate: float, steps: int, until: float) -> float:
+def _loss_after(training: Trained, rate: float, steps: int, until: float) -> float:
     """The loss on held-out inputs after so many steps; infinite where it is no number any more, or time is over."""
     optimiser = torch.optim.Adam(training.weights.values(), lr=rate)
     for step in range(steps):
@@ -67,7 +85,7 @@ def falling(rate: float, done: float) -> float:
     return rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def take_step(training: Training, optimiser: torch.optim.Optimizer, step: int, rate: float) -> None:
+def take_step(training: Trained, optimiser: torch.optim.Optimizer, step: int, rate: float) -> None:
     """One step of an optimiser, on the input whose turn it is.
 
     Raises:
