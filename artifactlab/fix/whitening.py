@@ -22,8 +22,9 @@ from artifactlab.errors import ModelError
 from artifactlab.fix.upsample.spaces import AnyConvolution, Convolution
 from artifactlab.models.torch_internals import own_parameters
 
-DAMPING = 1e-3
-"""Share of the mean variance that is added to all: what varies less is left about as it is."""
+DAMPING = 1e-2
+"""Share of the mean variance that is added to all: what varies less is left about as it is. With a thousandth, and the
+ridge of `training`, four development nets came a decibel less near on average."""
 LARGEST = 2304
 """Rows of a covariance, those of 256 channels of 3x3, up to which channels and taps are whitened together: to factorise
 it takes a second; of 512 channels it would be ten, and there channels are whitened alone."""
@@ -103,11 +104,12 @@ class Whitening:
             for block, start, place in zip(self.blocks, self.starts, self.coordinates, strict=True):
                 block.put(self.weights, start + block.change(place))
 
-    def read_gradients(self) -> None:
-        """Give the coordinates the gradient that the weights have."""
+    def read_gradients(self, ridge: float) -> float:
+        """Give the coordinates the gradient that the weights have, and that of `ridge` times their square, returned."""
         found = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in self.weights.items()}
         for block, place in zip(self.blocks, self.coordinates, strict=True):
-            place.grad = block.gradient(block.joined(found))
+            place.grad = block.gradient(block.joined(found)) + 2 * ridge * place.detach()
+        return ridge * sum(float(place.detach().square().sum()) for place in self.coordinates)
 
 
 @dataclass
