@@ -111,7 +111,8 @@ def plan(torch: str | None) -> dict[str, tuple[str, str]]:
     pythons = [(version, python) for version in supported(config) if (python := find(version))]
     jobs = {version: (python, measured) for version, python in pythons}
     if pythons:
-        jobs["oldest"] = (pythons[0][1], "\n".join(oldest(config)) + "\n")
+        held = [f"torch=={torch}" if torch and line.startswith("torch<") else line for line in oldest(config)]
+        jobs["oldest"] = (pythons[0][1], "\n".join(held) + "\n")
         jobs["newest"] = (pythons[-1][1], "")
     return jobs
 
@@ -121,7 +122,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*versions, "oldest", "newest"]
     parser.add_argument("--only", action="append", choices=names, help="repeatable; all if left out")
-    parser.add_argument("--torch", metavar="VERSION", help="that of the environments named after a Python")
+    parser.add_argument("--torch", metavar="VERSION", help="in all environments but `newest`")
     options = parser.parse_args()
     jobs = plan(options.torch)
     BUILD.mkdir(parents=True, exist_ok=True)
