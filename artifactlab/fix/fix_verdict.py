@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from artifactlab.fix.likeness import Likeness
+from artifactlab.fix.likeness import Likeness, Possible
 from artifactlab.fix.local_check import WindowChange
 from artifactlab.fix.may_stay import MIN_DROP, Change, came_up, may_stay, stays
 from artifactlab.scoring.severity import VISIBLE
@@ -58,7 +58,7 @@ def fix_verdict(
     other_grids: Sequence[Change],
     window: WindowChange | None,
     likeness: Likeness,
-    possible: Likeness,
+    possible: Possible,
 ) -> tuple[bool, str]:
     """Whether it is a cure, and a sentence that says so or why not.
 
@@ -68,7 +68,7 @@ def fix_verdict(
         other_grids: severities of grids of other periods.
         window: the one that speaks against it, if any does.
         likeness: how much of the outputs is as it was.
-        possible: the same of what the repair of the sites keeps.
+        possible: what a perfect cure could keep.
     """
     found = Findings()
     for form in forms:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from artifactlab.attribution.artifact_words import DIRECTIONS, words_for
 from artifactlab.attribution.repair.lattice_removal import remove_lattice
+from artifactlab.metrics import remove_spectral_images
 from artifactlab.metrics.bands import baseband
 from artifactlab.metrics.gradients import gradient
 
@@ -21,8 +22,8 @@ MAY_LOSE_DB = 1.0
 planted, the healthy nets, which are cures by construction, are within .1 dB of it (docs/decisions.md, *What a perfect
 cure could keep*)."""
 LEAST_DB = 32.0
-"""PSNR below which no image is the same, whatever a repair keeps: a net that enlarges by 8 was cured to the eye at 32.2
-dB, and the demo's net at 26.2, as its repair, has other colours."""
+"""PSNR below which no image is the same, however little a repair keeps: a net that enlarges by 8 was cured to the eye at
+32.2 dB, and the demo's net at 26.2, as its repair, has other colours."""
 SAME_BORDER_DB = 15.0
 """PSNR likewise along the border, lower as an old layer may have read zeros there and a new one repeats pixels
 (docs/decisions.md, *Borders are not compared*)."""
@@ -61,37 +62,56 @@ class Likeness:
         self.detail = energies[0], energies[1] / _contrast(cut) ** 2
         """Energy of edges and texture before and after, in squared data ranges per pixel, at the contrast before."""
 
-    def sharpness(self, possible: Likeness) -> float:
+    def sharpness(self, possible: Possible) -> float:
         """Edges and texture after the fix in dB over those that a perfect cure keeps; 0 where there are none.
 
         Those of the old output are too many where stair-steps are among them, which a repair takes; those of its repair
         where the repair leaves some, or adds. So the fewer of the two count.
-
-        Args:
-            possible: what the repair of the sites keeps.
         """
-        kept = min(self.detail[0], possible.detail[1])
+        kept = min(self.detail[0], possible.detail)
         return _decibels(kept / self.detail[1]) if self.detail[1] and kept else -math.inf if kept else 0.0
 
-    def losses(self, possible: Likeness) -> list[str]:
-        """What is not as it was, in words.
-
-        Args:
-            possible: what a perfect cure would keep, as the repair of the sites does. A gross defect has moved what
-                later layers make of an image, so that taking it out changes more than the lattice.
-        """
+    def losses(self, possible: Possible) -> list[str]:
+        """What is not as it was, in words."""
         found = []
-        if not self.psnr >= max(LEAST_DB, min(SAME_IMAGE_DB, possible.psnr - MAY_LOSE_DB)):
+        if not self.psnr >= min(SAME_IMAGE_DB, possible.psnr):
             found.append(f"{self.whole} changed ({self})")
         if not self.border >= SAME_BORDER_DB:
             found.append(f"the border changed ({self.border:.1f} dB)")
-        lost = min(self.detail[0], possible.detail[1]) - self.detail[1]
+        lost = min(self.detail[0], possible.detail) - self.detail[1]
         if not (lost <= FAINT_LOSS or self.sharpness(possible) >= -MAX_BLUR_DB):
             found.append(f"detail was lost ({self.sharpness(possible):.1f} dB of edges and texture)")
         return found
 
     def __str__(self) -> str:
         return f"{self.psnr:.1f} dB to the old output, lattice and border aside"
+
+
+class Possible:
+    """What a perfect cure could keep of the old output, by two estimates of one.
+
+    A gross defect has moved what later layers make of an image, so that taking it out changes more than the lattice.
+    How much, the repair of the sites shows where later layers take it well. Stair-steps are more than a lattice, too:
+    the old output with its spectral images taken out has nothing else changed, and no cure is nearer than that.
+
+    Args:
+        before: the old outputs.
+        repaired: with the sites repaired.
+        period: of the lattice along each axis.
+        data_range: of the outputs.
+    """
+
+    def __init__(
+        self, before: list[Tensor], repaired: list[Tensor], period: tuple[int, ...], data_range: float
+    ) -> None:
+        cleaned = [
+            remove_spectral_images(remove_lattice(image, period), period, data_range=data_range) for image in before
+        ]
+        by_repair, by_cleaning = (Likeness(before, made, period, data_range) for made in (repaired, cleaned))
+        self.psnr = min(max(LEAST_DB, by_repair.psnr - MAY_LOSE_DB), by_cleaning.psnr - MAY_LOSE_DB)
+        """PSNR to the old output, lattice and border aside, that can be asked of a cure."""
+        self.detail = by_repair.detail[1]
+        """Energy of edges and texture that the repair keeps; cleaning takes a quarter of a decibel of photos."""
 
 
 def _sum_and_count(parts: Sequence[Tensor]) -> tuple[float, int]:

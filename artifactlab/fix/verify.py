@@ -17,7 +17,7 @@ from artifactlab.errors import FixError
 from artifactlab.fix.common_period import common_period
 from artifactlab.fix.fix_verdict import Form, fix_verdict
 from artifactlab.fix.judged_range import with_range
-from artifactlab.fix.likeness import BORDER_PERIODS, Likeness
+from artifactlab.fix.likeness import BORDER_PERIODS, Likeness, Possible
 from artifactlab.fix.local_check import WindowChange, check_windows
 from artifactlab.fix.may_stay import Change, may_stay
 from artifactlab.fix.options import JudgingOptions, refuse_unknown, with_fields
@@ -86,9 +86,10 @@ def check_fix(
     It is a cure if 80% of the energy of what showed is gone and what is left does not show, grid and stair-steps each;
     if no grid of any period and no stair-steps came up instead; if the same holds in each window of 64 pixels; and if
     the image is the same: lattice aside, the two outputs are within 35 dB (or within 1 dB of what the repair of the
-    sites in the old model keeps, where a defect is so gross that this is less, but never below 32), 15 dB along the
-    border, and no more than .1 dB of the energy of edges and texture is lost. What stays where the sites of the old
-    model are repaired is not theirs, and may stay.
+    sites in the old model keeps, where a defect is so gross that this is less, but not below 32, or of the old output
+    without its spectral images, where these are more than a lattice), 15 dB along the border, and no more than .1 dB of
+    the energy of edges and texture is lost. What stays where the sites of the old model are repaired is not theirs, and
+    may stay.
 
     Args:
         old, new: the model before and after.
@@ -127,7 +128,7 @@ def check_fix(
     (grid, steps), amplitude = _by_form(before, after, period, data_range)
     left = _severity(repaired, period, data_range).together() if knows else (0.0, 0.0)
     likeness = Likeness(before, after, period, data_range)
-    possible = Likeness(before, repaired, period, data_range)
+    possible = Possible(before, repaired, period, data_range)
     words = words_for(DIRECTIONS[len(period)])
     keys = tuple(site.key for site in sites)
     forms = Form(words.level, grid, left[0]), Form(words.steps, steps, left[1])
