@@ -110,6 +110,8 @@ def main() -> None:
     with get_context("spawn").Pool(options.workers) as processes:
         found = list(processes.imap(run, planted))
     records = [record for record in found if record is not None]
+    if not records:
+        raise SystemExit(f"what was planted shows in none of these {len(planted)} cases")
     severities = [record["truth"].severity[0] for record in records]
     healthy = [record["truth"] for record in records]
     minutes = math.ceil((time.perf_counter() - start) / 60)
