@@ -22,8 +22,8 @@ MAY_LOSE_DB = 1.0
 planted, the healthy nets, which are cures by construction, are within .1 dB of it (docs/decisions.md, *What a perfect
 cure could keep*)."""
 LEAST_DB = 32.0
-"""PSNR below which no image is the same, however little a repair keeps: a net that enlarges by 8 was cured to the eye at
-32.2 dB, and the demo's net at 26.2, as its repair, has other colours."""
+"""PSNR below which no image is the same, however little a repair keeps: a net that enlarges by 8 was cured to the eye
+at 32.2 dB, and the demo's net at 26.2, as its repair, has other colours."""
 SAME_BORDER_DB = 15.0
 """PSNR likewise along the border, lower as an old layer may have read zeros there and a new one repeats pixels
 (docs/decisions.md, *Borders are not compared*)."""

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from artifactlab.errors import ModelError
 from artifactlab.fix.upsample.spaces import AnyConvolution, Convolution
-from artifactlab.models.torch_internals import own_parameters
 
 DAMPING = 1e-2
 """Share of the mean variance that is added to all: what varies less is left about as it is. With a thousandth, and the
@@ -185,14 +184,22 @@ def _looked_at(
 
 
 def _is_whitened(name: str, part: nn.Module, weights: Mapping[str, nn.Parameter]) -> bool:
-    """Whether it is an ordinary convolution whose weight is found as it is."""
+    """Whether it is an ordinary convolution whose weight is found as it is, or but for a projection."""
     return (
         isinstance(part, AnyConvolution)
-        and f"{name}.weight" in weights
         and part.groups == 1
         and max(part.dilation) == 1
-        and own_parameters(part).get("weight") is weights[f"{name}.weight"]
+        and _parameter(name, part, "weight", weights) is not None
     )
+
+
+def _parameter(name: str, part: nn.Module, which: str, weights: Mapping[str, nn.Parameter]) -> str | None:
+    """The name of a convolution's weight or bias among those that are found; None where none has its shape."""
+    inside = f"{name}." if name else ""  # the model itself has no name
+    for known in (f"{inside}{which}", f"{inside}parametrizations.{which}.original"):
+        if known in weights and weights[known].shape == getattr(part, which).shape:
+            return known
+    return None
 
 
 def _blocks(seen: Look, weights: Mapping[str, nn.Parameter]) -> list[Block]:
@@ -201,12 +208,13 @@ def _blocks(seen: Look, weights: Mapping[str, nn.Parameter]) -> list[Block]:
         if not layer.returned:
             continue  # not run, or nothing comes back from it
         left = _whitening(layer.returned)
-        weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
-        names = (weight, bias) if bias in weights and layer.has_whole_kernel else (weight,)
+        weight, bias = (_parameter(layer.name, layer.module, which, weights) for which in ("weight", "bias"))
+        assert weight is not None  # or it would not have been looked at
+        names = (weight, bias) if bias is not None and layer.has_whole_kernel else (weight,)
         rows = [torch.cat([x, torch.ones_like(x[:1])]) for x in layer.inputs] if len(names) == 2 else layer.inputs
         right = _whitening(rows)
         blocks.append(Block(names, not isinstance(layer.module, Convolution), len(right), left, right))
-        if bias in weights and len(names) == 1:
+        if bias is not None and len(names) == 1:
             blocks.append(Block((bias,), False, 1, left, None))
     known = {name for block in blocks for name in block.names}
     for name, energy in seen.energies.items():
