@@ -1,7 +1,7 @@
-"""What each cure does without training: `python benchmarks/fix_menu.py`, on the development split alone.
+"""What each cure of `fix --suggest` does: `python benchmarks/fix_menu.py`, on the development split alone.
 
 The cases are those of `fix.py`: one defect is planted at a site of a trained net, so that the healthy net is known,
-which no cure has seen. The filter behind the output is made of other images than those that it is judged on.
+which no cure has seen. Each is made as `fix` makes it where no images are given: on synthetic ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from fix import TRAINING, as_modules, psnr, sites
+from fix import as_modules, psnr, shows, sites
 from planted_cases import Plan, make, plans
 from planted_nets import trained
 from planting import with_planted
@@ -24,13 +24,14 @@ from publish import arguments, markdown_table, publish
 
 from artifactlab.errors import FixError
 from artifactlab.fix import check_fix, replace_upsampler
-from artifactlab.fix.options import JudgingOptions
+from artifactlab.fix.options import JudgingOptions, TrainingOptions
+from artifactlab.fix.pipeline import by_mode, fit
 from artifactlab.fix.post_filter import post_filter
 from artifactlab.fix.suggest import TRIED
+from artifactlab.fix.synthetic_inputs import STEPS, synthetic_inputs
 from artifactlab.fix.teacher import sites_at
 from artifactlab.fix.timing import pass_times
 from artifactlab.models.calls import as_calls
-from artifactlab.scoring.severity import VISIBLE
 
 ROUNDS = 2
 """cases per site, as in `fix.py`"""
@@ -43,26 +44,28 @@ def run(plan: Plan) -> dict[str, Any] | None:
     healthy = as_modules(trained(plan.split, plan.net), plan)
     old = as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
     judged = list(case.images(0).split(1))
-    training = [image for number in TRAINING for image in case.images(number).split(1)]
-    site = next(iter(sites_at(sites(old, judged[0]), [f"ups.{plan.guilty}"])))
-    truth = check_fix(old, healthy, site, judged)
-    if truth.severity[0] < VISIBLE:
+    if not shows(old, healthy, case.images(0), case.periods[plan.guilty]):
         return None
+    site = next(iter(sites_at(sites(old, judged[0]), [f"ups.{plan.guilty}"])))
+    judging = JudgingOptions(data_range=1.0)
+    truth = check_fix(old, healthy, site, judged, judging=judging)
+    taught = synthetic_inputs(old, as_calls(judged), judging.seed)
     record: dict[str, Any] = {"truth": truth, "before": psnr(old, healthy, judged), "cures": {}}
     for name in TRIED:
         start, new = time.perf_counter(), copy.deepcopy(old)
         try:
             if name == "post":
-                _, new = post_filter(new, [site], as_calls(training), JudgingOptions())
+                _, new = post_filter(new, [site], taught, judging)
             else:
-                replace_upsampler(new, site, name)
+                swap = replace_upsampler(new, site, name)
+                fit(new, old, [swap], taught, by_mode(TrainingOptions(steps=STEPS), name), judging)
         except FixError:
             continue
         seconds = time.perf_counter() - start
         record["cures"][name] = {
-            "check": check_fix(old, new, site, judged),
+            "check": check_fix(old, new, site, judged, judging=judging),
             "healthy": psnr(new, healthy, judged),
-            "times": pass_times(old, new, as_calls(judged[0])[0], JudgingOptions()),
+            "times": pass_times(old, new, as_calls(judged[0])[0], judging),
             "seconds": seconds,
         }
     return record
