@@ -34,6 +34,8 @@ class State:
     """How long it took, over all runs."""
     first_loss: float
     """The loss on the held-out inputs before the first step."""
+    first_shown: float
+    """The severity that held-out outputs had then."""
     best_loss: float
     """The smallest loss on them since."""
     best: dict[str, Tensor]
@@ -117,7 +119,7 @@ def load_state(path: Path, run: str, weights: Mapping[str, Tensor]) -> State | N
 def _refuse_damaged(state: State, weights: Mapping[str, Tensor]) -> None:
     """Raise a ValueError unless the numbers are numbers, and the weights those of the model."""
     counts = (state.step, state.planned, state.inputs, state.shown, state.last)
-    numbers = (*counts, state.seconds, state.first_loss, state.best_loss)
+    numbers = (*counts, state.seconds, state.first_loss, state.first_shown, state.best_loss)
     if not all(type(n) is int and n >= 0 for n in counts) or not all(type(n) in (int, float) for n in numbers):
         raise ValueError("its numbers are damaged")
     if type(state.ended) is not str:

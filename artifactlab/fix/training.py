@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from artifactlab.fix.checkpoint import State, save_state
+from artifactlab.fix.may_stay import MIN_DROP
 from artifactlab.fix.objective import Objective
 from artifactlab.fix.options import TrainingOptions
 from artifactlab.fix.whitening import Whitening
+from artifactlab.scoring.severity import VISIBLE
 
 FIRST = 4
 """Inputs of the first round: as few as find the way, so that most of it is gone in seconds."""
@@ -78,7 +80,8 @@ def train(
         report: called after each round.
 
     Returns:
-        Where it stands, with the weights that were the best on the held-out inputs.
+        Where it stands, with the weights that were the best on the held-out inputs, of those that show no more there
+        than the first ones.
 
     Raises:
         ModelError: if the model fails, or runs without gradients.
@@ -99,9 +102,11 @@ def train(
         iterations = max(1, min(ITERATIONS, (state.planned - state.step) // count - 2))
         gain = _round(objective, objective.batch(state.shown, count), iterations, step)
         state.shown, state.last = state.shown + count, count
-        loss = _keep_if_best(objective, state)
+        found = Evaluation(objective.held_out_loss(), objective.shown())
+        if found.loss < state.best_loss and found.severity <= max(VISIBLE, state.first_shown / MIN_DROP):
+            state.best_loss, state.best = found.loss, copied(objective.weights)
         if report:
-            report(Evaluation(loss, objective.shown()))
+            report(found)
         state.seconds = spent + time.monotonic() - start
         state.planned = min(options.steps, state.step + _affordable(options, state))
         if gain < GAIN and count >= len(objective.used):
@@ -165,6 +170,7 @@ def _at_first(objective: Objective) -> State:
         planned=objective.options.steps,
         seconds=0.0,
         first_loss=first,
+        first_shown=objective.shown(),
         best_loss=first,
         best=copied(objective.weights),
     )
@@ -174,14 +180,6 @@ def _save(objective: Objective, state: State, run: str) -> None:
     if objective.options.checkpoint is not None:
         state.weights = copied(objective.weights)
         save_state(objective.options.checkpoint, run, state)
-
-
-def _keep_if_best(objective: Objective, state: State) -> float:
-    """The loss on the held-out inputs; the weights are kept if there were none better."""
-    loss = objective.held_out_loss()
-    if loss < state.best_loss:
-        state.best_loss, state.best = loss, copied(objective.weights)
-    return loss
 
 
 def copied(weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

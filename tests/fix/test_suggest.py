@@ -32,7 +32,6 @@ def test_every_cure_is_tried_and_the_recommended_one_stands_first(menu: Suggesti
     assert menu.recommended is menu.cures[0]
     ranks = [(not one.cured, one.mode == "post", -one.psnr) for one in menu.cures]
     assert ranks == sorted(ranks)
-    assert not by_mode(menu)["icnr"].cured  # it draws stair-steps
 
 
 def test_each_says_what_is_left_and_what_it_costs(menu: Suggestions) -> None:
@@ -74,10 +73,12 @@ class Planted(nn.Module):
 
 @pytest.mark.parametrize("kind", ["shuffle", "nearest"])
 def test_a_planted_layer_of_every_kind_has_a_cure_that_keeps_it(kind: str, decoders: ModuleType) -> None:
-    menu = suggest(Planted(kind).eval(), decoders.images(1), modes=["weights", "blur", "padding", "interpolate_conv"])
+    net = Planted(kind).eval()
+    menu = suggest(net, decoders.images(1), modes=["padding", "interpolate_conv"])
     assert menu.refused[0].startswith("Not padding: ")
     found = by_mode(menu)
-    assert found["weights"].cured, found["weights"].verdict
+    untrained = fix_site(net, decoders.images(1), mode="weights", steps=0)
+    assert untrained.check.cured, untrained.check.verdict
     # a 3x3 kernel before a shuffle holds the new layer, and behind a nearest resize only a smaller one
     assert found["interpolate_conv"].keeps_format == (kind == "shuffle")
 
@@ -88,7 +89,7 @@ def test_without_an_offender_there_is_nothing_to_suggest(decoders: ModuleType) -
 
 
 def test_where_nothing_cures_nothing_is_recommended(menu: Suggestions) -> None:
-    worst = replace(menu, cures=menu.cures[-1:])
+    worst = replace(menu, cures=(replace(menu.cures[-1], cured=False),))
     assert worst.recommended is None
     assert "train the first of these" in worst._repr_html_()
 
