@@ -60,9 +60,10 @@ class Planted(nn.Module):
     def __init__(self, kind: str) -> None:
         super().__init__()
         shuffles = kind == "shuffle"
-        conv = nn.Conv2d(1, 4 if shuffles else 1, 3, padding=1, bias=False)
+        conv = nn.Conv2d(1, 4 if shuffles else 1, 3, padding=1)
         with torch.no_grad():
             conv.weight.zero_()
+            conv.bias.zero_()  # the new layer, trained, has one
             conv.weight[:, 0, 1, 1] = torch.tensor([1.0, 1.1, 0.9, 1.0]) if shuffles else 1.0
         up = nn.PixelShuffle(2) if shuffles else nn.Upsample(scale_factor=2)
         self.first, self.second = (conv, up) if shuffles else (up, conv)
