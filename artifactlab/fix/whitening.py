@@ -229,7 +229,8 @@ def _whitening(samples: Sequence[Tensor]) -> Tensor:
     """The inverse of the Cholesky factor of samples' covariance, (rows, rows); the samples are (rows, places)."""
     places = sum(part.shape[1] for part in samples)
     covariance = torch.stack([part.double() @ part.double().T for part in samples]).sum(0) / places
-    mean = covariance.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny)
+    # of a layer that is not seen in the output all is zero, and its inverse is one that float32 holds, lest it be NaN
+    mean = covariance.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
     eye = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
     factor = torch.linalg.cholesky(covariance + DAMPING * mean * eye)
     return torch.linalg.solve_triangular(factor, eye, upper=False).float()
