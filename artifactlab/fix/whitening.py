@@ -31,6 +31,10 @@ PLACES = 4096
 """Places of a feature map that are looked at, at most: of a few inputs, several times as many as there are rows."""
 
 
+class NoGradients(ModelError):
+    """A model through which nothing can be trained."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Weights of one layer as (rows, columns, others), with what whitens rows and columns."""
@@ -172,7 +176,7 @@ def _looked_at(
         for made in outputs:
             noise = torch.randn(made.shape, generator=generator).to(made.device)
             if not made.requires_grad:
-                raise ModelError(
+                raise NoGradients(
                     "nothing can be trained: the model's forward runs without gradients (no_grad, or detach)"
                 )
             found = torch.autograd.grad(made, list(weights.values()), noise, allow_unused=True)

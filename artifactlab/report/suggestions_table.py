@@ -20,8 +20,8 @@ SCHEMA_VERSION = "1.0"
 HEADS = ("", "severity", "grid gone", "steps gone", "likeness", "ms a pass", "new layer", "old files")
 CAPTION = (
     "Made in seconds and measured: severity before and after (1 just shows), PSNR to the old output with the lattice"
-    " aside, median milliseconds of a forward pass; whether files of the model's own architecture hold it. With --distil"
-    " IMAGES/ a command trains on your images."
+    " aside, median milliseconds of a forward pass; whether files of the model's own architecture hold it. With"
+    " --distil IMAGES/ a command trains on your images."
 )
 
 
