@@ -40,12 +40,13 @@ def synthetic_inputs(model: nn.Module, calls: Sequence[Call], seed: int, output:
         return []
     low, high = min(float(image.min()) for image in images), max(float(image.max()) for image in images)
     count, channels, *size = images[0].shape
-    sides = [min(side, SIDE) for side in size]
+    rows, columns = (min(side, SIDE) for side in size)
     generator = torch.Generator().manual_seed(seed)
-    made = [low + (high - low) * dead_leaves(*sides, channels, generator) for _ in range(COUNT)]
+    made = [low + (high - low) * dead_leaves(rows, columns, channels, generator) for _ in range(COUNT)]
     smaller = [_with_image(calls[0], leaves) for leaves in made]
     needs, is_alone = needs_of(model), len(list(_tensors(calls[0]))) == 1
-    if is_alone and (sides == size or ((needs is None or needs.crops) and _runs(model, smaller[0], seed, output))):
+    takes_crops = needs is None or needs.crops
+    if is_alone and (size == [rows, columns] or (takes_crops and _runs(model, smaller[0], seed, output))):
         return smaller
     return [_with_image(calls[0], _mirrored(leaves, size).expand(count, -1, -1, -1)) for leaves in made]
 
