@@ -33,12 +33,12 @@ def print_suggestions(
     """
     given = [flag_of(one) for one in ctx.command.params if one.name in NOT_WITH_SUGGEST and is_given(ctx, one)]
     if given:
-        raise InputError(f"--suggest tries every cure that needs no training; leave out {', '.join(given)}")
+        raise InputError(f"--suggest tries every cure that takes seconds; leave out {', '.join(given)}")
     loaded = inputs.load(seed) if inputs.given or inputs.noise else inputs.of((), STANDARD_PROBES).load(seed)
     describe_inputs(loaded, "judged on")
     with prints_to_stderr(), progress_stages() as stage:
         built = model.build()
-        judging = JudgingOptions(output=inputs.output, data_range=inputs.output_range or 1.0, seed=seed)
+        judging = JudgingOptions(output=inputs.output, data_range=inputs.output_range, seed=seed)
         menu = suggest(built, inputs.for_model(built, loaded), sites or None, judging=judging, stage=stage)
 
     def command(one: Suggestion) -> str:

@@ -32,7 +32,7 @@ class TrainingOptions:
     lattice_weight: float = LATTICE_WEIGHT
     """How much the error's phase pattern counts; raise it where the grid stays, lower it where the image changes."""
     checkpoint: Path | None = None
-    """The file that a killed training goes on from, written every 25 steps; None keeps no such file."""
+    """The file that a killed training goes on from, written after every round; None keeps no such file."""
 
 
 @dataclass(frozen=True)

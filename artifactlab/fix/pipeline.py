@@ -26,6 +26,7 @@ from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
 from artifactlab.fix.synthetic_inputs import synthetic_inputs
 from artifactlab.fix.training import Progress, Report
 from artifactlab.fix.verify import FixCheck, check_fix
+from artifactlab.fix.whitening import NoGradients
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.random_state import random_states_kept
@@ -39,6 +40,11 @@ WARNINGS = {
     "clean": "{site} is clean: it draws nothing.",
 }
 """What a site's verdict says against replacing it."""
+NOTHING_LIKE_IT = (
+    "Left as it starts: --distil says what to train on, as nothing synthetic is like an input that is no single image"
+    " of one or three channels."
+)
+"""Why nothing was trained where nobody said what on."""
 TRAIN_NEIGHBOURS = ("weights", "icnr")
 """Modes with which the neighbours are trained as well unless told otherwise: a layer that keeps its kernel can do less
 than a new one, so that those around it have to take over what it no longer does."""
@@ -61,13 +67,13 @@ class Fix:
     check: FixCheck
     """Whether the fix worked, and by how much."""
     warnings: tuple[str, ...]
-    """What the first diagnosis says against this fix, and what could not be swapped and why, in sentences."""
+    """What the first diagnosis says against this fix, and what could not be swapped or trained, in sentences."""
     judged_on: tuple[Call, ...] = field(default=(), repr=False)
     """What it was judged on: the inputs, or those of them that were kept from the training."""
     note: str = ""
     """In a sentence, what was kept from the training, where the inputs are what it was to be trained on."""
     next_step: NextStep | None = None
-    """What to try next; None where it worked, there was nothing to fix, or the output is filtered."""
+    """What to try next; None where it worked, there was nothing to fix or train, or the output is filtered."""
     post: PostFilter | None = None
     """The filter behind the output; None where there is none."""
 
@@ -142,15 +148,15 @@ def fix_site(
     calls, note = as_calls(inputs), ""
     seen = calls
     taught = None if distil_on is None else calls if distil_on is inputs else as_calls(distil_on)
-    if taught is None:
-        taught = synthetic_inputs(model, calls, judging.seed)
-        training = replace(training, steps=min(training.steps, SYNTHETIC_STEPS))
-    elif are_same(calls, taught):
+    if taught is not None and are_same(calls, taught):
         apart = hold_out(model, taught, judging)
         calls, taught, seen, note = apart.judged, apart.taught, apart.diagnosed, apart.note
     before = diagnosed(model, seen, judging, stage("diagnosing"))
     judging = replace(judging, data_range=before.config.data_range)  # one range, and one severity, from here on
     chosen = choose_sites(before, site)
+    if taught is None:
+        training = replace(training, steps=min(training.steps, SYNTHETIC_STEPS))
+        taught = synthetic_inputs(model, calls, judging.seed, judging.output) if post or training.steps else []
     fixed = full_copy(unwrap(model))
     if post:
         filtered, fixed = post_filter(fixed, chosen, taught or calls, judging)
@@ -163,9 +169,16 @@ def fix_site(
     swaps = replaced.swaps
     model = with_calls(model, [path for swap in swaps for path in swap.replacement.paths])
     training = by_mode(training, mode)
-    distilled = None
+    distilled, untrained, can_be = None, [], True
     if taught and training.steps:
-        distilled = fit(fixed, model, swaps, taught, training, judging, stage("training"), report)
+        try:
+            distilled = fit(fixed, model, swaps, taught, training, judging, stage("training"), report)
+        except NoGradients as error:
+            if distil_on is not None:
+                raise
+            untrained, can_be = [f"Left as it starts: {error}."], False
+    elif training.steps:
+        untrained = [NOTHING_LIKE_IT]
     after = diagnosed(fixed, seen, judging, stage("diagnosing again"))
     check = check_fix(model, fixed, replaced.sites, calls, judging=judging)
     staying = _staying(before, chosen) if site is not None else []
@@ -176,10 +189,16 @@ def fix_site(
         before=before,
         after=after,
         check=check,
-        warnings=(*_warnings(before, replaced.sites, staying), *(f"Not swapped: {why}." for why in replaced.refused)),
+        warnings=(
+            *_warnings(before, replaced.sites, staying),
+            *(f"Not swapped: {why}." for why in replaced.refused),
+            *untrained,
+        ),
         judged_on=tuple(calls),
         note=note,
-        next_step=next_step(check, distilled if distil_on is not None else None, mode, training, staying),
+        next_step=next_step(check, distilled if distil_on is not None else None, mode, training, staying)
+        if can_be
+        else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
 from artifactlab.fix.synthetic_inputs import synthetic_inputs
 from artifactlab.fix.timing import pass_times
 from artifactlab.fix.verify import check_fix
+from artifactlab.fix.whitening import NoGradients
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import Call, as_calls
 from artifactlab.models.random_state import random_states_kept
@@ -157,11 +159,12 @@ def suggest(
     before = diagnosed(model, calls, judging, stage("diagnosing"))
     judging = replace(judging, data_range=before.config.data_range)
     chosen = choose_sites(before, site)
+    taught = synthetic_inputs(model, calls, judging.seed, judging.output)
     cures, refused = [], []
     progress = stage("trying cures")
     for number, mode in enumerate(modes, 1):
         try:
-            cures.append(try_cure(model, chosen, mode, calls, judging))
+            cures.append(try_cure(model, chosen, mode, calls, judging, taught))
         except (FixError, InputError) as error:
             refused.append(f"Not {mode}: {error}.")
         if progress:
@@ -171,9 +174,14 @@ def suggest(
 
 
 def try_cure(
-    model: nn.Module, sites: Sequence[Site], mode: str, calls: Sequence[Call], judging: JudgingOptions
+    model: nn.Module,
+    sites: Sequence[Site],
+    mode: str,
+    calls: Sequence[Call],
+    judging: JudgingOptions,
+    taught: Sequence[Call] = (),
 ) -> Suggestion:
-    """One cure on a copy of a model, with what training it gets where no images are given for that.
+    """One cure on a copy of a model.
 
     Args:
         model: any `nn.Module`; it stays as it is.
@@ -181,6 +189,8 @@ def try_cure(
         mode: one of `CURES`, or "post".
         calls: what it is measured on.
         judging: which output is judged.
+        taught: what it is trained on, see `synthetic_inputs`; without any it stays as it starts, as it does in a model
+            that runs without gradients.
 
     Raises:
         FixError: if none of the sites can be changed so.
@@ -189,7 +199,6 @@ def try_cure(
     made = full_copy(unwrap(model))
     changed, refused = list(sites), tuple[str, ...]()
     new_layer, keeps_format = True, False
-    taught = synthetic_inputs(model, calls, judging.seed)
     if mode == POST:
         made = post_filter(made, sites, taught or calls, judging)[1]
     else:
@@ -198,7 +207,8 @@ def try_cure(
         changed, refused = list(replaced.sites), replaced.refused
         if taught:
             old = with_calls(model, [path for swap in replaced.swaps for path in swap.replacement.paths])
-            fit(made, old, replaced.swaps, taught, by_mode(TrainingOptions(steps=SYNTHETIC_STEPS), mode), judging)
+            with suppress(NoGradients):
+                fit(made, old, replaced.swaps, taught, by_mode(TrainingOptions(steps=SYNTHETIC_STEPS), mode), judging)
         new_layer = mode not in REFITS
         keeps_format = not new_layer or _holds(model, made, [swap.replacement for swap in replaced.swaps])
     check = check_fix(model, made, changed, list(calls), judging=judging)

@@ -61,6 +61,10 @@ Report = Callable[[Evaluation], None]
 """Told where a training stands."""
 
 
+class TimeIsUp(Exception):
+    """No time is left in the middle of a round."""
+
+
 def train(
     objective: Objective,
     run: str,
@@ -97,10 +101,15 @@ def train(
         state.step += 1
         if progress:
             progress(state.step, max(state.step, state.planned))
+        if spent + time.monotonic() - start >= options.seconds:
+            raise TimeIsUp
 
     while not state.ended and (count := _inputs_of_round(objective, state)):
         iterations = max(1, min(ITERATIONS, (state.planned - state.step) // count - 2))
-        gain = _round(objective, objective.batch(state.shown, count), iterations, step)
+        try:
+            gain = _round(objective, objective.batch(state.shown, count), iterations, step)
+        except TimeIsUp:
+            gain = 1.0  # what there was to be gained nobody knows
         state.shown, state.last = state.shown + count, count
         found = Evaluation(objective.held_out_loss(), objective.shown())
         if found.loss < state.best_loss and found.severity <= max(VISIBLE, state.first_shown / MIN_DROP):
@@ -129,7 +138,11 @@ def _inputs_of_round(objective: Objective, state: State) -> int:
 
 
 def _round(objective: Objective, numbers: Sequence[int], iterations: int, step: Callable[[], None]) -> float:
-    """Some iterations on these inputs; the part of their loss that went."""
+    """Some iterations on these inputs; the part of their loss that went.
+
+    Raises:
+        TimeIsUp: as `step` does, with the best weights so far left in the model.
+    """
 
     def looked_at() -> Iterator[Tensor]:
         for number in numbers[:LOOKED_AT]:
@@ -139,6 +152,7 @@ def _round(objective: Objective, numbers: Sequence[int], iterations: int, step: 
     generator = torch.Generator().manual_seed(objective.judging.seed)
     place = Whitening(objective.model, objective.weights, looked_at(), generator)
     losses: list[float] = []
+    best: list[Tensor] = []
 
     def closure() -> float:
         place.write()
@@ -151,14 +165,22 @@ def _round(objective: Objective, numbers: Sequence[int], iterations: int, step: 
             total += loss.item()
             step()
         total += place.read_gradients(RIDGE)
+        if not losses or total < min(losses):
+            best[:] = [one.detach().clone() for one in place.coordinates]
         losses.append(total)
         return total
 
     search = torch.optim.LBFGS(
         place.coordinates, max_iter=iterations, history_size=ITERATIONS, line_search_fn="strong_wolfe"
     )
-    search.step(closure)
-    place.write()
+    try:
+        search.step(closure)
+    except TimeIsUp:
+        for one, kept in zip(place.coordinates, best, strict=False):  # none yet, and none has moved
+            one.detach().copy_(kept)
+        raise
+    finally:
+        place.write()
     return 1 - min(losses) / losses[0] if losses[0] else 0.0
 
 

@@ -31,6 +31,10 @@ PLACES = 4096
 """Places of a feature map that are looked at, at most: of a few inputs, several times as many as there are rows."""
 
 
+class NoGradients(ModelError):
+    """A model through which nothing can be trained."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Weights of one layer as (rows, columns, others), with what whitens rows and columns."""
@@ -172,7 +176,7 @@ def _looked_at(
         for made in outputs:
             noise = torch.randn(made.shape, generator=generator).to(made.device)
             if not made.requires_grad:
-                raise ModelError(
+                raise NoGradients(
                     "nothing can be trained: the model's forward runs without gradients (no_grad, or detach)"
                 )
             found = torch.autograd.grad(made, list(weights.values()), noise, allow_unused=True)
@@ -229,7 +233,8 @@ def _whitening(samples: Sequence[Tensor]) -> Tensor:
     """The inverse of the Cholesky factor of samples' covariance, (rows, rows); the samples are (rows, places)."""
     places = sum(part.shape[1] for part in samples)
     covariance = torch.stack([part.double() @ part.double().T for part in samples]).sum(0) / places
-    mean = covariance.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny)
+    # of a layer that is not seen in the output all is zero, and its inverse is one that float32 holds, lest it be NaN
+    mean = covariance.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
     eye = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
     factor = torch.linalg.cholesky(covariance + DAMPING * mean * eye)
     return torch.linalg.solve_triangular(factor, eye, upper=False).float()

@@ -111,7 +111,7 @@ def _suggest(diagnosis: Diagnosis, site: SiteDiagnosis, called: Invocation | Non
     named = [word for key in keys for word in ("--site", key)]
     return Step(
         "See what cures",
-        "Every cure that needs no training, tried and measured: other weights for the layer, a new layer, a filter"
+        "Every cure that takes seconds, tried and measured: other weights for the layer, a new layer, a filter"
         " behind the output, with what is left, what it costs in dB and milliseconds, and what to type.",
         command=_line(called, "fix", *named, "--suggest"),
         code=(

@@ -19,9 +19,9 @@ SCHEMA_VERSION = "1.0"
 """Version of `artifactlab/schemas/suggestions.json`."""
 HEADS = ("", "severity", "grid gone", "steps gone", "likeness", "ms a pass", "new layer", "old files")
 CAPTION = (
-    "Untrained and measured: severity before and after (1 just shows), PSNR to the old output with the lattice aside,"
-    " median milliseconds of a forward pass; whether files of the model's own architecture hold it. --distil IMAGES/"
-    " trains what a command puts in, all but --post."
+    "Made in seconds and measured: severity before and after (1 just shows), PSNR to the old output with the lattice"
+    " aside, median milliseconds of a forward pass; whether files of the model's own architecture hold it. With"
+    " --distil IMAGES/ a command trains on your images."
 )
 
 
@@ -44,7 +44,7 @@ def recommendation(menu: Suggestions) -> str:
     """Which one to take, in a sentence."""
     best = menu.recommended
     if best is None:
-        return "Nothing cures it untrained; train the first of these."
+        return "Nothing cures it in seconds; train the first of these on your images, with --distil IMAGES/."
     return f"Recommended: {best.mode}. {best.verdict}"
 
 

@@ -140,6 +140,7 @@ def test_a_menu_of_cures_is_printed_and_each_command_of_it_can_be_typed(
     measured: list[Suggestions] = []
 
     def once(*arguments: Any, **settings: Any) -> Suggestions:
+        assert settings["judging"].data_range is None  # it is found in the outputs, as the fix itself finds it
         measured.extend([] if measured else [suggest(*arguments, **settings)])
         return measured[0]
 

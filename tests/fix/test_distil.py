@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from artifactlab.fix.likeness import derivatives, inside
 from artifactlab.fix.objective import Objective
 from artifactlab.fix.swap import Swap
 from artifactlab.fix.teacher import RESIDUAL_BLOCKS, teacher_outputs
+from artifactlab.fix.training import TIME_RAN_OUT, train
 from artifactlab.metrics import edge_jaggedness
 from artifactlab.models.calls import as_calls
 
@@ -235,6 +237,18 @@ def test_time_runs_out(decoders: ModuleType) -> None:
     made = distil(new, old, swap, decoders.images(2), steps=100_000, seconds=0.3)
     assert made.steps < 100_000
     assert made.seconds < 5.0
+
+
+def test_no_step_begins_when_time_is_up_in_a_round_either(
+    decoders: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SimpleNamespace(monotonic=itertools.count().__next__)  # a second passes from each look to the next
+    for module in (distil.__module__, train.__module__):
+        monkeypatch.setattr(sys.modules[module], "time", slow)
+    old, new, swap = spoiled(decoders)
+    made = distil(new, old, swap, decoders.images(1), seconds=6.0)
+    assert (made.steps, made.ended) == (6, TIME_RAN_OUT)
+    assert made.loss[1] < made.loss[0]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,25 @@ def test_a_model_without_gradients_is_told_so() -> None:
         whitened(layer, torch.zeros(1, 1, 8, 8))
 
 
+def test_a_layer_that_is_not_seen_in_the_output_stays_as_it_is() -> None:
+    seen, unseen = nn.Conv2d(4, 6, 3), nn.Conv2d(4, 6, 3, bias=False)
+    model, x = nn.ModuleList([seen, unseen]), correlated(4, (9, 8))
+
+    def output() -> Tensor:
+        return seen(x) + 0 * unseen(0 * x)
+
+    place = Whitening(model, dict(model.named_parameters()), (output() for _ in range(1)), torch.Generator())
+    before = [weight.clone() for weight in model.parameters()]
+    output().square().mean().backward()
+    place.read_gradients(0.1)
+    for z in place.coordinates:
+        z.data -= 0.1 * z.grad
+    place.write()
+    moved, _, unmoved = (weight - old for weight, old in zip(model.parameters(), before, strict=True))
+    assert moved.abs().max() > 0
+    assert unmoved.abs().max() == 0
+
+
 def test_a_ridge_is_counted_with_its_gradient() -> None:
     layer, x = nn.Conv2d(4, 6, 3), correlated(4, (9, 8))
     place = whitened(layer, x)
