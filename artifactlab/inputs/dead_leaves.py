@@ -14,7 +14,7 @@ SHADE = 0.25
 """Largest change of gray from the middle of a leaf to its rim: surfaces in photos are lit unevenly."""
 BLUR = 1.0
 """Sigma in pixels of the Gaussian that stands for a lens and a sensor. In sharper images replicated pixels are taken
-for detail: a shuffle that replicated kept steps of severity 7 after a fit to such leaves, and 1.6 after one to these."""
+for detail: a shuffle that replicated kept steps of severity 7 after a fit to such leaves, 1.6 after one to these."""
 NOISE = 0.005
 """Standard deviation of the noise, 1.3 gray levels: that of a photo in good light."""
 
