@@ -215,8 +215,8 @@ def main() -> None:
     measured = [record for record in records if record["truth"].severity[0] >= VISIBLE]
     text = (
         f"{options.split.capitalize()} split, {minutes:.0f} minutes. {len(seen)} cases of {len(chosen)} in which FLIP"
-        f" says that the defect is noticed:\n\n{table(seen)}\n\nThe {len(measured)} of which `severity` says that it shows,"
-        f" as this table had them before:\n\n{table(measured)}\n\n{by_size(measured)}"
+        f" says that the defect is noticed:\n\n{table(seen)}\n\nThe {len(measured)} of which `severity` says that it"
+        f" shows, as this table had them before:\n\n{table(measured)}\n\n{by_size(measured)}"
     )
     publish("fix", text, options.publish)
 
