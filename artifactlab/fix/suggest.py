@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from artifactlab.attribution.sites.records import Site
-from artifactlab.errors import FixError, InputError
+from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix.fold import fold
 from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.may_stay import Change
@@ -167,8 +167,8 @@ def suggest(
     for number, mode in enumerate(modes, 1):
         try:
             cures.append(try_cure(model, chosen, mode, calls, judging, taught))
-        except (FixError, InputError) as error:
-            refused.append(f"Not {mode}: {error}.")
+        except (FixError, InputError, ModelError) as error:
+            refused.append(f"Not {mode}: {str(error).rstrip('.')}.")
         if progress:
             progress(number, len(modes))
     ranked = sorted(cures, key=lambda one: (not one.cured, one.mode == POST, -one.psnr))

@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from artifactlab.errors import FixError
+from artifactlab import diagnose
+from artifactlab.errors import FixError, InputError
 from artifactlab.fix import Suggestion, Suggestions, fix_site, suggest
 from artifactlab.fix.pipeline import START_IS_BETTER
 from artifactlab.fix.suggest import TRIED
+from artifactlab.fix.trials import trial_swaps
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,21 @@ def test_a_cure_as_it_starts_is_not_trained_away_on_synthetic_images(decoders: M
     assert made.check.cured, made.check.verdict
     assert made.distilled is None
     assert made.warnings == (START_IS_BETTER,)
+
+
+def test_a_layer_that_is_called_with_more_than_features_has_cures_that_keep_it(decoders: ModuleType) -> None:
+    class Sized(decoders.Decoder):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.up(self.stem(x), output_size=[2 * side for side in x.shape[2:]]))
+
+    model, images = Sized(nn.ConvTranspose2d(6, 4, 3, 2, 1)).eval(), decoders.images(1)
+    menu = suggest(model, images, "up", modes=["bilinear", "blur"])
+    assert [one.mode for one in menu.cures] == ["blur"]
+    assert menu.refused[0].startswith("Not bilinear: ")
+    (trial,) = trial_swaps(model, diagnose(model, images), images, ["bilinear"])
+    assert "output_size" in trial.refused
+    with pytest.raises(InputError, match="unknown mode 'smooth'"):
+        trial_swaps(model, diagnose(model, images), images, ["smooth"])
 
 
 def test_without_an_offender_there_is_nothing_to_suggest(decoders: ModuleType) -> None:
