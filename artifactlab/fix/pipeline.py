@@ -21,10 +21,11 @@ from artifactlab.fix.options import JudgingOptions, TrainingOptions, refuse_unkn
 from artifactlab.fix.post_filter import PostFilter, post_filter
 from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import Replacement
+from artifactlab.fix.start_kept import with_start_kept
 from artifactlab.fix.swap import Swap
 from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
 from artifactlab.fix.synthetic_inputs import synthetic_inputs
-from artifactlab.fix.training import Progress, Report
+from artifactlab.fix.training import Progress, Report, copied
 from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.fix.whitening import NoGradients
 from artifactlab.lint.model_copy import full_copy
@@ -45,6 +46,8 @@ NOTHING_LIKE_IT = (
     " of one or three channels."
 )
 """Why nothing was trained where nobody said what on."""
+START_IS_BETTER = "Left as it starts, which cures: trained on synthetic images it did not."
+"""What is said where a training was undone."""
 TRAIN_NEIGHBOURS = ("weights", "icnr")
 """Modes with which the neighbours are trained as well unless told otherwise: a layer that keeps its kernel can do less
 than a new one, so that those around it have to take over what it no longer does."""
@@ -170,6 +173,7 @@ def fix_site(
     model = with_calls(model, [path for swap in swaps for path in swap.replacement.paths])
     training = by_mode(training, mode)
     distilled, untrained, can_be = None, [], True
+    start = copied(dict(fixed.named_parameters()))
     if taught and training.steps:
         try:
             distilled = fit(fixed, model, swaps, taught, training, judging, stage("training"), report)
@@ -179,8 +183,17 @@ def fix_site(
             untrained, can_be = [f"Left as it starts: {error}."], False
     elif training.steps:
         untrained = [NOTHING_LIKE_IT]
+
+    def check_now() -> FixCheck:
+        return check_fix(model, fixed, replaced.sites, calls, judging=judging)
+
+    if distilled is None or distil_on is not None:
+        check = check_now()
+    else:
+        check, is_start = with_start_kept(fixed, start, check_now)
+        if is_start:
+            distilled, untrained = None, [START_IS_BETTER]
     after = diagnosed(fixed, seen, judging, stage("diagnosing again"))
-    check = check_fix(model, fixed, replaced.sites, calls, judging=judging)
     staying = _staying(before, chosen) if site is not None else []
     return Fix(
         model=fixed,

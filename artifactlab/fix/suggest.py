@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from artifactlab.attribution.sites.records import Site
-from artifactlab.errors import FixError, InputError
+from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix.fold import fold
 from artifactlab.fix.graph_calls import with_calls
 from artifactlab.fix.may_stay import Change
@@ -19,10 +19,12 @@ from artifactlab.fix.pipeline import Stage, by_mode, choose_sites, diagnosed, fi
 from artifactlab.fix.post_filter import post_filter
 from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import PADDING, REFITS, Replacement
+from artifactlab.fix.start_kept import with_start_kept
 from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
 from artifactlab.fix.synthetic_inputs import synthetic_inputs
 from artifactlab.fix.timing import pass_times
-from artifactlab.fix.verify import check_fix
+from artifactlab.fix.training import copied
+from artifactlab.fix.verify import FixCheck, check_fix
 from artifactlab.fix.whitening import NoGradients
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import Call, as_calls
@@ -165,8 +167,8 @@ def suggest(
     for number, mode in enumerate(modes, 1):
         try:
             cures.append(try_cure(model, chosen, mode, calls, judging, taught))
-        except (FixError, InputError) as error:
-            refused.append(f"Not {mode}: {error}.")
+        except (FixError, InputError, ModelError) as error:
+            refused.append(f"Not {mode}: {str(error).rstrip('.')}.")
         if progress:
             progress(number, len(modes))
     ranked = sorted(cures, key=lambda one: (not one.cured, one.mode == POST, -one.psnr))
@@ -199,19 +201,25 @@ def try_cure(
     made = full_copy(unwrap(model))
     changed, refused = list(sites), tuple[str, ...]()
     new_layer, keeps_format = True, False
+
+    def check_now() -> FixCheck:
+        return check_fix(model, made, changed, list(calls), judging=judging)
+
     if mode == POST:
         made = post_filter(made, sites, taught or calls, judging)[1]
+        check = check_now()
     else:
         with random_states_kept(judging.seed):
             replaced = replace_sites(made, sites, mode, {})
         changed, refused = list(replaced.sites), replaced.refused
+        start = copied(dict(made.named_parameters()))
         if taught:
             old = with_calls(model, [path for swap in replaced.swaps for path in swap.replacement.paths])
             with suppress(NoGradients):
                 fit(made, old, replaced.swaps, taught, by_mode(TrainingOptions(steps=SYNTHETIC_STEPS), mode), judging)
         new_layer = mode not in REFITS
+        check = with_start_kept(made, start, check_now)[0]
         keeps_format = not new_layer or _holds(model, made, [swap.replacement for swap in replaced.swaps])
-    check = check_fix(model, made, changed, list(calls), judging=judging)
     return Suggestion(
         mode=mode,
         sites=check.sites,

@@ -10,10 +10,11 @@ from typing import Any
 from torch import nn
 
 from artifactlab.attribution.diagnosis import Diagnosis
-from artifactlab.errors import FixError
+from artifactlab.errors import FixError, InputError, ModelError
 from artifactlab.fix.may_stay import Change
 from artifactlab.fix.options import JudgingOptions
 from artifactlab.fix.replace_sites import replace_sites
+from artifactlab.fix.replacement import CURES
 from artifactlab.fix.verify import check_fix
 from artifactlab.lint.model_copy import full_copy
 from artifactlab.models.calls import as_calls
@@ -66,6 +67,9 @@ def trial_swaps(
     ...     print(trial.site, trial.severity[1] < 0.1 < 1 < trial.severity[0])
     dec.up2/conv_transpose2d#0 True
     """
+    for mode in modes:
+        if mode not in CURES:
+            raise InputError(f"unknown mode {mode!r}; expected one of {', '.join(CURES)}")
     config = diagnosis.config
     judging = JudgingOptions(output=config.output, data_range=config.data_range, seed=config.seed)
     calls = list(as_calls(inputs))
@@ -77,7 +81,7 @@ def trial_swaps(
                 with random_states_kept(judging.seed):
                     replace_sites(made, [offender.site], mode, {})
                 check = check_fix(model, made, offender.site, calls, judging=judging)
-            except FixError as error:
+            except (FixError, InputError, ModelError) as error:
                 found.append(TrialSwap(key, mode, None, None, str(error)))
                 continue
             found.append(TrialSwap(key, mode, check.severity, check.psnr))

@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from artifactlab.errors import FixError
+from artifactlab import diagnose
+from artifactlab.errors import FixError, InputError
 from artifactlab.fix import Suggestion, Suggestions, fix_site, suggest
+from artifactlab.fix.pipeline import START_IS_BETTER
 from artifactlab.fix.suggest import TRIED
+from artifactlab.fix.trials import trial_swaps
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ class Planted(nn.Module):
         conv = nn.Conv2d(1, 4 if shuffles else 1, 3, padding=1)
         with torch.no_grad():
             conv.weight.zero_()
-            conv.bias.zero_()  # the new layer, trained, has one
+            conv.bias.zero_()  # a new layer's, once it is trained, is not
             conv.weight[:, 0, 1, 1] = torch.tensor([1.0, 1.1, 0.9, 1.0]) if shuffles else 1.0
         up = nn.PixelShuffle(2) if shuffles else nn.Upsample(scale_factor=2)
         self.first, self.second = (conv, up) if shuffles else (up, conv)
@@ -82,6 +85,28 @@ def test_a_planted_layer_of_every_kind_has_a_cure_that_keeps_it(kind: str, decod
     assert untrained.check.cured, untrained.check.verdict
     # a 3x3 kernel before a shuffle holds the new layer, and behind a nearest resize only a smaller one
     assert found["interpolate_conv"].keeps_format == (kind == "shuffle")
+
+
+def test_a_cure_as_it_starts_is_not_trained_away_on_synthetic_images(decoders: ModuleType) -> None:
+    made = fix_site(Planted("shuffle").eval(), decoders.images(1), mode="weights")
+    assert made.check.cured, made.check.verdict
+    assert made.distilled is None
+    assert made.warnings == (START_IS_BETTER,)
+
+
+def test_a_layer_that_is_called_with_more_than_features_has_cures_that_keep_it(decoders: ModuleType) -> None:
+    class Sized(decoders.Decoder):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.up(self.stem(x), output_size=[2 * side for side in x.shape[2:]]))
+
+    model, images = Sized(nn.ConvTranspose2d(6, 4, 3, 2, 1)).eval(), decoders.images(1)
+    menu = suggest(model, images, "up", modes=["bilinear", "blur"])
+    assert [one.mode for one in menu.cures] == ["blur"]
+    assert menu.refused[0].startswith("Not bilinear: ")
+    (trial,) = trial_swaps(model, diagnose(model, images), images, ["bilinear"])
+    assert "output_size" in trial.refused
+    with pytest.raises(InputError, match="unknown mode 'smooth'"):
+        trial_swaps(model, diagnose(model, images), images, ["smooth"])
 
 
 def test_without_an_offender_there_is_nothing_to_suggest(decoders: ModuleType) -> None:
