@@ -26,7 +26,8 @@ class TrainingOptions:
     """Whether the layers with weights right before and right after the site are trained as well. None leaves that to
     the mode: with "weights" and "icnr" `fix_site` trains them, else not."""
     steps: int = 600
-    """The most steps that are done, each a pass forward and back over one input; 0 trains nothing."""
+    """How many steps are done at most, but for the last line search: passes forward and back over one input. 0 trains
+    nothing."""
     seconds: float = 600.0
     """Seconds after which no step begins; a third at most is for the old model's outputs, perhaps not of all inputs."""
     lattice_weight: float = LATTICE_WEIGHT

@@ -23,6 +23,7 @@ from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import Replacement
 from artifactlab.fix.start_kept import with_start_kept
 from artifactlab.fix.swap import Swap
+from artifactlab.fix.synthetic_inputs import SECONDS as SYNTHETIC_SECONDS
 from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
 from artifactlab.fix.synthetic_inputs import synthetic_inputs
 from artifactlab.fix.training import Progress, Report, copied
@@ -123,8 +124,8 @@ def fix_site(
         post: whether no layer is changed and the output goes through a small filter instead, see `post_filter`: the
             last resort, with which mode and options play no part. It is made of what layers are trained on.
         distil_on: inputs to train the new layers on, see `distil`; if these are the very `inputs`, some of them are
-            kept to judge on, see `judged_on`. Without any it is synthetic images, and 60 steps at most, where the model
-            takes images; `steps=0` leaves the layers as they start.
+            kept to judge on, see `judged_on`. Without any it is synthetic images, and 60 steps or seconds at most,
+            where the model takes images; `steps=0` leaves the layers as they start.
         options: further keyword arguments of the mode's class.
         training: how to train it, see `TrainingOptions`.
         judging: which output to judge, see `JudgingOptions`.
@@ -158,7 +159,8 @@ def fix_site(
     judging = replace(judging, data_range=before.config.data_range)  # one range, and one severity, from here on
     chosen = choose_sites(before, site)
     if taught is None:
-        training = replace(training, steps=min(training.steps, SYNTHETIC_STEPS))
+        seconds = min(training.seconds, SYNTHETIC_SECONDS)
+        training = replace(training, steps=min(training.steps, SYNTHETIC_STEPS), seconds=seconds)
         taught = synthetic_inputs(model, calls, judging.seed, judging.output) if post or training.steps else []
     fixed = full_copy(unwrap(model))
     if post:

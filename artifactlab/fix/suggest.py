@@ -20,8 +20,7 @@ from artifactlab.fix.post_filter import post_filter
 from artifactlab.fix.replace_sites import replace_sites
 from artifactlab.fix.replacement import PADDING, REFITS, Replacement
 from artifactlab.fix.start_kept import with_start_kept
-from artifactlab.fix.synthetic_inputs import STEPS as SYNTHETIC_STEPS
-from artifactlab.fix.synthetic_inputs import synthetic_inputs
+from artifactlab.fix.synthetic_inputs import SECONDS, STEPS, synthetic_inputs
 from artifactlab.fix.timing import pass_times
 from artifactlab.fix.training import copied
 from artifactlab.fix.verify import FixCheck, check_fix
@@ -216,7 +215,14 @@ def try_cure(
         if taught:
             old = with_calls(model, [path for swap in replaced.swaps for path in swap.replacement.paths])
             with suppress(NoGradients):
-                fit(made, old, replaced.swaps, taught, by_mode(TrainingOptions(steps=SYNTHETIC_STEPS), mode), judging)
+                fit(
+                    made,
+                    old,
+                    replaced.swaps,
+                    taught,
+                    by_mode(TrainingOptions(steps=STEPS, seconds=SECONDS), mode),
+                    judging,
+                )
         new_layer = mode not in REFITS
         check = with_start_kept(made, start, check_now)[0]
         keeps_format = not new_layer or _holds(model, made, [swap.replacement for swap in replaced.swaps])

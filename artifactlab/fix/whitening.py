@@ -134,6 +134,8 @@ class Layer:
 
     def see(self, module: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
         """A forward hook."""
+        if not given:
+            return  # called by keyword: its weights are looked at one by one
         axes = output.ndim - 2
         x = given[0].detach().float()
         if self.has_whole_kernel:
@@ -241,7 +243,12 @@ def _whitening(samples: Sequence[Tensor]) -> Tensor:
 
 
 def _thinned(x: Tensor, axes: int) -> Tensor:
-    """No more than about `PLACES` of the places of (N, C, *space, ...), at an odd distance, so that they are of all
-    phases of a lattice of 2, 4 or 8."""
-    step = max(1, math.ceil(len(x) * math.prod(x.shape[2 : 2 + axes]) / PLACES))
-    return x[(slice(None),) * (1 + axes) + (slice(None, None, step + 1 - step % 2),)]
+    """No more than about `PLACES` of the places of (N, C, *space, ...), spread along each axis at odd distances, so
+    that they are of all phases of a lattice of 2, 4 or 8."""
+    space = x.shape[2 : 2 + axes]
+    step = math.ceil((len(x) * math.prod(space) / PLACES) ** (1 / axes))
+    for axis, size in enumerate(space, 2):
+        odd = min(max(1, step + 1 - step % 2), max(1, size - 1 + size % 2))
+        start = size % odd // 2 if size >= odd else 0  # so that what is left over lies at both borders
+        x = x[(slice(None),) * axis + (slice(start, None, odd),)]
+    return x
