@@ -213,16 +213,10 @@ def try_cure(
         changed, refused = list(replaced.sites), replaced.refused
         start = copied(dict(made.named_parameters()))
         if taught:
+            training = by_mode(TrainingOptions(steps=STEPS, seconds=SECONDS), mode)
             old = with_calls(model, [path for swap in replaced.swaps for path in swap.replacement.paths])
             with suppress(NoGradients):
-                fit(
-                    made,
-                    old,
-                    replaced.swaps,
-                    taught,
-                    by_mode(TrainingOptions(steps=STEPS, seconds=SECONDS), mode),
-                    judging,
-                )
+                fit(made, old, replaced.swaps, taught, training, judging)
         new_layer = mode not in REFITS
         check = with_start_kept(made, start, check_now)[0]
         keeps_format = not new_layer or _holds(model, made, [swap.replacement for swap in replaced.swaps])
