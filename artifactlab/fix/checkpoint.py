@@ -37,9 +37,9 @@ class State:
     first_shown: float
     """The severity that held-out outputs had then."""
     best_loss: float
-    """The smallest loss on them since."""
+    """The smallest loss on them since, of weights that show no more than the first ones."""
     best: dict[str, Tensor]
-    """The weights with the smallest loss."""
+    """The weights that had it."""
     weights: dict[str, Tensor] = field(default_factory=dict)
     """The weights as they are now."""
     shown: int = 0
