@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 LEAVES = 600
-"""Leaves that fall: their areas add up to eight times an image of 64 pixels a side, and to nine tenths of one of 256."""
+"""Leaves that fall: their areas add up to eight images of 64 pixels a side, or to nine tenths of one of 256."""
 SMALLEST = 2.0
 """Radius in pixels of the smallest leaves, whose edges are as near to each other as those of fine texture."""
 SHADE = 0.25
