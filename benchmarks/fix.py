@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from content import Image
 from fix_flip import looks_off
-from planted_cases import Plan, make, plans
+from planted_cases import Case, Plan, make, plans
 from planted_nets import Chain, trained
 from planted_truth import at_lattice
 from planting import with_planted
@@ -55,9 +55,7 @@ SEEING = flip(PIXELS_PER_DEGREE)
 def run(plan: Plan) -> dict[str, Any] | None:
     """What each way of fixing one case does; None where what was planted does not show, say FLIP and severity."""
     torch.set_num_threads(1)
-    case = make(plan)
-    healthy = as_modules(trained(plan.split, plan.net), plan)
-    old = as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
+    case, healthy, old = planted(plan)
     judged = list(case.images(0).split(1))
     site = next(iter(sites_at(sites(old, judged[0]), [f"ups.{plan.guilty}"])))
     truth = check_fix(old, healthy, site, judged, data_range=1.0)
@@ -78,6 +76,13 @@ def run(plan: Plan) -> dict[str, Any] | None:
         near = psnr(new, healthy, judged), error(new, healthy, case.images(0))
         record["ways"][way] = {"check": check, "seconds": seconds, "healthy": near}
     return record
+
+
+def planted(plan: Plan) -> tuple[Case, nn.Module, nn.Module]:
+    """A case, its healthy net, and that with the guilty site's defect alone."""
+    case = make(plan)
+    healthy = as_modules(trained(plan.split, plan.net), plan)
+    return case, healthy, as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
 
 
 @torch.no_grad()

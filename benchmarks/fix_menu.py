@@ -11,15 +11,14 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
 import torch
-from fix import as_modules, psnr, shows, sites
-from planted_cases import Plan, make, plans
-from planted_nets import trained
-from planting import with_planted
+from fix import planted, psnr, shows, sites
+from planted_cases import Plan, plans
 from publish import arguments, markdown_table, publish
 
 from artifactlab.errors import FixError
@@ -27,10 +26,12 @@ from artifactlab.fix import check_fix, replace_upsampler
 from artifactlab.fix.options import JudgingOptions, TrainingOptions
 from artifactlab.fix.pipeline import by_mode, fit
 from artifactlab.fix.post_filter import post_filter
+from artifactlab.fix.start_kept import with_start_kept
 from artifactlab.fix.suggest import TRIED
 from artifactlab.fix.synthetic_inputs import STEPS, synthetic_inputs
 from artifactlab.fix.teacher import sites_at
 from artifactlab.fix.timing import pass_times
+from artifactlab.fix.training import copied
 from artifactlab.models.calls import as_calls
 
 ROUNDS = 2
@@ -40,9 +41,7 @@ ROUNDS = 2
 def run(plan: Plan) -> dict[str, Any] | None:
     """What each cure does to one case; None where what was planted does not show."""
     torch.set_num_threads(1)
-    case = make(plan)
-    healthy = as_modules(trained(plan.split, plan.net), plan)
-    old = as_modules(with_planted(healthy, {plan.guilty: case.planted[plan.guilty]}), plan)
+    case, healthy, old = planted(plan)
     judged = list(case.images(0).split(1))
     if not shows(old, healthy, case.images(0), case.periods[plan.guilty]):
         return None
@@ -52,16 +51,18 @@ def run(plan: Plan) -> dict[str, Any] | None:
     taught = synthetic_inputs(old, as_calls(judged), judging.seed)
     record: dict[str, Any] = {"truth": truth, "before": psnr(old, healthy, judged), "cures": {}}
     for name in TRIED:
-        start, new = time.perf_counter(), copy.deepcopy(old)
+        begun, new = time.perf_counter(), copy.deepcopy(old)
         try:
             if name == "post":
                 _, new = post_filter(new, [site], taught, judging)
             else:
                 swap = replace_upsampler(new, site, name)
+                start = copied(dict(new.named_parameters()))
                 fit(new, old, [swap], taught, by_mode(TrainingOptions(steps=STEPS), name), judging)
+                with_start_kept(new, start, partial(check_fix, old, new, site, judged, judging=judging))
         except FixError:
             continue
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - begun
         record["cures"][name] = {
             "check": check_fix(old, new, site, judged, judging=judging),
             "healthy": psnr(new, healthy, judged),
@@ -109,17 +110,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
     start = time.perf_counter()
-    planted = [plan for plan in plans("development", ROUNDS) if plan.kind == "planted"][:: options.every]
+    chosen = [plan for plan in plans("development", ROUNDS) if plan.kind == "planted"][:: options.every]
     with get_context("spawn").Pool(options.workers) as processes:
-        found = list(processes.imap(run, planted))
+        found = list(processes.imap(run, chosen))
     records = [record for record in found if record is not None]
     if not records:
-        raise SystemExit(f"what was planted shows in none of these {len(planted)} cases")
+        raise SystemExit(f"what was planted shows in none of these {len(chosen)} cases")
     severities = [record["truth"].severity[0] for record in records]
     healthy = [record["truth"] for record in records]
     minutes = math.ceil((time.perf_counter() - start) / 60)
     text = (
-        f"Development split: {len(records)} cases that show, of {len(planted)} (severity {min(severities):.1f} to"
+        f"Development split: {len(records)} cases that show, of {len(chosen)} (severity {min(severities):.1f} to"
         f" {max(severities):.0f}, median {median(severities):.1f}); {minutes} minutes. The healthy net is"
         f" {median(one.psnr for one in healthy):.1f} dB from the old output, lattice aside, and called a cure in"
         f" {sum(one.cured for one in healthy)}.\n\n" + table(records)

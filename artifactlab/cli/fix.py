@@ -89,13 +89,12 @@ def fix(
     as they are, and a filter behind the output (--post), which changes no layer. The new layers start as the old ones'
     copies without a lattice, and are trained together to match the old model's output with the lattice taken out: for
     seconds on synthetic images, or longer on those of --distil. A training that was killed goes on where it was when
-    the same command is given again. Without
-    --input, a fifth of the images of --distil is kept to judge on, of few the lower quarters, and without those it is
-    synthetic ones. Writes OUT, which `diagnose --checkpoint` and `artifactlab.load_model` take, and a picture beside
-    it, fixed or not; exit code 1 says that it is not. What other programs load, OUT.elsewhere.pth of a .pth for
-    instance, is written, too, where the model's own layers can hold the new one; of a folder of diffusers or
-    transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and .onnx a graph, OUT.pt2 or OUT.onnx,
-    which -o may name, too.
+    the same command is given again. Without --input, a fifth of the images of --distil is kept to judge on, of few the
+    lower quarters, and without those it is synthetic ones. Writes OUT, which `diagnose --checkpoint` and
+    `artifactlab.load_model` take, and a picture beside it, fixed or not; exit code 1 says that it is not. What other
+    programs load, OUT.elsewhere.pth of a .pth for instance, is written, too, where the model's own layers can hold the
+    new one; of a folder of diffusers or transformers with -o FOLDER, a folder that they open; of .pt2, TorchScript and
+    .onnx a graph, OUT.pt2 or OUT.onnx, which -o may name, too.
     """
     if suggest:
         return print_suggestions(ctx, model, inputs, sites, seed, form)

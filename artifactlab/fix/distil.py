@@ -77,9 +77,8 @@ def distil(
     border, see `artifactlab.fix.training`: most is gone after 50 steps, on four inputs. The model runs in eval mode and
     everything but the trained weights is frozen. The weights kept are those that are best on held-out inputs (a fifth
     of them, eight at most; of fewer than five, all), the initial ones included, and show no more artifact than those:
-    it can only get better there. A run
-    that was killed and goes on from its checkpoint ends as one that was not, unless time ran out. The checkpoint stays,
-    so that nothing is lost before weights are saved.
+    it can only get better there. A run that was killed and goes on from its checkpoint ends as one that was not, unless
+    time ran out. The checkpoint stays, so that nothing is lost before weights are saved.
     Inputs whose output is larger than 256 pixels a side are cut to random crops; too small ones are left out.
 
     Args:
